@@ -1,0 +1,199 @@
+//! A finding: a failed verdict with a life. It opens, changes, resolves, and keeps its id when it opens again.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::SiteCode;
+use crate::text::Text;
+use crate::time::{from_wire, to_wire};
+use crate::verdict::Severity;
+use crate::wire::{self, WireError, known};
+
+/// A failed verdict with a life.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Hash of rule, site and subject: equal live and offline.
+    pub id: String,
+    /// Rule.
+    pub rule: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Site.
+    pub site: SiteCode,
+    /// Part of the site; often empty.
+    pub subject: String,
+    /// Cause from the catalogue.
+    pub cause: Option<String>,
+    /// One sentence.
+    pub summary: Text,
+    /// Lines and settings that show it.
+    pub evidence: Vec<Evidence>,
+    /// What to do, in order.
+    pub remedy: Vec<Text>,
+    /// Since when it holds.
+    pub opened_at: Option<Timestamp>,
+    /// When its summary, severity or evidence last changed.
+    pub changed_at: Option<Timestamp>,
+    /// When it ceased to hold.
+    pub resolved_at: Option<Timestamp>,
+    /// How often it was seen, such as failed runs in a row.
+    pub occurrences: u32,
+}
+
+/// What shows that a finding holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "kebab-case")]
+pub enum Evidence {
+    /// A log line.
+    Line {
+        /// Site.
+        site: SiteCode,
+        /// File.
+        file: String,
+        /// Byte offset in it.
+        offset: u64,
+        /// Its time.
+        time: Option<Timestamp>,
+        /// The raw line.
+        line: String,
+    },
+    /// A setting.
+    Setting {
+        /// Site.
+        site: SiteCode,
+        /// Path in the snapshot, such as `wsus[sup1].is_replica`.
+        setting: String,
+        /// Its value.
+        value: serde_json::Value,
+        /// When the snapshot was taken.
+        taken_at: Option<Timestamp>,
+    },
+}
+
+/// The id of a finding: the first 48 bits of SHA-256 over rule, site and subject, in hexadecimal.
+pub fn finding_id(rule: &str, site: SiteCode, subject: &str) -> String {
+    let hash = ring::digest::digest(&ring::digest::SHA256, format!("{rule}\0{site}\0{}", subject.to_lowercase()).as_bytes());
+    hash.as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
+// ---- wire ----
+
+impl From<Finding> for wire::Finding {
+    fn from(finding: Finding) -> wire::Finding {
+        let Finding { id, rule, severity, site, subject, cause, summary, evidence, remedy, opened_at, changed_at, resolved_at, occurrences } = finding;
+        wire::Finding {
+            id,
+            rule,
+            severity: severity.as_str().to_owned(),
+            site: site.to_string(),
+            subject,
+            cause: cause.unwrap_or_default(),
+            summary: Some(summary.into()),
+            evidence: evidence.into_iter().map(wire::Evidence::from).collect(),
+            remedy: remedy.into_iter().map(wire::Text::from).collect(),
+            opened_at: opened_at.map(to_wire),
+            changed_at: changed_at.map(to_wire),
+            resolved_at: resolved_at.map(to_wire),
+            occurrences,
+        }
+    }
+}
+
+impl TryFrom<wire::Finding> for Finding {
+    type Error = WireError;
+
+    fn try_from(message: wire::Finding) -> Result<Finding, WireError> {
+        let wire::Finding {
+            id, rule, severity, site, subject, cause, summary, evidence, remedy, opened_at, changed_at, resolved_at, occurrences,
+        } = message;
+        Ok(Finding {
+            id,
+            rule,
+            severity: Severity::from_word(&severity).ok_or_else(|| WireError::invalid("severity", &severity, "no such severity"))?,
+            site: site.parse().map_err(|error| WireError::invalid("site", &site, error))?,
+            subject,
+            cause: known(cause),
+            summary: summary.unwrap_or_default().into(),
+            evidence: evidence.into_iter().map(Evidence::try_from).collect::<Result<_, _>>()?,
+            remedy: remedy.into_iter().map(Text::from).collect(),
+            opened_at: from_wire(opened_at),
+            changed_at: from_wire(changed_at),
+            resolved_at: from_wire(resolved_at),
+            occurrences,
+        })
+    }
+}
+
+impl From<Evidence> for wire::Evidence {
+    fn from(evidence: Evidence) -> wire::Evidence {
+        use wire::evidence::What;
+        match evidence {
+            Evidence::Line { site, file, offset, time, line } => wire::Evidence {
+                site: site.to_string(),
+                what: Some(What::Line(wire::LineEvidence { file, offset, time: time.map(to_wire), line })),
+            },
+            Evidence::Setting { site, setting, value, taken_at } => wire::Evidence {
+                site: site.to_string(),
+                what: Some(What::Setting(wire::SettingEvidence { setting, value: value.to_string(), taken_at: taken_at.map(to_wire) })),
+            },
+        }
+    }
+}
+
+impl TryFrom<wire::Evidence> for Evidence {
+    type Error = WireError;
+
+    fn try_from(message: wire::Evidence) -> Result<Evidence, WireError> {
+        use wire::evidence::What;
+        let wire::Evidence { site, what } = message;
+        let site = site.parse().map_err(|error| WireError::invalid("site", &site, error))?;
+        match what.ok_or(WireError::Missing { message: "Evidence", field: "what" })? {
+            What::Line(wire::LineEvidence { file, offset, time, line }) => {
+                Ok(Evidence::Line { site, file, offset, time: from_wire(time), line })
+            }
+            What::Setting(wire::SettingEvidence { setting, value, taken_at }) => Ok(Evidence::Setting {
+                site,
+                setting,
+                value: serde_json::from_str(&value).map_err(|error| WireError::invalid("value", &value, error))?,
+                taken_at: from_wire(taken_at),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_depends_on_rule_site_and_subject_alone() {
+        let site = "P01".parse().expect("code");
+        assert_eq!(finding_id("child-replica", site, "SUP1"), finding_id("child-replica", site, "sup1"));
+        assert_ne!(finding_id("child-replica", site, "sup1"), finding_id("child-replica", site, ""));
+        assert_eq!(finding_id("child-replica", site, "").len(), 12);
+    }
+
+    #[test]
+    fn a_finding_survives_the_wire() {
+        let site = "P01".parse().expect("code");
+        let finding = Finding {
+            id: finding_id("r", site, ""),
+            rule: "r".into(),
+            severity: Severity::Warning,
+            site,
+            subject: String::new(),
+            cause: Some("c".into()),
+            summary: Text::new("a", "b"),
+            evidence: vec![
+                Evidence::Line { site, file: "wsyncmgr.log".into(), offset: 7, time: None, line: "x".into() },
+                Evidence::Setting { site, setting: "s".into(), value: serde_json::json!(["en"]), taken_at: Some(Timestamp::UNIX_EPOCH) },
+            ],
+            remedy: vec![Text::new("do", "する")],
+            opened_at: Some(Timestamp::UNIX_EPOCH),
+            changed_at: None,
+            resolved_at: None,
+            occurrences: 3,
+        };
+        assert_eq!(Finding::try_from(wire::Finding::from(finding.clone())), Ok(finding));
+    }
+}

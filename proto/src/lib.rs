@@ -1,0 +1,20 @@
+//! What agent and collector agree on: domain types, each with its wire conversion at its foot.
+//!
+//! ```text
+//! line → record → Event ──wire──▶ Event → Run, SettingsSnapshot → Verdict → Finding → Picture ──wire──▶ CLI
+//! ```
+//!
+//! Generated protobuf types live in [`wire`] and go no further than the edges of the programs.
+
+pub mod ids;
+pub mod time;
+pub mod text;
+pub mod event;
+pub mod settings;
+pub mod run;
+pub mod verdict;
+pub mod finding;
+pub mod picture;
+pub mod describe;
+pub mod config;
+pub mod wire;

@@ -1,0 +1,137 @@
+//! A run: one synchronisation of one site, from its start line to success or failure.
+
+use jiff::Timestamp;
+
+use crate::event::{Scope, Trigger};
+use crate::ids::SiteCode;
+use crate::time::{from_wire, to_wire};
+use crate::wire::{self, WireError, known};
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunOutcome {
+    /// It reached "Sync succeeded" or 6702.
+    Succeeded,
+    /// It reached "Sync failed" or 6703.
+    Failed,
+    /// It goes on.
+    Running,
+    /// Its end was never seen.
+    Unknown,
+}
+
+crate::describe::words!(RunOutcome { Succeeded = "succeeded", Failed = "failed", Running = "running", Unknown = "unknown" });
+
+/// A part of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Phase {
+    /// `wsus`, `database`, `internet`, …
+    pub phase: String,
+    /// WSUS server it works on.
+    pub server: String,
+    /// Its start.
+    pub started_at: Option<Timestamp>,
+    /// Its end; absent while it goes on.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// One synchronisation of one site.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// Site and start, such as `CEN-20260301T030000Z`.
+    pub id: String,
+    /// Site.
+    pub site: SiteCode,
+    /// What started it.
+    pub trigger: Trigger,
+    /// The parent that asked.
+    pub from: Option<SiteCode>,
+    /// Full or delta.
+    pub scope: Scope,
+    /// Start; absent where the log has no times, or begins in the middle of the run.
+    pub started_at: Option<Timestamp>,
+    /// End.
+    pub ended_at: Option<Timestamp>,
+    /// How it ended.
+    pub outcome: RunOutcome,
+    /// Its phases in order.
+    pub phases: Vec<Phase>,
+    /// Newest progress: items done, items in all.
+    pub progress: Option<(u64, u64)>,
+    /// Cause of the failure.
+    pub cause: Option<String>,
+    /// Text of the failure.
+    pub text: Option<String>,
+    /// Source the text names.
+    pub source: Option<String>,
+    /// Error code.
+    pub code: Option<String>,
+    /// The failed run that this one repeats.
+    pub retry_of: Option<String>,
+}
+
+// ---- wire ----
+
+impl From<Run> for wire::Run {
+    fn from(run: Run) -> wire::Run {
+        let Run { id, site, trigger, from, scope, started_at, ended_at, outcome, phases, progress, cause, text, source, code, retry_of } = run;
+        wire::Run {
+            id,
+            site: site.to_string(),
+            trigger: trigger.as_str().to_owned(),
+            from: from.map(|site| site.to_string()).unwrap_or_default(),
+            scope: scope.as_str().to_owned(),
+            started_at: started_at.map(to_wire),
+            ended_at: ended_at.map(to_wire),
+            outcome: outcome.as_str().to_owned(),
+            phases: phases.into_iter().map(wire::Phase::from).collect(),
+            progress_done: progress.map(|(done, _)| done),
+            progress_total: progress.map(|(_, total)| total),
+            cause: cause.unwrap_or_default(),
+            text: text.unwrap_or_default(),
+            source: source.unwrap_or_default(),
+            code: code.unwrap_or_default(),
+            retry_of: retry_of.unwrap_or_default(),
+        }
+    }
+}
+
+impl TryFrom<wire::Run> for Run {
+    type Error = WireError;
+
+    fn try_from(message: wire::Run) -> Result<Run, WireError> {
+        let wire::Run {
+            id, site, trigger, from, scope, started_at, ended_at, outcome, phases, progress_done, progress_total, cause, text, source, code, retry_of,
+        } = message;
+        let code_of = |field, text: &str| text.parse::<SiteCode>().map_err(|error| WireError::invalid(field, text, error));
+        Ok(Run {
+            id,
+            site: code_of("site", &site)?,
+            trigger: Trigger::from_word(&trigger),
+            from: known(from).map(|text| code_of("from", &text)).transpose()?,
+            scope: Scope::from_word(&scope),
+            started_at: from_wire(started_at),
+            ended_at: from_wire(ended_at),
+            outcome: RunOutcome::from_word(&outcome).unwrap_or(RunOutcome::Unknown),
+            phases: phases.into_iter().map(Phase::from).collect(),
+            progress: progress_done.zip(progress_total),
+            cause: known(cause),
+            text: known(text),
+            source: known(source),
+            code: known(code),
+            retry_of: known(retry_of),
+        })
+    }
+}
+
+impl From<Phase> for wire::Phase {
+    fn from(Phase { phase, server, started_at, ended_at }: Phase) -> wire::Phase {
+        wire::Phase { phase, server, started_at: started_at.map(to_wire), ended_at: ended_at.map(to_wire) }
+    }
+}
+
+impl From<wire::Phase> for Phase {
+    fn from(wire::Phase { phase, server, started_at, ended_at }: wire::Phase) -> Phase {
+        Phase { phase, server, started_at: from_wire(started_at), ended_at: from_wire(ended_at) }
+    }
+}

@@ -1,0 +1,306 @@
+//! The settings snapshot `supwatch/settings/v1`: what WSUS, the software update point and the site are configured to.
+//!
+//! Every field may be absent, which means *not known*; `null` means *known to be none*. The two must never be mixed up:
+//! a rule that lacks data says so. Field names are those of the WSUS API and the site's WMI classes, in our words.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::ids::SiteCode;
+
+/// A setting: not known, known to be none, or known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Known<T> {
+    /// Absent: nobody could tell.
+    #[default]
+    Unknown,
+    /// `null`: known to be none.
+    None,
+    /// Known.
+    Some(T),
+}
+
+impl<T> Known<T> {
+    /// The value, if there is one.
+    pub fn value(&self) -> Option<&T> {
+        match self {
+            Known::Some(value) => Some(value),
+            Known::Unknown | Known::None => None,
+        }
+    }
+
+    /// Whether nobody could tell.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Known::Unknown)
+    }
+}
+
+impl<T: Serialize> Serialize for Known<T> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Known::Unknown | Known::None => out.serialize_none(),
+            Known::Some(value) => out.serialize_some(value),
+        }
+    }
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Known<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Known<T>, D::Error> {
+        Ok(Option::<T>::deserialize(from)?.map_or(Known::None, Known::Some))
+    }
+}
+
+macro_rules! settings {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $field:ident: $type:ty),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+        #[serde(default)]
+        pub struct $name {
+            $($(#[$doc])* #[serde(skip_serializing_if = "Known::is_unknown")] pub $field: Known<$type>,)+
+        }
+    };
+}
+
+settings! {
+    /// One snapshot of one site.
+    Settings {
+        /// `supwatch/settings/v1`.
+        schema: String,
+        /// Site it is of.
+        site: SiteCode,
+        /// When it was taken (server's clock, UTC).
+        taken_at: Timestamp,
+        /// Where it comes from, such as `wsus-api`.
+        source: String,
+        /// The site server.
+        site_server: SiteServer,
+        /// Software update points; an empty list: the site has none.
+        sups: Vec<Sup>,
+        /// The software update point component of the site.
+        component: Component,
+        /// The WSUS servers behind the SUPs.
+        wsus: Vec<Wsus>,
+        /// What the top site's provider says of all sites (`SMS_SUPSyncStatus`).
+        sup_status: Vec<SupStatus>,
+    }
+}
+settings! {
+    /// The site server.
+    SiteServer {
+        /// Its fully qualified name.
+        fqdn: String,
+        /// WSUS administration console on it.
+        wsus_console: WsusConsole,
+    }
+}
+settings! {
+    /// The WSUS administration console.
+    WsusConsole {
+        /// Whether it is there.
+        installed: bool,
+        /// Its version.
+        version: String,
+    }
+}
+settings! {
+    /// One software update point as the site is set (`SMS_SCI_SysResUse`).
+    Sup {
+        /// Its server.
+        server: String,
+        /// Aliases and balanced names.
+        names: Vec<String>,
+        /// Whether it is the first (active) one.
+        first: bool,
+        /// HTTP port.
+        http_port: u16,
+        /// HTTPS port.
+        https_port: u16,
+        /// Whether the site uses SSL to it.
+        ssl: bool,
+        /// Whether it serves internet clients.
+        internet: bool,
+        /// Its proxy.
+        proxy: Proxy,
+    }
+}
+settings! {
+    /// A proxy; the account is a yes or no, its name and password never leave the server.
+    Proxy {
+        /// Whether it is used.
+        enabled: bool,
+        /// Its name.
+        server: String,
+        /// Its port.
+        port: u16,
+        /// Whether credentials are set.
+        account: bool,
+    }
+}
+settings! {
+    /// The software update point component.
+    Component {
+        /// `microsoft-update`, `upstream` or `none`.
+        sync_source: String,
+        /// Upstream outside the hierarchy.
+        upstream: String,
+        /// Hours between scheduled runs; `null`: not scheduled.
+        schedule_hours: u32,
+        /// Update-file languages.
+        languages: Vec<String>,
+        /// Summary-detail languages.
+        summary_languages: Vec<String>,
+        /// Classifications.
+        classifications: Vec<String>,
+        /// Products.
+        products: Vec<String>,
+        /// Whether an alert is raised on failure.
+        alert_on_failure: bool,
+    }
+}
+settings! {
+    /// One WSUS server as its API tells.
+    Wsus {
+        /// Its name.
+        server: String,
+        /// Its build.
+        version: String,
+        /// `SyncFromMicrosoftUpdate`.
+        sync_from_microsoft_update: bool,
+        /// `IsReplicaServer`.
+        is_replica: bool,
+        /// Upstream WSUS.
+        upstream: Upstream,
+        /// Proxy.
+        proxy: Proxy,
+        /// Enabled update languages.
+        languages: Vec<String>,
+        /// `AllUpdateLanguagesEnabled`.
+        all_languages: bool,
+        /// Classifications of its subscription.
+        classifications: Vec<String>,
+        /// Products of its subscription.
+        products: Vec<String>,
+        /// The WSUS web site in IIS.
+        website: Website,
+        /// Windows services and their states.
+        services: BTreeMap<String, String>,
+    }
+}
+settings! {
+    /// The upstream server of a WSUS.
+    Upstream {
+        /// Name.
+        server: String,
+        /// Port.
+        port: u16,
+        /// SSL.
+        ssl: bool,
+    }
+}
+settings! {
+    /// The WSUS web site in IIS.
+    Website {
+        /// HTTP port.
+        http_port: u16,
+        /// HTTPS port.
+        https_port: u16,
+        /// Virtual directories that require SSL.
+        ssl_virtual_directories: Vec<String>,
+    }
+}
+settings! {
+    /// One row of `SMS_SUPSyncStatus`.
+    SupStatus {
+        /// Site.
+        site: SiteCode,
+        /// SUP.
+        server: String,
+        /// Where it synchronises from.
+        source: String,
+        /// `LastSyncState`: a status message id such as 6702.
+        state: u32,
+        /// `LastSyncErrorCode`.
+        error: i64,
+        /// Catalogue version.
+        catalog_version: u64,
+        /// Last success.
+        last_success_at: Timestamp,
+    }
+}
+
+impl Settings {
+    /// Reads a snapshot; the error says what is wrong with it.
+    pub fn from_json(value: &serde_json::Value) -> Result<Settings, serde_json::Error> {
+        Settings::deserialize(value)
+    }
+
+    /// The first (active) software update point: the one marked so, or the only one.
+    pub fn first_sup(&self) -> Option<&Sup> {
+        let sups = self.sups.value()?;
+        match sups.as_slice() {
+            [only] => Some(only),
+            many => many.iter().find(|sup| sup.first == Known::Some(true)),
+        }
+    }
+
+    /// The WSUS server behind a SUP, by any of its names.
+    pub fn wsus_of(&self, sup: &Sup) -> Option<&Wsus> {
+        self.wsus.value()?.iter().find(|wsus| wsus.server.value().is_some_and(|name| sup.has_name(name)))
+    }
+}
+
+impl Sup {
+    /// Whether this SUP goes by the name.
+    pub fn has_name(&self, name: &str) -> bool {
+        self.server.value().is_some_and(|server| same_server(server, name))
+            || self.names.value().is_some_and(|names| names.iter().any(|alias| same_server(alias, name)))
+    }
+}
+
+/// Server names ignore case; a bare name equals a fully qualified one with that first label.
+pub fn same_server(one: &str, other: &str) -> bool {
+    let (one, other) = (one.trim_end_matches('.'), other.trim_end_matches('.'));
+    if one.eq_ignore_ascii_case(other) {
+        return true;
+    }
+    match (one.split_once('.'), other.split_once('.')) {
+        (None, Some((label, _))) => label.eq_ignore_ascii_case(one),
+        (Some((label, _)), None) => label.eq_ignore_ascii_case(other),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absent_null_and_known_are_three_things() {
+        let json = serde_json::json!({"sups": [], "component": {"schedule_hours": null}, "wsus": [{"is_replica": true}]});
+        let settings = Settings::from_json(&json).expect("good");
+        assert_eq!(settings.sups, Known::Some(vec![]));
+        assert_eq!(settings.site, Known::Unknown);
+        assert_eq!(settings.component.value().map(|c| c.schedule_hours), Some(Known::None));
+        assert_eq!(serde_json::to_value(&settings).expect("json"), json);
+    }
+
+    #[test]
+    fn server_names_ignore_case_and_a_missing_domain() {
+        assert!(same_server("SUP1", "sup1.corp.example"));
+        assert!(same_server("sup1.CORP.example", "SUP1.corp.example"));
+        assert!(!same_server("sup1.corp.example", "sup1.lab.example"));
+        assert!(!same_server("sup1", "sup10.corp.example"));
+    }
+
+    #[test]
+    fn the_first_sup_is_the_marked_one_or_the_only_one() {
+        let two = serde_json::json!({"sups": [{"server": "a"}, {"server": "b", "first": true}]});
+        let settings = Settings::from_json(&two).expect("good");
+        assert_eq!(settings.first_sup().and_then(|s| s.server.value().cloned()), Some("b".to_owned()));
+        let unmarked = serde_json::json!({"sups": [{"server": "a"}, {"server": "b"}]});
+        assert_eq!(Settings::from_json(&unmarked).expect("good").first_sup(), None);
+    }
+}
