@@ -1,1 +1,23 @@
-//! placeholder
+//! The agent of supwatch: what happens in the logs and settings of a site, as typed events.
+//!
+//! ```text
+//! watch → tail → lines → parse → recognise → spool → uplink
+//!           settings (snapshot, site.toml) ──▶┘
+//! ```
+//!
+//! `lines`, `parse`, `clock` and `recognise` are pure; [`reader`] joins them for one file and is all that the offline
+//! commands need. The edges are `tail` (files), `spool` (disk) and `uplink` (network).
+
+pub mod lines;
+pub mod parse;
+pub mod clock;
+pub mod recognise;
+pub mod reader;
+pub mod settings;
+pub mod site_folder;
+pub mod watch;
+pub mod tail;
+pub mod spool;
+pub mod uplink;
+pub mod config;
+pub mod app;

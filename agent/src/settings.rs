@@ -1,0 +1,96 @@
+//! Settings snapshots of a site folder: `settings.json`, the newest, and `settings-<time>.json`, older ones.
+//!
+//! The agent sends a snapshot as it was read, with fields it does not know; the collector gives it meaning.
+
+use std::path::{Path, PathBuf};
+
+use supwatch_proto::event::{Event, EventKind};
+use supwatch_proto::ids::SiteCode;
+use supwatch_proto::settings::Settings;
+use supwatch_proto::time::Certainty;
+
+/// Largest snapshot taken; larger ones are no settings.
+pub const SIZE_LIMIT: u64 = 48 * 1024;
+
+/// Why a file is no snapshot.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// It cannot be read.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Read {
+        /// File.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is no snapshot.
+    #[error("{}: this is no settings snapshot: {reason}; write it again with Get-SyncSettings.ps1", path.display())]
+    Content {
+        /// File.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// The snapshot in a text, as an event. Other JSON or another site's snapshot is refused, since a wrong site's settings
+/// would accuse the wrong server.
+pub fn read_text(text: &str, path: &Path, site: SiteCode) -> Result<Event, SettingsError> {
+    let wrong = |reason: String| SettingsError::Content { path: path.to_owned(), reason };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.len() as u64 > SIZE_LIMIT {
+        return Err(wrong(format!("it is larger than {} KiB", SIZE_LIMIT / 1024)));
+    }
+    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
+    let settings = Settings::from_json(&value).map_err(|error| wrong(error.to_string()))?;
+    if let Some(schema) = settings.schema.value().filter(|schema| *schema != "supwatch/settings/v1") {
+        return Err(wrong(format!("its schema is {schema:?}, not \"supwatch/settings/v1\"")));
+    }
+    if let Some(other) = settings.site.value().filter(|code| **code != site && site != SiteCode::UNKNOWN) {
+        return Err(wrong(format!("it is of site {other}, but lies in the folder of {site}")));
+    }
+    Ok(Event {
+        site,
+        sequence: 0,
+        time: settings.taken_at.value().copied(),
+        time_certainty: Certainty::Zone,
+        log: String::new(),
+        file: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        offset: 0,
+        component: String::new(),
+        thread: 0,
+        kind: EventKind::SettingsSnapshot { settings: value },
+        line: String::new(),
+    })
+}
+
+/// Reads a snapshot file.
+pub fn read_file(path: &Path, site: SiteCode) -> Result<Event, SettingsError> {
+    let bytes = std::fs::read(path).map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
+    read_text(&String::from_utf8_lossy(&bytes), path, site)
+}
+
+/// The snapshot files of a site folder, oldest first: the dated ones by name, then `settings.json`.
+pub fn is_snapshot(name: &str) -> bool {
+    name == "settings.json" || (name.starts_with("settings-") && name.ends_with(".json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        let site = "P01".parse().expect("code");
+        let error = read_text(text, Path::new("settings.json"), site).expect_err("an error").to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_snapshot_of_this_site_is_refused_with_the_reason() {
+        check("{", "no settings snapshot");
+        check("{\"schema\":\"x\"}", "its schema is \"x\"");
+        check("{\"site\":\"P02\"}", "it is of site P02, but lies in the folder of P01");
+        check("{\"sups\": 3}", "invalid type");
+    }
+}

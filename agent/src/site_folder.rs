@@ -1,0 +1,79 @@
+//! A site folder: `site.toml`, `logs/`, `settings.json`. The offline input, and what an agent's configuration points at.
+
+use std::path::{Path, PathBuf};
+
+use jiff::tz::TimeZone;
+use supwatch_proto::config::Faults;
+use supwatch_proto::describe::SiteFile;
+use supwatch_proto::event::{Event, EventKind};
+use supwatch_proto::time::Certainty;
+
+use crate::lines::code_page;
+use crate::reader::Reading;
+
+/// Reads `site.toml`; its faults name file and line.
+pub fn read_site_file(path: &Path) -> Result<SiteFile, Faults> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => SiteFile::parse(&text, path),
+        Err(error) => Err(Faults::of_file(path, format!("cannot be read: {error}; each site folder needs a site.toml with its code"))),
+    }
+}
+
+/// How the site's logs are to be read.
+pub fn reading(site: &SiteFile, path: &Path) -> Result<Reading, Faults> {
+    let code_page = match &site.code_page {
+        None => None,
+        Some(label) => Some(code_page(label).ok_or_else(|| {
+            Faults::of_file(path, format!("code_page {label:?} is not known: write one like \"cp932\" or \"windows-1252\""))
+        })?),
+    };
+    Ok(Reading { code_page, zone: site.time_zone.as_deref().and_then(|name| TimeZone::get(name).ok()) })
+}
+
+/// The description as the event that comes first in each epoch.
+pub fn described(site: &SiteFile) -> Event {
+    Event {
+        site: site.code,
+        sequence: 0,
+        time: None,
+        time_certainty: Certainty::Local,
+        log: String::new(),
+        file: "site.toml".to_owned(),
+        offset: 0,
+        component: String::new(),
+        thread: 0,
+        kind: EventKind::SiteDescribed(site.description.clone()),
+        line: String::new(),
+    }
+}
+
+/// Whether a file name is a log's or a rolled-over log's.
+pub fn is_log(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.ends_with(".log") || name.ends_with(".lo_")
+}
+
+/// The rolled-over sibling of a log: `wsyncmgr.log` → `wsyncmgr.lo_`.
+pub fn rolled_over(log: &Path) -> PathBuf {
+    log.with_extension("lo_")
+}
+
+/// Files of a folder with a name that fits, sorted so that a rolled-over log comes before its current one.
+pub fn files(folder: &Path, fits: impl Fn(&str) -> bool) -> std::io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() && fits(&entry.file_name().to_string_lossy()) {
+            found.push(entry.path());
+        }
+    }
+    found.sort_by_key(|path| reading_order(path));
+    Ok(found)
+}
+
+/// Sort key: the log's stem, rolled-over ones first.
+pub fn reading_order(path: &Path) -> (String, bool, PathBuf) {
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    let current = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("log"));
+    (stem, current, path.to_owned())
+}
