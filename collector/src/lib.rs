@@ -1,1 +1,29 @@
-//! placeholder
+//! The collector of supwatch: takes events in, keeps them, judges the hierarchy, and answers.
+//!
+//! ```text
+//! ingest → store → hierarchy → rules, diagnosis → judge → findings → metrics / query → CLI
+//! ```
+//!
+//! `hierarchy`, `runs`, `rules`, `diagnosis`, `judge`, `metrics` and `render` are pure: what they say depends on the events
+//! and on the time passed in, so judging live and judging a replay give the same.
+
+pub mod identity;
+pub mod tls;
+pub mod ingest;
+pub mod store;
+pub mod runs;
+pub mod hierarchy;
+pub mod rules;
+pub mod diagnosis;
+pub mod judge;
+pub mod picture;
+pub mod metrics;
+pub mod http;
+pub mod query;
+pub mod config;
+pub mod app;
+pub mod pki;
+pub mod analyze;
+pub mod demo;
+pub mod render;
+pub mod cli;

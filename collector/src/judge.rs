@@ -1,0 +1,222 @@
+//! Events and time arrive: fold, judge what they touch, keep what changed.
+//!
+//! Pure: the clock is an argument and the store is somebody else's. One event judges one site; only what changes the shape
+//! or settings of the hierarchy judges all.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use supwatch_proto::describe::HierarchyFile;
+use supwatch_proto::event::{EventKind, StoredEvent};
+use supwatch_proto::finding::{Finding, finding_id};
+use supwatch_proto::ids::{AgentId, SiteCode};
+use supwatch_proto::verdict::Verdict;
+
+use crate::diagnosis::Catalogue;
+use crate::hierarchy::Hierarchy;
+use crate::rules::{Failure, RULES, Scene};
+
+/// The collector's mind.
+#[derive(Debug)]
+pub struct Judge {
+    hierarchy: Hierarchy,
+    verdicts: BTreeMap<SiteCode, Vec<Verdict>>,
+    findings: BTreeMap<String, Finding>,
+    touched: BTreeSet<SiteCode>,
+    everything: bool,
+    live: bool,
+}
+
+impl Judge {
+    /// Begins with what is expected and with the findings of an earlier life.
+    pub fn new(expected: HierarchyFile, findings: Vec<Finding>, live: bool) -> Judge {
+        Judge {
+            hierarchy: Hierarchy::new(expected),
+            verdicts: BTreeMap::new(),
+            findings: findings.into_iter().map(|finding| (finding.id.clone(), finding)).collect(),
+            touched: BTreeSet::new(),
+            everything: true,
+            live,
+        }
+    }
+
+    /// What is known.
+    pub fn hierarchy(&self) -> &Hierarchy {
+        &self.hierarchy
+    }
+
+    /// Every verdict, by site, then in the order of the rules.
+    pub fn verdicts(&self) -> impl Iterator<Item = &Verdict> {
+        self.verdicts.values().flatten()
+    }
+
+    /// Every finding, open or resolved.
+    pub fn findings(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.values()
+    }
+
+    /// Takes an event in; it is judged by the next [`Judge::judge`].
+    pub fn take(&mut self, stored: &StoredEvent) {
+        self.hierarchy.fold(stored, Catalogue::built_in());
+        match stored.event.kind {
+            EventKind::SiteDescribed(_) | EventKind::SettingsSnapshot { .. } | EventKind::ParentNotified { .. } | EventKind::ChildrenNotified { .. } => {
+                self.everything = true;
+            }
+            _ => {
+                self.touched.insert(stored.event.site);
+            }
+        }
+    }
+
+    /// A sign of life.
+    pub fn heard(&mut self, agent: &AgentId, sites: &[SiteCode], at: Timestamp, spooled_events: u64) {
+        self.hierarchy.heard(agent, sites, at, spooled_events);
+        self.touched.extend(sites);
+    }
+
+    /// An agent's stream opened or ended.
+    pub fn connected(&mut self, agent: &AgentId, connected: bool, version: Option<&str>) {
+        let known = self.hierarchy.agents.entry(agent.clone()).or_default();
+        known.connected = connected;
+        if let Some(version) = version {
+            version.clone_into(&mut known.version);
+        }
+    }
+
+    /// Time passed: rules about time are judged for every site.
+    pub fn tick(&mut self) {
+        self.everything = true;
+    }
+
+    /// Judges what was touched and gives the findings that changed.
+    pub fn judge(&mut self, now: Timestamp) -> Vec<Finding> {
+        let sites: Vec<SiteCode> = if std::mem::take(&mut self.everything) {
+            self.hierarchy.sites.keys().copied().collect()
+        } else {
+            self.touched.iter().copied().collect()
+        };
+        self.touched.clear();
+        let mut changed = Vec::new();
+        for site in sites {
+            let (verdicts, failures) = judge_site(&self.hierarchy, site, now, self.live);
+            self.verdicts.insert(site, verdicts);
+            self.update(site, failures, now, &mut changed);
+        }
+        changed
+    }
+
+    fn update(&mut self, site: SiteCode, failures: Vec<(Verdict, Failure)>, now: Timestamp, changed: &mut Vec<Finding>) {
+        let mut standing = BTreeSet::new();
+        for (verdict, failure) in failures {
+            let new = opened(&verdict, failure, now);
+            standing.insert(new.id.clone());
+            let next = match self.findings.get(&new.id) {
+                Some(old) if old.resolved_at.is_none() => continued(old, new, now),
+                _ => new,
+            };
+            if self.findings.get(&next.id) != Some(&next) {
+                changed.push(next.clone());
+                self.findings.insert(next.id.clone(), next);
+            }
+        }
+        for finding in self.findings.values_mut() {
+            if finding.site == site && finding.resolved_at.is_none() && !standing.contains(&finding.id) {
+                finding.resolved_at = Some(now);
+                finding.changed_at = Some(now);
+                changed.push(finding.clone());
+            }
+        }
+    }
+}
+
+/// Every rule over one site.
+pub fn judge_site(hierarchy: &Hierarchy, site: SiteCode, now: Timestamp, live: bool) -> (Vec<Verdict>, Vec<(Verdict, Failure)>) {
+    let (mut verdicts, mut failures) = (Vec::new(), Vec::new());
+    let Some(site) = hierarchy.site(site) else { return (verdicts, failures) };
+    let scene = Scene { hierarchy, site, now, live };
+    for (verdict, failure) in RULES.iter().flat_map(|rule| rule.judge(&scene)) {
+        if let Some(failure) = failure {
+            failures.push((verdict.clone(), failure));
+        }
+        verdicts.push(verdict);
+    }
+    (verdicts, failures)
+}
+
+/// A finding as it opens.
+pub fn opened(verdict: &Verdict, failure: Failure, now: Timestamp) -> Finding {
+    let Failure { severity, summary, evidence, remedy, cause, since, occurrences } = failure;
+    Finding {
+        id: finding_id(&verdict.rule, verdict.site, &verdict.subject),
+        rule: verdict.rule.clone(),
+        severity,
+        site: verdict.site,
+        subject: verdict.subject.clone(),
+        cause,
+        summary,
+        evidence,
+        remedy,
+        opened_at: Some(since.unwrap_or(now)),
+        changed_at: Some(since.unwrap_or(now)),
+        resolved_at: None,
+        occurrences,
+    }
+}
+
+/// The same finding, seen again: it keeps when it opened, and changes only if what it says does.
+fn continued(old: &Finding, new: Finding, now: Timestamp) -> Finding {
+    let mut next = Finding { opened_at: old.opened_at, changed_at: old.changed_at, ..new };
+    // A summary that counts hours changes with the clock alone; that is no change worth telling.
+    let same = next.severity == old.severity && next.cause == old.cause && next.evidence == old.evidence && next.occurrences == old.occurrences;
+    if same {
+        next.summary.clone_from(&old.summary);
+    } else {
+        next.changed_at = Some(now);
+    }
+    next
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::testing::events;
+    use supwatch_proto::ids::Epoch;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("time")
+    }
+
+    fn feed(judge: &mut Judge, lines: &[&str]) {
+        for event in events("CEN", lines) {
+            judge.take(&StoredEvent { agent: AgentId("a".into()), epoch: Epoch([0; 16]), received_at: at("2026-03-01T04:00:00Z"), event });
+        }
+    }
+
+    fn failed(judge: &Judge) -> Option<Finding> {
+        judge.findings().find(|finding| finding.rule == "sync-failed").cloned()
+    }
+
+    #[test]
+    fn a_finding_opens_changes_resolves_and_keeps_its_id_when_it_opens_again() {
+        let mut judge = Judge::new(HierarchyFile::default(), Vec::new(), false);
+        let fail = &["Performing sync on local request", "Sync failed: Unable to connect to the remote server. Source: X"];
+        feed(&mut judge, fail);
+        assert!(!judge.judge(at("2026-03-01T05:00:00Z")).is_empty());
+        let first = failed(&judge).expect("open");
+        assert!(first.resolved_at.is_none());
+        judge.tick();
+        assert_eq!(judge.judge(at("2026-03-01T06:00:00Z")), [], "nothing new is no change");
+        feed(&mut judge, fail);
+        judge.judge(at("2026-03-01T07:00:00Z"));
+        let again = failed(&judge).expect("open");
+        assert_eq!((again.occurrences, again.opened_at), (2, first.opened_at));
+        assert_eq!(again.changed_at, Some(at("2026-03-01T07:00:00Z")));
+        feed(&mut judge, &["Performing sync on retry schedule", "Sync succeeded. x"]);
+        judge.judge(at("2026-03-01T08:00:00Z"));
+        assert_eq!(failed(&judge).and_then(|f| f.resolved_at), Some(at("2026-03-01T08:00:00Z")));
+        feed(&mut judge, fail);
+        judge.judge(at("2026-03-01T09:00:00Z"));
+        let reopened = failed(&judge).expect("open");
+        assert_eq!((reopened.id, reopened.resolved_at), (first.id, None));
+    }
+}

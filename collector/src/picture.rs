@@ -1,0 +1,116 @@
+//! Hierarchy, verdicts and findings → the picture that every reading command shows.
+//!
+//! Pure, and the same for a live collector, for a moment in the past, and for a folder of logs.
+
+use jiff::Timestamp;
+use supwatch_proto::finding::Finding;
+use supwatch_proto::ids::SiteCode;
+use supwatch_proto::picture::{AgentPicture, FindingCounts, Picture, Refusal, SitePicture, SiteState};
+use supwatch_proto::run::{Run, RunOutcome};
+use supwatch_proto::verdict::{Answer, Severity, Verdict};
+
+use crate::hierarchy::{Hierarchy, Parent, Site};
+use crate::judge::{Judge, judge_site, opened};
+
+/// Runs of a site that a picture shows.
+const RUNS_SHOWN: usize = 100;
+
+/// The picture now, with the findings as they live.
+pub fn now(judge: &Judge, at: Timestamp, resolved: bool, refusals: Vec<Refusal>) -> Picture {
+    let findings = judge.findings().filter(|finding| resolved || finding.resolved_at.is_none()).cloned().collect();
+    let verdicts = judge.verdicts().cloned().collect();
+    draw(judge.hierarchy(), at, findings, verdicts, refusals)
+}
+
+/// The picture at a moment in the past: judged anew from what was known to hold then.
+pub fn at(hierarchy: &Hierarchy, at: Timestamp, live: bool) -> Picture {
+    let past = hierarchy.as_of(at);
+    let (mut verdicts, mut findings) = (Vec::new(), Vec::new());
+    for site in past.sites.keys() {
+        let (of_site, failures) = judge_site(&past, *site, at, live);
+        verdicts.extend(of_site);
+        findings.extend(failures.into_iter().map(|(verdict, failure)| opened(&verdict, failure, at)));
+    }
+    draw(&past, at, findings, verdicts, Vec::new())
+}
+
+fn draw(hierarchy: &Hierarchy, at: Timestamp, mut findings: Vec<Finding>, verdicts: Vec<Verdict>, refusals: Vec<Refusal>) -> Picture {
+    findings.sort_by(|a, b| {
+        let key = |f: &Finding| (f.resolved_at.is_some(), f.severity, f.site, f.rule.clone(), f.subject.clone());
+        key(a).cmp(&key(b))
+    });
+    let mut runs: Vec<Run> =
+        hierarchy.sites.values().flat_map(|site| site.runs.iter().rev().take(RUNS_SHOWN).map(|tracked| tracked.run.clone())).collect();
+    runs.sort_by(|a, b| (b.started_at.or(b.ended_at), &b.id).cmp(&(a.started_at.or(a.ended_at), &a.id)));
+    Picture {
+        hierarchy: hierarchy.expected.name.clone().unwrap_or_default(),
+        at: Some(at),
+        sites: hierarchy.sites.values().map(|site| draw_site(hierarchy, site, &findings, &verdicts)).collect(),
+        runs,
+        findings,
+        verdicts,
+        refusals,
+    }
+}
+
+fn draw_site(hierarchy: &Hierarchy, site: &Site, findings: &[Finding], verdicts: &[Verdict]) -> SitePicture {
+    let code = site.code;
+    let mut counts = FindingCounts::default();
+    for finding in findings.iter().filter(|finding| finding.site == code && finding.resolved_at.is_none()) {
+        match finding.severity {
+            Severity::Critical => counts.critical += 1,
+            Severity::Warning => counts.warning += 1,
+            Severity::Info => counts.info += 1,
+        }
+    }
+    let agents = hierarchy.agents.iter().filter(|(_, agent)| agent.sites.contains(&code) && agent.last_heard_at.is_some());
+    SitePicture {
+        code,
+        site_type: hierarchy.site_type(code),
+        parent: match hierarchy.parent(code) {
+            Parent::Of(parent) => Some(parent),
+            Parent::Top | Parent::Unknown => None,
+        },
+        state: state(site, verdicts),
+        last_success_at: site.runs.last_success().and_then(|tracked| tracked.run.ended_at),
+        last_failure_at: site.runs.last_failure().and_then(|tracked| tracked.run.ended_at),
+        next_run_at: site.next_run.clone(),
+        catalog_version: site.catalog_version(),
+        findings: counts,
+        agents: agents
+            .map(|(id, agent)| AgentPicture {
+                id: id.clone(),
+                last_heard_at: agent.last_heard_at,
+                connected: agent.connected,
+                events: agent.events,
+                version: agent.version.clone(),
+                spooled_events: agent.spooled_events,
+            })
+            .collect(),
+        server: hierarchy.server(code).map(str::to_owned),
+        generation: hierarchy.generation(code),
+        settings: site.snapshot().map(|snapshot| snapshot.raw.clone()),
+    }
+}
+
+fn state(site: &Site, verdicts: &[Verdict]) -> SiteState {
+    let failed = |rule: &str| verdicts.iter().any(|v| failed_at(v, rule, site.code));
+    let outcome = site.runs.last().map(|tracked| tracked.run.outcome);
+    if failed("agent-silent") {
+        SiteState::Silent
+    } else if outcome == Some(RunOutcome::Running) {
+        SiteState::Running
+    } else if failed("sync-failed") {
+        SiteState::Failed
+    } else if failed("sync-overdue") {
+        SiteState::Overdue
+    } else if site.runs.last_success().is_some() {
+        SiteState::Ok
+    } else {
+        SiteState::Unknown
+    }
+}
+
+fn failed_at(verdict: &Verdict, rule: &str, site: SiteCode) -> bool {
+    verdict.rule == rule && verdict.site == site && verdict.answer == Answer::Fail
+}

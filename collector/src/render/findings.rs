@@ -1,0 +1,106 @@
+//! Findings in full: what, since when, the lines and settings that show it, and the remedies in order.
+
+use supwatch_proto::finding::{Evidence, Finding};
+use supwatch_proto::verdict::Severity;
+
+use super::table::{Cell, Table};
+use super::{Look, Tone, fit, safe, time, wrap};
+
+/// Lines of evidence shown of a finding.
+const EVIDENCE_SHOWN: usize = 4;
+
+/// The word and tone of a severity.
+pub fn severity(severity: Severity, look: Look) -> (Tone, &'static str) {
+    match severity {
+        Severity::Critical => (Tone::Bad, look.say("critical", "重大")),
+        Severity::Warning => (Tone::Warning, look.say("warning", "警告")),
+        Severity::Info => (Tone::Plain, look.say("info", "情報")),
+    }
+}
+
+/// One finding in full.
+pub fn full(finding: &Finding, look: Look) -> String {
+    let (tone, word) = severity(finding.severity, look);
+    let mut out = String::new();
+    let subject = if finding.subject.is_empty() { String::new() } else { format!(" {}", safe(&finding.subject)) };
+    let head = format!("{} {}{subject}", finding.rule, finding.site);
+    out.push_str(&format!("{} {} {}\n", look.paint(tone, &format!("● {word}")), look.paint(Tone::Strong, &head), look.paint(Tone::Dim, &finding.id)));
+    paragraph(&mut out, "  ", "", &safe(look.text(&finding.summary)), look);
+    let mut facts = vec![format!("{} {} UTC", look.say("since", "発生"), time(finding.opened_at))];
+    if let Some(resolved) = finding.resolved_at {
+        facts.push(format!("{} {} UTC", look.say("resolved", "解決"), time(Some(resolved))));
+    }
+    if finding.occurrences > 1 {
+        facts.push(format!("{} {}", finding.occurrences, look.say("times", "回")));
+    }
+    if let Some(cause) = &finding.cause {
+        facts.push(format!("{} {cause}", look.say("cause", "原因")));
+    }
+    out.push_str(&format!("  {}\n", look.paint(Tone::Dim, &facts.join(" · "))));
+    if !finding.evidence.is_empty() {
+        out.push_str(&format!("  {}\n", look.paint(Tone::Strong, look.say("evidence", "根拠"))));
+    }
+    for evidence in finding.evidence.iter().take(EVIDENCE_SHOWN) {
+        for line in show(evidence, look) {
+            out.push_str(&format!("    {line}\n"));
+        }
+    }
+    if !finding.remedy.is_empty() {
+        out.push_str(&format!("  {}\n", look.paint(Tone::Strong, look.say("what to do", "対処方法"))));
+    }
+    for (index, step) in finding.remedy.iter().enumerate() {
+        paragraph(&mut out, "    ", &format!("{}. ", index + 1), &safe(look.text(step)), look);
+    }
+    out
+}
+
+fn show(evidence: &Evidence, look: Look) -> Vec<String> {
+    let room = look.width.saturating_sub(6).max(30);
+    match evidence {
+        Evidence::Line { site, file, offset, time: at, line } => {
+            let place = format!("{site} {} @{offset} · {} UTC", safe(file), time(*at));
+            let mut lines = vec![look.paint(Tone::Dim, &place)];
+            lines.extend(wrap(&safe(line), room).into_iter().take(4).map(|part| format!("  {}", fit(&part, room))));
+            lines
+        }
+        Evidence::Setting { site, setting, value, taken_at } => {
+            let text = format!("{site} {} = {} ({} UTC)", safe(setting), safe(&value.to_string()), time(*taken_at));
+            wrap(&text, room)
+        }
+    }
+}
+
+fn paragraph(out: &mut String, indent: &str, mark: &str, text: &str, look: Look) {
+    let lead = format!("{indent}{mark}");
+    let hang = " ".repeat(lead.len());
+    for (index, part) in wrap(text, look.width.saturating_sub(lead.len()).max(30)).iter().enumerate() {
+        out.push_str(if index == 0 { &lead } else { &hang });
+        out.push_str(part);
+        out.push('\n');
+    }
+}
+
+/// Findings as a table.
+pub fn list(findings: &[Finding], look: Look) -> String {
+    let mut table = Table::new(&[
+        look.say("severity", "重大度"),
+        look.say("site", "サイト"),
+        look.say("rule", "ルール"),
+        look.say("since (UTC)", "発生 (UTC)"),
+        look.say("id", "ID"),
+        look.say("what", "内容"),
+    ]);
+    for finding in findings {
+        let (tone, word) = severity(finding.severity, look);
+        let tone = if finding.resolved_at.is_some() { Tone::Dim } else { tone };
+        table.row(vec![
+            Cell::new(tone, word),
+            finding.site.as_str().into(),
+            finding.rule.as_str().into(),
+            time(finding.opened_at).into(),
+            finding.id.as_str().into(),
+            safe(look.text(&finding.summary)).into(),
+        ]);
+    }
+    if table.is_empty() { format!("{}\n", look.say("no findings", "問題は見つかりません")) } else { table.draw(look) }
+}

@@ -1,0 +1,358 @@
+//! The JSON forms of the contract. They only grow: fields are added, never renamed.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+use supwatch_proto::finding::{Evidence, Finding};
+use supwatch_proto::picture::{AgentPicture, Picture, Refusal, SitePicture};
+use supwatch_proto::run::{Phase, Run};
+use supwatch_proto::text::Lang;
+use supwatch_proto::verdict::Verdict;
+
+use crate::analyze::{Analysis, InputFile};
+
+fn stamp(time: Option<jiff::Timestamp>) -> Option<String> {
+    time.map(|time| time.to_string())
+}
+
+/// `supwatch/analysis/v1`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AnalysisJson {
+    /// `supwatch/analysis/v1`.
+    pub schema: String,
+    /// Moment of judging (UTC).
+    pub at: Option<String>,
+    /// What was read.
+    pub input: Vec<InputJson>,
+    /// Sites by code.
+    pub sites: Vec<SiteJson>,
+    /// Runs, newest first.
+    pub runs: Vec<RunJson>,
+    /// Waves, newest first.
+    pub waves: Vec<WaveJson>,
+    /// Findings, worst first.
+    pub findings: Vec<FindingJson>,
+    /// Verdicts by site and rule.
+    pub verdicts: Vec<VerdictJson>,
+}
+
+/// One file that was read.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct InputJson {
+    pub path: String,
+    pub form: String,
+    pub encoding: String,
+    pub lines: u64,
+    pub recognised: u64,
+    pub unrecognised: u64,
+}
+
+/// One site.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct SiteJson {
+    pub site: String,
+    #[serde(rename = "type")]
+    pub site_type: Option<String>,
+    pub parent: Option<String>,
+    pub server: Option<String>,
+    pub generation: Option<String>,
+    /// `ok`, `running`, `failed`, `overdue`, `silent` or `unknown`.
+    pub state: String,
+    pub last_success_at: Option<String>,
+    pub last_failure_at: Option<String>,
+    pub next_run_at: Option<String>,
+    pub catalog_version: Option<u64>,
+    pub findings: CountsJson,
+    #[serde(rename = "agent", skip_serializing_if = "Vec::is_empty")]
+    pub agents: Vec<AgentJson>,
+}
+
+/// Open findings by severity.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct CountsJson {
+    pub critical: u32,
+    pub warning: u32,
+    pub info: u32,
+}
+
+/// One agent.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct AgentJson {
+    pub id: String,
+    pub last_heard_at: Option<String>,
+    pub connected: bool,
+    pub events: u64,
+    pub version: String,
+    pub spooled_events: u64,
+}
+
+/// One run.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct RunJson {
+    pub id: String,
+    pub site: String,
+    /// `schedule`, `local`, `parent`, `retry` or `unknown`.
+    pub trigger: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// `full`, `delta` or `unknown`.
+    pub scope: String,
+    pub started_at: Option<String>,
+    pub ended_at: Option<String>,
+    /// `succeeded`, `failed`, `running` or `unknown`.
+    pub outcome: String,
+    pub phases: Vec<PhaseJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<ProgressJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_of: Option<String>,
+}
+
+/// One phase of a run.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct PhaseJson {
+    pub phase: String,
+    pub server: String,
+    pub started_at: Option<String>,
+    pub ended_at: Option<String>,
+}
+
+/// Progress of a run.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct ProgressJson {
+    pub done: u64,
+    pub total: u64,
+}
+
+/// One wave.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct WaveJson {
+    pub id: String,
+}
+
+/// One finding.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct FindingJson {
+    pub id: String,
+    pub rule: String,
+    /// `critical`, `warning` or `info`.
+    pub severity: String,
+    pub site: String,
+    pub subject: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    pub summary: String,
+    pub evidence: Vec<EvidenceJson>,
+    pub remedy: Vec<String>,
+    pub opened_at: Option<String>,
+    pub changed_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolved_at: Option<String>,
+    pub occurrences: u32,
+}
+
+/// One piece of evidence: a line or a setting.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[allow(missing_docs)]
+pub enum EvidenceJson {
+    Line { site: String, file: String, offset: u64, time: Option<String>, line: String },
+    Setting { site: String, setting: String, value: Value, taken_at: Option<String> },
+}
+
+/// One verdict.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct VerdictJson {
+    pub rule: String,
+    pub site: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub subject: String,
+    /// `pass`, `fail` or `unknown`.
+    pub verdict: String,
+    pub looked_at: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
+}
+
+/// One refused connection.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct RefusalJson {
+    pub at: Option<String>,
+    pub peer: String,
+    pub reason: String,
+    pub remedy: String,
+    pub times: u32,
+}
+
+/// The JSON Schema of `supwatch/analysis/v1`, derived from the types.
+pub fn analysis_schema() -> Value {
+    schemars::schema_for!(AnalysisJson).to_value()
+}
+
+/// An analysis.
+pub fn analysis(analysis: &Analysis, lang: Lang) -> AnalysisJson {
+    let picture = &analysis.picture;
+    AnalysisJson {
+        schema: "supwatch/analysis/v1".to_owned(),
+        at: stamp(picture.at),
+        input: analysis.input.iter().map(input).collect(),
+        sites: picture.sites.iter().map(site).collect(),
+        runs: picture.runs.iter().map(run).collect(),
+        waves: Vec::new(),
+        findings: picture.findings.iter().map(|f| finding(f, lang)).collect(),
+        verdicts: picture.verdicts.iter().map(|v| verdict(v, lang)).collect(),
+    }
+}
+
+fn input(InputFile { path, form, encoding, lines, recognised, unrecognised }: &InputFile) -> InputJson {
+    InputJson {
+        path: path.clone(),
+        form: form.clone(),
+        encoding: encoding.clone(),
+        lines: *lines,
+        recognised: *recognised,
+        unrecognised: *unrecognised,
+    }
+}
+
+/// The whole picture, as `status` gives it.
+pub fn picture(picture: &Picture, lang: Lang) -> Value {
+    serde_json::json!({
+        "schema": "supwatch/status/v1",
+        "hierarchy": picture.hierarchy,
+        "at": stamp(picture.at),
+        "sites": picture.sites.iter().map(site).collect::<Vec<_>>(),
+        "findings": picture.findings.iter().map(|f| finding(f, lang)).collect::<Vec<_>>(),
+        "refused": picture.refusals.iter().map(|r| refusal(r, lang)).collect::<Vec<_>>(),
+    })
+}
+
+/// A site.
+pub fn site(site: &SitePicture) -> SiteJson {
+    SiteJson {
+        site: site.code.to_string(),
+        site_type: site.site_type.map(|word| word.to_string()),
+        parent: site.parent.map(|code| code.to_string()),
+        server: site.server.clone(),
+        generation: site.generation.map(|word| word.to_string()),
+        state: site.state.to_string(),
+        last_success_at: stamp(site.last_success_at),
+        last_failure_at: stamp(site.last_failure_at),
+        next_run_at: site.next_run_at.clone(),
+        catalog_version: site.catalog_version,
+        findings: CountsJson { critical: site.findings.critical, warning: site.findings.warning, info: site.findings.info },
+        agents: site.agents.iter().map(agent).collect(),
+    }
+}
+
+fn agent(AgentPicture { id, last_heard_at, connected, events, version, spooled_events }: &AgentPicture) -> AgentJson {
+    AgentJson {
+        id: id.to_string(),
+        last_heard_at: stamp(*last_heard_at),
+        connected: *connected,
+        events: *events,
+        version: version.clone(),
+        spooled_events: *spooled_events,
+    }
+}
+
+/// A run.
+pub fn run(run: &Run) -> RunJson {
+    RunJson {
+        id: run.id.clone(),
+        site: run.site.to_string(),
+        trigger: run.trigger.as_str().to_owned(),
+        from: run.from.map(|code| code.to_string()),
+        scope: run.scope.as_str().to_owned(),
+        started_at: stamp(run.started_at),
+        ended_at: stamp(run.ended_at),
+        outcome: run.outcome.to_string(),
+        phases: run
+            .phases
+            .iter()
+            .map(|Phase { phase, server, started_at, ended_at }| PhaseJson {
+                phase: phase.clone(),
+                server: server.clone(),
+                started_at: stamp(*started_at),
+                ended_at: stamp(*ended_at),
+            })
+            .collect(),
+        progress: run.progress.map(|(done, total)| ProgressJson { done, total }),
+        cause: run.cause.clone(),
+        text: run.text.clone(),
+        source: run.source.clone(),
+        code: run.code.clone(),
+        retry_of: run.retry_of.clone(),
+    }
+}
+
+/// A finding.
+pub fn finding(finding: &Finding, lang: Lang) -> FindingJson {
+    FindingJson {
+        id: finding.id.clone(),
+        rule: finding.rule.clone(),
+        severity: finding.severity.to_string(),
+        site: finding.site.to_string(),
+        subject: finding.subject.clone(),
+        cause: finding.cause.clone(),
+        summary: finding.summary.get(lang).to_owned(),
+        evidence: finding.evidence.iter().map(evidence).collect(),
+        remedy: finding.remedy.iter().map(|text| text.get(lang).to_owned()).collect(),
+        opened_at: stamp(finding.opened_at),
+        changed_at: stamp(finding.changed_at),
+        resolved_at: stamp(finding.resolved_at),
+        occurrences: finding.occurrences,
+    }
+}
+
+fn evidence(evidence: &Evidence) -> EvidenceJson {
+    match evidence {
+        Evidence::Line { site, file, offset, time, line } => {
+            EvidenceJson::Line { site: site.to_string(), file: file.clone(), offset: *offset, time: stamp(*time), line: line.clone() }
+        }
+        Evidence::Setting { site, setting, value, taken_at } => {
+            EvidenceJson::Setting { site: site.to_string(), setting: setting.clone(), value: value.clone(), taken_at: stamp(*taken_at) }
+        }
+    }
+}
+
+/// A verdict.
+pub fn verdict(verdict: &Verdict, lang: Lang) -> VerdictJson {
+    VerdictJson {
+        rule: verdict.rule.clone(),
+        site: verdict.site.to_string(),
+        subject: verdict.subject.clone(),
+        verdict: verdict.answer.to_string(),
+        looked_at: verdict.looked_at.clone(),
+        missing: verdict.missing.iter().map(|text| text.get(lang).to_owned()).collect(),
+    }
+}
+
+fn refusal(Refusal { at, peer, reason, remedy, times }: &Refusal, lang: Lang) -> RefusalJson {
+    RefusalJson {
+        at: stamp(*at),
+        peer: peer.clone(),
+        reason: reason.get(lang).to_owned(),
+        remedy: remedy.get(lang).to_owned(),
+        times: *times,
+    }
+}

@@ -1,0 +1,123 @@
+//! The first SUP of a primary is no WSUS replica; SUPs of secondaries and further SUPs may be (2007) or must be (later).
+//! Source: the article, "WSUS server not configured"; documentation, planning for software update points.
+
+use super::{Failure, Judged, Rule, Scene, name_of, no_setting, setting};
+use supwatch_proto::describe::{Generation, SiteType};
+use supwatch_proto::settings::{Known, Settings, Sup};
+use supwatch_proto::text::Text;
+use supwatch_proto::verdict::Severity;
+
+pub(super) const RULE: Rule = Rule {
+    name: "child-replica",
+    severity: Severity::Critical,
+    title: ("the first SUP of a primary site is not a WSUS replica", "プライマリ サイトの最初の SUP が WSUS レプリカでない"),
+    why: (
+        "WSUS Configuration Manager cannot configure a replica, so the synchronisation of that site fails with \"WSUS server not configured\".",
+        "WSUS Configuration Manager はレプリカを構成できないため、そのサイトの同期は「WSUS サーバーが構成されていません」で失敗します。",
+    ),
+    watcher: false,
+    judge,
+};
+
+fn judge(scene: &Scene<'_>) -> Vec<Judged> {
+    let first = &["wsus[first].is_replica"];
+    let site_type = scene.hierarchy.site_type(scene.site.code);
+    let settings = match scene.settings() {
+        Ok(settings) => settings,
+        // A secondary site need not have a SUP at all.
+        Err(_) if site_type == Some(SiteType::Secondary) => return Vec::new(),
+        Err(missing) => return vec![Judged::unknown(first, vec![missing])],
+    };
+    let Some(sups) = settings.sups.value() else {
+        return vec![Judged::unknown(first, vec![no_setting(scene.site.code, "sups")])];
+    };
+    sups.iter().map(|sup| judge_sup(scene, settings, sup, site_type)).collect()
+}
+
+fn judge_sup(scene: &Scene<'_>, settings: &Settings, sup: &Sup, site_type: Option<SiteType>) -> Judged {
+    let site = scene.site;
+    let name = name_of(sup);
+    let path = format!("wsus[{name}].is_replica");
+    let looked_at = &[path.as_str()];
+    let first = settings.first_sup() == Some(sup) && sup.internet != Known::Some(true);
+    let Some(is_replica) = settings.wsus_of(sup).and_then(|wsus| wsus.is_replica.value()).copied() else {
+        return Judged::unknown(looked_at, vec![no_setting(site.code, &path)]).of(name);
+    };
+    let secondary = match site_type {
+        Some(site_type) => site_type == SiteType::Secondary,
+        None if first => return Judged::unknown(looked_at, vec![no_setting(site.code, "type")]).of(name),
+        None => false,
+    };
+    let may_not_be = first && !secondary;
+    let must_be = !may_not_be && scene.generation() != Generation::Cm2007;
+    let summary = if may_not_be && is_replica {
+        Text::new(
+            format!("the first SUP of {} ({name}) is a WSUS replica", site.code),
+            format!("{} の最初の SUP ({name}) が WSUS レプリカとして構成されています", site.code),
+        )
+    } else if must_be && !is_replica {
+        Text::new(
+            format!("SUP {name} of {} must be a WSUS replica and is not", site.code),
+            format!("{} の SUP {name} は WSUS レプリカでなければなりませんが、そうなっていません", site.code),
+        )
+    } else {
+        return Judged::pass(looked_at).of(name);
+    };
+    let failure = Failure::new(Severity::Critical, summary).shown_by([setting(site, path.clone(), is_replica)]);
+    let failure = if is_replica {
+        failure.remedied_by(
+            "On the WSUS server, open the WSUS console: Options > Update Source and Proxy Server, and clear \"This server is a replica of the upstream server\".",
+            "WSUS サーバーで WSUS コンソールの[オプション]>[更新元およびプロキシ サーバー]を開き、[このサーバーは上流サーバーのレプリカである]の選択を解除してください。",
+        )
+    } else {
+        failure.remedied_by(
+            "On the WSUS server, open the WSUS console: Options > Update Source and Proxy Server, and select \"This server is a replica of the upstream server\".",
+            "WSUS サーバーで WSUS コンソールの[オプション]>[更新元およびプロキシ サーバー]を開き、[このサーバーは上流サーバーのレプリカである]を選択してください。",
+        )
+    };
+    Judged::fail(looked_at, failure).of(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::rules::testing::{World, healthy, push};
+    use serde_json::{Value, json};
+
+    fn settings(replica: bool) -> Value {
+        let mut settings = healthy("p01", Some("cen"));
+        settings["wsus"][0]["is_replica"] = json!(replica);
+        settings
+    }
+
+    #[test]
+    fn a_child_primary_must_not_be_a_replica() {
+        for generation in ["2007", "2012", "current-branch"] {
+            let world = World::new().generation(generation).primary("P01", "CEN");
+            world.clone().settings("P01", settings(true)).check("child-replica", "P01 fail");
+            world.settings("P01", settings(false)).check("child-replica", "P01 pass");
+        }
+    }
+
+    #[test]
+    fn a_secondary_may_be_one_on_2007_and_must_be_one_later() {
+        for (generation, replica, expected) in [("2007", true, "pass"), ("2007", false, "pass"), ("2012", true, "pass"), ("current-branch", false, "fail")] {
+            World::new().generation(generation).secondary("S01", "P01").settings("S01", settings(replica)).check("child-replica", &format!("S01 {expected}"));
+        }
+    }
+
+    #[test]
+    fn a_further_sup_is_judged_like_a_secondary_one() {
+        let mut two = settings(false);
+        two["sups"][0]["first"] = json!(true);
+        push(&mut two["sups"], json!({"server": "sup2.corp.example", "first": false}));
+        push(&mut two["wsus"], json!({"server": "sup2.corp.example", "is_replica": false}));
+        World::new().generation("2007").primary("P01", "CEN").settings("P01", two.clone()).check("child-replica", "P01 pass, P01 pass");
+        World::new().generation("2012").primary("P01", "CEN").settings("P01", two).check("child-replica", "P01 pass, P01 fail");
+    }
+
+    #[test]
+    fn without_settings_it_is_unknown() {
+        World::new().primary("P01", "CEN").check("child-replica", "P01 unknown");
+        World::new().secondary("S01", "P01").check("child-replica", "");
+    }
+}

@@ -1,0 +1,189 @@
+//! A child's first SUP takes from its parent's first SUP; a further SUP from its own site's first one.
+//! Source: documentation, planning for software update points; the article, "WSUS server not configured".
+
+use super::{Failure, Judged, Rule, Scene, name_of, no_parent, no_setting, no_settings, setting};
+use crate::hierarchy::{Parent, Site};
+use serde_json::json;
+use supwatch_proto::finding::Evidence;
+use supwatch_proto::settings::{Known, Settings, Sup, Upstream, Wsus};
+use supwatch_proto::text::Text;
+use supwatch_proto::verdict::Severity;
+
+pub(super) const RULE: Rule = Rule {
+    name: "child-upstream",
+    severity: Severity::Critical,
+    title: ("each SUP takes from the one above it", "各 SUP が一つ上の SUP から同期する"),
+    why: (
+        "A SUP that takes from anywhere else gets other updates than its hierarchy, or none.",
+        "別の場所から同期する SUP は、階層と異なる更新を受け取るか、まったく受け取りません。",
+    ),
+    watcher: false,
+    judge,
+};
+
+fn judge(scene: &Scene<'_>) -> Vec<Judged> {
+    let site = scene.site;
+    let first_path = &["wsus[first].upstream"];
+    let settings = match scene.settings() {
+        Ok(settings) => settings,
+        Err(missing) => {
+            let concerned = scene.is_top() != Some(true) && scene.hierarchy.site_type(site.code) != Some(supwatch_proto::describe::SiteType::Secondary);
+            return if concerned { vec![Judged::unknown(first_path, vec![missing])] } else { Vec::new() };
+        }
+    };
+    let Some(sups) = settings.sups.value() else {
+        return if scene.is_top() == Some(true) { Vec::new() } else { vec![Judged::unknown(first_path, vec![no_setting(site.code, "sups")])] };
+    };
+    sups.iter().filter_map(|sup| judge_sup(scene, settings, sup)).collect()
+}
+
+fn judge_sup(scene: &Scene<'_>, settings: &Settings, sup: &Sup) -> Option<Judged> {
+    let (site, name) = (scene.site, name_of(sup));
+    let path = format!("wsus[{name}].upstream");
+    let looked_at = &[path.as_str()];
+    let unknown = |missing| Some(Judged::unknown(looked_at, vec![missing]).of(name));
+    let first = settings.first_sup() == Some(sup);
+    let above = if first {
+        match scene.hierarchy.parent(site.code) {
+            Parent::Top => return None,
+            Parent::Unknown => return unknown(no_parent(site.code)),
+            Parent::Of(parent) => match scene.hierarchy.site(parent) {
+                Some(parent) if parent.settings().is_some() => parent,
+                _ => return unknown(no_settings(parent)),
+            },
+        }
+    } else {
+        site
+    };
+    let Some(wanted) = above.first_sup() else { return unknown(no_setting(above.code, "sups[first]")) };
+    let Some(wsus) = settings.wsus_of(sup) else { return unknown(no_setting(site.code, &format!("wsus[{name}]"))) };
+    Some(judge_edge(scene, &Edge { above, wanted, sup, wsus, path: &path }).of(name))
+}
+
+struct Edge<'a> {
+    above: &'a Site,
+    wanted: &'a Sup,
+    sup: &'a Sup,
+    wsus: &'a Wsus,
+    path: &'a str,
+}
+
+fn judge_edge(scene: &Scene<'_>, edge: &Edge<'_>) -> Judged {
+    let site = scene.site;
+    let wanted = name_of(edge.wanted);
+    let looked_at = &[edge.path, "sups[first] above"];
+    let fail = |what: Text, evidence: Vec<Evidence>| {
+        let summary = Text::new(
+            format!("SUP {} of {} must take from {wanted} of {}, but {}", name_of(edge.sup), site.code, edge.above.code, what.en),
+            format!("{} の SUP {} は {} の {wanted} から同期しなければなりませんが、{}", site.code, name_of(edge.sup), edge.above.code, what.ja),
+        );
+        let failure = Failure::new(Severity::Critical, summary).shown_by(evidence).remedied_by(
+            &format!("On {}, set the WSUS update source (Options > Update Source and Proxy Server) to {wanted} with the port of that WSUS web site, or let WSUS Configuration Manager do so and look in WCM.log for why it does not.", name_of(edge.sup)),
+            &format!("{} の WSUS コンソールの[オプション]>[更新元およびプロキシ サーバー]で、更新元を {wanted} とその WSUS Web サイトのポートに設定するか、WCM.log で WSUS Configuration Manager が設定できない理由を確認してください。", name_of(edge.sup)),
+        );
+        Judged::fail(looked_at, failure)
+    };
+    if edge.wsus.sync_from_microsoft_update == Known::Some(true) {
+        return fail(
+            Text::new("takes from Microsoft Update", "Microsoft Update から同期しています"),
+            vec![setting(site, edge.path.replace(".upstream", ".sync_from_microsoft_update"), true)],
+        );
+    }
+    let Some(Upstream { server, port, ssl }) = edge.wsus.upstream.value() else {
+        return Judged::unknown(looked_at, vec![no_setting(site.code, edge.path)]);
+    };
+    let Some(server) = server.value() else {
+        return Judged::unknown(looked_at, vec![no_setting(site.code, &format!("{}.server", edge.path))]);
+    };
+    if !edge.wanted.has_name(server) {
+        if is_another_server(scene, server) {
+            let what = Text::new(format!("takes from {server}"), format!("{server} から同期しています"));
+            return fail(what, vec![setting(site, format!("{}.server", edge.path), server.as_str())]);
+        }
+        let missing = Text::new(
+            format!("whether {server} is {wanted}: list it under sups[].names of {} if it is an alias", edge.above.code),
+            format!("{server} が {wanted} と同じサーバーかどうか。別名であれば {} の sups[].names に書いてください", edge.above.code),
+        );
+        return Judged::unknown(looked_at, vec![missing]);
+    }
+    if let (Some(ssl), Some(wanted_ssl)) = (ssl.value(), edge.wanted.ssl.value())
+        && ssl != wanted_ssl
+    {
+        let what = if *ssl { Text::new("uses SSL, which that SUP does not", "SSL を使用しています (相手は使用していません)") } else { Text::new("does not use SSL, which that SUP does", "SSL を使用していません (相手は使用しています)") };
+        return fail(what, vec![setting(site, format!("{}.ssl", edge.path), *ssl), setting(edge.above, format!("sups[{wanted}].ssl"), *wanted_ssl)]);
+    }
+    let wanted_port = match ssl.value().or(edge.wanted.ssl.value()) {
+        Some(true) => edge.wanted.https_port.value(),
+        Some(false) => edge.wanted.http_port.value(),
+        None => None,
+    };
+    match (port.value(), wanted_port) {
+        (Some(port), Some(wanted_port)) if port != wanted_port => fail(
+            Text::new(format!("uses port {port} instead of {wanted_port}"), format!("ポート {wanted_port} ではなく {port} を使用しています")),
+            vec![setting(site, format!("{}.port", edge.path), *port), setting(edge.above, format!("sups[{wanted}].port"), json!(wanted_port))],
+        ),
+        (Some(_), Some(_)) => Judged::pass(looked_at),
+        (None, _) => Judged::unknown(looked_at, vec![no_setting(site.code, &format!("{}.port", edge.path))]),
+        (_, None) => Judged::unknown(looked_at, vec![no_setting(edge.above.code, &format!("sups[{wanted}].http_port"))]),
+    }
+}
+
+/// Whether a name is known to be some other server of the hierarchy; a name that nobody knows may be an alias.
+fn is_another_server(scene: &Scene<'_>, name: &str) -> bool {
+    scene.hierarchy.sites.values().any(|site| {
+        let server = scene.hierarchy.server(site.code).is_some_and(|server| supwatch_proto::settings::same_server(server, name));
+        let sup = site.settings().and_then(|settings| settings.sups.value()).is_some_and(|sups| sups.iter().any(|sup| sup.has_name(name)));
+        server || sup
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::rules::testing::{World, healthy, push};
+    use serde_json::{Value, json};
+
+    fn world(upstream: Value) -> World {
+        let mut settings = healthy("p01", Some("cen"));
+        settings["wsus"][0]["upstream"] = upstream;
+        World::new().central("CEN").primary("P01", "CEN").primary("P02", "CEN").settings("CEN", healthy("cen", None)).settings("P01", settings).settings("P02", healthy("p02", Some("cen")))
+    }
+
+    #[test]
+    fn the_parents_first_sup_with_its_port_passes_under_any_of_its_names() {
+        for name in ["cen.corp.example", "CEN", "Cen.Corp.Example"] {
+            world(json!({"server": name, "port": 8530, "ssl": false})).check("child-upstream", "P01 pass, P02 pass");
+        }
+    }
+
+    #[test]
+    fn another_server_port_or_ssl_fails() {
+        world(json!({"server": "p02.corp.example", "port": 8530, "ssl": false})).check("child-upstream", "P01 fail, P02 pass");
+        world(json!({"server": "cen", "port": 80, "ssl": false})).check("child-upstream", "P01 fail, P02 pass");
+        world(json!({"server": "cen", "port": 8531, "ssl": true})).check("child-upstream", "P01 fail, P02 pass");
+    }
+
+    #[test]
+    fn a_name_nobody_knows_or_missing_settings_are_unknown() {
+        world(json!({"server": "wsus-alias", "port": 8530, "ssl": false})).check("child-upstream", "P01 unknown, P02 pass");
+        World::new().central("CEN").primary("P01", "CEN").settings("P01", healthy("p01", Some("cen"))).check("child-upstream", "P01 unknown");
+        World::new().central("CEN").primary("P01", "CEN").check("child-upstream", "P01 unknown");
+    }
+
+    #[test]
+    fn microsoft_update_at_a_child_fails() {
+        let mut settings = healthy("p01", Some("cen"));
+        settings["wsus"][0]["sync_from_microsoft_update"] = json!(true);
+        World::new().central("CEN").primary("P01", "CEN").settings("CEN", healthy("cen", None)).settings("P01", settings).check("child-upstream", "P01 fail");
+    }
+
+    #[test]
+    fn a_further_sup_takes_from_the_first_of_its_site() {
+        let mut settings = healthy("cen", None);
+        settings["sups"][0]["first"] = json!(true);
+        push(&mut settings["sups"], json!({"server": "cen2.corp.example"}));
+        push(&mut settings["wsus"], json!({"server": "cen2.corp.example", "upstream": {"server": "cen", "port": 8530, "ssl": false}}));
+        World::new().central("CEN").settings("CEN", settings.clone()).check("child-upstream", "CEN pass");
+        settings["wsus"][1]["upstream"]["port"] = json!(80);
+        World::new().central("CEN").settings("CEN", settings).check("child-upstream", "CEN fail");
+    }
+}

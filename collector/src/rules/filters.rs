@@ -1,0 +1,117 @@
+//! What the rules about languages, classifications and products share: comparing what a child's WSUS is set to with what
+//! its parent's provides. Order and case are ignored.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+use supwatch_proto::describe::SiteType;
+use supwatch_proto::settings::{Known, Wsus};
+use supwatch_proto::text::Text;
+use supwatch_proto::verdict::Severity;
+
+use super::{Failure, Judged, Scene, no_parent, no_setting, no_settings, setting};
+use crate::hierarchy::{Parent, Site};
+
+/// A list of names as a set that compares as people read it, and back.
+pub(super) struct Names<'a>(Vec<&'a str>);
+
+impl<'a> Names<'a> {
+    pub(super) fn new(list: &'a [String]) -> Names<'a> {
+        Names(list.iter().map(String::as_str).collect())
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|own| own.to_lowercase() == name.to_lowercase())
+    }
+
+    /// Names here and not there.
+    pub(super) fn without(&self, other: &Names<'_>) -> Vec<&'a str> {
+        let missing: BTreeSet<&str> = self.0.iter().copied().filter(|name| !other.has(name)).collect();
+        missing.into_iter().collect()
+    }
+}
+
+/// One edge of the hierarchy: a child and its parent, both with the WSUS of their first SUP.
+pub(super) struct Edge<'a> {
+    pub parent: &'a Site,
+    pub own: &'a Wsus,
+    pub above: Option<&'a Wsus>,
+}
+
+/// The edge above a site; or the verdict where there is none to compare, and nothing where the rule does not concern it.
+pub(super) fn edge<'a>(scene: &Scene<'a>, looked_at: &[&str]) -> Result<Edge<'a>, Option<Judged>> {
+    let site = scene.site;
+    let unknown = |missing| Err(Some(Judged::unknown(looked_at, vec![missing])));
+    let parent = match scene.hierarchy.parent(site.code) {
+        Parent::Top => return Err(None),
+        Parent::Unknown => return unknown(no_parent(site.code)),
+        Parent::Of(parent) => parent,
+    };
+    let secondary = scene.hierarchy.site_type(site.code) == Some(SiteType::Secondary);
+    let settings = match scene.settings() {
+        Ok(_) if site.has_no_sup() => return Err(None),
+        Ok(settings) => settings,
+        Err(_) if secondary => return Err(None),
+        Err(missing) => return unknown(missing),
+    };
+    let own = match settings.first_sup().and_then(|sup| settings.wsus_of(sup)) {
+        Some(own) => own,
+        None => return unknown(no_setting(site.code, "wsus[first]")),
+    };
+    let Some(parent_site) = scene.hierarchy.site(parent) else { return unknown(no_settings(parent)) };
+    Ok(Edge { parent: parent_site, own, above: parent_site.first_wsus() })
+}
+
+/// Compares one filter of a child with its parent's; both differing ways fail. A replica takes whatever its upstream has.
+pub(super) fn compare(scene: &Scene<'_>, what: &Filter) -> Vec<Judged> {
+    let path = format!("wsus[first].{}", what.field);
+    let looked_at = &[path.as_str()];
+    let edge = match edge(scene, looked_at) {
+        Ok(edge) => edge,
+        Err(verdict) => return verdict.into_iter().collect(),
+    };
+    let (site, parent) = (scene.site, edge.parent);
+    match edge.own.is_replica {
+        Known::Some(true) => return Vec::new(),
+        Known::Some(false) => {}
+        Known::Unknown | Known::None => return vec![Judged::unknown(looked_at, vec![no_setting(site.code, "wsus[first].is_replica")])],
+    }
+    let (own, above) = ((what.read)(edge.own), edge.above.and_then(what.read));
+    let (Some(own), Some(above)) = (own, above) else {
+        let lacking = if own.is_none() { site } else { parent };
+        let missing = if lacking.settings().is_none() { no_settings(lacking.code) } else { no_setting(lacking.code, &path) };
+        return vec![Judged::unknown(looked_at, vec![missing])];
+    };
+    let (own, above) = (Names::new(own), Names::new(above));
+    let (extra, missing) = (own.without(&above), above.without(&own));
+    if extra.is_empty() && missing.is_empty() {
+        return vec![Judged::pass(looked_at)];
+    }
+    let (mut en, mut ja) = (Vec::new(), Vec::new());
+    if !missing.is_empty() {
+        en.push(format!("lacks {}", missing.join(", ")));
+        ja.push(format!("不足: {}", missing.join(", ")));
+    }
+    if !extra.is_empty() {
+        en.push(format!("has {} too many", extra.join(", ")));
+        ja.push(format!("余分: {}", extra.join(", ")));
+    }
+    let summary = Text::new(
+        format!("{} differ between {} and its parent {}: {} {}", what.name.0, site.code, parent.code, site.code, en.join(" and ")),
+        format!("{} と親サイト {} の{}が異なります ({})", site.code, parent.code, what.name.1, ja.join("、")),
+    );
+    let failure = Failure::new(Severity::Warning, summary)
+        .shown_by([setting(site, path.clone(), json!(own.0)), setting(parent, path.clone(), json!(above.0))])
+        .remedied_by(
+            "Set the filter at the top site alone (Software Update Point Component Properties) and do not edit it in a WSUS console; WSUS Configuration Manager applies it within 60 minutes.",
+            "フィルターは最上位サイトの[ソフトウェアの更新ポイント コンポーネントのプロパティ]でのみ設定し、WSUS コンソールでは編集しないでください。WSUS Configuration Manager が 60 分以内に反映します。",
+        );
+    vec![Judged::fail(looked_at, failure)]
+}
+
+/// One kind of filter.
+pub(super) struct Filter {
+    pub field: &'static str,
+    pub name: (&'static str, &'static str),
+    pub read: fn(&Wsus) -> Option<&[String]>,
+}

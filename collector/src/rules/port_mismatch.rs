@@ -1,0 +1,86 @@
+//! The ports set for a SUP are those of its WSUS web site in IIS.
+//! Source: the article, general tips and "WSUS server not configured".
+
+use super::{Failure, Judged, Rule, Scene, name_of, no_setting, setting};
+use supwatch_proto::describe::SiteType;
+use supwatch_proto::settings::{Settings, Sup};
+use supwatch_proto::text::Text;
+use supwatch_proto::verdict::Severity;
+
+pub(super) const RULE: Rule = Rule {
+    name: "port-mismatch",
+    severity: Severity::Critical,
+    title: ("SUP ports are those of the WSUS web site", "SUP のポートが WSUS Web サイトのポートと一致している"),
+    why: (
+        "The site server connects to WSUS with the ports of the SUP's properties; with others than IIS listens on, the synchronisation fails with \"WSUS server not configured\".",
+        "サイト サーバーは SUP のプロパティのポートで WSUS に接続します。IIS の設定と異なると、同期は「WSUS サーバーが構成されていません」で失敗します。",
+    ),
+    watcher: false,
+    judge,
+};
+
+fn judge(scene: &Scene<'_>) -> Vec<Judged> {
+    let looked_at = &["sups[].http_port", "wsus[].website.http_port"];
+    let settings = match scene.settings() {
+        Ok(settings) => settings,
+        Err(_) if scene.hierarchy.site_type(scene.site.code) == Some(SiteType::Secondary) => return Vec::new(),
+        Err(missing) => return vec![Judged::unknown(looked_at, vec![missing])],
+    };
+    let Some(sups) = settings.sups.value() else { return vec![Judged::unknown(looked_at, vec![no_setting(scene.site.code, "sups")])] };
+    sups.iter().map(|sup| judge_sup(scene, settings, sup)).collect()
+}
+
+fn judge_sup(scene: &Scene<'_>, settings: &Settings, sup: &Sup) -> Judged {
+    let (site, name) = (scene.site, name_of(sup));
+    let website = settings.wsus_of(sup).and_then(|wsus| wsus.website.value());
+    let pairs = [
+        ("http_port", sup.http_port.value(), website.and_then(|website| website.http_port.value())),
+        ("https_port", sup.https_port.value(), website.and_then(|website| website.https_port.value())),
+    ];
+    let (mut missing, mut wrong, mut evidence) = (Vec::new(), Vec::new(), Vec::new());
+    for (field, set, listens) in pairs {
+        let (of_sup, of_site) = (format!("sups[{name}].{field}"), format!("wsus[{name}].website.{field}"));
+        match (set, listens) {
+            (Some(set), Some(listens)) if set != listens => {
+                wrong.push((*set, *listens));
+                evidence.extend([setting(site, of_sup, *set), setting(site, of_site, *listens)]);
+            }
+            (Some(_), Some(_)) => {}
+            (None, _) => missing.push(no_setting(site.code, &of_sup)),
+            (_, None) => missing.push(no_setting(site.code, &of_site)),
+        }
+    }
+    let failure = (!wrong.is_empty()).then(|| {
+        let (en, ja): (Vec<String>, Vec<String>) = wrong
+            .iter()
+            .map(|(set, listens)| (format!("{set} instead of {listens}"), format!("{set} (IIS は {listens})")))
+            .unzip();
+        let summary = Text::new(
+            format!("SUP {name} of {} is set to other ports than its WSUS web site: {}", site.code, en.join(", ")),
+            format!("{} の SUP {name} のポートが WSUS Web サイトと異なります: {}", site.code, ja.join("、")),
+        );
+        Failure::new(Severity::Critical, summary).shown_by(evidence).remedied_by(
+            "Compare the ports in the software update point's properties with the bindings of the WSUS web site in IIS Manager, and make them equal.",
+            "ソフトウェアの更新ポイントのプロパティのポートと、IIS マネージャーの WSUS Web サイトのバインドを比較し、一致させてください。",
+        )
+    });
+    Judged::weigh(&["sups[].http_port", "sups[].https_port", "wsus[].website"], failure, missing).of(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::rules::testing::{World, healthy};
+    use serde_json::json;
+
+    #[test]
+    fn equal_ports_pass_other_ports_fail_and_unknown_ones_are_unknown() {
+        let mut settings = healthy("cen", None);
+        let world = World::new().central("CEN");
+        world.clone().settings("CEN", settings.clone()).check("port-mismatch", "CEN pass");
+        settings["wsus"][0]["website"]["http_port"] = json!(80);
+        world.clone().settings("CEN", settings.clone()).check("port-mismatch", "CEN fail");
+        settings["wsus"][0]["website"] = json!({});
+        world.clone().settings("CEN", settings).check("port-mismatch", "CEN unknown");
+        world.check("port-mismatch", "CEN unknown");
+    }
+}

@@ -1,0 +1,42 @@
+//! A child's first SUP is set to the products its parent provides. Replicas are skipped.
+//! Source: the article, "unexpected software updates are synchronized"; documentation: products are set at the top site only.
+
+use super::filters::{Filter, compare};
+use super::{Rule, Scene};
+use supwatch_proto::verdict::Severity;
+
+pub(super) const RULE: Rule = Rule {
+    name: "product-mismatch",
+    severity: Severity::Warning,
+    title: ("products match along the hierarchy", "製品が階層に沿って一致している"),
+    why: (
+        "Products are set at the top site and reach every site from there; a difference means that somebody edited a WSUS by hand, and unexpected updates come in or expected ones do not.",
+        "製品は最上位サイトで設定され、そこから各サイトに反映されます。差異がある場合は WSUS が直接編集されており、予期しない更新が同期されるか、必要な更新が同期されません。",
+    ),
+    watcher: false,
+    judge: |scene: &Scene<'_>| compare(scene, &Filter { field: "products", name: ("products", "製品"), read: |wsus| wsus.products.value().map(Vec::as_slice) }),
+};
+
+#[cfg(test)]
+mod tests {
+    use crate::rules::testing::{World, healthy};
+    use serde_json::{Value, json};
+
+    fn world(own: Value, replica: bool) -> World {
+        let mut above = healthy("cen", None);
+        above["wsus"][0]["products"] = json!(["Windows Server 2019"]);
+        let mut settings = healthy("p01", Some("cen"));
+        settings["wsus"][0]["products"] = own;
+        settings["wsus"][0]["is_replica"] = json!(replica);
+        World::new().central("CEN").primary("P01", "CEN").settings("CEN", above).settings("P01", settings)
+    }
+
+    #[test]
+    fn order_and_case_do_not_matter_and_a_difference_fails() {
+        world(json!(["Windows Server 2019".to_uppercase()]), false).check("product-mismatch", "P01 pass");
+        world(json!(["Windows Server 2019", "Windows 11"]), false).check("product-mismatch", "P01 fail");
+        world(json!([]), false).check("product-mismatch", "P01 fail");
+        world(json!([]), true).check("product-mismatch", "");
+        World::new().central("CEN").primary("P01", "CEN").settings("P01", healthy("p01", Some("cen"))).check("product-mismatch", "P01 unknown");
+    }
+}

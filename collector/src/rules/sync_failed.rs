@@ -1,0 +1,100 @@
+//! The last run did not fail. A failure comes with its cause, evidence and remedies from the catalogue.
+//! Source: the article, "checking for errors" and all its error sections.
+
+use super::{Failure, Judged, Rule, Scene};
+use crate::diagnosis::{Catalogue, UNKNOWN};
+use crate::runs::TrackedRun;
+use supwatch_proto::describe::SiteType;
+use supwatch_proto::run::RunOutcome;
+use supwatch_proto::text::Text;
+use supwatch_proto::verdict::Severity;
+
+pub(super) const RULE: Rule = Rule {
+    name: "sync-failed",
+    severity: Severity::Critical,
+    title: ("the last synchronisation did not fail", "最後の同期が失敗していない"),
+    why: ("A failed run leaves the site, and every site below it, without new updates until a retry succeeds.", "同期が失敗すると、再試行が成功するまで、そのサイトと下位サイトに新しい更新が届きません。"),
+    watcher: false,
+    judge,
+};
+
+const LOOKED_AT: &[&str] = &["wsyncmgr.log"];
+
+fn judge(scene: &Scene<'_>) -> Vec<Judged> {
+    let site = scene.site;
+    let ended = |tracked: &&TrackedRun| matches!(tracked.run.outcome, RunOutcome::Succeeded | RunOutcome::Failed);
+    let Some(last) = site.runs.iter().rev().find(ended) else {
+        if site.has_no_sup() || scene.hierarchy.site_type(site.code) == Some(SiteType::Secondary) {
+            return Vec::new();
+        }
+        let missing = Text::new(
+            format!("a finished run of {}: no wsyncmgr.log of it shows one", site.code),
+            format!("{} の完了した同期 (wsyncmgr.log に記録がありません)", site.code),
+        );
+        return vec![Judged::unknown(LOOKED_AT, vec![missing])];
+    };
+    if last.run.outcome == RunOutcome::Succeeded {
+        return vec![Judged::pass(LOOKED_AT)];
+    }
+    vec![Judged::fail(LOOKED_AT, failure(scene, last))]
+}
+
+fn failure(scene: &Scene<'_>, last: &TrackedRun) -> Failure {
+    let code = scene.site.code;
+    // Retries with one cause are one finding with a count; it began with the first of them.
+    let in_a_row: Vec<&TrackedRun> = scene
+        .site
+        .runs
+        .iter()
+        .rev()
+        .skip_while(|tracked| tracked.run.outcome == RunOutcome::Running)
+        .take_while(|tracked| tracked.run.outcome == RunOutcome::Failed && tracked.run.cause == last.run.cause)
+        .collect();
+    let cause = last.run.cause.as_deref().unwrap_or(UNKNOWN);
+    let entry = Catalogue::built_in().get(cause);
+    let (title_en, title_ja) = entry.map_or(("cause not known", "原因不明"), |entry| (entry.title.en.as_str(), entry.title.ja.as_str()));
+    let mut summary = Text::new(format!("the last synchronisation of {code} failed: {title_en}"), format!("{code} の最後の同期が失敗しました: {title_ja}"));
+    if cause == UNKNOWN
+        && let Some(text) = &last.run.text
+    {
+        summary.en.push_str(&format!(" ({text})"));
+        summary.ja.push_str(&format!(" ({text})"));
+    }
+    let mut failure = Failure::new(Severity::Critical, summary).shown_by(last.evidence.iter().cloned());
+    failure.since = in_a_row.last().and_then(|first| first.run.ended_at);
+    failure.occurrences = u32::try_from(in_a_row.len()).unwrap_or(u32::MAX);
+    failure.cause = Some(cause.to_owned());
+    failure.remedy = entry.map(|entry| entry.remedies.clone()).unwrap_or_default();
+    failure
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::rules::testing::World;
+
+    const FAIL: &[&str] = &["Performing sync on local request", "Sync failed: Unable to connect to the remote server. Source: X"];
+
+    #[test]
+    fn the_last_finished_run_decides() {
+        World::new().central("CEN").check("sync-failed", "CEN unknown");
+        World::new().central("CEN").log("CEN", FAIL).check("sync-failed", "CEN fail");
+        World::new().central("CEN").log("CEN", FAIL).log("CEN", &["Performing sync on retry schedule", "Sync succeeded. x"]).check("sync-failed", "CEN pass");
+        World::new().central("CEN").log("CEN", FAIL).log("CEN", &["Performing sync on retry schedule"]).check("sync-failed", "CEN fail");
+    }
+
+    #[test]
+    fn retries_are_counted_and_keep_the_first_time() {
+        let world = World::new().central("CEN").log("CEN", FAIL).log("CEN", FAIL).log("CEN", FAIL);
+        let failure = world.failure("sync-failed", "CEN");
+        assert_eq!(failure.occurrences, 3);
+        assert_eq!(failure.cause.as_deref(), Some("cannot-connect"));
+        let last = world.hierarchy().sites.values().next().and_then(|s| s.runs.last().and_then(|t| t.run.ended_at));
+        assert!(failure.since < last, "since the first failure, not the last");
+        assert!(!failure.remedy.is_empty() && !failure.evidence.is_empty());
+    }
+
+    #[test]
+    fn a_secondary_site_without_runs_is_not_judged() {
+        World::new().secondary("S01", "P01").check("sync-failed", "");
+    }
+}

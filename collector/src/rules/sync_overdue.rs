@@ -1,0 +1,133 @@
+//! A run succeeded within the schedule: 2 gaps without success warn, 4 are critical. Children follow the top site's schedule.
+//! The schedule is the configured one; where nobody says, or it is off, the answer is unknown: 24 hours are never assumed.
+
+use super::{Failure, Judged, Rule, Scene, no_settings, setting};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use supwatch_proto::describe::SiteType;
+use supwatch_proto::settings::Known;
+use supwatch_proto::text::Text;
+use supwatch_proto::verdict::Severity;
+
+pub(super) const RULE: Rule = Rule {
+    name: "sync-overdue",
+    severity: Severity::Warning,
+    title: ("a synchronisation succeeded within the schedule", "予定の間隔内に同期が成功している"),
+    why: ("Nothing failed, and yet no updates come: the schedule, the notification or the service stands still.", "失敗していなくても更新が届いていません。スケジュール、通知、またはサービスが停止しています。"),
+    watcher: false,
+    judge,
+};
+
+const LOOKED_AT: &[&str] = &["wsyncmgr.log", "component.schedule_hours", "hierarchy.toml intervals.sync_hours"];
+const WARNING_GAPS: i64 = 2;
+const CRITICAL_GAPS: i64 = 4;
+
+fn judge(scene: &Scene<'_>) -> Vec<Judged> {
+    let site = scene.site;
+    let secondary = scene.hierarchy.site_type(site.code) == Some(SiteType::Secondary);
+    if site.has_no_sup() || (secondary && site.runs.last().is_none()) {
+        return Vec::new();
+    }
+    let (hours, evidence) = match schedule(scene) {
+        Ok(schedule) => schedule,
+        Err(missing) => return vec![Judged::unknown(LOOKED_AT, vec![missing])],
+    };
+    let success = site.runs.last_success().and_then(|tracked| tracked.run.ended_at);
+    // Never seen to succeed: the log covers only so much, and counts from there.
+    let Some(since) = success.or(site.covered_since) else {
+        let missing = Text::new(format!("any dated line of {}'s wsyncmgr.log", site.code), format!("{} の wsyncmgr.log の日時付きの行", site.code));
+        return vec![Judged::unknown(LOOKED_AT, vec![missing])];
+    };
+    let overdue = |gaps: i64| scene.now.duration_since(since) > SignedDuration::from_hours(i64::from(hours) * gaps);
+    let severity = if overdue(CRITICAL_GAPS) {
+        Severity::Critical
+    } else if overdue(WARNING_GAPS) {
+        Severity::Warning
+    } else if success.is_some() {
+        return vec![Judged::pass(LOOKED_AT)];
+    } else {
+        let missing = Text::new(
+            format!("a success of {}: its log covers less than two intervals of {hours} h", site.code),
+            format!("{} の成功した同期 (ログの範囲が {hours} 時間間隔の 2 回分に足りません)", site.code),
+        );
+        return vec![Judged::unknown(LOOKED_AT, vec![missing])];
+    };
+    let summary = Text::new(
+        format!("{} has not synchronised for {}, scheduled is every {hours} h", site.code, ago(scene.now, since)),
+        format!("{} は {} 同期に成功していません (予定は {hours} 時間ごと)", site.code, ago(scene.now, since)),
+    );
+    let mut failure = Failure::new(severity, summary)
+        .shown_by(evidence)
+        .remedied_by(
+            "See what the site waits for: the newest lines of its wsyncmgr.log, and for a child whether the parent's log says \"Sending sync notification to child site(s)\".",
+            "サイトが何を待っているか、wsyncmgr.log の最新の行を確認してください。子サイトの場合は、親サイトのログに「Sending sync notification to child site(s)」があるか確認してください。",
+        )
+        .remedied_by(
+            "Make sure that the component SMS_WSUS_SYNC_MANAGER runs (SMS_EXECUTIVE service) and that the synchronisation schedule of the top site is on.",
+            "SMS_WSUS_SYNC_MANAGER コンポーネント (SMS_EXECUTIVE サービス) が動作しており、最上位サイトの同期スケジュールが有効であることを確認してください。",
+        );
+    failure.since = since.checked_add(SignedDuration::from_hours(i64::from(hours) * WARNING_GAPS)).ok();
+    vec![Judged::fail(LOOKED_AT, failure)]
+}
+
+/// Hours between runs: the top site's component, else `hierarchy.toml`.
+fn schedule(scene: &Scene<'_>) -> Result<(u32, Vec<supwatch_proto::finding::Evidence>), Text> {
+    let code = scene.site.code;
+    let top = scene.hierarchy.top_of(code).and_then(|top| scene.hierarchy.site(top));
+    let configured = top.and_then(|top| top.settings()).and_then(|settings| settings.component.value()).map(|component| component.schedule_hours);
+    match (top, configured, scene.hierarchy.expected.sync_hours) {
+        (Some(top), Some(Known::Some(hours)), _) => Ok((hours, vec![setting(top, "component.schedule_hours", json!(hours))])),
+        (Some(top), Some(Known::None), None) => Err(Text::new(
+            format!("a schedule: {} does not synchronise on one", top.code),
+            format!("スケジュール ({} はスケジュールで同期しません)", top.code),
+        )),
+        (_, _, Some(hours)) => Ok((hours, Vec::new())),
+        (Some(top), _, None) if top.settings().is_none() => Err(no_settings(top.code)),
+        (_, _, None) => Err(Text::new(
+            format!("the schedule above {code}: set component.schedule_hours, or intervals.sync_hours in hierarchy.toml"),
+            format!("{code} のスケジュール。component.schedule_hours または hierarchy.toml の intervals.sync_hours を設定してください"),
+        )),
+    }
+}
+
+fn ago(now: Timestamp, since: Timestamp) -> String {
+    let hours = now.duration_since(since).as_hours();
+    if hours >= 48 { format!("{} d {} h", hours / 24, hours % 24) } else { format!("{hours} h") }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::rules::testing::{World, healthy};
+    use serde_json::json;
+
+    const SUCCESS: &[&str] = &["Performing sync on regular schedule", "Sync succeeded. x"];
+
+    fn world() -> World {
+        World::new().central("CEN").primary("P01", "CEN").settings("CEN", healthy("cen", None)).log("CEN", SUCCESS).log("P01", SUCCESS)
+    }
+
+    #[test]
+    fn two_gaps_warn_and_four_are_critical() {
+        world().later_hours(47).check("sync-overdue", "CEN pass, P01 pass");
+        let warned = world().later_hours(50);
+        warned.clone().check("sync-overdue", "CEN fail, P01 fail");
+        assert_eq!(warned.failure("sync-overdue", "P01").severity.as_str(), "warning");
+        assert_eq!(world().later_hours(97).failure("sync-overdue", "P01").severity.as_str(), "critical");
+    }
+
+    #[test]
+    fn an_unknown_schedule_is_never_taken_for_a_day() {
+        let mut unscheduled = healthy("cen", None);
+        unscheduled["component"]["schedule_hours"] = json!(null);
+        world().settings("CEN", unscheduled.clone()).later_hours(1000).check("sync-overdue", "CEN unknown, P01 unknown");
+        World::new().central("CEN").log("CEN", SUCCESS).later_hours(1000).check("sync-overdue", "CEN unknown");
+        World::new().central("CEN").sync_hours(12).log("CEN", SUCCESS).later_hours(30).check("sync-overdue", "CEN fail");
+    }
+
+    #[test]
+    fn a_site_never_seen_to_succeed_counts_from_its_first_line() {
+        let begun = World::new().central("CEN").settings("CEN", healthy("cen", None)).log("CEN", &["Performing sync on regular schedule"]);
+        begun.clone().later_hours(10).check("sync-overdue", "CEN unknown");
+        begun.later_hours(60).check("sync-overdue", "CEN fail");
+    }
+}

@@ -1,0 +1,207 @@
+//! A small world to try rules in: sites, settings, log lines and a time.
+
+#![allow(missing_docs)]
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use supwatch_agent::reader::{Reader, Reading, Resume};
+use supwatch_proto::describe::{ExpectedSite, Generation, SiteDescription, SiteType};
+use supwatch_proto::event::{Event, EventKind, StoredEvent};
+use supwatch_proto::ids::{AgentId, Epoch, SiteCode};
+use supwatch_proto::time::Certainty;
+
+use super::{Failure, Scene, get};
+use crate::diagnosis::Catalogue;
+use crate::hierarchy::Hierarchy;
+
+/// Lines without stamps become events of `wsyncmgr.log`, a minute apart, from 2026-03-01 04:00 UTC.
+pub fn events(site: &str, lines: &[&str]) -> Vec<Event> {
+    events_from(site, lines, 0)
+}
+
+fn events_from(site: &str, lines: &[&str], first_minute: usize) -> Vec<Event> {
+    let text: String = lines
+        .iter()
+        .enumerate()
+        .map(|(index, line)| {
+            let minute = first_minute + index;
+            format!("{line}  $$<SMS_WSUS_SYNC_MANAGER><03-01-2026 {:02}:{:02}:00.000+0><thread=1 (0x1)>\r\n", 4 + minute / 60, minute % 60)
+        })
+        .collect();
+    let mut reader = Reader::new(site.parse().expect("code"), "wsyncmgr.log", &Reading::default(), &Resume::default());
+    let mut out = Vec::new();
+    reader.feed(text.as_bytes(), &mut out);
+    reader.finish(&mut out);
+    out
+}
+
+/// Settings of a healthy site with one SUP on its own server.
+pub fn healthy(server: &str, parent: Option<&str>) -> Value {
+    let name = format!("{server}.corp.example");
+    json!({
+        "schema": "supwatch/settings/v1",
+        "taken_at": "2026-03-01T03:00:00Z",
+        "sups": [{"server": name, "first": true, "http_port": 8530, "https_port": 8531, "ssl": false}],
+        "component": {
+            "sync_source": if parent.is_some() { "upstream" } else { "microsoft-update" }, "schedule_hours": 24,
+            "summary_languages": ["en", "ja"]
+        },
+        "wsus": [{
+            "server": name, "sync_from_microsoft_update": parent.is_none(), "is_replica": false,
+            "upstream": parent.map(|parent| json!({"server": format!("{parent}.corp.example"), "port": 8530, "ssl": false})),
+            "languages": ["en", "ja"], "all_languages": false,
+            "classifications": ["Security Updates"], "products": ["Windows Server 2019"],
+            "website": {"http_port": 8530, "https_port": 8531}
+        }]
+    })
+}
+
+/// Adds an element to a JSON list.
+pub fn push(list: &mut Value, value: Value) {
+    list.as_array_mut().expect("a list").push(value);
+}
+
+/// A hierarchy under construction.
+#[derive(Clone)]
+pub struct World {
+    hierarchy: Hierarchy,
+    now: Timestamp,
+    live: bool,
+    minutes: usize,
+}
+
+impl World {
+    pub fn new() -> World {
+        World { hierarchy: Hierarchy::default(), now: "2026-03-01T05:00:00Z".parse().expect("time"), live: false, minutes: 0 }
+    }
+
+    pub fn hierarchy(&self) -> &Hierarchy {
+        &self.hierarchy
+    }
+
+    pub fn generation(mut self, word: &str) -> World {
+        self.hierarchy.expected.generation = Generation::from_word(word);
+        self
+    }
+
+    pub fn sync_hours(mut self, hours: u32) -> World {
+        self.hierarchy.expected.sync_hours = Some(hours);
+        self
+    }
+
+    pub fn central(self, code: &str) -> World {
+        self.described(code, Some(SiteType::Central), Some(None))
+    }
+
+    pub fn primary(self, code: &str, parent: &str) -> World {
+        self.described(code, Some(SiteType::Primary), Some(parent.parse().ok()))
+    }
+
+    pub fn secondary(self, code: &str, parent: &str) -> World {
+        self.described(code, Some(SiteType::Secondary), Some(parent.parse().ok()))
+    }
+
+    pub fn untold(self, code: &str) -> World {
+        self.described(code, None, None)
+    }
+
+    fn described(self, code: &str, site_type: Option<SiteType>, parent: Option<Option<SiteCode>>) -> World {
+        self.fold(code, "agent", EventKind::SiteDescribed(SiteDescription { site_type, parent, ..SiteDescription::default() }))
+    }
+
+    pub fn claims(self, code: &str, agent: &str, server: &str, passive: bool) -> World {
+        let parent = Some("CEN".parse().ok());
+        let description = SiteDescription { site_type: Some(SiteType::Primary), parent, server: Some(server.to_owned()), passive, ..SiteDescription::default() };
+        self.fold(code, agent, EventKind::SiteDescribed(description))
+    }
+
+    pub fn expect(mut self, code: &str, site_type: &str, parent: &str) -> World {
+        let code: SiteCode = code.parse().expect("code");
+        let description = SiteDescription { site_type: SiteType::from_word(site_type), parent: Some(parent.parse().ok()), ..SiteDescription::default() };
+        let mut expected = self.hierarchy.expected.clone();
+        expected.sites.push(ExpectedSite { code, description });
+        self.hierarchy = Hierarchy::new(expected);
+        self
+    }
+
+    pub fn settings(self, code: &str, settings: Value) -> World {
+        self.fold(code, "agent", EventKind::SettingsSnapshot { settings })
+    }
+
+    pub fn log(mut self, code: &str, lines: &[&str]) -> World {
+        for event in events_from(code, lines, self.minutes) {
+            self = self.fold_event(event, "agent");
+        }
+        self.minutes += lines.len();
+        self
+    }
+
+    pub fn heard(mut self, code: &str) -> World {
+        let now = self.now;
+        self.hierarchy.heard(&AgentId("agent".to_owned()), &[code.parse().expect("code")], now, 0);
+        self
+    }
+
+    pub fn live(mut self) -> World {
+        self.live = true;
+        self
+    }
+
+    pub fn later_hours(mut self, hours: i64) -> World {
+        self.now = self.now.checked_add(SignedDuration::from_hours(hours)).expect("time");
+        self
+    }
+
+    fn fold(self, code: &str, agent: &str, kind: EventKind) -> World {
+        let event = Event {
+            site: code.parse().expect("code"),
+            sequence: 0,
+            time: None,
+            time_certainty: Certainty::Local,
+            log: String::new(),
+            file: String::new(),
+            offset: 0,
+            component: String::new(),
+            thread: 0,
+            kind,
+            line: String::new(),
+        };
+        self.fold_event(event, agent)
+    }
+
+    fn fold_event(mut self, event: Event, agent: &str) -> World {
+        let received_at = "2026-03-01T04:00:00Z".parse().expect("time");
+        let stored = StoredEvent { agent: AgentId(agent.to_owned()), epoch: Epoch([0; 16]), received_at, event };
+        self.hierarchy.fold(&stored, Catalogue::built_in());
+        self
+    }
+
+    fn judge(&self, rule: &str) -> Vec<(supwatch_proto::verdict::Verdict, Option<Failure>)> {
+        let rule = get(rule).expect("a rule");
+        self.hierarchy
+            .sites
+            .values()
+            .flat_map(|site| rule.judge(&Scene { hierarchy: &self.hierarchy, site, now: self.now, live: self.live }))
+            .collect()
+    }
+
+    /// What a rule says of every site, as `CEN pass, P01 fail`.
+    #[track_caller]
+    pub fn check(self, rule: &str, expected: &str) {
+        let judged = self.judge(rule);
+        let shown = judged.iter().map(|(verdict, _)| format!("{} {}", verdict.site, verdict.answer)).collect::<Vec<_>>().join(", ");
+        assert_eq!(shown, expected, "{judged:#?}");
+        for (verdict, failure) in judged {
+            assert!(!verdict.looked_at.is_empty(), "{rule} does not say what it looked at");
+            if let Some(failure) = failure {
+                assert!(!failure.summary.en.is_empty() && !failure.summary.ja.is_empty());
+            }
+        }
+    }
+
+    #[track_caller]
+    pub fn failure(&self, rule: &str, site: &str) -> Failure {
+        let found = self.judge(rule).into_iter().find_map(|(verdict, failure)| failure.filter(|_| verdict.site.to_string() == site));
+        found.expect("a failed verdict")
+    }
+}

@@ -1,0 +1,316 @@
+//! Events of one site → its runs.
+//!
+//! Pure. "Sync failed" and its 6703 are one failure; a run whose log begins in the middle has no start; a run that never
+//! reaches an end because the next one begins, or the service restarts, is `unknown`. Nothing is invented.
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+use supwatch_proto::event::{Event, EventKind, Scope, StatusMessage, Trigger};
+use supwatch_proto::finding::Evidence;
+use supwatch_proto::ids::SiteCode;
+use supwatch_proto::run::{Phase, Run, RunOutcome};
+
+use crate::diagnosis::Catalogue;
+
+/// Runs kept in memory for a site: two weeks of hourly ones.
+pub const RUNS_KEPT: usize = 400;
+
+/// A run and the lines that show how it ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrackedRun {
+    /// The run.
+    pub run: Run,
+    /// Lines of its failure.
+    pub evidence: Vec<Evidence>,
+}
+
+/// The runs of one site, oldest first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Runs {
+    site: SiteCode,
+    kept: VecDeque<TrackedRun>,
+}
+
+impl Runs {
+    /// None yet.
+    pub fn new(site: SiteCode) -> Runs {
+        Runs { site, kept: VecDeque::new() }
+    }
+
+    /// The runs, oldest first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &TrackedRun> {
+        self.kept.iter()
+    }
+
+    /// The newest run.
+    pub fn last(&self) -> Option<&TrackedRun> {
+        self.kept.back()
+    }
+
+    /// The newest run that succeeded.
+    pub fn last_success(&self) -> Option<&TrackedRun> {
+        self.kept.iter().rev().find(|tracked| tracked.run.outcome == RunOutcome::Succeeded)
+    }
+
+    /// The newest run that failed.
+    pub fn last_failure(&self) -> Option<&TrackedRun> {
+        self.kept.iter().rev().find(|tracked| tracked.run.outcome == RunOutcome::Failed)
+    }
+
+    /// The runs as they stood at a moment: later ones are gone, and one that ended later still runs.
+    pub fn as_of(&self, at: Timestamp) -> Runs {
+        let begun = |tracked: &&TrackedRun| tracked.run.started_at.or(tracked.run.ended_at).is_none_or(|time| time <= at);
+        let kept = self.kept.iter().filter(begun).cloned().map(|mut tracked| {
+            if tracked.run.ended_at.is_some_and(|ended| ended > at) {
+                tracked.run = Run { ended_at: None, outcome: RunOutcome::Running, cause: None, text: None, source: None, code: None, ..tracked.run };
+                tracked.evidence.clear();
+            }
+            tracked
+        });
+        Runs { site: self.site, kept: kept.collect() }
+    }
+
+    /// Takes an event in.
+    pub fn fold(&mut self, event: &Event, catalogue: &Catalogue) {
+        match &event.kind {
+            EventKind::RunStarted { trigger: Trigger::Unknown, scope: Scope::Full, .. } => {
+                if let Some(tracked) = self.running() {
+                    tracked.run.scope = Scope::Full;
+                }
+            }
+            EventKind::RunStarted { trigger, from, scope } => self.start(event, *trigger, *from, *scope),
+            EventKind::RunPhase { phase, server } => self.phase(event, phase, server),
+            EventKind::RunProgress { done, total, .. } => {
+                if let Some(tracked) = self.running() {
+                    tracked.run.progress = Some((*done, *total));
+                }
+            }
+            EventKind::RunSucceeded => self.succeeded(event),
+            EventKind::RunFailed { text, source, code } => self.failed(event, text, source, code.as_deref(), catalogue),
+            EventKind::StatusMessage(message) => self.status(event, message, catalogue),
+            _ => {}
+        }
+    }
+
+    fn status(&mut self, event: &Event, message: &StatusMessage, catalogue: &Catalogue) {
+        let of_sync = message.component.is_empty() || message.component == "SMS_WSUS_SYNC_MANAGER";
+        let string = |index: usize| message.strings.get(index).map(String::as_str).unwrap_or_default();
+        match message.id {
+            6701 if self.running().is_none() => self.start(event, Trigger::Unknown, None, Scope::Unknown),
+            6704 => self.phase(event, "wsus", ""),
+            6705 => self.phase(event, "database", ""),
+            6706 => self.phase(event, "replica", ""),
+            6702 => self.succeeded(event),
+            6703 => self.failed(event, string(1), string(0), message.last_error.as_deref(), catalogue),
+            500..=502 if of_sync => self.abandon(),
+            _ => {}
+        }
+    }
+
+    fn running(&mut self) -> Option<&mut TrackedRun> {
+        self.kept.back_mut().filter(|tracked| tracked.run.outcome == RunOutcome::Running)
+    }
+
+    /// The end of the run that goes on will not be seen any more.
+    fn abandon(&mut self) {
+        if let Some(tracked) = self.running() {
+            tracked.run.outcome = RunOutcome::Unknown;
+        }
+    }
+
+    fn start(&mut self, event: &Event, trigger: Trigger, from: Option<SiteCode>, scope: Scope) {
+        self.abandon();
+        let retry_of = (trigger == Trigger::Retry)
+            .then(|| self.last().filter(|last| last.run.outcome == RunOutcome::Failed).map(|last| last.run.id.clone()))
+            .flatten();
+        self.push(event.time, trigger, from, scope, retry_of);
+    }
+
+    fn push(&mut self, started_at: Option<Timestamp>, trigger: Trigger, from: Option<SiteCode>, scope: Scope, retry_of: Option<String>) {
+        let run = Run {
+            id: self.id(started_at),
+            site: self.site,
+            trigger,
+            from,
+            scope,
+            started_at,
+            ended_at: None,
+            outcome: RunOutcome::Running,
+            phases: Vec::new(),
+            progress: None,
+            cause: None,
+            text: None,
+            source: None,
+            code: None,
+            retry_of,
+        };
+        self.kept.push_back(TrackedRun { run, evidence: Vec::new() });
+        if self.kept.len() > RUNS_KEPT {
+            self.kept.pop_front();
+        }
+    }
+
+    fn id(&self, started_at: Option<Timestamp>) -> String {
+        let base = match started_at {
+            Some(time) => format!("{}-{}", self.site, time.strftime("%Y%m%dT%H%M%SZ")),
+            None => format!("{}-{}", self.site, self.kept.len() + 1),
+        };
+        let twins = self.kept.iter().filter(|tracked| tracked.run.id.starts_with(&base)).count();
+        if twins == 0 { base } else { format!("{base}.{}", twins + 1) }
+    }
+
+    /// The run an event belongs to; where the log begins in the middle, one without a start.
+    fn current(&mut self) -> Option<&mut TrackedRun> {
+        if self.running().is_none() {
+            self.push(None, Trigger::Unknown, None, Scope::Unknown, None);
+        }
+        self.kept.back_mut()
+    }
+
+    fn phase(&mut self, event: &Event, phase: &str, server: &str) {
+        let Some(TrackedRun { run, .. }) = self.current() else { return };
+        match run.phases.last_mut() {
+            // The status message comes before the line that names the server.
+            Some(last) if last.phase == phase && (last.server.is_empty() || server.is_empty() || last.server == server) => {
+                if last.server.is_empty() {
+                    last.server = server.to_owned();
+                }
+            }
+            // Replicas are written like the main server; they stay in their own phase.
+            Some(last) if last.phase == "replica" && phase == "wsus" && last.server.is_empty() => last.server = server.to_owned(),
+            last => {
+                if let Some(last) = last {
+                    last.ended_at = event.time;
+                }
+                run.phases.push(Phase { phase: phase.to_owned(), server: server.to_owned(), started_at: event.time, ended_at: None });
+            }
+        }
+    }
+
+    fn end(&mut self, event: &Event, outcome: RunOutcome) -> Option<&mut TrackedRun> {
+        let tracked = self.current()?;
+        tracked.run.outcome = outcome;
+        tracked.run.ended_at = event.time;
+        if let Some(phase) = tracked.run.phases.last_mut() {
+            phase.ended_at = event.time;
+        }
+        Some(tracked)
+    }
+
+    fn succeeded(&mut self, event: &Event) {
+        // 6702 and "Sync succeeded" say the same once.
+        if self.last().is_none_or(|last| last.run.outcome != RunOutcome::Succeeded) {
+            self.end(event, RunOutcome::Succeeded);
+        }
+    }
+
+    fn failed(&mut self, event: &Event, text: &str, source: &str, code: Option<&str>, catalogue: &Catalogue) {
+        // "Sync failed" and 6703 say the same once.
+        let twin = self.last().is_some_and(|last| last.run.outcome == RunOutcome::Failed && last.evidence.len() < 2 && is_twin(last, event));
+        let tracked = if twin { self.kept.back_mut() } else { self.end(event, RunOutcome::Failed) };
+        let Some(tracked) = tracked else { return };
+        let run = &mut tracked.run;
+        if run.text.is_none() && !text.is_empty() {
+            run.text = Some(text.to_owned());
+            run.source = Some(source.to_owned()).filter(|source| !source.is_empty());
+        }
+        run.code = run.code.take().or_else(|| code.map(str::to_owned));
+        let found = catalogue.diagnose(run.text.as_deref().unwrap_or_default(), run.source.as_deref().unwrap_or_default(), run.code.as_deref());
+        run.cause = Some(found.id.clone());
+        tracked.evidence.push(Evidence::Line {
+            site: event.site,
+            file: event.file.clone(),
+            offset: event.offset,
+            time: event.time,
+            line: event.line.clone(),
+        });
+    }
+}
+
+/// Whether a failure event is the other half of the failure a run ended with: a line and a status message, in one breath.
+fn is_twin(last: &TrackedRun, event: &Event) -> bool {
+    let was_message = last.evidence.iter().any(|evidence| matches!(evidence, Evidence::Line { line, .. } if line.contains("STATMSG:")));
+    let is_message = matches!(event.kind, EventKind::StatusMessage(_));
+    was_message != is_message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::testing::events;
+
+    const STATMSG: &str = "SEV=I LEV=M SOURCE=\"SMS Server\" COMP=\"SMS_WSUS_SYNC_MANAGER\" SYS=s SITE=CEN PID=1 TID=2 GMTDATE=";
+
+    fn runs(lines: &[&str]) -> Vec<Run> {
+        let mut runs = Runs::new("CEN".parse().expect("code"));
+        for event in events("CEN", lines) {
+            runs.fold(&event, Catalogue::built_in());
+        }
+        runs.iter().map(|tracked| tracked.run.clone()).collect()
+    }
+
+    fn outcomes(lines: &[&str]) -> Vec<RunOutcome> {
+        runs(lines).into_iter().map(|run| run.outcome).collect()
+    }
+
+    #[test]
+    fn a_failure_and_its_status_message_are_one_failed_run() {
+        let message = format!("STATMSG: ID=6703 {STATMSG} ISTR0=\"A.B\" ISTR1=\"Unable to connect to the remote server\" NUMATTRS=0 LE=0X8013150a");
+        let all = runs(&["Performing sync on local request", "Sync failed: Unable to connect to the remote server. Source: A.B", &message, "Sync failed. Will retry in 60 minutes"]);
+        assert_eq!(all.len(), 1);
+        assert_eq!(all[0].outcome, RunOutcome::Failed);
+        assert_eq!(all[0].cause.as_deref(), Some("cannot-connect"));
+        assert_eq!(all[0].code.as_deref(), Some("0X8013150a"));
+        assert_eq!(outcomes(&[&message]), [RunOutcome::Failed]);
+    }
+
+    #[test]
+    fn success_is_counted_once_and_phases_have_their_servers() {
+        let id = |id: u32| format!("STATMSG: ID={id} {STATMSG}");
+        let all = runs(&[
+            "Performing sync on regular schedule",
+            "Full sync required due to changes in main WSUS server location.",
+            &id(6701),
+            &id(6704),
+            "Synchronizing WSUS server sup1 ...",
+            &id(6705),
+            "Synchronizing SMS database with WSUS server sup1 ...",
+            &id(6706),
+            "Synchronizing WSUS server sup2 ...",
+            &id(6702),
+            "Sync succeeded. Setting sync alert to canceled state on site CEN",
+        ]);
+        assert_eq!(all.len(), 1);
+        assert_eq!((all[0].outcome, all[0].scope, all[0].trigger), (RunOutcome::Succeeded, Scope::Full, Trigger::Schedule));
+        let phases: Vec<_> = all[0].phases.iter().map(|p| (p.phase.as_str(), p.server.as_str())).collect();
+        assert_eq!(phases, [("wsus", "sup1"), ("database", "sup1"), ("replica", "sup2")]);
+    }
+
+    #[test]
+    fn a_log_that_begins_in_the_middle_gives_a_run_without_a_start() {
+        let all = runs(&["Synchronizing WSUS server sup1 ...", "Sync succeeded. x", "Performing sync on regular schedule"]);
+        assert_eq!(all.iter().map(|r| (r.started_at.is_some(), r.outcome)).collect::<Vec<_>>(), [(false, RunOutcome::Succeeded), (true, RunOutcome::Running)]);
+    }
+
+    #[test]
+    fn a_run_that_never_ends_is_unknown_and_a_retry_names_what_it_repeats() {
+        assert_eq!(outcomes(&["Performing sync on local request", "Performing sync on local request"]), [RunOutcome::Unknown, RunOutcome::Running]);
+        let stopped = format!("STATMSG: ID=502 {STATMSG}");
+        assert_eq!(outcomes(&["Performing sync on local request", &stopped]), [RunOutcome::Unknown]);
+        let all = runs(&["Performing sync on local request", "Sync failed: x. Source: y", "Performing sync on retry schedule"]);
+        assert_eq!(all[1].retry_of.as_ref(), Some(&all[0].id));
+    }
+
+    #[test]
+    fn a_moment_in_the_past_shows_the_run_going_on() {
+        let mut all = Runs::new("CEN".parse().expect("code"));
+        for event in events("CEN", &["Performing sync on local request", "Sync failed: x. Source: y"]) {
+            all.fold(&event, Catalogue::built_in());
+        }
+        let start = all.last().and_then(|t| t.run.started_at).expect("a start");
+        assert_eq!(all.as_of(start).last().map(|t| t.run.outcome), Some(RunOutcome::Running));
+        let before = start.checked_sub(jiff::SignedDuration::from_secs(1)).expect("time");
+        assert_eq!(all.as_of(before).last(), None);
+    }
+}
