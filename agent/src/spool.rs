@@ -1,1 +1,354 @@
-//! placeholder
+//! Events and file checkpoints on disk, until the collector has them.
+//!
+//! **Invariant: the checkpoint of a file and the events read up to it move in one durable write**, so a crash neither loses
+//! nor doubles a line. Numbers are given in that same write. One tree: `M` epoch and next number, `Q`+first number blocks of
+//! events, `F`+file checkpoints.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use prost::Message;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use supwatch_durable::{Batch, Durable, DurableError, OpenError};
+use supwatch_proto::event::Event;
+use supwatch_proto::ids::Epoch;
+use supwatch_proto::wire;
+use tokio::sync::watch;
+
+/// Bytes of a block of events; well below what the database takes, so that one large event more still fits.
+const BLOCK_BYTES: usize = 24 * 1024;
+/// Events of a block.
+const BLOCK_EVENTS: usize = 256;
+/// Memory that sled may use, roughly.
+const CACHE_BYTES: u64 = 8 << 20;
+/// Bytes of events kept when the collector is away; then the logs themselves are the buffer.
+pub const SPOOL_BYTES: u64 = 2 << 30;
+
+const META: &[u8] = b"M";
+const VERSION: u8 = 1;
+
+/// Why the spool failed.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    /// Cannot be opened.
+    #[error("spool {0}")]
+    Open(#[from] OpenError),
+    /// Cannot be read or written.
+    #[error("spool: {0}")]
+    Durable(#[from] DurableError),
+    /// No random numbers.
+    #[error("spool: the operating system gives no random numbers: {0}")]
+    Random(getrandom::Error),
+    /// What is stored makes no sense.
+    #[error("spool: {0} cannot be read back")]
+    Content(&'static str),
+    /// The cap is reached.
+    #[error("spool: full with {0} bytes; reading waits until the collector has taken some")]
+    Full(u64),
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Meta {
+    epoch: [u8; 16],
+    next_sequence: u64,
+}
+
+#[derive(Debug)]
+struct State {
+    meta: Meta,
+    oldest_sequence: u64,
+    bytes: u64,
+}
+
+/// The spool.
+#[derive(Debug)]
+pub struct Spool {
+    db: Durable,
+    state: Mutex<State>,
+    grown: watch::Sender<u64>,
+}
+
+impl Spool {
+    /// Opens or makes a spool. A damaged one is set aside under another name, so that the agent goes on in a new epoch.
+    pub fn open(dir: &Path) -> Result<Spool, SpoolError> {
+        let db = match Durable::open(dir, CACHE_BYTES) {
+            Err(OpenError::Damaged { dir, reason }) => {
+                let aside = quarantine(&dir).map_err(|source| OpenError::Io { dir: dir.clone(), source })?;
+                tracing::error!(spool = %dir.display(), aside = %aside.display(), %reason, "the spool is damaged and was set aside; logs are read again from the beginning");
+                Durable::open(&dir, CACHE_BYTES)?
+            }
+            opened => opened?,
+        };
+        let meta = match db.get(META)? {
+            Some((_, value)) => serde_json::from_slice(&value).map_err(|_| SpoolError::Content("its epoch"))?,
+            None => new_epoch(&db)?,
+        };
+        let (mut oldest_sequence, mut bytes) = (meta.next_sequence, 0);
+        for entry in db.scan(b"Q", b"Q") {
+            let (key, _, value) = entry?;
+            oldest_sequence = oldest_sequence.min(sequence_of(&key)?);
+            bytes += value.len() as u64;
+        }
+        let (grown, _) = watch::channel(meta.next_sequence);
+        Ok(Spool { db, state: Mutex::new(State { meta, oldest_sequence, bytes }), grown })
+    }
+
+    /// The spool's epoch.
+    pub fn epoch(&self) -> Epoch {
+        Epoch(self.state().meta.epoch)
+    }
+
+    /// Number the next event is going to get.
+    pub fn next_sequence(&self) -> u64 {
+        self.state().meta.next_sequence
+    }
+
+    /// First number still kept.
+    pub fn oldest_sequence(&self) -> u64 {
+        self.state().oldest_sequence
+    }
+
+    /// Tells when there are more events: the next number.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.grown.subscribe()
+    }
+
+    /// A checkpoint by its file's name.
+    pub fn checkpoint<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, SpoolError> {
+        match self.db.get(&file_key(name))? {
+            Some((_, value)) => serde_json::from_slice(&value).map(Some).map_err(|_| SpoolError::Content("a checkpoint")),
+            None => Ok(None),
+        }
+    }
+
+    /// Numbers events and stores them with a checkpoint, durably, all or nothing.
+    pub fn commit<T: Serialize>(&self, events: Vec<Event>, name: &str, checkpoint: &T) -> Result<(), SpoolError> {
+        let mut state = self.state();
+        if state.bytes > SPOOL_BYTES {
+            return Err(SpoolError::Full(state.bytes));
+        }
+        let mut batch = Batch::new();
+        let (mut next, mut bytes) = (state.meta.next_sequence, 0);
+        let mut block = Block::default();
+        for event in events {
+            let message = wire::Event { sequence: next, ..wire::Event::from(event) };
+            next += 1;
+            if block.is_full() {
+                bytes += block.store(&mut batch);
+            }
+            block.push(message);
+        }
+        bytes += block.store(&mut batch);
+        let meta = Meta { next_sequence: next, ..state.meta.clone() };
+        if next != state.meta.next_sequence {
+            batch.put(META, VERSION, &json(&meta));
+        }
+        batch.put(&file_key(name), VERSION, &json(checkpoint));
+        self.db.commit(batch)?;
+        state.meta = meta;
+        state.bytes += bytes;
+        self.grown.send_replace(next);
+        Ok(())
+    }
+
+    /// Events from a number on: those of one block, none when there are none yet.
+    pub fn read_from(&self, sequence: u64) -> Result<Vec<wire::Event>, SpoolError> {
+        let block = match self.db.last_until(&block_key(sequence), b"Q")? {
+            Some((_, _, value)) => trimmed(&value, sequence)?,
+            None => Vec::new(),
+        };
+        if !block.is_empty() {
+            return Ok(block);
+        }
+        match self.db.scan(&block_key(sequence), b"Q").next() {
+            Some(entry) => trimmed(&entry?.2, sequence),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Forgets blocks whose events the collector has, all of them up to a number.
+    pub fn forget(&self, durable: u64) -> Result<(), SpoolError> {
+        let mut state = self.state();
+        let mut batch = Batch::new();
+        let mut blocks: Vec<(Vec<u8>, u64)> = Vec::new();
+        for entry in self.db.scan(b"Q", b"Q") {
+            let (key, _, value) = entry?;
+            if sequence_of(&key)? > durable {
+                break;
+            }
+            blocks.push((key, value.len() as u64));
+        }
+        // The last one found may hold events beyond the number: it goes when the one after it is reached.
+        let next = state.meta.next_sequence;
+        for (index, (key, size)) in blocks.iter().enumerate() {
+            let end = match blocks.get(index + 1) {
+                Some((after, _)) => sequence_of(after)?,
+                None => self.db.scan(&block_key(durable + 1), b"Q").next().transpose()?.map_or(Ok(next), |entry| sequence_of(&entry.0))?,
+            };
+            if end <= durable + 1 {
+                batch.remove(key);
+                state.bytes = state.bytes.saturating_sub(*size);
+                state.oldest_sequence = end;
+            }
+        }
+        if !batch.is_empty() {
+            self.db.apply(batch)?;
+        }
+        Ok(())
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        // A panic while holding it leaves numbers as they were before the write, which is what is on disk.
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[derive(Default)]
+struct Block {
+    events: Vec<wire::Event>,
+    bytes: usize,
+}
+
+impl Block {
+    fn is_full(&self) -> bool {
+        self.bytes >= BLOCK_BYTES || self.events.len() >= BLOCK_EVENTS
+    }
+
+    fn push(&mut self, event: wire::Event) {
+        self.bytes += event.encoded_len();
+        self.events.push(event);
+    }
+
+    fn store(&mut self, batch: &mut Batch) -> u64 {
+        let events = std::mem::take(&mut self.events);
+        self.bytes = 0;
+        let Some(first) = events.first().map(|event| event.sequence) else { return 0 };
+        let value = wire::Batch { events }.encode_to_vec();
+        batch.put(&block_key(first), VERSION, &value);
+        value.len() as u64
+    }
+}
+
+fn trimmed(value: &[u8], sequence: u64) -> Result<Vec<wire::Event>, SpoolError> {
+    let block = wire::Batch::decode(value).map_err(|_| SpoolError::Content("a block of events"))?;
+    Ok(block.events.into_iter().filter(|event| event.sequence >= sequence).collect())
+}
+
+fn new_epoch(db: &Durable) -> Result<Meta, SpoolError> {
+    let mut epoch = [0; 16];
+    getrandom::fill(&mut epoch).map_err(SpoolError::Random)?;
+    let meta = Meta { epoch, next_sequence: 1 };
+    let mut batch = Batch::new();
+    batch.put(META, VERSION, &json(&meta));
+    db.commit(batch)?;
+    Ok(meta)
+}
+
+fn quarantine(dir: &Path) -> std::io::Result<PathBuf> {
+    for number in 1.. {
+        let aside = dir.with_extension(format!("quarantine-{number}"));
+        if !aside.exists() {
+            std::fs::rename(dir, &aside)?;
+            return Ok(aside);
+        }
+    }
+    Ok(dir.to_owned())
+}
+
+fn block_key(sequence: u64) -> [u8; 9] {
+    let mut key = [b'Q'; 9];
+    if let Some(number) = key.get_mut(1..) {
+        number.copy_from_slice(&sequence.to_be_bytes());
+    }
+    key
+}
+
+fn sequence_of(key: &[u8]) -> Result<u64, SpoolError> {
+    key.get(1..).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes).ok_or(SpoolError::Content("a block's number"))
+}
+
+fn file_key(name: &str) -> Vec<u8> {
+    [b"F", name.as_bytes()].concat()
+}
+
+/// Our own types have string keys and no foreign serialisers, so this cannot fail; an empty value would not be read back.
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use supwatch_proto::event::EventKind;
+    use supwatch_proto::ids::SiteCode;
+    use supwatch_proto::time::Certainty;
+
+    fn event(line: &str) -> Event {
+        Event {
+            site: SiteCode::UNKNOWN,
+            sequence: 0,
+            time: None,
+            time_certainty: Certainty::Local,
+            log: String::new(),
+            file: String::new(),
+            offset: 0,
+            component: String::new(),
+            thread: 0,
+            kind: EventKind::RunSucceeded,
+            line: line.to_owned(),
+        }
+    }
+
+    fn numbers(spool: &Spool, from: u64) -> Vec<u64> {
+        let (mut all, mut at) = (Vec::new(), from);
+        loop {
+            let block = spool.read_from(at).expect("read");
+            let Some(last) = block.last() else { return all };
+            at = last.sequence + 1;
+            all.extend(block.iter().map(|event| event.sequence));
+        }
+    }
+
+    #[test]
+    fn events_are_numbered_without_gaps_over_restarts() {
+        let dir = tempfile::tempdir().expect("folder");
+        let path = dir.path().join("spool");
+        let epoch = {
+            let spool = Spool::open(&path).expect("open");
+            spool.commit((0..600).map(|n| event(&n.to_string())).collect(), "P01/a.log", &7).expect("commit");
+            spool.epoch()
+        };
+        let spool = Spool::open(&path).expect("open");
+        spool.commit(vec![event("x")], "P01/a.log", &8).expect("commit");
+        assert_eq!((spool.epoch(), spool.next_sequence()), (epoch, 602));
+        assert_eq!(numbers(&spool, 1), (1..=601).collect::<Vec<_>>());
+        assert_eq!(numbers(&spool, 300), (300..=601).collect::<Vec<_>>());
+        assert_eq!(spool.checkpoint::<u32>("P01/a.log").expect("read"), Some(8));
+        assert_eq!(spool.checkpoint::<u32>("P01/b.log").expect("read"), None);
+    }
+
+    #[test]
+    fn what_is_acknowledged_is_forgotten_by_whole_blocks() {
+        let dir = tempfile::tempdir().expect("folder");
+        let spool = Spool::open(dir.path()).expect("open");
+        spool.commit((0..600).map(|n| event(&n.to_string())).collect(), "a", &0).expect("commit");
+        spool.forget(300).expect("forget");
+        assert_eq!(spool.oldest_sequence(), 257);
+        assert_eq!(numbers(&spool, 301), (301..=600).collect::<Vec<_>>());
+        spool.forget(600).expect("forget");
+        assert_eq!((numbers(&spool, 1), spool.oldest_sequence()), (vec![], 601));
+        spool.commit(vec![event("x")], "a", &0).expect("commit");
+        assert_eq!(numbers(&spool, 601), [601]);
+    }
+
+    #[test]
+    fn a_damaged_spool_is_set_aside_and_a_new_epoch_begins() {
+        let dir = tempfile::tempdir().expect("folder");
+        let path = dir.path().join("spool");
+        std::fs::create_dir(&path).expect("folder");
+        std::fs::write(path.join("conf"), b"no database").expect("write");
+        let spool = Spool::open(&path).expect("open");
+        assert_eq!(spool.next_sequence(), 1);
+        assert!(dir.path().join("spool.quarantine-1/conf").exists());
+    }
+}

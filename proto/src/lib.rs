@@ -17,4 +17,5 @@ pub mod finding;
 pub mod picture;
 pub mod describe;
 pub mod config;
+pub mod channel;
 pub mod wire;
