@@ -1,1 +1,165 @@
-//! placeholder
+//! Wires the stages together and runs them. The only place that reads the clock.
+//!
+//! Stopping travels with the data: first the collecting thread ends, then the uplink delivers what it can within the grace
+//! period; what it cannot stays in the spool.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use supwatch_proto::config::Faults;
+use supwatch_proto::ids::SiteCode;
+use tokio::sync::{oneshot, watch};
+
+use crate::collect::Collect;
+use crate::config::Config;
+use crate::spool::{Spool, SpoolError};
+use crate::uplink::{Until, Uplink, UplinkError};
+use crate::watch::{Watch, Waker};
+
+/// Time to deliver the rest when stopping.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Why the agent ended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] Faults),
+    /// The spool failed.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// The collector could not be reached.
+    #[error(transparent)]
+    Uplink(#[from] UplinkError),
+    /// The operating system refuses.
+    #[error("cannot start: {0}")]
+    Start(std::io::Error),
+    /// The collecting thread is gone.
+    #[error("the thread that reads the logs ended unexpectedly")]
+    Collector,
+}
+
+/// The clock.
+pub fn now() -> jiff::Timestamp {
+    #[allow(clippy::disallowed_methods)]
+    jiff::Timestamp::now()
+}
+
+/// Watches and delivers until `stop` resolves.
+pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), AppError> {
+    let spool = Arc::new(Spool::open(&config.state.join("spool"))?);
+    tracing::info!(epoch = %spool.epoch(), next = spool.next_sequence(), sites = config.sites.len(), "agent starts");
+    let (until_sender, until) = watch::channel(Until::Stopped);
+    let uplink = uplink_of(&config);
+    let (stopping, collecting) = collect_thread(Arc::clone(&spool), config)?;
+    let delivering = {
+        let (spool, until) = (Arc::clone(&spool), until.clone());
+        tokio::spawn(async move { uplink.run(&spool, now, until).await })
+    };
+    let mut collecting = collecting;
+    let ended = tokio::select! {
+        () = stop => None,
+        ended = &mut collecting.ended => Some(ended),
+    };
+    stopping.stop();
+    let result = match ended {
+        Some(ended) => ended,
+        None => collecting.ended.await,
+    };
+    until_sender.send_replace(Until::Drained);
+    let delivered = tokio::time::timeout(GRACE, delivering).await.is_ok();
+    tracing::info!(delivered, undelivered = spool.next_sequence() - spool.oldest_sequence(), "agent stops");
+    result.map_err(|_| AppError::Collector)?.map_err(AppError::Spool)
+}
+
+/// Reads what is there, delivers it, and ends.
+pub async fn once(config: &Config) -> Result<u64, AppError> {
+    let spool = Arc::new(Spool::open(&config.state.join("spool"))?);
+    let (collected, sites) = (Arc::clone(&spool), config.sites.clone());
+    let sweep = tokio::task::spawn_blocking(move || Collect::new(&collected, &sites).sweep(&|| false));
+    sweep.await.map_err(|_| AppError::Collector)??;
+    let (_keep, mut until) = watch::channel(Until::Drained);
+    uplink_of(config).session(&spool, now, &mut until).await?;
+    Ok(spool.next_sequence() - 1)
+}
+
+/// The sites that a configuration names.
+fn uplink_of(config: &Config) -> Uplink {
+    let sites: Vec<SiteCode> = config.sites.iter().map(|site| site.file.code).collect();
+    Uplink { collector: config.collector.clone(), identity: config.identity.clone(), sites }
+}
+
+/// How to end the collecting thread.
+#[derive(Debug, Clone)]
+struct Stopping {
+    flag: Arc<AtomicBool>,
+    waker: Waker,
+}
+
+impl Stopping {
+    fn stop(&self) {
+        self.flag.store(true, Ordering::Relaxed);
+        self.waker.wake();
+    }
+}
+
+struct Collecting {
+    ended: oneshot::Receiver<Result<(), SpoolError>>,
+}
+
+fn collect_thread(spool: Arc<Spool>, config: Config) -> Result<(Stopping, Collecting), AppError> {
+    let mut watch = Watch::new();
+    for site in &config.sites {
+        watch.add(&site.folder);
+        watch.add(&site.logs);
+    }
+    let stopping = Stopping { flag: Arc::new(AtomicBool::new(false)), waker: watch.waker() };
+    let (tell, ended) = oneshot::channel();
+    let flag = Arc::clone(&stopping.flag);
+    let body = move || {
+        let stopped = || flag.load(Ordering::Relaxed);
+        let mut collect = Collect::new(&spool, &config.sites);
+        let result = loop {
+            match collect.sweep(&stopped) {
+                Ok(()) => {}
+                // The logs are the buffer while the spool is full.
+                Err(error @ SpoolError::Full(_)) => tracing::warn!(%error),
+                Err(error) => break Err(error),
+            }
+            if stopped() {
+                break Ok(());
+            }
+            watch.wait(config.sweep);
+        };
+        // Nobody listens any more only when the process ends anyway.
+        let _ = tell.send(result);
+    };
+    std::thread::Builder::new().name("collect".to_owned()).spawn(body).map_err(AppError::Start)?;
+    Ok((stopping, Collecting { ended }))
+}
+
+/// Reads logs and gives their events as JSON lines: what the agent would send.
+pub fn read(paths: &[PathBuf], out: &mut dyn std::io::Write) -> std::io::Result<()> {
+    use crate::reader::{Reader, Reading, Resume};
+    for path in paths {
+        let named = |error: std::io::Error| std::io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        let bytes = std::fs::read(path).map_err(named)?;
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let mut reader = Reader::new(SiteCode::UNKNOWN, &name, &Reading::default(), &Resume::default());
+        let mut events = Vec::new();
+        reader.feed(&bytes, &mut events);
+        reader.finish(&mut events);
+        for event in events {
+            serde_json::to_writer(&mut *out, &event)?;
+            writeln!(out)?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads a configuration.
+pub fn config(path: &Path) -> Result<Config, AppError> {
+    Ok(Config::read(path)?)
+}

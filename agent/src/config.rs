@@ -1,1 +1,114 @@
-//! placeholder
+//! `agent.toml`: what was typed → what it means. All faults are told at once.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use supwatch_proto::config::{Faults, Table};
+use supwatch_proto::describe::SiteFile;
+
+use crate::reader::Reading;
+use crate::site_folder;
+
+/// A site to watch.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// Its folder: `site.toml`, `settings.json`.
+    pub folder: PathBuf,
+    /// Folder of its logs.
+    pub logs: PathBuf,
+    /// Its `site.toml`.
+    pub file: SiteFile,
+    /// How its logs are read.
+    pub reading: Reading,
+}
+
+/// The agent's configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The collector's address.
+    pub collector: String,
+    /// Identity folder.
+    pub identity: PathBuf,
+    /// Folder of the spool.
+    pub state: PathBuf,
+    /// Time between two looks at everything.
+    pub sweep: Duration,
+    /// The sites.
+    pub sites: Vec<Site>,
+}
+
+impl Config {
+    /// Reads a configuration file and the `site.toml` of each site. Relative paths are meant from the file's folder.
+    pub fn read(path: &Path) -> Result<Config, Faults> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Faults::of_file(path, format!("cannot be read: {error}; name the agent's configuration with --config"))
+        })?;
+        Config::parse(&text, path)
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Config, Faults> {
+        let base = path.parent().unwrap_or(Path::new("")).to_owned();
+        let mut table = Table::parse(text, path)?;
+        let collector = table.required("collector", "the collector's address, like \"https://collector.corp.example:7443\"", |text| {
+            if text.starts_with("https://") { Ok(text.to_owned()) } else { Err("it must begin with https://") }
+        });
+        let folder = |text: &str| Ok::<_, String>(base.join(text));
+        let identity = table.required("identity", "the folder with certificate.pem, key.pem and ca.pem", folder);
+        let state = table.required("state", "a folder for the spool", folder);
+        let sweep = table.integer("sweep_seconds", 1..=60).unwrap_or(5);
+        let (mut sites, mut inner) = (Vec::new(), Vec::new());
+        let tables = table.tables("site");
+        if tables.is_empty() {
+            table.fault(0, "there is no [[site]]: name at least one site folder");
+        }
+        for mut site in tables {
+            let line = site.line();
+            let found = site.required("folder", "the site folder, with its site.toml", folder);
+            let logs = site.optional("logs", folder);
+            table.absorb(site);
+            let Some(found) = found else { continue };
+            match read_site(found, logs) {
+                Ok(site) => sites.push(site),
+                Err(faults) => {
+                    table.fault(line, "this site's folder has faults, told below");
+                    inner.extend(faults.0);
+                }
+            }
+        }
+        let sweep = Duration::from_secs(u64::try_from(sweep).unwrap_or(5));
+        let finished = table.finish(());
+        match (finished, collector, identity, state) {
+            (Ok(()), Some(collector), Some(identity), Some(state)) => Ok(Config { collector, identity, state, sweep, sites }),
+            (finished, ..) => {
+                let mut faults = finished.err().unwrap_or_default();
+                faults.0.extend(inner);
+                Err(faults)
+            }
+        }
+    }
+}
+
+fn read_site(folder: PathBuf, logs: Option<PathBuf>) -> Result<Site, Faults> {
+    let path = folder.join("site.toml");
+    let file = site_folder::read_site_file(&path)?;
+    let reading = site_folder::reading(&file, &path)?;
+    Ok(Site { logs: logs.unwrap_or_else(|| folder.join("logs")), folder, file, reading })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_faults_of_all_files_are_told_together() {
+        let dir = tempfile::tempdir().expect("folder");
+        std::fs::create_dir(dir.path().join("P01")).expect("folder");
+        std::fs::write(dir.path().join("P01/site.toml"), "code = \"P1\"\ncolour = \"red\"\n").expect("file");
+        let path = dir.path().join("agent.toml");
+        std::fs::write(&path, "collector = \"http://x\"\nidentiy = \"id\"\n[[site]]\nfolder = \"P01\"\n").expect("file");
+        let shown = Config::read(&path).expect_err("faults").to_string();
+        for part in ["agent.toml:1: collector: it must begin with https://", "did you mean \"identity\"", "state is missing", "site.toml:1: code", "site.toml:2: colour"] {
+            assert!(shown.contains(part), "{part} not in:\n{shown}");
+        }
+    }
+}

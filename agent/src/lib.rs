@@ -18,6 +18,7 @@ pub mod site_folder;
 pub mod watch;
 pub mod tail;
 pub mod spool;
+pub mod collect;
 pub mod uplink;
 pub mod config;
 pub mod app;

@@ -1,1 +1,220 @@
-//! placeholder
+//! Spool → stream → acknowledgements.
+//!
+//! One bidirectional stream: Hello, then batches in order from the collector's mark, at most a window of events under way.
+//! What is acknowledged is durable at the collector and may be forgotten. A lost connection is made again with growing,
+//! scattered pauses.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use supwatch_proto::channel::{ConnectError, IdentityFiles, connect, explain};
+use supwatch_proto::ids::SiteCode;
+use supwatch_proto::wire::ingest_service_client::IngestServiceClient;
+use supwatch_proto::wire::{self, stream_request, stream_response};
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+
+use crate::spool::{Spool, SpoolError};
+
+/// Version of the protocol.
+const PROTOCOL: u32 = 1;
+/// Messages between this task and the socket; flow control does the rest.
+const OUTBOUND: usize = 8;
+const HEARTBEAT: Duration = Duration::from_secs(15);
+const FIRST_ANSWER: Duration = Duration::from_secs(15);
+const BACK_OFF_MIN: Duration = Duration::from_millis(500);
+const BACK_OFF_MAX: Duration = Duration::from_secs(60);
+
+/// Why a session ended.
+#[derive(Debug, thiserror::Error)]
+pub enum UplinkError {
+    /// No connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The spool failed.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// The collector refuses or is gone.
+    #[error("collector: {0}")]
+    Refused(String),
+    /// The collector said something out of order.
+    #[error("collector: {0}; are both of the same version?")]
+    Protocol(&'static str),
+}
+
+/// Where and as whom to deliver.
+#[derive(Debug, Clone)]
+pub struct Uplink {
+    /// The collector's address.
+    pub collector: String,
+    /// Identity folder; read anew at each connection, so that a renewed certificate is taken up.
+    pub identity: PathBuf,
+    /// Sites spoken for.
+    pub sites: Vec<SiteCode>,
+}
+
+/// When to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Until {
+    /// Never.
+    #[default]
+    Stopped,
+    /// When everything in the spool is acknowledged.
+    Drained,
+}
+
+impl Uplink {
+    /// Delivers until told otherwise; connects again and again.
+    pub async fn run(&self, spool: &Arc<Spool>, clock: fn() -> jiff::Timestamp, mut until: watch::Receiver<Until>) {
+        let mut pause = BACK_OFF_MIN;
+        loop {
+            let before = spool.oldest_sequence();
+            let error = match self.session(spool, clock, &mut until).await {
+                Ok(()) => return,
+                Err(error) => error,
+            };
+            // A session that got something through starts the pauses afresh.
+            if spool.oldest_sequence() > before {
+                pause = BACK_OFF_MIN;
+            }
+            let wait = scattered(pause);
+            tracing::warn!(%error, retry_in_ms = u64::try_from(wait.as_millis()).unwrap_or(0), "not delivering");
+            pause = (pause * 2).min(BACK_OFF_MAX);
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                // Asked to finish while the collector is away: what is undelivered stays in the spool.
+                changed = until.changed() => if changed.is_err() || *until.borrow() == Until::Drained { return },
+            }
+        }
+    }
+
+    /// One connection, to its end. Ok: everything asked for is delivered.
+    pub async fn session(&self, spool: &Arc<Spool>, clock: fn() -> jiff::Timestamp, until: &mut watch::Receiver<Until>) -> Result<(), UplinkError> {
+        let identity = IdentityFiles::read(&self.identity)?;
+        let channel = connect(&self.collector, &identity).await?;
+        let (outbound, requests) = mpsc::channel(OUTBOUND);
+        send(&outbound, stream_request::Body::Hello(self.hello(spool, clock()))).await?;
+        let mut client = IngestServiceClient::new(channel);
+        let refused = |status: tonic::Status| UplinkError::Refused(status_words(&status));
+        let opened = tokio::time::timeout(FIRST_ANSWER, client.stream(ReceiverStream::new(requests))).await;
+        let mut inbound = opened.map_err(|_| UplinkError::Protocol("no answer"))?.map_err(refused)?.into_inner();
+        let welcome = tokio::time::timeout(FIRST_ANSWER, next(&mut inbound)).await.map_err(|_| UplinkError::Protocol("no welcome"))??;
+        let stream_response::Body::Welcome(welcome) = welcome else { return Err(UplinkError::Protocol("no welcome")) };
+        if welcome.durable_sequence >= spool.next_sequence() {
+            return Err(UplinkError::Protocol("it holds events this spool has not made: the spool was set back in time; move it away to begin anew"));
+        }
+        tracing::info!(collector = self.collector, durable = welcome.durable_sequence, "delivering");
+        spool.forget(welcome.durable_sequence)?;
+        let window = u64::from(welcome.window_events.max(1));
+        let mut session = Session { spool, outbound, acked: welcome.durable_sequence, sent: welcome.durable_sequence, window };
+        session.deliver(&mut inbound, clock, until).await
+    }
+
+    fn hello(&self, spool: &Spool, now: jiff::Timestamp) -> wire::Hello {
+        wire::Hello {
+            sites: self.sites.iter().map(SiteCode::to_string).collect(),
+            epoch: spool.epoch().0.to_vec(),
+            oldest_sequence: spool.oldest_sequence(),
+            next_sequence: spool.next_sequence(),
+            protocol_min: PROTOCOL,
+            protocol_max: PROTOCOL,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            clock: Some(supwatch_proto::time::to_wire(now)),
+        }
+    }
+}
+
+struct Session<'a> {
+    spool: &'a Arc<Spool>,
+    outbound: mpsc::Sender<wire::StreamRequest>,
+    acked: u64,
+    sent: u64,
+    window: u64,
+}
+
+impl Session<'_> {
+    async fn deliver(&mut self, inbound: &mut Streaming<wire::StreamResponse>, clock: fn() -> jiff::Timestamp, until: &mut watch::Receiver<Until>) -> Result<(), UplinkError> {
+        let mut grown = self.spool.watch();
+        let mut heartbeat = tokio::time::interval(HEARTBEAT);
+        loop {
+            self.fill_window().await?;
+            if *until.borrow() == Until::Drained && self.acked + 1 >= self.spool.next_sequence() {
+                return Ok(());
+            }
+            tokio::select! {
+                answer = next(inbound) => self.answered(answer?).await?,
+                changed = grown.changed() => if changed.is_err() { return Ok(()) },
+                changed = until.changed() => if changed.is_err() { return Ok(()) },
+                _ = heartbeat.tick() => {
+                    let spooled_events = self.spool.next_sequence() - self.acked - 1;
+                    let clock = Some(supwatch_proto::time::to_wire(clock()));
+                    send(&self.outbound, stream_request::Body::Heartbeat(wire::Heartbeat { spooled_events, clock })).await?;
+                }
+            }
+        }
+    }
+
+    async fn fill_window(&mut self) -> Result<(), UplinkError> {
+        while self.sent - self.acked < self.window && self.sent + 1 < self.spool.next_sequence() {
+            let (spool, from) = (Arc::clone(self.spool), self.sent + 1);
+            let events = tokio::task::spawn_blocking(move || spool.read_from(from)).await.map_err(|_| UplinkError::Protocol("stopping"))??;
+            let Some(last) = events.last().map(|event| event.sequence) else { break };
+            send(&self.outbound, stream_request::Body::Batch(wire::Batch { events })).await?;
+            self.sent = last;
+        }
+        Ok(())
+    }
+
+    async fn answered(&mut self, answer: stream_response::Body) -> Result<(), UplinkError> {
+        match answer {
+            stream_response::Body::Ack(wire::Ack { durable_sequence }) => {
+                if durable_sequence > self.sent {
+                    return Err(UplinkError::Protocol("it acknowledges what was never sent"));
+                }
+                self.acked = self.acked.max(durable_sequence);
+                let (spool, acked) = (Arc::clone(self.spool), self.acked);
+                tokio::task::spawn_blocking(move || spool.forget(acked)).await.map_err(|_| UplinkError::Protocol("stopping"))??;
+            }
+            stream_response::Body::Resync(wire::Resync { expected_sequence }) => {
+                self.sent = expected_sequence.saturating_sub(1).max(self.acked);
+            }
+            stream_response::Body::Throttle(wire::Throttle { wait_ms }) => {
+                tokio::time::sleep(Duration::from_millis(u64::from(wait_ms.min(60_000)))).await;
+            }
+            stream_response::Body::Welcome(_) => return Err(UplinkError::Protocol("a second welcome")),
+        }
+        Ok(())
+    }
+}
+
+async fn send(outbound: &mpsc::Sender<wire::StreamRequest>, body: stream_request::Body) -> Result<(), UplinkError> {
+    let sent = outbound.send(wire::StreamRequest { body: Some(body) }).await;
+    sent.map_err(|_| UplinkError::Refused("the connection is gone".to_owned()))
+}
+
+async fn next(inbound: &mut Streaming<wire::StreamResponse>) -> Result<stream_response::Body, UplinkError> {
+    match inbound.message().await {
+        Ok(Some(wire::StreamResponse { body: Some(body) })) => Ok(body),
+        Ok(Some(wire::StreamResponse { body: None })) => Err(UplinkError::Protocol("an empty answer")),
+        Ok(None) => Err(UplinkError::Refused("it ended the stream".to_owned())),
+        Err(status) => Err(UplinkError::Refused(status_words(&status))),
+    }
+}
+
+fn status_words(status: &tonic::Status) -> String {
+    let cause = std::error::Error::source(status).map(explain);
+    match cause {
+        Some(cause) => format!("{} ({cause})", status.message()),
+        None => status.message().to_owned(),
+    }
+}
+
+/// Anything from nothing to the pause, so that agents do not return in step.
+fn scattered(pause: Duration) -> Duration {
+    let mut bytes = [0; 4];
+    // Without random numbers the pause is merely the same for all.
+    let share = getrandom::fill(&mut bytes).map_or(u32::MAX, |()| u32::from_be_bytes(bytes));
+    pause.mul_f64(f64::from(share) / f64::from(u32::MAX)).max(Duration::from_millis(50))
+}

@@ -1,0 +1,164 @@
+//! Everything that is to be watched, looked at in turn: logs, settings, `site.toml`; what is new goes to the spool.
+//!
+//! Runs on a thread of its own, since files block. Trouble with one file never stops the others.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use supwatch_proto::event::{Event, EventKind};
+use supwatch_proto::time::Certainty;
+
+use crate::config::Site;
+use crate::recognise::Log;
+use crate::settings;
+use crate::site_folder::{self, described};
+use crate::spool::{Spool, SpoolError};
+use crate::tail::{Checkpoint, Look, Tail};
+
+/// Looks at everything.
+#[derive(Debug)]
+pub struct Collect<'a> {
+    spool: &'a Spool,
+    sites: &'a [Site],
+    tails: BTreeMap<String, Tail>,
+    /// Troubles that were told, so that each is told once.
+    told: BTreeSet<String>,
+}
+
+impl<'a> Collect<'a> {
+    /// Goes on where the spool says.
+    pub fn new(spool: &'a Spool, sites: &'a [Site]) -> Collect<'a> {
+        Collect { spool, sites, tails: BTreeMap::new(), told: BTreeSet::new() }
+    }
+
+    /// Looks at everything once, until nothing is new. `stop` ends it early, between two writes.
+    pub fn sweep(&mut self, stop: &dyn Fn() -> bool) -> Result<(), SpoolError> {
+        for site in self.sites {
+            self.site_file(site)?;
+            self.snapshots(site)?;
+            self.find_logs(site)?;
+        }
+        let names: Vec<String> = self.tails.keys().cloned().collect();
+        let mut busy: BTreeSet<String> = names.into_iter().collect();
+        // In turn, a chunk each, so that one large log does not hold up the others.
+        while !busy.is_empty() && !stop() {
+            let mut still = BTreeSet::new();
+            for name in &busy {
+                if self.log(name)? == Look::More {
+                    still.insert(name.clone());
+                }
+            }
+            busy = still;
+        }
+        Ok(())
+    }
+
+    fn site_file(&mut self, site: &Site) -> Result<(), SpoolError> {
+        let name = format!("{}/site.toml", site.file.code);
+        let event = described(&site.file);
+        let checksum = crc32c::crc32c(format!("{:?}", event.kind).as_bytes());
+        if self.spool.checkpoint::<u32>(&name)? != Some(checksum) {
+            self.spool.commit(vec![event], &name, &checksum)?;
+        }
+        Ok(())
+    }
+
+    /// Snapshots that changed; one that is no snapshot is told once, as trouble.
+    fn snapshots(&mut self, site: &Site) -> Result<(), SpoolError> {
+        let found = match site_folder::files(&site.folder, settings::is_snapshot) {
+            Ok(found) => found,
+            Err(error) => return self.trouble(site, &site.folder, &error.to_string()),
+        };
+        for path in found {
+            let Ok(bytes) = std::fs::read(&path) else { continue };
+            let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let name = format!("{}/{file}", site.file.code);
+            let checksum = crc32c::crc32c(&bytes);
+            if self.spool.checkpoint::<u32>(&name)? == Some(checksum) {
+                continue;
+            }
+            match settings::read_text(&String::from_utf8_lossy(&bytes), &path, site.file.code) {
+                Ok(event) => self.spool.commit(vec![event], &name, &checksum)?,
+                // It may be half written: it is looked at again until it is whole.
+                Err(error) => self.trouble(site, &path, &error.to_string())?,
+            }
+        }
+        Ok(())
+    }
+
+    fn find_logs(&mut self, site: &Site) -> Result<(), SpoolError> {
+        let found = match site_folder::files(&site.logs, is_watched) {
+            Ok(found) => found,
+            Err(error) => return self.trouble(site, &site.logs, &error.to_string()),
+        };
+        for path in found {
+            // A rolled-over log is read by the tail of its current one, also where that is not there yet.
+            let log = path.with_extension("log");
+            let log = if log.exists() || path.extension().is_some_and(|e| e != "lo_") { path_as_found(&path, &log) } else { log };
+            let Some(file) = log.file_name().map(|name| name.to_string_lossy().into_owned()) else { continue };
+            let name = format!("{}/{file}", site.file.code);
+            if !self.tails.contains_key(&name) {
+                let checkpoint = self.spool.checkpoint::<Checkpoint>(&name)?;
+                self.tails.insert(name, Tail::new(log, site.file.code, site.reading.clone(), checkpoint));
+            }
+        }
+        Ok(())
+    }
+
+    fn log(&mut self, name: &str) -> Result<Look, SpoolError> {
+        let Some(tail) = self.tails.get_mut(name) else { return Ok(Look::Quiet) };
+        let before = tail.checkpoint();
+        let mut events = Vec::new();
+        let look = match tail.look(&mut events) {
+            Ok(look) => look,
+            Err(error) => {
+                // Locked, or a share that is away: looked at again at the next sweep, nothing skipped.
+                if self.told.insert(format!("{name}: {error}")) {
+                    tracing::warn!(log = name, %error, "cannot be read now; it is tried again");
+                }
+                return Ok(Look::Quiet);
+            }
+        };
+        let after = tail.checkpoint();
+        if (!events.is_empty() || before != after)
+            && let Some(checkpoint) = &after
+            && let Err(error) = self.spool.commit(events, name, checkpoint)
+        {
+            // What was read is not stored, so it is read again from the last checkpoint that was.
+            self.tails.remove(name);
+            return Err(error);
+        }
+        Ok(look)
+    }
+
+    fn trouble(&mut self, site: &Site, path: &Path, reason: &str) -> Result<(), SpoolError> {
+        let text = format!("{}: {reason}", path.display());
+        if !self.told.insert(text.clone()) {
+            return Ok(());
+        }
+        tracing::warn!(site = %site.file.code, trouble = text, "not as it should be");
+        let event = Event {
+            site: site.file.code,
+            sequence: 0,
+            time: None,
+            time_certainty: Certainty::Local,
+            log: String::new(),
+            file: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+            offset: 0,
+            component: String::new(),
+            thread: 0,
+            kind: EventKind::AgentHealth { version: env!("CARGO_PKG_VERSION").to_owned(), trouble: Some(text) },
+            line: String::new(),
+        };
+        self.spool.commit(vec![event], &format!("{}/trouble", site.file.code), &0)
+    }
+}
+
+/// The logs that tell of synchronisation; a site server has hundreds of others in the same folder.
+pub fn is_watched(name: &str) -> bool {
+    site_folder::is_log(name) && Log::of_file(name) != Log::Other
+}
+
+fn path_as_found(path: &Path, log: &Path) -> PathBuf {
+    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("lo_")) { log.to_owned() } else { path.to_owned() }
+}
