@@ -9,6 +9,8 @@
 
 pub mod identity;
 pub mod tls;
+pub mod refusals;
+pub mod mind;
 pub mod ingest;
 pub mod store;
 pub mod runs;

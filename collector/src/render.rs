@@ -112,8 +112,8 @@ pub fn fit(text: &str, columns: usize) -> String {
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let (mut lines, mut line, mut used) = (Vec::new(), String::new(), 0);
     for piece in pieces(text) {
-        let size = piece.width();
-        if used + size > columns && !line.is_empty() {
+        // The blank behind a word may hang over the edge.
+        if used + piece.trim_end().width() > columns && !line.is_empty() {
             lines.push(std::mem::take(&mut line).trim_end().to_owned());
             used = 0;
         }

@@ -1,1 +1,150 @@
-//! placeholder
+//! What the collector keeps: events, how far each agent got, findings.
+//!
+//! A trait of domain verbs. **An `Ok` of [`Store::commit`] means that the events survive a power cut**, each exactly once:
+//! what was stored before is recognised by agent, epoch and sequence and not stored again.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use supwatch_proto::event::{Event, StoredEvent};
+use supwatch_proto::finding::Finding;
+use supwatch_proto::ids::{AgentId, Epoch, SiteCode};
+
+pub mod marks;
+pub mod memory;
+pub mod embedded;
+
+/// Why the store failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Cannot be opened.
+    #[error("store {0}")]
+    Open(#[from] supwatch_durable::OpenError),
+    /// Cannot be read or written.
+    #[error("store: {0}")]
+    Durable(#[from] supwatch_durable::DurableError),
+    /// Of a newer version.
+    #[error("store: written by a newer supwatch (format {found}, this one knows {known}); upgrade this collector")]
+    Version {
+        /// Found.
+        found: u8,
+        /// Known.
+        known: u8,
+    },
+    /// What is stored makes no sense.
+    #[error("store: {0} cannot be read back")]
+    Content(String),
+    /// The batch does not join on.
+    #[error("the batch begins after event {expected}, which is next")]
+    Gap {
+        /// The number that is next.
+        expected: u64,
+    },
+    /// A newer session of the same agent took over.
+    #[error("a newer connection with the same certificate took over")]
+    Fenced,
+    /// The epoch was never opened.
+    #[error("the batch is of an epoch that was not announced")]
+    Epoch,
+    /// The store is closing.
+    #[error("the store is closing")]
+    Closed,
+}
+
+/// What an agent says when it connects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claims {
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// First number it still has.
+    pub oldest_sequence: u64,
+}
+
+/// Right to commit, until a newer session of the same agent opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// The agent.
+    pub agent: AgentId,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// Fencing token.
+    pub fence: u64,
+    /// Everything up to this number is durable.
+    pub durable_sequence: u64,
+    /// Events that neither side has any more.
+    pub lost: u64,
+}
+
+/// What a commit did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Committed {
+    /// Everything up to this number is durable.
+    pub durable_sequence: u64,
+    /// The events that were new.
+    pub stored: Vec<StoredEvent>,
+}
+
+/// Place in the order of arrival: the next event is behind it. Stable for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Cursor {
+    /// Number of the block.
+    pub block: u64,
+    /// Events of it that were seen.
+    pub index: usize,
+}
+
+/// Which events.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct EventQuery {
+    /// Sites; empty: all.
+    pub sites: Vec<SiteCode>,
+    /// From this time on.
+    pub since: Option<Timestamp>,
+    /// Up to this time.
+    pub until: Option<Timestamp>,
+    /// Kinds in kebab-case; empty: all.
+    pub kinds: Vec<String>,
+}
+
+impl EventQuery {
+    /// Whether an event is one of them. An event without a time counts by when it came.
+    pub fn takes(&self, stored: &StoredEvent) -> bool {
+        let time = stored.event.time.unwrap_or(stored.received_at);
+        (self.sites.is_empty() || self.sites.contains(&stored.event.site))
+            && self.since.is_none_or(|since| time >= since)
+            && self.until.is_none_or(|until| time <= until)
+            && (self.kinds.is_empty() || self.kinds.iter().any(|kind| kind == stored.event.kind.name()))
+    }
+}
+
+/// Some events, and where to go on.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Page {
+    /// The events.
+    pub events: Vec<StoredEvent>,
+    /// Behind the last one looked at.
+    pub next: Cursor,
+    /// Whether there is nothing behind it now.
+    pub end: bool,
+}
+
+/// Most blocks that one page looks at, so that no request reads the whole store at once.
+pub const PAGE_BLOCKS: usize = 64;
+
+/// The store.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Opens a session: a newer one of the same agent fences the older one.
+    async fn open_session(&self, agent: &AgentId, claims: Claims) -> Result<Session, StoreError>;
+
+    /// Stores what is new of events with numbers in sequence, durably and all or nothing.
+    async fn commit(&self, session: &Session, received_at: Timestamp, events: Vec<Event>) -> Result<Committed, StoreError>;
+
+    /// Events behind a place, at most [`PAGE_BLOCKS`] blocks of them.
+    async fn scan(&self, query: &EventQuery, after: Cursor) -> Result<Page, StoreError>;
+
+    /// Keeps findings as they now are.
+    async fn put_findings(&self, findings: &[Finding]) -> Result<(), StoreError>;
+
+    /// All findings.
+    async fn findings(&self) -> Result<Vec<Finding>, StoreError>;
+}

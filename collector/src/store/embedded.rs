@@ -1,0 +1,285 @@
+//! The embedded store: one durable tree. `A`+agent its marks, `E`+number blocks of events, `V`+id findings.
+//!
+//! One thread writes. It takes everything that waits and commits it together, so that many agents share one fsync. Events
+//! lie in compressed blocks, because a key costs far more than an event.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use prost::Message;
+use supwatch_durable::{Batch, Durable};
+use supwatch_proto::event::{Event, StoredEvent};
+use supwatch_proto::finding::Finding;
+use supwatch_proto::ids::{AgentId, Epoch};
+use supwatch_proto::wire;
+use tokio::sync::{mpsc, oneshot};
+
+use super::marks::Marks;
+use super::{Claims, Committed, Cursor, EventQuery, PAGE_BLOCKS, Page, Session, Store, StoreError};
+
+/// Version of the values.
+const VERSION: u8 = 1;
+/// Uncompressed bytes of a block, apart from one event that may be larger.
+const BLOCK_BYTES: usize = 32 * 1024;
+/// Memory that sled may use, roughly.
+const CACHE_BYTES: u64 = 128 << 20;
+/// Requests that wait for the writer; beyond it, agents wait.
+const WAITING: usize = 256;
+
+/// The embedded store.
+#[derive(Debug)]
+pub struct Embedded {
+    db: Arc<Durable>,
+    writer: mpsc::Sender<Request>,
+}
+
+#[derive(Debug)]
+enum Request {
+    Open { agent: AgentId, claims: Claims, reply: oneshot::Sender<Result<Session, StoreError>> },
+    Commit { session: Session, received_at: Timestamp, events: Vec<Event>, reply: oneshot::Sender<Result<Committed, StoreError>> },
+    Findings { findings: Vec<Finding>, reply: oneshot::Sender<Result<(), StoreError>> },
+}
+
+/// A block of events of one agent that came together.
+#[derive(Clone, PartialEq, Message)]
+struct Block {
+    #[prost(string, tag = "1")]
+    agent: String,
+    #[prost(bytes = "vec", tag = "2")]
+    epoch: Vec<u8>,
+    #[prost(message, optional, tag = "3")]
+    received_at: Option<prost_types::Timestamp>,
+    #[prost(message, repeated, tag = "4")]
+    events: Vec<wire::Event>,
+}
+
+impl Embedded {
+    /// Opens or makes a store. A damaged one is named and left alone.
+    pub fn open(dir: &Path) -> Result<Embedded, StoreError> {
+        let db = Arc::new(Durable::open(dir, CACHE_BYTES)?);
+        let mut marks = BTreeMap::new();
+        for entry in db.scan(b"A", b"A") {
+            let (key, version, value) = entry?;
+            check_version(version)?;
+            let agent = String::from_utf8_lossy(key.get(1..).unwrap_or_default()).into_owned();
+            let read = serde_json::from_slice(&value).map_err(|_| StoreError::Content(format!("the mark of agent {agent}")))?;
+            marks.insert(AgentId(agent), read);
+        }
+        let next_block = match db.last_until(&block_key(u64::MAX), b"E")? {
+            Some((key, version, _)) => {
+                check_version(version)?;
+                number_of(&key)? + 1
+            }
+            None => 0,
+        };
+        let (sender, requests) = mpsc::channel(WAITING);
+        let writer = Writer { db: Arc::clone(&db), marks, next_block };
+        std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || writer.run(requests))
+            .map_err(|source| StoreError::Open(supwatch_durable::OpenError::Io { dir: dir.to_owned(), source }))?;
+        Ok(Embedded { db, writer: sender })
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Request) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.writer.send(request(reply)).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+#[async_trait]
+impl Store for Embedded {
+    async fn open_session(&self, agent: &AgentId, claims: Claims) -> Result<Session, StoreError> {
+        self.ask(|reply| Request::Open { agent: agent.clone(), claims, reply }).await
+    }
+
+    async fn commit(&self, session: &Session, received_at: Timestamp, events: Vec<Event>) -> Result<Committed, StoreError> {
+        self.ask(|reply| Request::Commit { session: session.clone(), received_at, events, reply }).await
+    }
+
+    async fn scan(&self, query: &EventQuery, after: Cursor) -> Result<Page, StoreError> {
+        let (db, query) = (Arc::clone(&self.db), query.clone());
+        tokio::task::spawn_blocking(move || scan(&db, &query, after)).await.map_err(|_| StoreError::Closed)?
+    }
+
+    async fn put_findings(&self, findings: &[Finding]) -> Result<(), StoreError> {
+        if findings.is_empty() {
+            return Ok(());
+        }
+        self.ask(|reply| Request::Findings { findings: findings.to_vec(), reply }).await
+    }
+
+    async fn findings(&self) -> Result<Vec<Finding>, StoreError> {
+        let db = Arc::clone(&self.db);
+        let read = move || {
+            db.scan(b"V", b"V")
+                .map(|entry| {
+                    let (key, version, value) = entry?;
+                    check_version(version)?;
+                    serde_json::from_slice(&value).map_err(|_| StoreError::Content(format!("finding {}", String::from_utf8_lossy(&key))))
+                })
+                .collect()
+        };
+        tokio::task::spawn_blocking(read).await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+fn scan(db: &Durable, query: &EventQuery, after: Cursor) -> Result<Page, StoreError> {
+    let mut page = Page { next: after, end: true, ..Page::default() };
+    for (count, entry) in db.scan(&block_key(after.block), b"E").enumerate() {
+        if count == PAGE_BLOCKS {
+            page.end = false;
+            break;
+        }
+        let (key, version, value) = entry?;
+        check_version(version)?;
+        let number = number_of(&key)?;
+        let seen = if number == after.block { after.index } else { 0 };
+        page.events.extend(read_block(&value, number)?.into_iter().skip(seen).filter(|stored| query.takes(stored)));
+        page.next = Cursor { block: number + 1, index: 0 };
+    }
+    Ok(page)
+}
+
+struct Writer {
+    db: Arc<Durable>,
+    marks: BTreeMap<AgentId, Marks>,
+    next_block: u64,
+}
+
+/// What to tell once the batch is durable.
+type Reply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+impl Writer {
+    fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+        while let Some(first) = requests.blocking_recv() {
+            let mut waiting = vec![first];
+            while waiting.len() < WAITING {
+                let Ok(next) = requests.try_recv() else { break };
+                waiting.push(next);
+            }
+            // What fails leaves the marks as they are on disk.
+            let (marks, next_block) = (self.marks.clone(), self.next_block);
+            let mut batch = Batch::new();
+            let replies: Vec<Reply> = waiting.into_iter().filter_map(|request| self.take(request, &mut batch)).collect();
+            let result = if batch.is_empty() { Ok(()) } else { self.db.commit(batch) };
+            if let Err(error) = &result {
+                tracing::error!(%error, "the store cannot write");
+                (self.marks, self.next_block) = (marks, next_block);
+            }
+            let failed = result.err().map(|error| error.to_string());
+            for reply in replies {
+                reply(match &failed {
+                    None => Ok(()),
+                    Some(reason) => Err(StoreError::Durable(supwatch_durable::DurableError::Write(reason.clone()))),
+                });
+            }
+        }
+    }
+
+    /// Adds a request to the batch; what is wrong with it is told at once.
+    fn take(&mut self, request: Request, batch: &mut Batch) -> Option<Reply> {
+        // Whoever asked may be gone by the time of the answer; what is stored stays stored.
+        match request {
+            Request::Open { agent, claims, reply } => {
+                let marks = self.marks.entry(agent.clone()).or_default();
+                let durable_sequence = marks.open(claims);
+                let session = Session { agent: agent.clone(), epoch: claims.epoch, fence: marks.fence, durable_sequence, lost: marks.lost };
+                put_marks(batch, &agent, marks);
+                Some(Box::new(move |result| drop(reply.send(result.map(|()| session)))))
+            }
+            Request::Commit { session, received_at, mut events, reply } => {
+                let marks = self.marks.entry(session.agent.clone()).or_default();
+                let durable_sequence = match marks.admit(session.epoch, session.fence, &mut events) {
+                    Ok(mark) => mark,
+                    Err(error) => {
+                        drop(reply.send(Err(error)));
+                        return None;
+                    }
+                };
+                if !events.is_empty() {
+                    put_marks(batch, &session.agent, marks);
+                    self.put_blocks(batch, &session, received_at, &events);
+                }
+                let Session { agent, epoch, .. } = session;
+                let stored = events.into_iter().map(|event| StoredEvent { agent: agent.clone(), epoch, received_at, event }).collect();
+                Some(Box::new(move |result| drop(reply.send(result.map(|()| Committed { durable_sequence, stored })))))
+            }
+            Request::Findings { findings, reply } => {
+                for finding in &findings {
+                    let key = [b"V", finding.id.as_bytes()].concat();
+                    batch.put(&key, VERSION, &serde_json::to_vec(finding).unwrap_or_default());
+                }
+                Some(Box::new(move |result| drop(reply.send(result))))
+            }
+        }
+    }
+
+    fn put_blocks(&mut self, batch: &mut Batch, session: &Session, received_at: Timestamp, events: &[Event]) {
+        let empty = Block {
+            agent: session.agent.0.clone(),
+            epoch: session.epoch.0.to_vec(),
+            received_at: Some(supwatch_proto::time::to_wire(received_at)),
+            events: Vec::new(),
+        };
+        let (mut block, mut bytes) = (empty.clone(), 0);
+        for event in events {
+            let message = wire::Event::from(event.clone());
+            let size = message.encoded_len();
+            if bytes > 0 && bytes + size > BLOCK_BYTES {
+                self.put_block(batch, &block);
+                (block, bytes) = (empty.clone(), 0);
+            }
+            bytes += size;
+            block.events.push(message);
+        }
+        self.put_block(batch, &block);
+    }
+
+    fn put_block(&mut self, batch: &mut Batch, block: &Block) {
+        let value = lz4_flex::compress_prepend_size(&block.encode_to_vec());
+        batch.put(&block_key(self.next_block), VERSION, &value);
+        self.next_block += 1;
+    }
+}
+
+fn put_marks(batch: &mut Batch, agent: &AgentId, marks: &Marks) {
+    let key = [b"A", agent.0.as_bytes()].concat();
+    batch.put(&key, VERSION, &serde_json::to_vec(marks).unwrap_or_default());
+}
+
+fn read_block(value: &[u8], number: u64) -> Result<Vec<StoredEvent>, StoreError> {
+    let wrong = || StoreError::Content(format!("block {number}"));
+    let bytes = lz4_flex::decompress_size_prepended(value).map_err(|_| wrong())?;
+    let Block { agent, epoch, received_at, events } = Block::decode(bytes.as_slice()).map_err(|_| wrong())?;
+    let epoch = Epoch::from_bytes(&epoch).ok_or_else(wrong)?;
+    let received_at = supwatch_proto::time::from_wire(received_at).ok_or_else(wrong)?;
+    events
+        .into_iter()
+        .map(|event| {
+            let event = Event::try_from(event).map_err(|_| wrong())?;
+            Ok(StoredEvent { agent: AgentId(agent.clone()), epoch, received_at, event })
+        })
+        .collect()
+}
+
+fn check_version(found: u8) -> Result<(), StoreError> {
+    if found > VERSION { Err(StoreError::Version { found, known: VERSION }) } else { Ok(()) }
+}
+
+fn block_key(number: u64) -> Vec<u8> {
+    [b"E".as_slice(), &number.to_be_bytes()].concat()
+}
+
+fn number_of(key: &[u8]) -> Result<u64, StoreError> {
+    let bytes = key.get(1..).and_then(|bytes| bytes.try_into().ok());
+    bytes.map(u64::from_be_bytes).ok_or_else(|| StoreError::Content("a block's number".to_owned()))
+}
+
+#[cfg(test)]
+#[path = "conformance.rs"]
+mod conformance;

@@ -1,0 +1,75 @@
+//! A store in memory: for tests, and the model that the others are compared with.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use supwatch_proto::event::{Event, StoredEvent};
+use supwatch_proto::finding::Finding;
+use supwatch_proto::ids::AgentId;
+
+use super::marks::Marks;
+use super::{Claims, Committed, Cursor, EventQuery, Page, Session, Store, StoreError};
+
+/// A store in memory.
+#[derive(Debug, Default)]
+pub struct Memory(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    marks: BTreeMap<AgentId, Marks>,
+    blocks: Vec<Vec<StoredEvent>>,
+    findings: BTreeMap<String, Finding>,
+}
+
+impl Memory {
+    fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Store for Memory {
+    async fn open_session(&self, agent: &AgentId, claims: Claims) -> Result<Session, StoreError> {
+        let mut inner = self.inner();
+        let marks = inner.marks.entry(agent.clone()).or_default();
+        let durable_sequence = marks.open(claims);
+        Ok(Session { agent: agent.clone(), epoch: claims.epoch, fence: marks.fence, durable_sequence, lost: marks.lost })
+    }
+
+    async fn commit(&self, session: &Session, received_at: Timestamp, mut events: Vec<Event>) -> Result<Committed, StoreError> {
+        let mut inner = self.inner();
+        let marks = inner.marks.entry(session.agent.clone()).or_default();
+        let durable_sequence = marks.admit(session.epoch, session.fence, &mut events)?;
+        let stored: Vec<StoredEvent> =
+            events.into_iter().map(|event| StoredEvent { agent: session.agent.clone(), epoch: session.epoch, received_at, event }).collect();
+        if !stored.is_empty() {
+            inner.blocks.push(stored.clone());
+        }
+        Ok(Committed { durable_sequence, stored })
+    }
+
+    async fn scan(&self, query: &EventQuery, after: Cursor) -> Result<Page, StoreError> {
+        let inner = self.inner();
+        let mut page = Page { next: after, end: true, ..Page::default() };
+        for (number, block) in (0u64..).zip(&inner.blocks) {
+            if number < after.block {
+                continue;
+            }
+            let seen = if number == after.block { after.index } else { 0 };
+            page.events.extend(block.iter().skip(seen).filter(|stored| query.takes(stored)).cloned());
+            page.next = Cursor { block: number + 1, index: 0 };
+        }
+        Ok(page)
+    }
+
+    async fn put_findings(&self, findings: &[Finding]) -> Result<(), StoreError> {
+        self.inner().findings.extend(findings.iter().map(|finding| (finding.id.clone(), finding.clone())));
+        Ok(())
+    }
+
+    async fn findings(&self) -> Result<Vec<Finding>, StoreError> {
+        Ok(self.inner().findings.values().cloned().collect())
+    }
+}
