@@ -1,1 +1,178 @@
-//! placeholder
+//! Wires the collector together and runs it. The only place that reads the clock.
+//!
+//! Order of starting: identity, store, replay, listeners. Order of stopping: nothing new is accepted, streams end, the store
+//! is let go last.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use supwatch_proto::wire::ingest_service_server::IngestServiceServer;
+use supwatch_proto::wire::query_service_server::QueryServiceServer;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Server;
+
+use crate::config::Config;
+use crate::ingest::{Ingest, MESSAGE_BYTES};
+use crate::mind::Mind;
+use crate::query::Query;
+use crate::store::embedded::Embedded;
+use crate::store::{Store, StoreError};
+use crate::tls::{self, ServerIdentity, TlsError};
+
+/// Time between two judgements of what time alone changes.
+const TICK: Duration = Duration::from_secs(5);
+/// Time that streams have to end when stopping.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Why the collector ended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// Its identity is of no use.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An address cannot be had.
+    #[error("{address}: {source}; another program may listen there: stop it, or choose another address with `{key}`")]
+    Listen {
+        /// Address.
+        address: SocketAddr,
+        /// Key of the configuration.
+        key: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A part ended that must not.
+    #[error("{part} ended unexpectedly: {reason}")]
+    Part {
+        /// Which.
+        part: &'static str,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The clock.
+pub fn now() -> jiff::Timestamp {
+    #[allow(clippy::disallowed_methods)]
+    jiff::Timestamp::now()
+}
+
+/// A collector that runs.
+pub struct Collector {
+    /// Where agents and the CLI connect.
+    pub listen: SocketAddr,
+    /// Where `/metrics` is.
+    pub http: SocketAddr,
+    /// What it knows.
+    pub mind: Arc<Mind>,
+    parts: JoinSet<Result<(), AppError>>,
+}
+
+impl Collector {
+    /// Starts one; when this returns it listens.
+    pub async fn start(config: Config) -> Result<Collector, AppError> {
+        let identity = ServerIdentity::read(&config.identity)?;
+        let listener = bind(config.listen, "listen").await?;
+        let http_listener = bind(config.http, "http").await?;
+        let path = config.store.clone();
+        let store = tokio::task::spawn_blocking(move || Embedded::open(&path)).await;
+        let store = store.map_err(|error| AppError::Part { part: "opening the store", reason: error.to_string() })??;
+        let store: Arc<dyn Store> = Arc::new(store);
+        let mut expected = config.hierarchy;
+        let hierarchy = identity.own.hierarchy.clone();
+        expected.name.get_or_insert_with(|| hierarchy.clone());
+        let mind = Arc::new(Mind::awake(store, expected, now).await?);
+        let (listen, http) = (address(&listener, config.listen), address(&http_listener, config.http));
+        let mut parts = JoinSet::new();
+        parts.spawn(serve_grpc(listener, identity, Arc::clone(&mind), hierarchy));
+        parts.spawn(serve_http(http_listener, Arc::clone(&mind)));
+        parts.spawn(tick(Arc::clone(&mind)));
+        tracing::info!(%listen, %http, store = %config.store.display(), "collector listens");
+        Ok(Collector { listen, http, mind, parts })
+    }
+
+    /// Runs until `stop` resolves or a part ends.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), AppError> {
+        let early = tokio::select! {
+            () = stop => None,
+            part = self.parts.join_next() => part,
+        };
+        self.mind.stop();
+        let rest = async {
+            while let Some(ended) = self.parts.join_next().await {
+                log_part(&ended);
+            }
+        };
+        if tokio::time::timeout(GRACE, rest).await.is_err() {
+            tracing::warn!("some connections did not end in time and were cut");
+        }
+        match early {
+            None => Ok(()),
+            Some(Ok(Ok(()))) => Err(AppError::Part { part: "a part of the collector", reason: "no reason given".to_owned() }),
+            Some(Ok(Err(error))) => Err(error),
+            Some(Err(error)) => Err(AppError::Part { part: "a part of the collector", reason: error.to_string() }),
+        }
+    }
+}
+
+fn log_part(ended: &Result<Result<(), AppError>, tokio::task::JoinError>) {
+    match ended {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "while stopping"),
+        Err(error) => tracing::warn!(%error, "while stopping"),
+    }
+}
+
+async fn bind(address: SocketAddr, key: &'static str) -> Result<TcpListener, AppError> {
+    TcpListener::bind(address).await.map_err(|source| AppError::Listen { address, key, source })
+}
+
+fn address(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
+    listener.local_addr().unwrap_or(asked)
+}
+
+async fn serve_grpc(listener: TcpListener, identity: ServerIdentity, mind: Arc<Mind>, hierarchy: String) -> Result<(), AppError> {
+    let accepted = tls::accept(listener, &identity, Arc::clone(&mind.refusals), now);
+    let stopped = mind.stopped();
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let ingest = IngestServiceServer::new(Ingest { mind: Arc::clone(&mind), hierarchy: hierarchy.clone() }).max_decoding_message_size(MESSAGE_BYTES);
+    let query = QueryServiceServer::new(Query { mind, hierarchy }).max_decoding_message_size(64 * 1024);
+    reporter.set_serving::<IngestServiceServer<Ingest>>().await;
+    reporter.set_serving::<QueryServiceServer<Query>>().await;
+    Server::builder()
+        .max_concurrent_streams(16)
+        .concurrency_limit_per_connection(16)
+        .http2_max_header_list_size(16 * 1024)
+        .http2_max_pending_accept_reset_streams(Some(20))
+        .http2_keepalive_interval(Some(Duration::from_secs(20)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+        .add_service(health)
+        .add_service(ingest)
+        .add_service(query)
+        .serve_with_incoming_shutdown(ReceiverStream::new(accepted), stopped)
+        .await
+        .map_err(|error| AppError::Part { part: "the gRPC server", reason: supwatch_proto::channel::words(&error) })
+}
+
+async fn serve_http(listener: TcpListener, mind: Arc<Mind>) -> Result<(), AppError> {
+    let stopped = mind.stopped();
+    let served = crate::http::serve(listener, mind, stopped).await;
+    served.map_err(|error| AppError::Part { part: "the HTTP server", reason: error.to_string() })
+}
+
+async fn tick(mind: Arc<Mind>) -> Result<(), AppError> {
+    let mut ticks = tokio::time::interval(TICK);
+    let stop = mind.stopped();
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => return Ok(()),
+            _ = ticks.tick() => mind.tick().await?,
+        }
+    }
+}

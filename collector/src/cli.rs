@@ -1,1 +1,292 @@
-//! placeholder
+//! The command line: one command a file. Data goes to stdout, talk to stderr.
+//!
+//! Exit codes: 0 fine, 1 findings at or above `--fail-on`, 2 usage, 3 the collector cannot be reached or refuses, 4 the
+//! command itself failed; `check` uses the plugin codes alone.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use jiff::Timestamp;
+use supwatch_proto::finding::Finding;
+use supwatch_proto::ids::SiteCode;
+use supwatch_proto::text::Lang;
+use supwatch_proto::verdict::Severity;
+
+use crate::render::Look;
+
+mod admin;
+mod analyze;
+mod check;
+mod client;
+mod explain;
+mod read;
+
+/// Watches software-update synchronisation across a Configuration Manager hierarchy
+#[derive(Debug, Parser)]
+#[command(name = "supwatch", version, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, clap::Args)]
+struct Global {
+    /// How to write
+    #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
+    output: Output,
+    /// Language of texts
+    #[arg(long, global = true, value_enum, default_value_t = Language::En)]
+    lang: Language,
+    /// When to colour
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    color: Color,
+    /// The collector's address; also SUPWATCH_ENDPOINT
+    #[arg(long, global = true, value_name = "URL")]
+    endpoint: Option<String>,
+    /// Folder with certificate.pem, key.pem and ca.pem; also SUPWATCH_IDENTITY
+    #[arg(long, global = true, value_name = "FOLDER")]
+    identity: Option<PathBuf>,
+    /// The collector's configuration
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Language {
+    /// English
+    En,
+    /// Japanese
+    Ja,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    Critical,
+    Warning,
+    Info,
+    /// Never exit with 1
+    Never,
+}
+
+impl FailOn {
+    /// Whether any of the open findings is that bad.
+    fn fails(self, findings: &[Finding]) -> bool {
+        let limit = match self {
+            FailOn::Critical => Severity::Critical,
+            FailOn::Warning => Severity::Warning,
+            FailOn::Info => Severity::Info,
+            FailOn::Never => return false,
+        };
+        findings.iter().any(|finding| finding.resolved_at.is_none() && finding.severity <= limit)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// A whole hierarchy on this machine: authority, collector, agents, and a moving story
+    Demo(admin::Demo),
+    /// The collector
+    Serve,
+    /// Judge site folders, folders of logs, single logs or a zip; no installation
+    Analyze(analyze::Analyze),
+    /// The hierarchy as a tree: state, last success, findings, what to do next
+    Status(read::Status),
+    /// Sites; with a code, one in full
+    Sites(read::Sites),
+    /// Open findings, worst first
+    Findings(read::Findings),
+    /// Explain a finding, rule, cause, message id, error code or error text
+    Explain(explain::Explain),
+    /// History of runs
+    Runs(read::Runs),
+    /// History of events
+    Events(read::Events),
+    /// The rules and what they say here
+    Rules(explain::Rules),
+    /// Monitoring-plugin form: one line, exit 0/1/2/3
+    Check(check::Check),
+    /// Certificates
+    #[command(subcommand)]
+    Pki(admin::Pki),
+    /// The collector's configuration
+    #[command(subcommand)]
+    Config(admin::ConfigCommand),
+    /// Completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// How a command ended badly.
+#[derive(Debug)]
+enum Failure {
+    /// Wrong use or configuration: 2.
+    Usage(String),
+    /// The collector cannot be reached or refuses: 3.
+    Collector(String),
+    /// The command itself failed: 4.
+    Own(String),
+}
+
+impl Failure {
+    fn own(error: impl std::fmt::Display) -> Failure {
+        Failure::Own(error.to_string())
+    }
+
+    fn usage(error: impl std::fmt::Display) -> Failure {
+        Failure::Usage(error.to_string())
+    }
+}
+
+/// 0, or 1 where findings ask for it.
+type Outcome = Result<u8, Failure>;
+
+/// Parses the arguments, runs the command, gives the exit code.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to stdout and are fine; a monitoring system takes 2 for "critical".
+            let is_check = std::env::args().skip(1).find(|word| !word.starts_with('-')).is_some_and(|word| word == "check");
+            let code = match (error.use_stderr(), is_check) {
+                (false, _) => 0,
+                (true, true) => check::UNKNOWN,
+                (true, false) => 2,
+            };
+            // Nobody reads on when even this cannot be written.
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("SUPWATCH_LOG").unwrap_or_else(|_| {
+        let quiet = !matches!(cli.command, Command::Serve);
+        tracing_subscriber::EnvFilter::new(if quiet { "error" } else { "info" })
+    });
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    let is_check = matches!(cli.command, Command::Check(_));
+    match run(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            let (code, text) = match failure {
+                Failure::Usage(text) => (2, text),
+                Failure::Collector(text) => (3, text),
+                Failure::Own(text) => (4, text),
+            };
+            if is_check {
+                return check::unknown(&text);
+            }
+            eprintln!("supwatch: {text}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn run(cli: Cli) -> Outcome {
+    let Cli { global, command } = cli;
+    match command {
+        Command::Demo(demo) => demo.run(&global),
+        Command::Serve => admin::serve(&global),
+        Command::Analyze(analyze) => analyze.run(&global),
+        Command::Status(status) => status.run(&global),
+        Command::Sites(sites) => sites.run(&global),
+        Command::Findings(findings) => findings.run(&global),
+        Command::Explain(explain) => explain.run(&global),
+        Command::Runs(runs) => runs.run(&global),
+        Command::Events(events) => events.run(&global),
+        Command::Rules(rules) => rules.run(&global),
+        Command::Check(check) => check.run(&global),
+        Command::Pki(pki) => pki.run(),
+        Command::Config(config) => config.run(&global),
+        Command::Completions { shell } => {
+            let mut command = <Cli as clap::CommandFactory>::command();
+            clap_complete::generate(shell, &mut command, "supwatch", &mut std::io::stdout());
+            Ok(0)
+        }
+    }
+}
+
+impl Global {
+    fn lang(&self) -> Lang {
+        match self.lang {
+            Language::En => Lang::En,
+            Language::Ja => Lang::Ja,
+        }
+    }
+
+    fn look(&self) -> Look {
+        let terminal = std::io::stdout().is_terminal();
+        let color = match self.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && std::env::var_os("TERM").is_none_or(|term| term != "dumb"),
+        };
+        let asked = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+        let measured = || terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
+        // Into a file or pipe nothing is cut away.
+        let width = asked.or_else(measured).unwrap_or(if terminal { 80 } else { 160 }).clamp(40, 240);
+        Look { lang: self.lang(), color, width }
+    }
+
+    fn is_json(&self) -> bool {
+        self.output == Output::Json
+    }
+}
+
+/// Writes data; a reader that went away (`| head`) is no error.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::own(error)),
+        _ => Ok(()),
+    }
+}
+
+fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(Failure::own)?;
+    print(&format!("{text}\n"))
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::own)
+}
+
+/// `2026-03-01T04:00:00Z`, a date alone, or minus a span such as `-2h`.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let wrong = || format!("{text:?} is no time: write 2026-03-01T04:00:00Z, 2026-03-01, or a span back from now such as -2h");
+    if let Ok(time) = text.parse() {
+        return Ok(time);
+    }
+    if let Ok(date) = text.parse::<jiff::civil::Date>() {
+        return date.to_zoned(jiff::tz::TimeZone::UTC).map(|zoned| zoned.timestamp()).map_err(|_| wrong());
+    }
+    let back: jiff::SignedDuration = text.strip_prefix('-').ok_or_else(wrong)?.parse().map_err(|_| wrong())?;
+    crate::app::now().checked_sub(back).map_err(|_| wrong())
+}
+
+fn site(text: &str) -> Result<SiteCode, String> {
+    text.parse().map_err(|error: supwatch_proto::ids::BadSiteCode| error.to_string())
+}

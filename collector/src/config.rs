@@ -1,1 +1,77 @@
-//! placeholder
+//! `supwatch.toml`: what was typed → what it means. All faults are told at once.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use supwatch_proto::config::{Faults, Table};
+use supwatch_proto::describe::HierarchyFile;
+
+/// The collector's configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where agents and the CLI connect.
+    pub listen: SocketAddr,
+    /// Where `/metrics` is.
+    pub http: SocketAddr,
+    /// Identity folder.
+    pub identity: PathBuf,
+    /// Folder of the store.
+    pub store: PathBuf,
+    /// What is expected of the hierarchy.
+    pub hierarchy: HierarchyFile,
+}
+
+impl Config {
+    /// Reads a configuration file and the `hierarchy.toml` it names. Relative paths are meant from the file's folder.
+    pub fn read(path: &Path) -> Result<Config, Faults> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Faults::of_file(path, format!("cannot be read: {error}; name the collector's configuration with --config"))
+        })?;
+        let base = path.parent().unwrap_or(Path::new("")).to_owned();
+        let folder = |text: &str| Ok::<_, String>(base.join(text));
+        let address = |text: &str| text.parse::<SocketAddr>().map_err(|_| format!("{text:?} is no address: write one like \"0.0.0.0:7443\""));
+        let mut table = Table::parse(&text, path)?;
+        let listen = table.required("listen", "the address for agents and the CLI, like \"0.0.0.0:7443\"", address);
+        let http = table.optional("http", address).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9464)));
+        let identity = table.required("identity", "the folder with certificate.pem, key.pem and ca.pem", folder);
+        let store = table.required("store", "a folder for the store", folder);
+        let (hierarchy, mut inner) = match table.optional("hierarchy", folder).map(|path| read_hierarchy(&path)) {
+            None => (HierarchyFile::default(), Faults::default()),
+            Some(Ok(file)) => (file, Faults::default()),
+            Some(Err(faults)) => (HierarchyFile::default(), faults),
+        };
+        let finished = table.finish(());
+        match (finished, listen, identity, store) {
+            (Ok(()), Some(listen), Some(identity), Some(store)) if inner.0.is_empty() => Ok(Config { listen, http, identity, store, hierarchy }),
+            (finished, ..) => {
+                let mut faults = finished.err().unwrap_or_default();
+                faults.0.append(&mut inner.0);
+                Err(faults)
+            }
+        }
+    }
+}
+
+fn read_hierarchy(path: &Path) -> Result<HierarchyFile, Faults> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => HierarchyFile::parse(&text, path),
+        Err(error) => Err(Faults::of_file(path, format!("cannot be read: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_faults_of_both_files_are_told_together() {
+        let dir = tempfile::tempdir().expect("folder");
+        std::fs::write(dir.path().join("hierarchy.toml"), "nmae = \"x\"\n").expect("file");
+        let path = dir.path().join("supwatch.toml");
+        std::fs::write(&path, "listen = \"7443\"\nstor = \"s\"\nhierarchy = \"hierarchy.toml\"\n").expect("file");
+        let shown = Config::read(&path).expect_err("faults").to_string();
+        for part in ["supwatch.toml:1: listen", "identity is missing", "did you mean \"store\"", "hierarchy.toml:1: nmae is no known key; did you mean \"name\"?"] {
+            assert!(shown.contains(part), "{part} not in:\n{shown}");
+        }
+    }
+}

@@ -1,1 +1,27 @@
-//! placeholder
+//! `/metrics`, `/healthz` and `/readyz` over plain HTTP, on the loopback address unless configured otherwise.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use tokio::net::TcpListener;
+
+use crate::mind::Mind;
+
+/// Serves until `stop` resolves.
+pub async fn serve(listener: TcpListener, mind: Arc<Mind>, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+    let metrics = move || {
+        let mind = Arc::clone(&mind);
+        async move {
+            match crate::metrics::page(&mind.picture(None, false), mind.refusals.total()) {
+                Ok(page) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page).into_response(),
+                Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+            }
+        }
+    };
+    // The store is replayed before anything listens, so whoever gets an answer gets a ready collector.
+    let router = Router::new().route("/metrics", get(metrics)).route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(|| async { "ready\n" }));
+    axum::serve(listener, router).with_graceful_shutdown(stop).await
+}

@@ -1,1 +1,227 @@
-//! placeholder
+//! Certificate → site; wire event → event; append; acknowledge once durable.
+//!
+//! **Invariant: an acknowledgement means durable.** Who an agent is and for which sites it speaks is in its certificate alone;
+//! a claim beyond it is refused, recorded and shown. What breaks the protocol ends the stream; what is merely not understood
+//! inside an event is kept.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use supwatch_proto::event::Event;
+use supwatch_proto::ids::{AgentId, Epoch, SiteCode};
+use supwatch_proto::text::Text;
+use supwatch_proto::wire::ingest_service_server::IngestService;
+use supwatch_proto::wire::{self, stream_request, stream_response};
+use tokio::sync::mpsc;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::identity::{Peer, Role};
+use crate::mind::Mind;
+use crate::refusals::Refusals;
+use crate::store::{Claims, Session, StoreError};
+
+/// Version of the protocol.
+const PROTOCOL: u32 = 1;
+/// Events that may be under way to us.
+const WINDOW: u32 = 2_000;
+/// Largest message of a peer.
+pub const MESSAGE_BYTES: usize = 4 << 20;
+/// Events of a batch.
+const BATCH_EVENTS: usize = 2_000;
+/// Largest event, so that the store can keep it.
+const EVENT_BYTES: usize = 80 * 1024;
+/// Answers that wait for the socket.
+const ANSWERS: usize = 8;
+const FIRST_MESSAGE: Duration = Duration::from_secs(10);
+/// Four heartbeats.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// The ingest service.
+#[derive(Clone)]
+pub struct Ingest {
+    /// What takes the events.
+    pub mind: Arc<Mind>,
+    /// Trust domain.
+    pub hierarchy: String,
+}
+
+type Answers = Pin<Box<dyn Stream<Item = Result<wire::StreamResponse, Status>> + Send>>;
+
+/// The peer of a request, by its certificate.
+pub fn peer_of<T>(request: &Request<T>, hierarchy: &str) -> Result<Peer, Status> {
+    let info = request.extensions().get::<TlsConnectInfo<TcpConnectInfo>>();
+    let certificates = info.and_then(TlsConnectInfo::peer_certs).ok_or_else(|| Status::unauthenticated("no client certificate was shown"))?;
+    let leaf = certificates.first().ok_or_else(|| Status::unauthenticated("no client certificate was shown"))?;
+    let peer = Peer::of_certificate(leaf).map_err(|error| Status::unauthenticated(error.to_string()))?;
+    if peer.hierarchy != hierarchy {
+        return Err(Status::permission_denied(format!("{peer} is of another hierarchy than {hierarchy}")));
+    }
+    Ok(peer)
+}
+
+/// Notes a refusal and gives the status to answer.
+fn refuse(refusals: &Refusals, at: jiff::Timestamp, peer: &str, reason: Text, remedy: Text) -> Status {
+    let status = Status::permission_denied(format!("{}; {}", reason.en, remedy.en));
+    refusals.record(at, peer, reason, remedy);
+    status
+}
+
+#[tonic::async_trait]
+impl IngestService for Ingest {
+    type StreamStream = Answers;
+
+    async fn stream(&self, request: Request<Streaming<wire::StreamRequest>>) -> Result<Response<Answers>, Status> {
+        let peer = peer_of(&request, &self.hierarchy)?;
+        let now = (self.mind.clock)();
+        let Role::Agent { id, sites: allowed } = &peer.role else {
+            let reason = Text::new(format!("{peer} is no agent and may not send events"), format!("{peer} はエージェントではないため、イベントを送信できません"));
+            let remedy = Text::new("issue an agent identity with `supwatch pki issue --role agent`", "`supwatch pki issue --role agent` でエージェントの証明書を発行してください");
+            return Err(refuse(&self.mind.refusals, now, &peer.uri, reason, remedy));
+        };
+        let mut inbound = request.into_inner();
+        let first = tokio::time::timeout(FIRST_MESSAGE, inbound.message()).await.map_err(|_| Status::deadline_exceeded("no hello within 10 s"))??;
+        let Some(stream_request::Body::Hello(hello)) = first.and_then(|message| message.body) else {
+            return Err(Status::invalid_argument("hello must come first"));
+        };
+        let sites = claimed(&hello)?;
+        if let Some(site) = sites.iter().find(|site| !allowed.contains(site)) {
+            let reason = Text::new(format!("{id} claims site {site}, which is not in its certificate"), format!("{id} が証明書にないサイト {site} を名乗りました"));
+            let remedy = Text::new(
+                format!("issue a certificate with `supwatch pki issue --role agent --site {site} …`, or take {site} out of that agent's configuration"),
+                format!("`supwatch pki issue --role agent --site {site} …` で証明書を発行するか、エージェントの構成から {site} を外してください"),
+            );
+            return Err(refuse(&self.mind.refusals, now, &peer.uri, reason, remedy));
+        }
+        if hello.protocol_min > PROTOCOL || hello.protocol_max < PROTOCOL {
+            return Err(Status::failed_precondition(format!("this collector speaks protocol {PROTOCOL}, the agent {} to {}", hello.protocol_min, hello.protocol_max)));
+        }
+        let epoch = Epoch::from_bytes(&hello.epoch).ok_or_else(|| Status::invalid_argument("an epoch has 16 bytes"))?;
+        let claims = Claims { epoch, oldest_sequence: hello.oldest_sequence.max(1) };
+        let session = self.mind.store().open_session(id, claims).await.map_err(status)?;
+        if session.lost > 0 {
+            tracing::warn!(agent = %id, lost = session.lost, "events that neither the agent nor this store has any more");
+        }
+        self.mind.connected(id, true, Some(&hello.version));
+        self.mind.heard(id, &sites, hello.next_sequence.saturating_sub(session.durable_sequence + 1));
+        let (answers, outbound) = mpsc::channel(ANSWERS);
+        let welcome = wire::Welcome {
+            protocol: PROTOCOL,
+            durable_sequence: session.durable_sequence,
+            window_events: WINDOW,
+            clock: Some(supwatch_proto::time::to_wire(now)),
+            fence: session.fence,
+        };
+        tracing::info!(agent = %id, durable = session.durable_sequence, version = hello.version, "agent connected");
+        let stream = AgentStream { mind: Arc::clone(&self.mind), id: id.clone(), sites, session };
+        tokio::spawn(stream.run(inbound, answers, welcome));
+        Ok(Response::new(Box::pin(ReceiverStream::new(outbound))))
+    }
+}
+
+fn claimed(hello: &wire::Hello) -> Result<Vec<SiteCode>, Status> {
+    let sites: Result<Vec<SiteCode>, _> = hello.sites.iter().map(|code| code.parse()).collect();
+    sites.map_err(|error| Status::invalid_argument(error.to_string()))
+}
+
+struct AgentStream {
+    mind: Arc<Mind>,
+    id: AgentId,
+    sites: Vec<SiteCode>,
+    session: Session,
+}
+
+type Answer = mpsc::Sender<Result<wire::StreamResponse, Status>>;
+
+impl AgentStream {
+    async fn run(self, mut inbound: Streaming<wire::StreamRequest>, answers: Answer, welcome: wire::Welcome) {
+        let mut result = answer(&answers, stream_response::Body::Welcome(welcome)).await;
+        let stopped = self.mind.stopped();
+        tokio::pin!(stopped);
+        while result.is_ok() {
+            let message = tokio::select! {
+                message = tokio::time::timeout(IDLE, inbound.message()) => message,
+                () = &mut stopped => {
+                    result = Err(Status::unavailable("the collector stops"));
+                    break;
+                }
+            };
+            result = match message {
+                Ok(Ok(Some(message))) => self.take(message, &answers).await,
+                Ok(Ok(None)) => break,
+                Ok(Err(status)) => Err(status),
+                Err(_) => Err(Status::deadline_exceeded("no sign of life for 60 s")),
+            };
+        }
+        self.mind.connected(&self.id, false, None);
+        match result {
+            Ok(()) => tracing::info!(agent = %self.id, "agent went away"),
+            Err(status) => {
+                tracing::warn!(agent = %self.id, reason = status.message(), "stream ended");
+                // The agent may be gone already.
+                let _ = answers.send(Err(status)).await;
+            }
+        }
+    }
+
+    async fn take(&self, message: wire::StreamRequest, answers: &Answer) -> Result<(), Status> {
+        match message.body {
+            Some(stream_request::Body::Batch(batch)) => {
+                let events = self.read(batch)?;
+                self.mind.heard(&self.id, &self.sites, 0);
+                match self.mind.take(&self.session, events).await {
+                    Ok(durable_sequence) => answer(answers, stream_response::Body::Ack(wire::Ack { durable_sequence })).await,
+                    Err(StoreError::Gap { expected }) => answer(answers, stream_response::Body::Resync(wire::Resync { expected_sequence: expected })).await,
+                    Err(error) => Err(status(error)),
+                }
+            }
+            Some(stream_request::Body::Heartbeat(heartbeat)) => {
+                self.mind.heard(&self.id, &self.sites, heartbeat.spooled_events);
+                Ok(())
+            }
+            Some(stream_request::Body::Hello(_)) | None => Err(Status::invalid_argument("neither a batch nor a heartbeat")),
+        }
+    }
+
+    fn read(&self, batch: wire::Batch) -> Result<Vec<Event>, Status> {
+        if batch.events.len() > BATCH_EVENTS {
+            return Err(Status::invalid_argument(format!("a batch has {} events, at most {BATCH_EVENTS} are taken", batch.events.len())));
+        }
+        batch.events.into_iter().map(|event| self.read_event(event)).collect()
+    }
+
+    fn read_event(&self, message: wire::Event) -> Result<Event, Status> {
+        if prost::Message::encoded_len(&message) > EVENT_BYTES {
+            return Err(Status::invalid_argument(format!("event {} is larger than {EVENT_BYTES} bytes", message.sequence)));
+        }
+        let number = message.sequence;
+        let event = Event::try_from(message).map_err(|error| Status::invalid_argument(format!("event {number}: {error}")))?;
+        if self.sites.contains(&event.site) {
+            return Ok(event);
+        }
+        let site = event.site;
+        let reason = Text::new(format!("{} sent an event of site {site}, for which it may not speak", self.id), format!("{} が権限のないサイト {site} のイベントを送信しました", self.id));
+        let remedy = Text::new(
+            format!("issue a certificate for {site}, or take the site out of that agent's configuration"),
+            format!("{site} の証明書を発行するか、エージェントの構成から外してください"),
+        );
+        Err(refuse(&self.mind.refusals, (self.mind.clock)(), &self.id.0, reason, remedy))
+    }
+}
+
+async fn answer(answers: &Answer, body: stream_response::Body) -> Result<(), Status> {
+    let sent = answers.send(Ok(wire::StreamResponse { body: Some(body) })).await;
+    sent.map_err(|_| Status::cancelled("the agent is gone"))
+}
+
+/// What went wrong in the store, as gRPC says it. None of it makes the agent forget anything.
+fn status(error: StoreError) -> Status {
+    match error {
+        StoreError::Fenced => Status::aborted(error.to_string()),
+        StoreError::Epoch | StoreError::Gap { .. } => Status::failed_precondition(error.to_string()),
+        _ => Status::unavailable(error.to_string()),
+    }
+}

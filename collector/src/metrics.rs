@@ -1,1 +1,136 @@
-//! placeholder
+//! The picture as Prometheus metrics: every name, help and label in one place.
+//!
+//! Pure. Labels are sites, agents, rules, causes and states, never message text, so their number is bounded by what is
+//! configured.
+
+use prometheus::{Encoder, GaugeVec, IntCounterVec, Opts, Registry, TextEncoder};
+use supwatch_proto::picture::{Picture, SiteState};
+use supwatch_proto::run::RunOutcome;
+
+/// Name, help and labels of every gauge.
+const GAUGES: &[(&str, &str, &[&str])] = &[
+    ("supwatch_build_info", "Version of the collector; always 1.", &["version"]),
+    ("supwatch_site_state", "1 for the state the site is in, 0 for the others.", &["site", "state"]),
+    ("supwatch_site_last_success_timestamp_seconds", "End of the last run that succeeded, in seconds since 1970.", &["site"]),
+    ("supwatch_site_last_failure_timestamp_seconds", "End of the last run that failed, in seconds since 1970.", &["site"]),
+    ("supwatch_site_catalog_version", "Newest catalogue version of the site.", &["site"]),
+    ("supwatch_findings_open", "Open findings.", &["site", "rule", "severity"]),
+    ("supwatch_verdicts", "Verdicts of each rule by answer.", &["rule", "verdict"]),
+    ("supwatch_last_run_failed", "1 while the last finished run of the site is a failed one of this cause.", &["site", "cause"]),
+    ("supwatch_agent_connected", "1 while the agent's stream is open.", &["agent"]),
+    ("supwatch_agent_last_heard_timestamp_seconds", "Last sign of life of the agent, in seconds since 1970.", &["agent"]),
+    ("supwatch_agent_spooled_events", "Events the agent still holds.", &["agent"]),
+];
+
+/// Name, help and labels of every counter.
+const COUNTERS: &[(&str, &str, &[&str])] = &[
+    ("supwatch_events_total", "Events stored from the agent.", &["agent"]),
+    ("supwatch_refused_connections_total", "Connections and streams turned away since the start.", &[]),
+];
+
+/// The metrics page.
+pub fn page(picture: &Picture, refused: u64) -> Result<String, prometheus::Error> {
+    let registry = Registry::new();
+    let gauges = GAUGES
+        .iter()
+        .map(|(name, help, labels)| {
+            let gauge = GaugeVec::new(Opts::new(*name, *help), labels)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok((*name, gauge))
+        })
+        .collect::<Result<std::collections::BTreeMap<_, _>, prometheus::Error>>()?;
+    let counters = COUNTERS
+        .iter()
+        .map(|(name, help, labels)| {
+            let counter = IntCounterVec::new(Opts::new(*name, *help), labels)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok((*name, counter))
+        })
+        .collect::<Result<std::collections::BTreeMap<_, _>, prometheus::Error>>()?;
+    let set = |name: &str, labels: &[&str], value: f64| {
+        if let Some(gauge) = gauges.get(name).and_then(|gauge| gauge.get_metric_with_label_values(labels).ok()) {
+            gauge.set(value);
+        }
+    };
+    let count = |name: &str, labels: &[&str], value: u64| {
+        if let Some(counter) = counters.get(name).and_then(|counter| counter.get_metric_with_label_values(labels).ok()) {
+            counter.inc_by(value);
+        }
+    };
+    set("supwatch_build_info", &[env!("CARGO_PKG_VERSION")], 1.0);
+    count("supwatch_refused_connections_total", &[], refused);
+    for site in &picture.sites {
+        let code = site.code.as_str();
+        for state in [SiteState::Ok, SiteState::Running, SiteState::Failed, SiteState::Overdue, SiteState::Silent, SiteState::Unknown] {
+            set("supwatch_site_state", &[code, state.as_str()], f64::from(u8::from(site.state == state)));
+        }
+        if let Some(time) = site.last_success_at {
+            set("supwatch_site_last_success_timestamp_seconds", &[code], seconds(time));
+        }
+        if let Some(time) = site.last_failure_at {
+            set("supwatch_site_last_failure_timestamp_seconds", &[code], seconds(time));
+        }
+        if let Some(version) = site.catalog_version {
+            #[allow(clippy::cast_precision_loss)] // catalogue versions are in the thousands
+            set("supwatch_site_catalog_version", &[code], version as f64);
+        }
+        for agent in &site.agents {
+            let id = agent.id.0.as_str();
+            set("supwatch_agent_connected", &[id], f64::from(u8::from(agent.connected)));
+            if let Some(time) = agent.last_heard_at {
+                set("supwatch_agent_last_heard_timestamp_seconds", &[id], seconds(time));
+            }
+            #[allow(clippy::cast_precision_loss)]
+            set("supwatch_agent_spooled_events", &[id], agent.spooled_events as f64);
+        }
+        let last = picture.runs.iter().find(|run| run.site == site.code && run.outcome != RunOutcome::Running);
+        if let Some(cause) = last.filter(|run| run.outcome == RunOutcome::Failed).and_then(|run| run.cause.as_deref()) {
+            set("supwatch_last_run_failed", &[code, cause], 1.0);
+        }
+    }
+    // An agent may speak for several sites.
+    let agents: std::collections::BTreeMap<_, _> = picture.sites.iter().flat_map(|site| &site.agents).map(|agent| (&agent.id.0, agent.events)).collect();
+    for (agent, events) in agents {
+        count("supwatch_events_total", &[agent], events);
+    }
+    for finding in picture.findings.iter().filter(|finding| finding.resolved_at.is_none()) {
+        let labels = [finding.site.as_str(), &finding.rule, finding.severity.as_str()];
+        if let Some(gauge) = gauges.get("supwatch_findings_open").and_then(|gauge| gauge.get_metric_with_label_values(&labels).ok()) {
+            gauge.inc();
+        }
+    }
+    for verdict in &picture.verdicts {
+        if let Some(gauge) = gauges.get("supwatch_verdicts").and_then(|gauge| gauge.get_metric_with_label_values(&[verdict.rule.as_str(), verdict.answer.as_str()]).ok()) {
+            gauge.inc();
+        }
+    }
+    let mut out = Vec::new();
+    TextEncoder::new().encode(&registry.gather(), &mut out)?;
+    Ok(String::from_utf8_lossy(&out).into_owned())
+}
+
+#[allow(clippy::cast_precision_loss)] // seconds since 1970 fit well
+fn seconds(time: jiff::Timestamp) -> f64 {
+    time.as_second() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::testing::World;
+
+    #[test]
+    fn a_failed_run_is_a_sample_with_its_cause() {
+        let world = World::new().central("CEN").log("CEN", &["Performing sync on local request", "Sync failed: Unable to connect to the remote server. Source: X"]);
+        let picture = crate::picture::at(world.hierarchy(), "2026-03-01T05:00:00Z".parse().expect("time"), false);
+        let page = page(&picture, 2).expect("page");
+        for sample in [
+            "supwatch_last_run_failed{cause=\"cannot-connect\",site=\"CEN\"} 1",
+            "supwatch_findings_open{rule=\"sync-failed\",severity=\"critical\",site=\"CEN\"} 1",
+            "supwatch_site_state{site=\"CEN\",state=\"failed\"} 1",
+            "supwatch_refused_connections_total 2",
+        ] {
+            assert!(page.contains(sample), "{sample} not in:\n{page}");
+        }
+    }
+}

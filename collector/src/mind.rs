@@ -1,1 +1,141 @@
-//! x
+//! Joins store and judge: what is stored is judged, what is judged is kept, who follows is told.
+
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use jiff::Timestamp;
+use supwatch_proto::describe::HierarchyFile;
+use supwatch_proto::event::{Event, StoredEvent};
+use supwatch_proto::ids::{AgentId, SiteCode};
+use supwatch_proto::picture::Picture;
+use tokio::sync::watch;
+
+use crate::judge::Judge;
+use crate::picture;
+use crate::refusals::Refusals;
+use crate::store::{Cursor, EventQuery, Session, Store, StoreError};
+
+/// The collector's state, shared by ingest, query and metrics.
+pub struct Mind {
+    judge: RwLock<Judge>,
+    store: Arc<dyn Store>,
+    /// What was turned away.
+    pub refusals: Arc<Refusals>,
+    /// The clock.
+    pub clock: fn() -> Timestamp,
+    arrived: watch::Sender<u64>,
+    stopping: watch::Sender<bool>,
+}
+
+impl Mind {
+    /// Replays the store, so that a restarted collector knows what it knew.
+    pub async fn awake(store: Arc<dyn Store>, expected: HierarchyFile, clock: fn() -> Timestamp) -> Result<Mind, StoreError> {
+        let mut judge = Judge::new(expected, store.findings().await?, true);
+        let (mut at, mut count) = (Cursor::default(), 0u64);
+        loop {
+            let page = store.scan(&EventQuery::default(), at).await?;
+            page.events.iter().for_each(|stored| judge.take(stored));
+            count += page.events.len() as u64;
+            at = page.next;
+            if page.end {
+                break;
+            }
+        }
+        // While the collector was away nobody could be heard: silence counts from now.
+        let agents: Vec<(AgentId, Vec<SiteCode>)> =
+            judge.hierarchy().agents.iter().map(|(id, agent)| (id.clone(), agent.sites.iter().copied().collect())).collect();
+        for (agent, sites) in agents {
+            judge.heard(&agent, &sites, clock(), 0);
+        }
+        let (arrived, _) = watch::channel(count);
+        let (stopping, _) = watch::channel(false);
+        let mind = Mind { judge: RwLock::new(judge), store, refusals: Arc::new(Refusals::default()), clock, arrived, stopping };
+        mind.judge_and_keep().await?;
+        tracing::info!(events = count, "store replayed");
+        Ok(mind)
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Tells when events arrive: how many so far.
+    pub fn arrived(&self) -> watch::Receiver<u64> {
+        self.arrived.subscribe()
+    }
+
+    /// Asks every stream and part to end.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Resolves when the collector stops.
+    pub fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut stopping = self.stopping.subscribe();
+        async move {
+            // A sender that is gone means the same.
+            let _ = stopping.wait_for(|stop| *stop).await;
+        }
+    }
+
+    /// Stores events, durably, then judges those that were new. Gives the mark to acknowledge.
+    pub async fn take(&self, session: &Session, events: Vec<Event>) -> Result<u64, StoreError> {
+        let committed = self.store.commit(session, (self.clock)(), events).await?;
+        self.learn(&committed.stored);
+        self.judge_and_keep().await?;
+        Ok(committed.durable_sequence)
+    }
+
+    fn learn(&self, stored: &[StoredEvent]) {
+        if stored.is_empty() {
+            return;
+        }
+        let mut judge = self.write();
+        stored.iter().for_each(|event| judge.take(event));
+        drop(judge);
+        self.arrived.send_modify(|count| *count += stored.len() as u64);
+    }
+
+    /// A sign of life.
+    pub fn heard(&self, agent: &AgentId, sites: &[SiteCode], spooled_events: u64) {
+        self.write().heard(agent, sites, (self.clock)(), spooled_events);
+    }
+
+    /// An agent's stream opened or ended.
+    pub fn connected(&self, agent: &AgentId, connected: bool, version: Option<&str>) {
+        self.write().connected(agent, connected, version);
+    }
+
+    /// Time passed.
+    pub async fn tick(&self) -> Result<(), StoreError> {
+        self.write().tick();
+        self.judge_and_keep().await
+    }
+
+    async fn judge_and_keep(&self) -> Result<(), StoreError> {
+        let changed = self.write().judge((self.clock)());
+        for finding in &changed {
+            let state = if finding.resolved_at.is_some() { "resolved" } else { "open" };
+            tracing::info!(rule = finding.rule, site = %finding.site, severity = %finding.severity, state, summary = finding.summary.en, "finding");
+        }
+        self.store.put_findings(&changed).await
+    }
+
+    /// The picture, now or at a moment in the past.
+    pub fn picture(&self, at: Option<Timestamp>, resolved: bool) -> Picture {
+        let judge = self.read();
+        match at {
+            Some(at) => picture::at(judge.hierarchy(), at, true),
+            None => picture::now(&judge, (self.clock)(), resolved, self.refusals.list()),
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Judge> {
+        // A panic while folding cannot be mended; what is shown next is what was known.
+        self.judge.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Judge> {
+        self.judge.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

@@ -1,1 +1,121 @@
-//! placeholder
+//! Read-only answers over gRPC, for certificates of the roles reader and operator.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use supwatch_proto::event::StoredEvent;
+use supwatch_proto::time::from_wire;
+use supwatch_proto::wire;
+use supwatch_proto::wire::query_service_server::QueryService;
+use tokio::sync::mpsc;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use crate::ingest::peer_of;
+use crate::mind::Mind;
+use crate::store::{Cursor, EventQuery};
+
+/// Events of one message.
+const MESSAGE_EVENTS: usize = 200;
+/// Messages that wait for the socket.
+const WAITING: usize = 4;
+
+/// The query service.
+#[derive(Clone)]
+pub struct Query {
+    /// What answers.
+    pub mind: Arc<Mind>,
+    /// Trust domain.
+    pub hierarchy: String,
+}
+
+type EventStream = Pin<Box<dyn Stream<Item = Result<wire::EventsResponse, Status>> + Send>>;
+
+impl Query {
+    fn admit<T>(&self, request: &Request<T>) -> Result<(), Status> {
+        let peer = peer_of(request, &self.hierarchy)?;
+        if peer.may_read() {
+            return Ok(());
+        }
+        Err(Status::permission_denied(format!("{peer} may not read; use an identity made with `supwatch pki issue --role reader`")))
+    }
+}
+
+#[tonic::async_trait]
+impl QueryService for Query {
+    type EventsStream = EventStream;
+
+    async fn picture(&self, request: Request<wire::PictureRequest>) -> Result<Response<wire::PictureResponse>, Status> {
+        self.admit(&request)?;
+        let wire::PictureRequest { at, resolved } = request.into_inner();
+        let picture = self.mind.picture(from_wire(at), resolved);
+        Ok(Response::new(wire::PictureResponse { picture: Some(picture.into()) }))
+    }
+
+    async fn events(&self, request: Request<wire::EventsRequest>) -> Result<Response<EventStream>, Status> {
+        self.admit(&request)?;
+        let wire::EventsRequest { sites, since, until, kinds, last, follow } = request.into_inner();
+        let sites = sites.iter().map(|code| code.parse()).collect::<Result<Vec<_>, _>>();
+        let sites = sites.map_err(|error: supwatch_proto::ids::BadSiteCode| Status::invalid_argument(error.to_string()))?;
+        let query = EventQuery { sites, since: from_wire(since), until: from_wire(until), kinds };
+        let (sender, receiver) = mpsc::channel(WAITING);
+        let mind = Arc::clone(&self.mind);
+        tokio::spawn(async move {
+            if let Err(status) = tell(&mind, &query, last as usize, follow, &sender).await {
+                // Whoever asked may have gone.
+                let _ = sender.send(Err(status)).await;
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+}
+
+type Sender = mpsc::Sender<Result<wire::EventsResponse, Status>>;
+
+async fn tell(mind: &Mind, query: &EventQuery, last: usize, follow: bool, sender: &Sender) -> Result<(), Status> {
+    let mut arrived = mind.arrived();
+    let unavailable = |error: crate::store::StoreError| Status::unavailable(error.to_string());
+    let (mut at, mut newest) = (Cursor::default(), std::collections::VecDeque::new());
+    loop {
+        arrived.borrow_and_update();
+        let page = mind.store().scan(query, at).await.map_err(unavailable)?;
+        at = page.next;
+        if last == 0 {
+            send(sender, page.events).await?;
+        } else {
+            // Only the newest are wanted, and only the end of the store tells which.
+            newest.extend(page.events);
+            newest.drain(..newest.len().saturating_sub(last));
+        }
+        if page.end {
+            break;
+        }
+    }
+    send(sender, newest.into()).await?;
+    while follow {
+        tokio::select! {
+            changed = arrived.changed() => changed.map_err(|_| Status::unavailable("the collector stops"))?,
+            () = sender.closed() => return Ok(()),
+            () = mind.stopped() => return Ok(()),
+        }
+        loop {
+            let page = mind.store().scan(query, at).await.map_err(unavailable)?;
+            at = page.next;
+            send(sender, page.events).await?;
+            if page.end {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn send(sender: &Sender, events: Vec<StoredEvent>) -> Result<(), Status> {
+    let mut events = events.into_iter().map(wire::StoredEvent::from).peekable();
+    while events.peek().is_some() {
+        let some: Vec<wire::StoredEvent> = events.by_ref().take(MESSAGE_EVENTS).collect();
+        sender.send(Ok(wire::EventsResponse { events: some })).await.map_err(|_| Status::cancelled("nobody listens"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! `supwatch analyze PATH…`
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use super::{FailOn, Failure, Global, Outcome, print, print_json};
+use crate::analyze::{Analysis, analyze};
+use crate::app;
+use crate::render::{findings, json, safe, table::Table, tree};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Analyze {
+    /// Site folders, folders of logs, single logs, or zip archives of these
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    /// Judge as of this time instead of the newest in the input
+    #[arg(long, value_parser = super::moment)]
+    at: Option<Timestamp>,
+    /// Exit with 1 from this severity on
+    #[arg(long, value_enum, default_value_t = FailOn::Critical)]
+    fail_on: FailOn,
+}
+
+impl Analyze {
+    pub(super) fn run(&self, global: &Global) -> Outcome {
+        let analysis = analyze(&self.paths, self.at, app::now()).map_err(Failure::own)?;
+        for remark in &analysis.remarks {
+            eprintln!("supwatch: {remark}");
+        }
+        if global.is_json() {
+            print_json(&json::analysis(&analysis, global.lang()))?;
+        } else {
+            print(&draw(&analysis, global))?;
+        }
+        Ok(u8::from(self.fail_on.fails(&analysis.picture.findings)))
+    }
+}
+
+fn draw(analysis: &Analysis, global: &Global) -> String {
+    let look = global.look();
+    let mut input = Table::new(&[
+        look.say("lines", "行数"),
+        look.say("understood", "解釈"),
+        look.say("form", "形式"),
+        look.say("encoding", "文字コード"),
+        look.say("file", "ファイル"),
+    ]);
+    for file in &analysis.input {
+        let lines = vec![file.lines.to_string().into(), file.recognised.to_string().into(), file.form.as_str().into()];
+        input.row(lines.into_iter().chain([file.encoding.as_str().into(), safe(&file.path).into()]).collect());
+    }
+    let mut out = input.draw(look);
+    out.push('\n');
+    out.push_str(&tree::draw(&analysis.picture, look));
+    for finding in &analysis.picture.findings {
+        out.push('\n');
+        out.push_str(&findings::full(finding, look));
+    }
+    let unknown: Vec<_> = analysis.picture.verdicts.iter().filter(|v| v.answer == supwatch_proto::verdict::Answer::Unknown).collect();
+    if !unknown.is_empty() {
+        let heading = format!("{} {}", unknown.len(), look.say("verdicts are unknown, for lack of:", "件の判定は情報不足のため不明:"));
+        out.push_str(&format!("\n{heading}\n"));
+        let mut missing: Vec<String> = unknown.iter().flat_map(|v| &v.missing).map(|text| safe(look.text(text))).collect();
+        missing.sort();
+        missing.dedup();
+        for text in missing {
+            for (index, line) in crate::render::wrap(&text, look.width.saturating_sub(4)).iter().enumerate() {
+                out.push_str(if index == 0 { "  – " } else { "    " });
+                out.push_str(line);
+                out.push('\n');
+            }
+        }
+    }
+    out
+}

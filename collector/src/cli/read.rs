@@ -1,0 +1,304 @@
+//! The reading commands: `status`, `sites`, `findings`, `runs`, `events`.
+
+use jiff::Timestamp;
+use supwatch_proto::event::StoredEvent;
+use supwatch_proto::ids::SiteCode;
+use supwatch_proto::picture::{Picture, SitePicture};
+use supwatch_proto::time::to_wire;
+use supwatch_proto::verdict::Severity;
+use supwatch_proto::wire;
+
+use super::client::{self, client, picture};
+use super::{FailOn, Failure, Global, Outcome, print, print_json, runtime};
+use crate::render::table::Table;
+use crate::render::{Look, duration, findings, json, safe, time, tree};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Status {
+    /// As of this time
+    #[arg(long, value_parser = super::moment)]
+    at: Option<Timestamp>,
+    /// Exit with 1 from this severity on
+    #[arg(long, value_enum, default_value_t = FailOn::Critical)]
+    fail_on: FailOn,
+}
+
+impl Status {
+    pub(super) fn run(&self, global: &Global) -> Outcome {
+        let picture = picture(global, self.at, false)?;
+        if global.is_json() {
+            print_json(&json::picture(&picture, global.lang()))?;
+        } else {
+            print(&tree::draw(&picture, global.look()))?;
+        }
+        Ok(u8::from(self.fail_on.fails(&picture.findings)))
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Sites {
+    /// One site in full
+    #[arg(value_parser = super::site)]
+    site: Option<SiteCode>,
+    /// As of this time
+    #[arg(long, value_parser = super::moment)]
+    at: Option<Timestamp>,
+}
+
+impl Sites {
+    pub(super) fn run(&self, global: &Global) -> Outcome {
+        let picture = picture(global, self.at, false)?;
+        let look = global.look();
+        match self.site {
+            None if global.is_json() => {
+                print_json(&serde_json::json!({"schema": "supwatch/sites/v1", "sites": picture.sites.iter().map(json::site).collect::<Vec<_>>()}))?;
+            }
+            None => print(&site_table(&picture, look))?,
+            Some(code) => {
+                let known = || picture.sites.iter().map(|site| site.code.to_string()).collect::<Vec<_>>().join(", ");
+                let site = picture.sites.iter().find(|site| site.code == code).ok_or_else(|| Failure::Own(format!("there is no site {code} here; known: {}", known())))?;
+                if global.is_json() { print_json(&site_json(&picture, site, global))? } else { print(&site_full(&picture, site, look))? }
+            }
+        }
+        Ok(0)
+    }
+}
+
+fn site_table(picture: &Picture, look: Look) -> String {
+    let mut table = Table::new(&[
+        look.say("site", "サイト"),
+        look.say("type", "種類"),
+        look.say("parent", "親"),
+        look.say("state", "状態"),
+        look.say("last success (UTC)", "最終成功 (UTC)"),
+        look.say("catalog", "カタログ"),
+        look.say("findings", "問題"),
+    ]);
+    for site in &picture.sites {
+        let counts = site.findings;
+        table.row(vec![
+            site.code.as_str().into(),
+            site.site_type.map_or("–", |word| word.as_str()).into(),
+            site.parent.map_or_else(|| "–".to_owned(), |code| code.to_string()).into(),
+            site.state.as_str().into(),
+            time(site.last_success_at).into(),
+            site.catalog_version.map_or_else(|| "–".to_owned(), |version| version.to_string()).into(),
+            format!("{}/{}/{}", counts.critical, counts.warning, counts.info).into(),
+        ]);
+    }
+    table.draw(look)
+}
+
+fn site_json(picture: &Picture, site: &SitePicture, global: &Global) -> serde_json::Value {
+    let lang = global.lang();
+    serde_json::json!({
+        "schema": "supwatch/site/v1",
+        "site": json::site(site),
+        "runs": picture.runs.iter().filter(|run| run.site == site.code).map(json::run).collect::<Vec<_>>(),
+        "findings": picture.findings.iter().filter(|f| f.site == site.code).map(|f| json::finding(f, lang)).collect::<Vec<_>>(),
+        "verdicts": picture.verdicts.iter().filter(|v| v.site == site.code).map(|v| json::verdict(v, lang)).collect::<Vec<_>>(),
+        "settings": site.settings,
+    })
+}
+
+fn site_full(picture: &Picture, site: &SitePicture, look: Look) -> String {
+    let one = Picture { sites: vec![SitePicture { parent: None, ..site.clone() }], refusals: Vec::new(), ..picture.clone() };
+    let mut out = site_table(&one, look);
+    for agent in &site.agents {
+        let state = if agent.connected { look.say("connected", "接続中") } else { look.say("not connected", "未接続") };
+        out.push_str(&format!(
+            "\n{} {} {} · {} {} · {} {} · {} {}\n",
+            look.say("agent", "エージェント"),
+            safe(&agent.id.0),
+            safe(&agent.version),
+            state,
+            time(agent.last_heard_at),
+            agent.events,
+            look.say("events", "イベント"),
+            agent.spooled_events,
+            look.say("waiting", "待機中"),
+        ));
+    }
+    let mut runs = picture.clone();
+    runs.runs.retain(|run| run.site == site.code);
+    runs.runs.truncate(10);
+    out.push_str(&format!("\n{}", run_table(&runs, look)));
+    for finding in picture.findings.iter().filter(|f| f.site == site.code) {
+        out.push('\n');
+        out.push_str(&findings::full(finding, look));
+    }
+    let mut verdicts = Table::new(&[look.say("rule", "ルール"), look.say("verdict", "判定"), look.say("looked at, or lacks", "参照 / 不足")]);
+    for verdict in picture.verdicts.iter().filter(|v| v.site == site.code) {
+        let missing = verdict.missing.iter().map(|text| safe(look.text(text))).collect::<Vec<_>>().join("; ");
+        let detail = if missing.is_empty() { verdict.looked_at.join(", ") } else { missing };
+        verdicts.row(vec![verdict.rule.as_str().into(), verdict.answer.as_str().into(), safe(&detail).into()]);
+    }
+    out.push_str(&format!("\n{}", verdicts.draw(look)));
+    out
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Findings {
+    /// Resolved ones too
+    #[arg(long)]
+    all: bool,
+    /// Of this site
+    #[arg(long, value_parser = super::site)]
+    site: Option<SiteCode>,
+    /// Of this rule
+    #[arg(long)]
+    rule: Option<String>,
+    /// Of this severity or worse
+    #[arg(long, value_enum)]
+    severity: Option<FailOn>,
+    /// In full, with evidence and remedies
+    #[arg(long)]
+    full: bool,
+    /// As of this time
+    #[arg(long, value_parser = super::moment)]
+    at: Option<Timestamp>,
+    /// Exit with 1 from this severity on
+    #[arg(long, value_enum, default_value_t = FailOn::Critical)]
+    fail_on: FailOn,
+}
+
+impl Findings {
+    pub(super) fn run(&self, global: &Global) -> Outcome {
+        let mut found = picture(global, self.at, self.all)?.findings;
+        let limit = match self.severity {
+            Some(FailOn::Critical) => Severity::Critical,
+            Some(FailOn::Warning) => Severity::Warning,
+            Some(FailOn::Info | FailOn::Never) | None => Severity::Info,
+        };
+        found.retain(|finding| {
+            self.site.is_none_or(|site| finding.site == site) && self.rule.as_ref().is_none_or(|rule| finding.rule == *rule) && finding.severity <= limit
+        });
+        let look = global.look();
+        if global.is_json() {
+            let list: Vec<_> = found.iter().map(|finding| json::finding(finding, global.lang())).collect();
+            print_json(&serde_json::json!({"schema": "supwatch/findings/v1", "findings": list}))?;
+        } else if self.full {
+            print(&found.iter().map(|finding| findings::full(finding, look)).collect::<Vec<_>>().join("\n"))?;
+        } else {
+            print(&findings::list(&found, look))?;
+        }
+        Ok(u8::from(self.fail_on.fails(&found)))
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Runs {
+    /// Of this site
+    #[arg(long, value_parser = super::site)]
+    site: Option<SiteCode>,
+    /// From this time on
+    #[arg(long, value_parser = super::moment)]
+    since: Option<Timestamp>,
+    /// Up to this time
+    #[arg(long, value_parser = super::moment)]
+    until: Option<Timestamp>,
+}
+
+impl Runs {
+    pub(super) fn run(&self, global: &Global) -> Outcome {
+        let mut picture = picture(global, None, false)?;
+        picture.runs.retain(|run| {
+            let at = run.started_at.or(run.ended_at);
+            self.site.is_none_or(|site| run.site == site)
+                && self.since.is_none_or(|since| at.is_some_and(|at| at >= since))
+                && self.until.is_none_or(|until| at.is_some_and(|at| at <= until))
+        });
+        if global.is_json() {
+            print_json(&serde_json::json!({"schema": "supwatch/runs/v1", "runs": picture.runs.iter().map(json::run).collect::<Vec<_>>()}))?;
+        } else {
+            print(&run_table(&picture, global.look()))?;
+        }
+        Ok(0)
+    }
+}
+
+fn run_table(picture: &Picture, look: Look) -> String {
+    let mut table = Table::new(&[
+        look.say("site", "サイト"),
+        look.say("started (UTC)", "開始 (UTC)"),
+        look.say("took", "所要"),
+        look.say("trigger", "契機"),
+        look.say("outcome", "結果"),
+        look.say("phases, cause", "フェーズ・原因"),
+    ]);
+    for run in &picture.runs {
+        let took = run.started_at.zip(run.ended_at).map_or_else(|| "–".to_owned(), |(start, end)| duration(end.duration_since(start)));
+        let trigger = run.from.map_or_else(|| run.trigger.as_str().to_owned(), |from| format!("{} {from}", run.trigger.as_str()));
+        let mut detail = run.phases.iter().map(|phase| phase.phase.clone()).collect::<Vec<_>>().join(" → ");
+        if let Some((done, total)) = run.progress {
+            detail.push_str(&format!(" {done}/{total}"));
+        }
+        if let Some(cause) = &run.cause {
+            detail = format!("{cause}: {}", run.text.as_deref().unwrap_or_default());
+        }
+        table.row(vec![run.site.as_str().into(), time(run.started_at).into(), took.into(), trigger.into(), run.outcome.as_str().into(), safe(&detail).into()]);
+    }
+    table.draw(look)
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Events {
+    /// Of this site
+    #[arg(long, value_parser = super::site)]
+    site: Option<SiteCode>,
+    /// From this time on
+    #[arg(long, value_parser = super::moment)]
+    since: Option<Timestamp>,
+    /// Up to this time
+    #[arg(long, value_parser = super::moment)]
+    until: Option<Timestamp>,
+    /// Of these kinds only, such as run-failed
+    #[arg(long)]
+    kind: Vec<String>,
+    /// The newest so many; 0: all
+    #[arg(long, default_value_t = 50)]
+    last: u32,
+    /// Go on with new ones
+    #[arg(long)]
+    follow: bool,
+}
+
+impl Events {
+    /// JSON is one object a line, so that it can be followed.
+    pub(super) fn run(&self, global: &Global) -> Outcome {
+        let request = wire::EventsRequest {
+            sites: self.site.iter().map(SiteCode::to_string).collect(),
+            since: self.since.map(to_wire),
+            until: self.until.map(to_wire),
+            kinds: self.kind.clone(),
+            last: self.last,
+            follow: self.follow,
+        };
+        let look = global.look();
+        runtime()?.block_on(async {
+            let mut client = client(global).await?;
+            let mut stream = client.events(request).await.map_err(|status| client::refused(&status))?.into_inner();
+            while let Some(message) = stream.message().await.map_err(|status| client::refused(&status))? {
+                let mut out = String::new();
+                for event in message.events {
+                    let stored = StoredEvent::try_from(event).map_err(|error| Failure::Collector(format!("the collector's answer makes no sense: {error}")))?;
+                    if global.is_json() {
+                        out.push_str(&serde_json::to_string(&stored).map_err(Failure::own)?);
+                        out.push('\n');
+                    } else {
+                        out.push_str(&event_line(&stored, look));
+                    }
+                }
+                print(&out)?;
+            }
+            Ok(0)
+        })
+    }
+}
+
+fn event_line(stored: &StoredEvent, look: Look) -> String {
+    let event = &stored.event;
+    let text = if event.line.is_empty() { event.file.clone() } else { event.line.clone() };
+    let head = format!("{:<19} {} {:<17} ", time(event.time), event.site, event.kind.name());
+    format!("{head}{}\n", crate::render::fit(&safe(&text), look.width.saturating_sub(head.len()).max(20)))
+}
