@@ -1,1 +1,170 @@
+//! House rules as a test: crate boundaries, paths that documents name, and habits that have bitten before.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use supwatch_tests::root;
+
+/// Files that git knows, below the root.
+fn files(suffix: &str) -> Vec<PathBuf> {
+    let listed = Command::new("git").current_dir(root()).args(["ls-files", "--cached", "--others", "--exclude-standard"]).output();
+    let listed = listed.ok().filter(|output| output.status.success());
+    let mut found: Vec<PathBuf> = match listed {
+        Some(output) => String::from_utf8(output.stdout).expect("UTF-8").lines().map(PathBuf::from).collect(),
+        // An unpacked archive has no git.
+        None => walk(&root()),
+    };
+    found.retain(|path| path.to_string_lossy().ends_with(suffix) && root().join(path).is_file());
+    found
+}
+
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("folder").map(|entry| entry.expect("entry").path()) {
+        if entry.is_dir() && !entry.ends_with("target") && !entry.ends_with(".git") {
+            found.extend(walk(&entry));
+        } else if entry.is_file() {
+            found.push(entry.strip_prefix(root()).expect("below the root").to_owned());
+        }
+    }
+    found
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Source without its tests.
+fn code(path: &Path) -> String {
+    read(path).split("#[cfg(test)]").next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn each_outside_crate_is_named_where_it_belongs() {
+    let allowed: [(&str, &[&str]); 4] = [
+        ("sled::", &["agent/durable/src/lib.rs"]),
+        ("notify::", &["agent/src/watch.rs"]),
+        ("zip::", &["collector/src/analyze/archive.rs"]),
+        ("prometheus::", &["collector/src/metrics.rs", "collector/src/http.rs"]),
+    ];
+    for path in files(".rs").iter().filter(|path| !path.starts_with("tests")) {
+        for (name, homes) in allowed {
+            let at_home = homes.iter().any(|home| Path::new(home) == path);
+            assert!(at_home || !code(path).contains(name), "{} names {name}; it belongs in {homes:?}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_collector_uses_the_agent_for_analyze_and_demo_alone() {
+    for path in files(".rs").iter().filter(|path| path.starts_with("collector/src")) {
+        let home = path.starts_with("collector/src/analyze")
+            || path.starts_with("collector/src/demo")
+            || path.ends_with("analyze.rs")
+            || path.ends_with("demo.rs")
+            || path.ends_with("testing.rs");
+        assert!(home || !code(path).contains("supwatch_agent"), "{} uses the agent's library", path.display());
+    }
+    for path in files(".rs").iter().filter(|path| path.starts_with("agent")) {
+        assert!(!read(path).contains("use supwatch::"), "{} uses the collector", path.display());
+    }
+}
+
+#[test]
+fn wire_types_stay_at_the_edges() {
+    let pure = [
+        "lines.rs",
+        "parse",
+        "clock",
+        "recognise",
+        "reader.rs",
+        "hierarchy.rs",
+        "runs.rs",
+        "rules",
+        "diagnosis",
+        "judge.rs",
+        "picture.rs",
+        "metrics.rs",
+        "render",
+    ];
+    for path in files(".rs").iter().filter(|path| path.starts_with("agent/src") || path.starts_with("collector/src")) {
+        let stage = path.components().nth(2).map(|part| part.as_os_str().to_string_lossy().into_owned()).unwrap_or_default();
+        if pure.iter().any(|name| stage == *name || stage == format!("{name}.rs")) {
+            for word in ["wire::", "tokio::", "std::fs", "Timestamp::now"] {
+                assert!(!code(path).contains(word), "{} is pure and names {word}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn no_assertion_is_forgotten_and_nothing_is_left_for_later() {
+    // Put together here so that this file does not find itself.
+    let later = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("#[ig", "nore]")];
+    for path in files(".rs") {
+        for (number, line) in read(&path).lines().enumerate() {
+            let bare = line.trim_start().starts_with("matches!(") && line.trim_end().ends_with(';');
+            assert!(!bare, "{}:{}: a matches! that nobody looks at", path.display(), number + 1);
+            for word in later {
+                assert!(!line.contains(word), "{}:{}: {word}", path.display(), number + 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_crate_forbids_unsafe_code() {
+    let workspace = read(Path::new("Cargo.toml"));
+    assert!(workspace.contains("unsafe_code = \"forbid\""));
+    for path in files("Cargo.toml").iter().filter(|path| path.components().count() > 1) {
+        assert!(read(path).contains("[lints]\nworkspace = true"), "{} does not take the workspace's lints", path.display());
+    }
+}
+
+#[test]
+fn every_path_that_a_document_names_exists() {
+    for document in ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md"] {
+        let text = read(Path::new(document));
+        for named in text.split('`').skip(1).step_by(2) {
+            let path = named.split_whitespace().next().unwrap_or_default();
+            let looks_like_ours =
+                ["agent/", "collector/", "proto/", "tests/", "deploy/", ".ci/"].iter().any(|start| path.starts_with(start));
+            let exact = !path.contains(['*', '<', '{', '…']);
+            if looks_like_ours && exact && named == path {
+                assert!(root().join(path).exists(), "{document} names {path}, which is not there");
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_but_what_belongs_stands_at_the_top() {
+    let known = ["agent", "collector", "proto", "tests", "deploy", ".ci"];
+    for path in files("") {
+        let top = path.components().next().expect("a part").as_os_str().to_string_lossy().into_owned();
+        assert!(path.components().count() == 1 || known.contains(&top.as_str()), "{top} grows at the top of the repository");
+    }
+}
+
+#[test]
+fn the_examples_in_deploy_are_good() {
+    for (program, file) in [("supwatch", "supwatch.toml"), ("supwatch-agent", "agent.toml")] {
+        let dir = tempfile::tempdir().expect("folder");
+        for name in ["supwatch.toml", "agent.toml", "hierarchy.toml", "site.toml"] {
+            std::fs::copy(root().join("deploy").join(name), dir.path().join(name)).expect("copied");
+        }
+        // The identity is the one thing that an example cannot bring along.
+        let config = dir.path().join(file);
+        let output = Command::new(supwatch_tests::binary(program))
+            .arg("--config")
+            .arg(&config)
+            .args(["config", "check"])
+            .output()
+            .expect("runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        let only_identity = said.contains("certificate.pem") && !said.contains(".toml:");
+        assert!(output.status.success() || only_identity, "{file}: {said}");
+    }
+}

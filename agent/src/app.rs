@@ -16,7 +16,7 @@ use crate::collect::Collect;
 use crate::config::Config;
 use crate::spool::{Spool, SpoolError};
 use crate::uplink::{Until, Uplink, UplinkError};
-use crate::watch::{Watch, Waker};
+use crate::watch::{Waker, Watch};
 
 /// Time to deliver the rest when stopping.
 const GRACE: Duration = Duration::from_secs(5);

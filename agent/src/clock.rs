@@ -29,7 +29,9 @@ impl Clock {
         let found = match stamp {
             Stamp::Utc(time) => utc(*time).map(|time| (time, Certainty::Zone)),
             Stamp::Biased(local, bias) => shifted(*local, *bias).map(|time| (time, Certainty::Bias)),
-            Stamp::Zoned(local, name) => zoned(*local, name).map(|time| (time, Certainty::Zone)).or_else(|| self.by_file(*local, gmtdate)),
+            Stamp::Zoned(local, name) => {
+                zoned(*local, name).map(|time| (time, Certainty::Zone)).or_else(|| self.by_file(*local, gmtdate))
+            }
             Stamp::Local(local) => self.by_file(*local, gmtdate),
             Stamp::Absent => gmtdate.map(|time| (time, Certainty::Calibrated)).or(self.last),
         };
@@ -103,9 +105,27 @@ mod tests {
     #[test]
     fn a_zone_name_tells_the_doubled_hour_apart() {
         let local = date(2026, 11, 1).at(1, 30, 0, 0);
-        check(&mut Clock::default(), Stamp::Zoned(local, "Eastern Daylight Time".into()), None, "2026-11-01T05:30:00Z", Certainty::Zone);
-        check(&mut Clock::default(), Stamp::Zoned(local, "Eastern Standard Time".into()), None, "2026-11-01T06:30:00Z", Certainty::Zone);
-        check(&mut Clock::default(), Stamp::Zoned(date(2026, 7, 1).at(9, 0, 0, 0), "東京 (標準時)".into()), None, "2026-07-01T00:00:00Z", Certainty::Zone);
+        check(
+            &mut Clock::default(),
+            Stamp::Zoned(local, "Eastern Daylight Time".into()),
+            None,
+            "2026-11-01T05:30:00Z",
+            Certainty::Zone,
+        );
+        check(
+            &mut Clock::default(),
+            Stamp::Zoned(local, "Eastern Standard Time".into()),
+            None,
+            "2026-11-01T06:30:00Z",
+            Certainty::Zone,
+        );
+        check(
+            &mut Clock::default(),
+            Stamp::Zoned(date(2026, 7, 1).at(9, 0, 0, 0), "東京 (標準時)".into()),
+            None,
+            "2026-07-01T00:00:00Z",
+            Certainty::Zone,
+        );
     }
 
     #[test]

@@ -49,9 +49,10 @@ impl Config {
     fn parse(text: &str, path: &Path) -> Result<Config, Faults> {
         let base = path.parent().unwrap_or(Path::new("")).to_owned();
         let mut table = Table::parse(text, path)?;
-        let collector = table.required("collector", "the collector's address, like \"https://collector.corp.example:7443\"", |text| {
-            if text.starts_with("https://") { Ok(text.to_owned()) } else { Err("it must begin with https://") }
-        });
+        let collector =
+            table.required("collector", "the collector's address, like \"https://collector.corp.example:7443\"", |text| {
+                if text.starts_with("https://") { Ok(text.to_owned()) } else { Err("it must begin with https://") }
+            });
         let folder = |text: &str| Ok::<_, String>(base.join(text));
         let identity = table.required("identity", "the folder with certificate.pem, key.pem and ca.pem", folder);
         let state = table.required("state", "a folder for the spool", folder);
@@ -107,7 +108,13 @@ mod tests {
         let path = dir.path().join("agent.toml");
         std::fs::write(&path, "collector = \"http://x\"\nidentiy = \"id\"\n[[site]]\nfolder = \"P01\"\n").expect("file");
         let shown = Config::read(&path).expect_err("faults").to_string();
-        for part in ["agent.toml:1: collector: it must begin with https://", "did you mean \"identity\"", "state is missing", "site.toml:1: code", "site.toml:2: colour"] {
+        for part in [
+            "agent.toml:1: collector: it must begin with https://",
+            "did you mean \"identity\"",
+            "state is missing",
+            "site.toml:1: code",
+            "site.toml:2: colour",
+        ] {
             assert!(shown.contains(part), "{part} not in:\n{shown}");
         }
     }

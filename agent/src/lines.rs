@@ -58,7 +58,16 @@ impl Lines {
     /// Begins at an offset. `framing` is known when a file is resumed; from offset 0 it is found out.
     pub fn new(offset: u64, framing: Option<Framing>, code_page: Option<&'static Encoding>) -> Lines {
         let framing = framing.or((offset > 0).then_some(Framing::Bytes));
-        Lines { framing, code_page, guessed: OnceLock::new(), not_utf8: false, offset, pending: Vec::new(), skipped: 0, searched: 0 }
+        Lines {
+            framing,
+            code_page,
+            guessed: OnceLock::new(),
+            not_utf8: false,
+            offset,
+            pending: Vec::new(),
+            skipped: 0,
+            searched: 0,
+        }
     }
 
     /// Offset of the first byte that no finished line covers: reading may be resumed here.

@@ -236,14 +236,35 @@ mod tests {
     #[test]
     fn a_server_line_with_a_numeric_bias() {
         let at = date(2026, 3, 1).at(4, 5, 6, 789_000_000);
-        check("Sync succeeded.  $$<SMS_WSUS_SYNC_MANAGER><03-01-2026 04:05:06.789+480><thread=9640 (0x25A8)>", Form::Server, "Sync succeeded.", "SMS_WSUS_SYNC_MANAGER", 9640, Stamp::Biased(at, 480));
-        check("a < b $$<SMS Provider><03-01-2026 04:05:06.789-60><thread=1 (0x1)>", Form::Server, "a < b", "SMS Provider", 1, Stamp::Biased(at, -60));
+        check(
+            "Sync succeeded.  $$<SMS_WSUS_SYNC_MANAGER><03-01-2026 04:05:06.789+480><thread=9640 (0x25A8)>",
+            Form::Server,
+            "Sync succeeded.",
+            "SMS_WSUS_SYNC_MANAGER",
+            9640,
+            Stamp::Biased(at, 480),
+        );
+        check(
+            "a < b $$<SMS Provider><03-01-2026 04:05:06.789-60><thread=1 (0x1)>",
+            Form::Server,
+            "a < b",
+            "SMS Provider",
+            1,
+            Stamp::Biased(at, -60),
+        );
     }
 
     #[test]
     fn a_2007_line_with_and_without_a_zone_name() {
         let at = date(2007, 8, 6).at(7, 54, 25, 519_000_000);
-        check("x~  $$<SMS_WSUS_SYNC_MANAGER><Mon Aug 6 7:54:25.519 2007 Eastern Daylight Time><thread=756 (0x2F4)>", Form::Server2007, "x~", "SMS_WSUS_SYNC_MANAGER", 756, Stamp::Zoned(at, "Eastern Daylight Time".into()));
+        check(
+            "x~  $$<SMS_WSUS_SYNC_MANAGER><Mon Aug 6 7:54:25.519 2007 Eastern Daylight Time><thread=756 (0x2F4)>",
+            Form::Server2007,
+            "x~",
+            "SMS_WSUS_SYNC_MANAGER",
+            756,
+            Stamp::Zoned(at, "Eastern Daylight Time".into()),
+        );
         check("x $$<C><Mon Aug 06 07:54:25.519 2007><thread=756>", Form::Server2007, "x", "C", 756, Stamp::Local(at));
     }
 
@@ -260,8 +281,22 @@ mod tests {
 
     #[test]
     fn a_setup_line_and_a_viewer_copy() {
-        check("<Sun Mar  1 04:05:06 2026> SMSWSUS Setup Started....", Form::Setup, "SMSWSUS Setup Started....", "", 0, Stamp::Local(date(2026, 3, 1).at(4, 5, 6, 0)));
-        check("Starting Sync\tSMS_WSUS_SYNC_MANAGER\t8/2/2024 1:54:24 PM\t9640 (0x25A8)\t", Form::Viewer, "Starting Sync", "SMS_WSUS_SYNC_MANAGER", 9640, Stamp::Local(date(2024, 8, 2).at(13, 54, 24, 0)));
+        check(
+            "<Sun Mar  1 04:05:06 2026> SMSWSUS Setup Started....",
+            Form::Setup,
+            "SMSWSUS Setup Started....",
+            "",
+            0,
+            Stamp::Local(date(2026, 3, 1).at(4, 5, 6, 0)),
+        );
+        check(
+            "Starting Sync\tSMS_WSUS_SYNC_MANAGER\t8/2/2024 1:54:24 PM\t9640 (0x25A8)\t",
+            Form::Viewer,
+            "Starting Sync",
+            "SMS_WSUS_SYNC_MANAGER",
+            9640,
+            Stamp::Local(date(2024, 8, 2).at(13, 54, 24, 0)),
+        );
     }
 
     #[test]
@@ -269,12 +304,26 @@ mod tests {
         let text = "2026-03-01 04:05:06.789 UTC\tWarning\tw3wp.94\tHmtWebServices.Check\tfailed\n   at A.B()\n\n   at C.D()\n2026-03-01 04:05:07.000 UTC\tInfo\tw3wp.9\tX.Y\tnext\n";
         let all = records(text);
         assert_eq!(all.len(), 2);
-        check(text, Form::Wsus, "failed\n   at A.B()\n\n   at C.D()", "HmtWebServices.Check", 94, Stamp::Utc(date(2026, 3, 1).at(4, 5, 6, 789_000_000)));
+        check(
+            text,
+            Form::Wsus,
+            "failed\n   at A.B()\n\n   at C.D()",
+            "HmtWebServices.Check",
+            94,
+            Stamp::Utc(date(2026, 3, 1).at(4, 5, 6, 789_000_000)),
+        );
     }
 
     #[test]
     fn bare_text_loses_a_trailing_component_and_keeps_everything_else() {
-        check("Found 1 SUPs                SMS_WSUS_SYNC_MANAGER", Form::Bare, "Found 1 SUPs", "SMS_WSUS_SYNC_MANAGER", 0, Stamp::Absent);
+        check(
+            "Found 1 SUPs                SMS_WSUS_SYNC_MANAGER",
+            Form::Bare,
+            "Found 1 SUPs",
+            "SMS_WSUS_SYNC_MANAGER",
+            0,
+            Stamp::Absent,
+        );
         check("$$<broken", Form::Bare, "$$<broken", "", 0, Stamp::Absent);
     }
 

@@ -131,7 +131,8 @@ impl Reader {
         for record in self.records.drain(..) {
             let before = out.len();
             self.recogniser.recognise(&record, out);
-            let typed = out.get(before..).is_some_and(|new| new.iter().any(|event| !matches!(event.kind, EventKind::Notice { .. })));
+            let typed =
+                out.get(before..).is_some_and(|new| new.iter().any(|event| !matches!(event.kind, EventKind::Notice { .. })));
             if !record.raw.trim().is_empty() {
                 let lines = record.raw.lines().count().max(1) as u64;
                 self.tally.lines += lines;

@@ -24,7 +24,7 @@ pub enum SettingsError {
         source: std::io::Error,
     },
     /// It is no snapshot.
-    #[error("{}: this is no settings snapshot: {reason}; write it again with Get-SyncSettings.ps1", path.display())]
+    #[error("{}: this is no settings snapshot: {reason}; the format is supwatch/settings/v1", path.display())]
     Content {
         /// File.
         path: PathBuf,

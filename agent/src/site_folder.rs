@@ -15,7 +15,9 @@ use crate::reader::Reading;
 pub fn read_site_file(path: &Path) -> Result<SiteFile, Faults> {
     match std::fs::read_to_string(path) {
         Ok(text) => SiteFile::parse(&text, path),
-        Err(error) => Err(Faults::of_file(path, format!("cannot be read: {error}; each site folder needs a site.toml with its code"))),
+        Err(error) => {
+            Err(Faults::of_file(path, format!("cannot be read: {error}; each site folder needs a site.toml with its code")))
+        }
     }
 }
 

@@ -183,7 +183,12 @@ impl Spool {
         for (index, (key, size)) in blocks.iter().enumerate() {
             let end = match blocks.get(index + 1) {
                 Some((after, _)) => sequence_of(after)?,
-                None => self.db.scan(&block_key(durable + 1), b"Q").next().transpose()?.map_or(Ok(next), |entry| sequence_of(&entry.0))?,
+                None => self
+                    .db
+                    .scan(&block_key(durable + 1), b"Q")
+                    .next()
+                    .transpose()?
+                    .map_or(Ok(next), |entry| sequence_of(&entry.0))?,
             };
             if end <= durable + 1 {
                 batch.remove(key);

@@ -97,7 +97,11 @@ impl Tail {
         match std::fs::metadata(&self.path) {
             // Renamed away and made anew: what we hold is the whole old one, since it was read to its end after the rename.
             Ok(meta) if identity(&meta) != open.identity => {
-                if open.read(out)? { Ok(Look::More) } else { self.next_generation(out, false) }
+                if open.read(out)? {
+                    Ok(Look::More)
+                } else {
+                    self.next_generation(out, false)
+                }
             }
             Ok(_) => {
                 open.reader.idle(out);
@@ -303,7 +307,8 @@ mod tests {
             for _ in 0..lines {
                 self.written += 1;
                 let pad = "x".repeat(usize::try_from(self.written * 7 % 40).expect("small"));
-                writeln!(file, "Updated 1 items {pad} in SMS database, new update source content version is {}\r", self.written).expect("line");
+                writeln!(file, "Updated 1 items {pad} in SMS database, new update source content version is {}\r", self.written)
+                    .expect("line");
             }
         }
 
@@ -321,7 +326,8 @@ mod tests {
         fn restart(&mut self) {
             let checkpoint = self.tail.checkpoint();
             let kept = serde_json::to_string(&checkpoint).expect("json");
-            self.tail = Tail::new(self.log.clone(), SiteCode::UNKNOWN, Reading::default(), serde_json::from_str(&kept).expect("json"));
+            self.tail =
+                Tail::new(self.log.clone(), SiteCode::UNKNOWN, Reading::default(), serde_json::from_str(&kept).expect("json"));
         }
 
         fn rename(&mut self) {
@@ -365,7 +371,11 @@ mod tests {
                 if restart {
                     world.restart();
                 }
-                if copy { world.copy() } else { world.rename() }
+                if copy {
+                    world.copy()
+                } else {
+                    world.rename()
+                }
                 world.write(3);
                 world.check();
             }

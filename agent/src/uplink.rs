@@ -91,7 +91,12 @@ impl Uplink {
     }
 
     /// One connection, to its end. Ok: everything asked for is delivered.
-    pub async fn session(&self, spool: &Arc<Spool>, clock: fn() -> jiff::Timestamp, until: &mut watch::Receiver<Until>) -> Result<(), UplinkError> {
+    pub async fn session(
+        &self,
+        spool: &Arc<Spool>,
+        clock: fn() -> jiff::Timestamp,
+        until: &mut watch::Receiver<Until>,
+    ) -> Result<(), UplinkError> {
         let identity = IdentityFiles::read(&self.identity)?;
         let channel = connect(&self.collector, &identity).await?;
         let (outbound, requests) = mpsc::channel(OUTBOUND);
@@ -100,10 +105,13 @@ impl Uplink {
         let refused = |status: tonic::Status| UplinkError::Refused(status_words(&status));
         let opened = tokio::time::timeout(FIRST_ANSWER, client.stream(ReceiverStream::new(requests))).await;
         let mut inbound = opened.map_err(|_| UplinkError::Protocol("no answer"))?.map_err(refused)?.into_inner();
-        let welcome = tokio::time::timeout(FIRST_ANSWER, next(&mut inbound)).await.map_err(|_| UplinkError::Protocol("no welcome"))??;
+        let welcome =
+            tokio::time::timeout(FIRST_ANSWER, next(&mut inbound)).await.map_err(|_| UplinkError::Protocol("no welcome"))??;
         let stream_response::Body::Welcome(welcome) = welcome else { return Err(UplinkError::Protocol("no welcome")) };
         if welcome.durable_sequence >= spool.next_sequence() {
-            return Err(UplinkError::Protocol("it holds events this spool has not made: the spool was set back in time; move it away to begin anew"));
+            return Err(UplinkError::Protocol(
+                "it holds events this spool has not made: the spool was set back in time; move it away to begin anew",
+            ));
         }
         tracing::info!(collector = self.collector, durable = welcome.durable_sequence, "delivering");
         spool.forget(welcome.durable_sequence)?;
@@ -135,7 +143,12 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    async fn deliver(&mut self, inbound: &mut Streaming<wire::StreamResponse>, clock: fn() -> jiff::Timestamp, until: &mut watch::Receiver<Until>) -> Result<(), UplinkError> {
+    async fn deliver(
+        &mut self,
+        inbound: &mut Streaming<wire::StreamResponse>,
+        clock: fn() -> jiff::Timestamp,
+        until: &mut watch::Receiver<Until>,
+    ) -> Result<(), UplinkError> {
         let mut grown = self.spool.watch();
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         loop {
@@ -159,7 +172,9 @@ impl Session<'_> {
     async fn fill_window(&mut self) -> Result<(), UplinkError> {
         while self.sent - self.acked < self.window && self.sent + 1 < self.spool.next_sequence() {
             let (spool, from) = (Arc::clone(self.spool), self.sent + 1);
-            let events = tokio::task::spawn_blocking(move || spool.read_from(from)).await.map_err(|_| UplinkError::Protocol("stopping"))??;
+            let events = tokio::task::spawn_blocking(move || spool.read_from(from))
+                .await
+                .map_err(|_| UplinkError::Protocol("stopping"))??;
             let Some(last) = events.last().map(|event| event.sequence) else { break };
             send(&self.outbound, stream_request::Body::Batch(wire::Batch { events })).await?;
             self.sent = last;

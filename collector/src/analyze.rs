@@ -99,13 +99,17 @@ pub fn analyze(paths: &[PathBuf], at: Option<Timestamp>, now: Timestamp) -> Resu
             found.add(path)?;
         }
     }
-    let mut work = Work { hierarchy: Hierarchy::new(found.hierarchy), input: Vec::new(), remarks: Vec::new(), newest: None };
+    let mut work =
+        Work { hierarchy: Hierarchy::new(found.hierarchy), input: Vec::new(), remarks: Vec::new(), newest: None, bytes: 0 };
     for site in &found.sites {
         work.read_site(site)?;
     }
-    if work.input.iter().all(|file| file.lines == 0) && found.sites.iter().all(|site| site.snapshots.is_empty() && site.file.is_none()) {
+    if work.bytes == 0 && found.sites.iter().all(|site| site.snapshots.is_empty() && site.file.is_none()) {
         let path = paths.first().cloned().unwrap_or_default();
-        return Err(AnalyzeError::Useless { path, reason: "there is no line of text in it; give a wsyncmgr.log, a folder of logs, or site folders".into() });
+        return Err(AnalyzeError::Useless {
+            path,
+            reason: "empty: there is nothing in it to read; give a wsyncmgr.log, a folder of logs, or site folders".into(),
+        });
     }
     let judged_at = at.or(work.newest).unwrap_or(now);
     let picture = crate::picture::at(&work.hierarchy, judged_at, false);
@@ -127,6 +131,7 @@ struct Work {
     input: Vec<InputFile>,
     remarks: Vec<String>,
     newest: Option<Timestamp>,
+    bytes: usize,
 }
 
 impl Work {
@@ -182,13 +187,14 @@ impl Work {
             reader.feed(bytes, &mut events);
         }
         reader.finish(&mut events);
+        self.bytes += size;
         if binary * 20 > size {
             let reason = "this is a binary file, not a log; give a text log such as wsyncmgr.log".to_owned();
             return Err(AnalyzeError::Useless { path: path.to_owned(), reason });
         }
         let tally = reader.tally();
         if tally.lines == 0 {
-            self.remarks.push(format!("{}: empty, nothing to read", path.display()));
+            self.remarks.push(format!("{}: no line of text in it", path.display()));
         }
         let form = tally.forms.iter().max_by_key(|(_, count)| **count).map_or("none", |(form, _)| form.as_str());
         self.input.push(InputFile {

@@ -140,7 +140,8 @@ async fn serve_grpc(listener: TcpListener, identity: ServerIdentity, mind: Arc<M
     let accepted = tls::accept(listener, &identity, Arc::clone(&mind.refusals), now);
     let stopped = mind.stopped();
     let (reporter, health) = tonic_health::server::health_reporter();
-    let ingest = IngestServiceServer::new(Ingest { mind: Arc::clone(&mind), hierarchy: hierarchy.clone() }).max_decoding_message_size(MESSAGE_BYTES);
+    let ingest = IngestServiceServer::new(Ingest { mind: Arc::clone(&mind), hierarchy: hierarchy.clone() })
+        .max_decoding_message_size(MESSAGE_BYTES);
     let query = QueryServiceServer::new(Query { mind, hierarchy }).max_decoding_message_size(64 * 1024);
     reporter.set_serving::<IngestServiceServer<Ingest>>().await;
     reporter.set_serving::<QueryServiceServer<Query>>().await;

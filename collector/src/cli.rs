@@ -186,7 +186,12 @@ pub fn main() -> ExitCode {
         let quiet = !matches!(cli.command, Command::Serve);
         tracing_subscriber::EnvFilter::new(if quiet { "error" } else { "info" })
     });
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
     let is_check = matches!(cli.command, Command::Check(_));
     match run(cli) {
         Ok(code) => ExitCode::from(code),
@@ -242,7 +247,11 @@ impl Global {
         let color = match self.color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && std::env::var_os("TERM").is_none_or(|term| term != "dumb"),
+            Color::Auto => {
+                terminal
+                    && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+                    && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+            }
         };
         let asked = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
         let measured = || terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));

@@ -29,7 +29,8 @@ impl Config {
         })?;
         let base = path.parent().unwrap_or(Path::new("")).to_owned();
         let folder = |text: &str| Ok::<_, String>(base.join(text));
-        let address = |text: &str| text.parse::<SocketAddr>().map_err(|_| format!("{text:?} is no address: write one like \"0.0.0.0:7443\""));
+        let address =
+            |text: &str| text.parse::<SocketAddr>().map_err(|_| format!("{text:?} is no address: write one like \"0.0.0.0:7443\""));
         let mut table = Table::parse(&text, path)?;
         let listen = table.required("listen", "the address for agents and the CLI, like \"0.0.0.0:7443\"", address);
         let http = table.optional("http", address).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9464)));
@@ -42,7 +43,9 @@ impl Config {
         };
         let finished = table.finish(());
         match (finished, listen, identity, store) {
-            (Ok(()), Some(listen), Some(identity), Some(store)) if inner.0.is_empty() => Ok(Config { listen, http, identity, store, hierarchy }),
+            (Ok(()), Some(listen), Some(identity), Some(store)) if inner.0.is_empty() => {
+                Ok(Config { listen, http, identity, store, hierarchy })
+            }
             (finished, ..) => {
                 let mut faults = finished.err().unwrap_or_default();
                 faults.0.append(&mut inner.0);
@@ -70,7 +73,12 @@ mod tests {
         let path = dir.path().join("supwatch.toml");
         std::fs::write(&path, "listen = \"7443\"\nstor = \"s\"\nhierarchy = \"hierarchy.toml\"\n").expect("file");
         let shown = Config::read(&path).expect_err("faults").to_string();
-        for part in ["supwatch.toml:1: listen", "identity is missing", "did you mean \"store\"", "hierarchy.toml:1: nmae is no known key; did you mean \"name\"?"] {
+        for part in [
+            "supwatch.toml:1: listen",
+            "identity is missing",
+            "did you mean \"store\"",
+            "hierarchy.toml:1: nmae is no known key; did you mean \"name\"?",
+        ] {
             assert!(shown.contains(part), "{part} not in:\n{shown}");
         }
     }

@@ -124,7 +124,12 @@ impl Demo {
         let (mut agents, mut sites) = (JoinSet::new(), Vec::new());
         for site in DemoSite::all(&folder)? {
             let identity = folder.join("identities").join(site.code);
-            pki::issue(&pki_folder, &Subject { path: format!("agent/{}/{}", site.code, site.server()), hosts: Vec::new(), server: false }, &identity, today)?;
+            pki::issue(
+                &pki_folder,
+                &Subject { path: format!("agent/{}/{}", site.code, site.server()), hosts: Vec::new(), server: false },
+                &identity,
+                today,
+            )?;
             let path = folder.join(format!("agent-{}.toml", site.code));
             let text = format!(
                 "collector = \"https://localhost:{}\"\nidentity = \"identities/{code}\"\nstate = \"state/{code}\"\nsweep_seconds = 1\n\n[[site]]\nfolder = \"{code}\"\n",
@@ -160,20 +165,30 @@ impl Demo {
 
     /// Lives the story; gives the final status.
     pub async fn story(&self) -> Result<String, DemoError> {
-        self.act("four sites connect and describe themselves", |picture| picture.sites.iter().filter(|site| !site.agents.is_empty()).count() == 4).await?;
+        self.act("four sites connect and describe themselves", |picture| {
+            picture.sites.iter().filter(|site| !site.agents.is_empty()).count() == 4
+        })
+        .await?;
         for site in &self.sites {
             site.run(if site.parent.is_some() { "parent request" } else { "regular schedule" }, 34)?;
         }
-        self.act("CEN synchronises from Microsoft Update; its children follow, then S01", |picture| picture.sites.iter().all(|site| site.last_success_at.is_some())).await?;
+        self.act("CEN synchronises from Microsoft Update; its children follow, then S01", |picture| {
+            picture.sites.iter().all(|site| site.last_success_at.is_some())
+        })
+        .await?;
         self.site("P02")?.change_settings(|settings| settings["wsus"][0]["is_replica"] = true.into())?;
         self.act("somebody turns the WSUS of P02 into a replica", finding("child-replica", "P02", true)).await?;
         self.site("P01")?.change_settings(|settings| settings["wsus"][0]["languages"] = serde_json::json!(["en"]))?;
         self.act("P01 loses Japanese", finding("language-mismatch", "P01", true)).await?;
         self.site("CEN")?.fail("regular schedule")?;
-        self.act("CEN fails: its proxy is gone, \"the remote name could not be resolved\"", finding("sync-failed", "CEN", true)).await?;
+        self.act("CEN fails: its proxy is gone, \"the remote name could not be resolved\"", finding("sync-failed", "CEN", true))
+            .await?;
         self.site("CEN")?.run("retry schedule", 35)?;
         self.act("the proxy is back, and the retry succeeds", finding("sync-failed", "CEN", false)).await?;
-        self.act("P02 and P01 are still as they were left", |picture| finding("child-replica", "P02", true)(picture) && finding("language-mismatch", "P01", true)(picture)).await?;
+        self.act("P02 and P01 are still as they were left", |picture| {
+            finding("child-replica", "P02", true)(picture) && finding("language-mismatch", "P01", true)(picture)
+        })
+        .await?;
         eprintln!();
         Ok(tree::draw(&self.collector.mind.picture(None, false), self.look))
     }
@@ -222,7 +237,10 @@ impl Demo {
 fn finding(rule: &'static str, site: &'static str, open: bool) -> impl Fn(&Picture) -> bool {
     move |picture| {
         let code: Option<SiteCode> = site.parse().ok();
-        let found = picture.findings.iter().any(|finding| finding.rule == rule && Some(finding.site) == code && finding.resolved_at.is_none());
+        let found = picture
+            .findings
+            .iter()
+            .any(|finding| finding.rule == rule && Some(finding.site) == code && finding.resolved_at.is_none());
         // A finding is gone only once the run that ends it is seen.
         let running = picture.runs.iter().any(|run| Some(run.site) == code && run.outcome == RunOutcome::Running);
         found == open && !running

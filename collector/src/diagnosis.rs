@@ -159,7 +159,9 @@ impl Pattern {
     /// How specifically it matches; `None` where it does not.
     fn score(&self, subject: &Subject) -> Option<u32> {
         let fields = [
-            self.code.as_ref().map(|code| (SCORE_CODE, same_code(&subject.code, code) || subject.all.contains(&code.to_lowercase()))),
+            self.code
+                .as_ref()
+                .map(|code| (SCORE_CODE, same_code(&subject.code, code) || subject.all.contains(&code.to_lowercase()))),
             self.class.as_ref().map(|class| (SCORE_CLASS, subject.text.starts_with(&class.to_lowercase()))),
             self.status.map(|status| (SCORE_STATUS, has_status(&subject.all, status))),
             self.function.as_ref().map(|function| (SCORE_FUNCTION, subject.all.contains(&function.to_lowercase()))),
@@ -231,7 +233,12 @@ mod tests {
     fn the_more_specific_pattern_wins() {
         let text = "DssAuthenticationError: WebException: The request failed with HTTP status 401: Unauthorized";
         assert_eq!(diagnose(text), "dssauth-unauthorized");
-        assert_eq!(diagnose("The request failed with HTTP status 401: Unauthorized. Source: Microsoft.UpdateServices.Administration.AdminProxy.CreateUpdateServer"), "apiremoting-unauthorized");
+        assert_eq!(
+            diagnose(
+                "The request failed with HTTP status 401: Unauthorized. Source: Microsoft.UpdateServices.Administration.AdminProxy.CreateUpdateServer"
+            ),
+            "apiremoting-unauthorized"
+        );
         assert_eq!(diagnose("something else entirely"), UNKNOWN);
     }
 

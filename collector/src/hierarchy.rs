@@ -73,6 +73,8 @@ pub struct Agent {
     pub last_heard_at: Option<Timestamp>,
     /// Whether its stream is open.
     pub connected: bool,
+    /// Fencing token of its newest stream: the end of an older one says nothing.
+    pub fence: u64,
     /// Events taken in from it.
     pub events: u64,
     /// Its version.

@@ -22,6 +22,9 @@ pub async fn serve(listener: TcpListener, mind: Arc<Mind>, stop: impl Future<Out
         }
     };
     // The store is replayed before anything listens, so whoever gets an answer gets a ready collector.
-    let router = Router::new().route("/metrics", get(metrics)).route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(|| async { "ready\n" }));
+    let router = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(|| async { "ready\n" }));
     axum::serve(listener, router).with_graceful_shutdown(stop).await
 }

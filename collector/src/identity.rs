@@ -116,7 +116,15 @@ mod tests {
 
     #[test]
     fn other_forms_name_nobody() {
-        for uri in ["http://x", "spiffe://corp/agent/P01", "spiffe://corp/agent/P0001/h", "spiffe://corp/agent//h", "spiffe://corp/king/x", "spiffe:///operator/x", "spiffe://corp/agent/?/h"] {
+        for uri in [
+            "http://x",
+            "spiffe://corp/agent/P01",
+            "spiffe://corp/agent/P0001/h",
+            "spiffe://corp/agent//h",
+            "spiffe://corp/king/x",
+            "spiffe:///operator/x",
+            "spiffe://corp/agent/?/h",
+        ] {
             assert!(Peer::of_uri(uri).is_err(), "{uri}");
         }
     }

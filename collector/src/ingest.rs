@@ -54,7 +54,8 @@ type Answers = Pin<Box<dyn Stream<Item = Result<wire::StreamResponse, Status>> +
 /// The peer of a request, by its certificate.
 pub fn peer_of<T>(request: &Request<T>, hierarchy: &str) -> Result<Peer, Status> {
     let info = request.extensions().get::<TlsConnectInfo<TcpConnectInfo>>();
-    let certificates = info.and_then(TlsConnectInfo::peer_certs).ok_or_else(|| Status::unauthenticated("no client certificate was shown"))?;
+    let certificates =
+        info.and_then(TlsConnectInfo::peer_certs).ok_or_else(|| Status::unauthenticated("no client certificate was shown"))?;
     let leaf = certificates.first().ok_or_else(|| Status::unauthenticated("no client certificate was shown"))?;
     let peer = Peer::of_certificate(leaf).map_err(|error| Status::unauthenticated(error.to_string()))?;
     if peer.hierarchy != hierarchy {
@@ -64,7 +65,7 @@ pub fn peer_of<T>(request: &Request<T>, hierarchy: &str) -> Result<Peer, Status>
 }
 
 /// Notes a refusal and gives the status to answer.
-fn refuse(refusals: &Refusals, at: jiff::Timestamp, peer: &str, reason: Text, remedy: Text) -> Status {
+pub fn refuse(refusals: &Refusals, at: jiff::Timestamp, peer: &str, reason: Text, remedy: Text) -> Status {
     let status = Status::permission_denied(format!("{}; {}", reason.en, remedy.en));
     refusals.record(at, peer, reason, remedy);
     status
@@ -78,26 +79,44 @@ impl IngestService for Ingest {
         let peer = peer_of(&request, &self.hierarchy)?;
         let now = (self.mind.clock)();
         let Role::Agent { id, sites: allowed } = &peer.role else {
-            let reason = Text::new(format!("{peer} is no agent and may not send events"), format!("{peer} はエージェントではないため、イベントを送信できません"));
-            let remedy = Text::new("issue an agent identity with `supwatch pki issue --role agent`", "`supwatch pki issue --role agent` でエージェントの証明書を発行してください");
+            let reason = Text::new(
+                format!("{peer} is no agent and may not send events"),
+                format!("{peer} はエージェントではないため、イベントを送信できません"),
+            );
+            let remedy = Text::new(
+                "issue an agent identity with `supwatch pki issue --role agent`",
+                "`supwatch pki issue --role agent` でエージェントの証明書を発行してください",
+            );
             return Err(refuse(&self.mind.refusals, now, &peer.uri, reason, remedy));
         };
         let mut inbound = request.into_inner();
-        let first = tokio::time::timeout(FIRST_MESSAGE, inbound.message()).await.map_err(|_| Status::deadline_exceeded("no hello within 10 s"))??;
+        let first = tokio::time::timeout(FIRST_MESSAGE, inbound.message())
+            .await
+            .map_err(|_| Status::deadline_exceeded("no hello within 10 s"))??;
         let Some(stream_request::Body::Hello(hello)) = first.and_then(|message| message.body) else {
             return Err(Status::invalid_argument("hello must come first"));
         };
         let sites = claimed(&hello)?;
         if let Some(site) = sites.iter().find(|site| !allowed.contains(site)) {
-            let reason = Text::new(format!("{id} claims site {site}, which is not in its certificate"), format!("{id} が証明書にないサイト {site} を名乗りました"));
+            let reason = Text::new(
+                format!("{id} claims site {site}, which is not in its certificate"),
+                format!("{id} が証明書にないサイト {site} を名乗りました"),
+            );
             let remedy = Text::new(
-                format!("issue a certificate with `supwatch pki issue --role agent --site {site} …`, or take {site} out of that agent's configuration"),
-                format!("`supwatch pki issue --role agent --site {site} …` で証明書を発行するか、エージェントの構成から {site} を外してください"),
+                format!(
+                    "issue a certificate with `supwatch pki issue --role agent --site {site} …`, or take {site} out of that agent's configuration"
+                ),
+                format!(
+                    "`supwatch pki issue --role agent --site {site} …` で証明書を発行するか、エージェントの構成から {site} を外してください"
+                ),
             );
             return Err(refuse(&self.mind.refusals, now, &peer.uri, reason, remedy));
         }
         if hello.protocol_min > PROTOCOL || hello.protocol_max < PROTOCOL {
-            return Err(Status::failed_precondition(format!("this collector speaks protocol {PROTOCOL}, the agent {} to {}", hello.protocol_min, hello.protocol_max)));
+            return Err(Status::failed_precondition(format!(
+                "this collector speaks protocol {PROTOCOL}, the agent {} to {}",
+                hello.protocol_min, hello.protocol_max
+            )));
         }
         let epoch = Epoch::from_bytes(&hello.epoch).ok_or_else(|| Status::invalid_argument("an epoch has 16 bytes"))?;
         let claims = Claims { epoch, oldest_sequence: hello.oldest_sequence.max(1) };
@@ -105,8 +124,9 @@ impl IngestService for Ingest {
         if session.lost > 0 {
             tracing::warn!(agent = %id, lost = session.lost, "events that neither the agent nor this store has any more");
         }
-        self.mind.connected(id, true, Some(&hello.version));
-        self.mind.heard(id, &sites, hello.next_sequence.saturating_sub(session.durable_sequence + 1));
+        self.mind.connected(&session, &hello.version);
+        let newest = hello.next_sequence.saturating_sub(1);
+        self.mind.heard(id, &sites, newest.saturating_sub(session.durable_sequence));
         let (answers, outbound) = mpsc::channel(ANSWERS);
         let welcome = wire::Welcome {
             protocol: PROTOCOL,
@@ -116,7 +136,8 @@ impl IngestService for Ingest {
             fence: session.fence,
         };
         tracing::info!(agent = %id, durable = session.durable_sequence, version = hello.version, "agent connected");
-        let stream = AgentStream { mind: Arc::clone(&self.mind), id: id.clone(), sites, session };
+        let stream =
+            AgentStream { mind: Arc::clone(&self.mind), id: id.clone(), sites, durable: session.durable_sequence, newest, session };
         tokio::spawn(stream.run(inbound, answers, welcome));
         Ok(Response::new(Box::pin(ReceiverStream::new(outbound))))
     }
@@ -132,12 +153,16 @@ struct AgentStream {
     id: AgentId,
     sites: Vec<SiteCode>,
     session: Session,
+    /// Everything up to this number is durable.
+    durable: u64,
+    /// Number of the newest event the agent has told of.
+    newest: u64,
 }
 
 type Answer = mpsc::Sender<Result<wire::StreamResponse, Status>>;
 
 impl AgentStream {
-    async fn run(self, mut inbound: Streaming<wire::StreamRequest>, answers: Answer, welcome: wire::Welcome) {
+    async fn run(mut self, mut inbound: Streaming<wire::StreamRequest>, answers: Answer, welcome: wire::Welcome) {
         let mut result = answer(&answers, stream_response::Body::Welcome(welcome)).await;
         let stopped = self.mind.stopped();
         tokio::pin!(stopped);
@@ -156,7 +181,7 @@ impl AgentStream {
                 Err(_) => Err(Status::deadline_exceeded("no sign of life for 60 s")),
             };
         }
-        self.mind.connected(&self.id, false, None);
+        self.mind.disconnected(&self.session);
         match result {
             Ok(()) => tracing::info!(agent = %self.id, "agent went away"),
             Err(status) => {
@@ -167,18 +192,27 @@ impl AgentStream {
         }
     }
 
-    async fn take(&self, message: wire::StreamRequest, answers: &Answer) -> Result<(), Status> {
+    async fn take(&mut self, message: wire::StreamRequest, answers: &Answer) -> Result<(), Status> {
         match message.body {
             Some(stream_request::Body::Batch(batch)) => {
                 let events = self.read(batch)?;
-                self.mind.heard(&self.id, &self.sites, 0);
+
                 match self.mind.take(&self.session, events).await {
-                    Ok(durable_sequence) => answer(answers, stream_response::Body::Ack(wire::Ack { durable_sequence })).await,
-                    Err(StoreError::Gap { expected }) => answer(answers, stream_response::Body::Resync(wire::Resync { expected_sequence: expected })).await,
+                    Ok(durable_sequence) => {
+                        self.durable = durable_sequence;
+                        self.newest = self.newest.max(durable_sequence);
+                        self.mind.heard(&self.id, &self.sites, self.newest - durable_sequence);
+                        answer(answers, stream_response::Body::Ack(wire::Ack { durable_sequence })).await
+                    }
+
+                    Err(StoreError::Gap { expected }) => {
+                        answer(answers, stream_response::Body::Resync(wire::Resync { expected_sequence: expected })).await
+                    }
                     Err(error) => Err(status(error)),
                 }
             }
             Some(stream_request::Body::Heartbeat(heartbeat)) => {
+                self.newest = self.durable.saturating_add(heartbeat.spooled_events);
                 self.mind.heard(&self.id, &self.sites, heartbeat.spooled_events);
                 Ok(())
             }
@@ -188,7 +222,10 @@ impl AgentStream {
 
     fn read(&self, batch: wire::Batch) -> Result<Vec<Event>, Status> {
         if batch.events.len() > BATCH_EVENTS {
-            return Err(Status::invalid_argument(format!("a batch has {} events, at most {BATCH_EVENTS} are taken", batch.events.len())));
+            return Err(Status::invalid_argument(format!(
+                "a batch has {} events, at most {BATCH_EVENTS} are taken",
+                batch.events.len()
+            )));
         }
         batch.events.into_iter().map(|event| self.read_event(event)).collect()
     }
@@ -203,7 +240,10 @@ impl AgentStream {
             return Ok(event);
         }
         let site = event.site;
-        let reason = Text::new(format!("{} sent an event of site {site}, for which it may not speak", self.id), format!("{} が権限のないサイト {site} のイベントを送信しました", self.id));
+        let reason = Text::new(
+            format!("{} sent an event of site {site}, for which it may not speak", self.id),
+            format!("{} が権限のないサイト {site} のイベントを送信しました", self.id),
+        );
         let remedy = Text::new(
             format!("issue a certificate for {site}, or take the site out of that agent's configuration"),
             format!("{site} の証明書を発行するか、エージェントの構成から外してください"),

@@ -59,7 +59,10 @@ impl Judge {
     pub fn take(&mut self, stored: &StoredEvent) {
         self.hierarchy.fold(stored, Catalogue::built_in());
         match stored.event.kind {
-            EventKind::SiteDescribed(_) | EventKind::SettingsSnapshot { .. } | EventKind::ParentNotified { .. } | EventKind::ChildrenNotified { .. } => {
+            EventKind::SiteDescribed(_)
+            | EventKind::SettingsSnapshot { .. }
+            | EventKind::ParentNotified { .. }
+            | EventKind::ChildrenNotified { .. } => {
                 self.everything = true;
             }
             _ => {
@@ -74,12 +77,18 @@ impl Judge {
         self.touched.extend(sites);
     }
 
-    /// An agent's stream opened or ended.
-    pub fn connected(&mut self, agent: &AgentId, connected: bool, version: Option<&str>) {
+    /// An agent's stream opened.
+    pub fn connected(&mut self, agent: &AgentId, fence: u64, version: &str) {
         let known = self.hierarchy.agents.entry(agent.clone()).or_default();
-        known.connected = connected;
-        if let Some(version) = version {
-            version.clone_into(&mut known.version);
+        known.connected = true;
+        known.fence = fence;
+        version.clone_into(&mut known.version);
+    }
+
+    /// An agent's stream ended; an older one than the newest changes nothing.
+    pub fn disconnected(&mut self, agent: &AgentId, fence: u64) {
+        if let Some(known) = self.hierarchy.agents.get_mut(agent).filter(|known| known.fence == fence) {
+            known.connected = false;
         }
     }
 
@@ -167,7 +176,10 @@ pub fn opened(verdict: &Verdict, failure: Failure, now: Timestamp) -> Finding {
 fn continued(old: &Finding, new: Finding, now: Timestamp) -> Finding {
     let mut next = Finding { opened_at: old.opened_at, changed_at: old.changed_at, ..new };
     // A summary that counts hours changes with the clock alone; that is no change worth telling.
-    let same = next.severity == old.severity && next.cause == old.cause && next.evidence == old.evidence && next.occurrences == old.occurrences;
+    let same = next.severity == old.severity
+        && next.cause == old.cause
+        && next.evidence == old.evidence
+        && next.occurrences == old.occurrences;
     if same {
         next.summary.clone_from(&old.summary);
     } else {
@@ -188,7 +200,12 @@ mod tests {
 
     fn feed(judge: &mut Judge, lines: &[&str]) {
         for event in events("CEN", lines) {
-            judge.take(&StoredEvent { agent: AgentId("a".into()), epoch: Epoch([0; 16]), received_at: at("2026-03-01T04:00:00Z"), event });
+            judge.take(&StoredEvent {
+                agent: AgentId("a".into()),
+                epoch: Epoch([0; 16]),
+                received_at: at("2026-03-01T04:00:00Z"),
+                event,
+            });
         }
     }
 

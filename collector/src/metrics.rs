@@ -61,7 +61,9 @@ pub fn page(picture: &Picture, refused: u64) -> Result<String, prometheus::Error
     count("supwatch_refused_connections_total", &[], refused);
     for site in &picture.sites {
         let code = site.code.as_str();
-        for state in [SiteState::Ok, SiteState::Running, SiteState::Failed, SiteState::Overdue, SiteState::Silent, SiteState::Unknown] {
+        for state in
+            [SiteState::Ok, SiteState::Running, SiteState::Failed, SiteState::Overdue, SiteState::Silent, SiteState::Unknown]
+        {
             set("supwatch_site_state", &[code, state.as_str()], f64::from(u8::from(site.state == state)));
         }
         if let Some(time) = site.last_success_at {
@@ -89,18 +91,23 @@ pub fn page(picture: &Picture, refused: u64) -> Result<String, prometheus::Error
         }
     }
     // An agent may speak for several sites.
-    let agents: std::collections::BTreeMap<_, _> = picture.sites.iter().flat_map(|site| &site.agents).map(|agent| (&agent.id.0, agent.events)).collect();
+    let agents: std::collections::BTreeMap<_, _> =
+        picture.sites.iter().flat_map(|site| &site.agents).map(|agent| (&agent.id.0, agent.events)).collect();
     for (agent, events) in agents {
         count("supwatch_events_total", &[agent], events);
     }
     for finding in picture.findings.iter().filter(|finding| finding.resolved_at.is_none()) {
         let labels = [finding.site.as_str(), &finding.rule, finding.severity.as_str()];
-        if let Some(gauge) = gauges.get("supwatch_findings_open").and_then(|gauge| gauge.get_metric_with_label_values(&labels).ok()) {
+        if let Some(gauge) = gauges.get("supwatch_findings_open").and_then(|gauge| gauge.get_metric_with_label_values(&labels).ok())
+        {
             gauge.inc();
         }
     }
     for verdict in &picture.verdicts {
-        if let Some(gauge) = gauges.get("supwatch_verdicts").and_then(|gauge| gauge.get_metric_with_label_values(&[verdict.rule.as_str(), verdict.answer.as_str()]).ok()) {
+        if let Some(gauge) = gauges
+            .get("supwatch_verdicts")
+            .and_then(|gauge| gauge.get_metric_with_label_values(&[verdict.rule.as_str(), verdict.answer.as_str()]).ok())
+        {
             gauge.inc();
         }
     }
@@ -121,7 +128,9 @@ mod tests {
 
     #[test]
     fn a_failed_run_is_a_sample_with_its_cause() {
-        let world = World::new().central("CEN").log("CEN", &["Performing sync on local request", "Sync failed: Unable to connect to the remote server. Source: X"]);
+        let world = World::new()
+            .central("CEN")
+            .log("CEN", &["Performing sync on local request", "Sync failed: Unable to connect to the remote server. Source: X"]);
         let picture = crate::picture::at(world.hierarchy(), "2026-03-01T05:00:00Z".parse().expect("time"), false);
         let page = page(&picture, 2).expect("page");
         for sample in [

@@ -101,9 +101,14 @@ impl Mind {
         self.write().heard(agent, sites, (self.clock)(), spooled_events);
     }
 
-    /// An agent's stream opened or ended.
-    pub fn connected(&self, agent: &AgentId, connected: bool, version: Option<&str>) {
-        self.write().connected(agent, connected, version);
+    /// An agent's stream opened.
+    pub fn connected(&self, session: &Session, version: &str) {
+        self.write().connected(&session.agent, session.fence, version);
+    }
+
+    /// An agent's stream ended.
+    pub fn disconnected(&self, session: &Session) {
+        self.write().disconnected(&session.agent, session.fence);
     }
 
     /// Time passed.

@@ -34,13 +34,22 @@ pub fn at(hierarchy: &Hierarchy, at: Timestamp, live: bool) -> Picture {
     draw(&past, at, findings, verdicts, Vec::new())
 }
 
-fn draw(hierarchy: &Hierarchy, at: Timestamp, mut findings: Vec<Finding>, verdicts: Vec<Verdict>, refusals: Vec<Refusal>) -> Picture {
+fn draw(
+    hierarchy: &Hierarchy,
+    at: Timestamp,
+    mut findings: Vec<Finding>,
+    verdicts: Vec<Verdict>,
+    refusals: Vec<Refusal>,
+) -> Picture {
     findings.sort_by(|a, b| {
         let key = |f: &Finding| (f.resolved_at.is_some(), f.severity, f.site, f.rule.clone(), f.subject.clone());
         key(a).cmp(&key(b))
     });
-    let mut runs: Vec<Run> =
-        hierarchy.sites.values().flat_map(|site| site.runs.iter().rev().take(RUNS_SHOWN).map(|tracked| tracked.run.clone())).collect();
+    let mut runs: Vec<Run> = hierarchy
+        .sites
+        .values()
+        .flat_map(|site| site.runs.iter().rev().take(RUNS_SHOWN).map(|tracked| tracked.run.clone()))
+        .collect();
     runs.sort_by(|a, b| (b.started_at.or(b.ended_at), &b.id).cmp(&(a.started_at.or(a.ended_at), &a.id)));
     Picture {
         hierarchy: hierarchy.expected.name.clone().unwrap_or_default(),

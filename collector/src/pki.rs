@@ -6,7 +6,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    SanType,
 };
 use supwatch_proto::channel::{AUTHORITY, CERTIFICATE, KEY};
 use time::{Duration, OffsetDateTime};
@@ -91,10 +92,17 @@ pub fn issue(authority: &Path, subject: &Subject, out: &Path, now: OffsetDateTim
     let uri = format!("spiffe://{hierarchy}/{}", subject.path);
     Peer::of_uri(&uri).map_err(|error| PkiError::Name { name: uri.clone(), reason: error.to_string() })?;
     let mut params = CertificateParams::new(subject.hosts.clone())?;
-    let name = uri.as_str().try_into().map_err(|_| PkiError::Name { name: uri.clone(), reason: "only ASCII can stand in a URI".to_owned() })?;
+    let name = uri
+        .as_str()
+        .try_into()
+        .map_err(|_| PkiError::Name { name: uri.clone(), reason: "only ASCII can stand in a URI".to_owned() })?;
     params.subject_alt_names.push(SanType::URI(name));
     params.distinguished_name.push(DnType::CommonName, subject.path.as_str());
-    params.extended_key_usages = if subject.server { vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth] } else { vec![ExtendedKeyUsagePurpose::ClientAuth] };
+    params.extended_key_usages = if subject.server {
+        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth]
+    } else {
+        vec![ExtendedKeyUsagePurpose::ClientAuth]
+    };
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     validity(&mut params, now, CERTIFICATE_DAYS);
     let key = KeyPair::generate()?;
@@ -119,7 +127,10 @@ fn check_name(name: &str) -> Result<(), PkiError> {
     if good {
         return Ok(());
     }
-    Err(PkiError::Name { name: name.to_owned(), reason: "the name of a hierarchy has small letters, digits, dots and dashes, like corp.example".to_owned() })
+    Err(PkiError::Name {
+        name: name.to_owned(),
+        reason: "the name of a hierarchy has small letters, digits, dots and dashes, like corp.example".to_owned(),
+    })
 }
 
 fn validity(params: &mut CertificateParams, now: OffsetDateTime, days: i64) {

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use supwatch_proto::event::StoredEvent;
+use supwatch_proto::text::Text;
 use supwatch_proto::time::from_wire;
 use supwatch_proto::wire;
 use supwatch_proto::wire::query_service_server::QueryService;
@@ -12,7 +13,7 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use crate::ingest::peer_of;
+use crate::ingest::{peer_of, refuse};
 use crate::mind::Mind;
 use crate::store::{Cursor, EventQuery};
 
@@ -38,7 +39,12 @@ impl Query {
         if peer.may_read() {
             return Ok(());
         }
-        Err(Status::permission_denied(format!("{peer} may not read; use an identity made with `supwatch pki issue --role reader`")))
+        let reason = Text::new(format!("{peer} may not read"), format!("{peer} には読み取りの権限がありません"));
+        let remedy = Text::new(
+            "use an identity made with `supwatch pki issue --role reader`",
+            "`supwatch pki issue --role reader` で発行した証明書を使用してください",
+        );
+        Err(refuse(&self.mind.refusals, (self.mind.clock)(), &peer.uri, reason, remedy))
     }
 }
 

@@ -162,7 +162,8 @@ impl Judged {
     }
 
     /// Fails if anything is wrong, else is unknown if anything is missing, else passes.
-    fn weigh(looked_at: &[&str], failure: Option<Failure>, missing: Vec<Text>) -> Judged {
+    fn weigh(looked_at: &[&str], failure: Option<Failure>, mut missing: Vec<Text>) -> Judged {
+        missing.dedup();
         match failure {
             Some(failure) => Judged::fail(looked_at, failure),
             None if missing.is_empty() => Judged::pass(looked_at),
@@ -223,14 +224,19 @@ impl<'a> Scene<'a> {
 
 /// A setting as evidence.
 fn setting(site: &Site, path: impl Into<String>, value: impl Into<Value>) -> Evidence {
-    Evidence::Setting { site: site.code, setting: path.into(), value: value.into(), taken_at: site.snapshot().and_then(|s| s.taken_at) }
+    Evidence::Setting {
+        site: site.code,
+        setting: path.into(),
+        value: value.into(),
+        taken_at: site.snapshot().and_then(|s| s.taken_at),
+    }
 }
 
 /// `no settings from P01`
 fn no_settings(site: SiteCode) -> Text {
     Text::new(
-        format!("no settings from {site}: run Get-SyncSettings.ps1 there, or put settings.json into its site folder"),
-        format!("{site} の設定がありません。Get-SyncSettings.ps1 を実行するか、サイトフォルダーに settings.json を置いてください"),
+        format!("no settings from {site}: put a settings.json into its site folder"),
+        format!("{site} の設定がありません。サイトフォルダーに settings.json を置いてください"),
     )
 }
 

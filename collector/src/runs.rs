@@ -63,7 +63,15 @@ impl Runs {
         let begun = |tracked: &&TrackedRun| tracked.run.started_at.or(tracked.run.ended_at).is_none_or(|time| time <= at);
         let kept = self.kept.iter().filter(begun).cloned().map(|mut tracked| {
             if tracked.run.ended_at.is_some_and(|ended| ended > at) {
-                tracked.run = Run { ended_at: None, outcome: RunOutcome::Running, cause: None, text: None, source: None, code: None, ..tracked.run };
+                tracked.run = Run {
+                    ended_at: None,
+                    outcome: RunOutcome::Running,
+                    cause: None,
+                    text: None,
+                    source: None,
+                    code: None,
+                    ..tracked.run
+                };
                 tracked.evidence.clear();
             }
             tracked
@@ -127,7 +135,14 @@ impl Runs {
         self.push(event.time, trigger, from, scope, retry_of);
     }
 
-    fn push(&mut self, started_at: Option<Timestamp>, trigger: Trigger, from: Option<SiteCode>, scope: Scope, retry_of: Option<String>) {
+    fn push(
+        &mut self,
+        started_at: Option<Timestamp>,
+        trigger: Trigger,
+        from: Option<SiteCode>,
+        scope: Scope,
+        retry_of: Option<String>,
+    ) {
         let run = Run {
             id: self.id(started_at),
             site: self.site,
@@ -183,7 +198,12 @@ impl Runs {
                 if let Some(last) = last {
                     last.ended_at = event.time;
                 }
-                run.phases.push(Phase { phase: phase.to_owned(), server: server.to_owned(), started_at: event.time, ended_at: None });
+                run.phases.push(Phase {
+                    phase: phase.to_owned(),
+                    server: server.to_owned(),
+                    started_at: event.time,
+                    ended_at: None,
+                });
             }
         }
     }
@@ -207,7 +227,9 @@ impl Runs {
 
     fn failed(&mut self, event: &Event, text: &str, source: &str, code: Option<&str>, catalogue: &Catalogue) {
         // "Sync failed" and 6703 say the same once.
-        let twin = self.last().is_some_and(|last| last.run.outcome == RunOutcome::Failed && last.evidence.len() < 2 && is_twin(last, event));
+        let twin = self
+            .last()
+            .is_some_and(|last| last.run.outcome == RunOutcome::Failed && last.evidence.len() < 2 && is_twin(last, event));
         let tracked = if twin { self.kept.back_mut() } else { self.end(event, RunOutcome::Failed) };
         let Some(tracked) = tracked else { return };
         let run = &mut tracked.run;
@@ -216,7 +238,11 @@ impl Runs {
             run.source = Some(source.to_owned()).filter(|source| !source.is_empty());
         }
         run.code = run.code.take().or_else(|| code.map(str::to_owned));
-        let found = catalogue.diagnose(run.text.as_deref().unwrap_or_default(), run.source.as_deref().unwrap_or_default(), run.code.as_deref());
+        let found = catalogue.diagnose(
+            run.text.as_deref().unwrap_or_default(),
+            run.source.as_deref().unwrap_or_default(),
+            run.code.as_deref(),
+        );
         run.cause = Some(found.id.clone());
         tracked.evidence.push(Evidence::Line {
             site: event.site,
@@ -230,7 +256,8 @@ impl Runs {
 
 /// Whether a failure event is the other half of the failure a run ended with: a line and a status message, in one breath.
 fn is_twin(last: &TrackedRun, event: &Event) -> bool {
-    let was_message = last.evidence.iter().any(|evidence| matches!(evidence, Evidence::Line { line, .. } if line.contains("STATMSG:")));
+    let was_message =
+        last.evidence.iter().any(|evidence| matches!(evidence, Evidence::Line { line, .. } if line.contains("STATMSG:")));
     let is_message = matches!(event.kind, EventKind::StatusMessage(_));
     was_message != is_message
 }
@@ -256,8 +283,15 @@ mod tests {
 
     #[test]
     fn a_failure_and_its_status_message_are_one_failed_run() {
-        let message = format!("STATMSG: ID=6703 {STATMSG} ISTR0=\"A.B\" ISTR1=\"Unable to connect to the remote server\" NUMATTRS=0 LE=0X8013150a");
-        let all = runs(&["Performing sync on local request", "Sync failed: Unable to connect to the remote server. Source: A.B", &message, "Sync failed. Will retry in 60 minutes"]);
+        let message = format!(
+            "STATMSG: ID=6703 {STATMSG} ISTR0=\"A.B\" ISTR1=\"Unable to connect to the remote server\" NUMATTRS=0 LE=0X8013150a"
+        );
+        let all = runs(&[
+            "Performing sync on local request",
+            "Sync failed: Unable to connect to the remote server. Source: A.B",
+            &message,
+            "Sync failed. Will retry in 60 minutes",
+        ]);
         assert_eq!(all.len(), 1);
         assert_eq!(all[0].outcome, RunOutcome::Failed);
         assert_eq!(all[0].cause.as_deref(), Some("cannot-connect"));
@@ -290,12 +324,18 @@ mod tests {
     #[test]
     fn a_log_that_begins_in_the_middle_gives_a_run_without_a_start() {
         let all = runs(&["Synchronizing WSUS server sup1 ...", "Sync succeeded. x", "Performing sync on regular schedule"]);
-        assert_eq!(all.iter().map(|r| (r.started_at.is_some(), r.outcome)).collect::<Vec<_>>(), [(false, RunOutcome::Succeeded), (true, RunOutcome::Running)]);
+        assert_eq!(
+            all.iter().map(|r| (r.started_at.is_some(), r.outcome)).collect::<Vec<_>>(),
+            [(false, RunOutcome::Succeeded), (true, RunOutcome::Running)]
+        );
     }
 
     #[test]
     fn a_run_that_never_ends_is_unknown_and_a_retry_names_what_it_repeats() {
-        assert_eq!(outcomes(&["Performing sync on local request", "Performing sync on local request"]), [RunOutcome::Unknown, RunOutcome::Running]);
+        assert_eq!(
+            outcomes(&["Performing sync on local request", "Performing sync on local request"]),
+            [RunOutcome::Unknown, RunOutcome::Running]
+        );
         let stopped = format!("STATMSG: ID=502 {STATMSG}");
         assert_eq!(outcomes(&["Performing sync on local request", &stopped]), [RunOutcome::Unknown]);
         let all = runs(&["Performing sync on local request", "Sync failed: x. Source: y", "Performing sync on retry schedule"]);

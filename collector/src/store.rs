@@ -70,7 +70,7 @@ pub struct Session {
     pub fence: u64,
     /// Everything up to this number is durable.
     pub durable_sequence: u64,
-    /// Events that neither side has any more.
+    /// Events now known to be lost: neither side has them any more.
     pub lost: u64,
 }
 

@@ -79,7 +79,9 @@ impl ServerIdentity {
         }
         let wrong = |reason: String| TlsError::Config { path: folder.to_owned(), reason };
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build().map_err(|error| wrong(error.to_string()))?;
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+            .build()
+            .map_err(|error| wrong(error.to_string()))?;
         let mut config = rustls::ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(|error| wrong(error.to_string()))?
@@ -100,7 +102,12 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 pub type Accepted = Result<TlsStream<TcpStream>, std::io::Error>;
 
 /// Accepts until the receiver is dropped. No error of one connection ends the loop.
-pub fn accept(listener: TcpListener, identity: &ServerIdentity, refusals: Arc<Refusals>, clock: fn() -> jiff::Timestamp) -> mpsc::Receiver<Accepted> {
+pub fn accept(
+    listener: TcpListener,
+    identity: &ServerIdentity,
+    refusals: Arc<Refusals>,
+    clock: fn() -> jiff::Timestamp,
+) -> mpsc::Receiver<Accepted> {
     let (sender, accepted) = mpsc::channel(ACCEPTED);
     let acceptor = TlsAcceptor::from(Arc::clone(&identity.config));
     let places = Arc::new(Semaphore::new(HANDSHAKES));
@@ -133,7 +140,13 @@ pub fn accept(listener: TcpListener, identity: &ServerIdentity, refusals: Arc<Re
     accepted
 }
 
-async fn handshake(socket: TcpStream, peer: SocketAddr, acceptor: &TlsAcceptor, refusals: &Refusals, clock: fn() -> jiff::Timestamp) -> Option<TlsStream<TcpStream>> {
+async fn handshake(
+    socket: TcpStream,
+    peer: SocketAddr,
+    acceptor: &TlsAcceptor,
+    refusals: &Refusals,
+    clock: fn() -> jiff::Timestamp,
+) -> Option<TlsStream<TcpStream>> {
     // Acknowledged batches would otherwise wait for each other.
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(%error, %peer, "no TCP_NODELAY");
@@ -157,9 +170,17 @@ fn reason(error: &std::io::Error) -> Text {
     let known = [
         ("no certificates", "no client certificate was shown", "クライアント証明書が提示されませんでした"),
         ("UnknownIssuer", "the client's certificate is of another authority", "クライアント証明書が別の認証局のものです"),
-        ("UnknownCA", "the client does not trust this collector's authority", "クライアントがこのコレクターの認証局を信頼していません"),
+        (
+            "UnknownCA",
+            "the client does not trust this collector's authority",
+            "クライアントがこのコレクターの認証局を信頼していません",
+        ),
         ("Expired", "the client's certificate has expired", "クライアント証明書の有効期限が切れています"),
-        ("BadSignature", "the client's certificate is of another authority of the same name", "クライアント証明書が同名の別の認証局のものです"),
+        (
+            "BadSignature",
+            "the client's certificate is of another authority of the same name",
+            "クライアント証明書が同名の別の認証局のものです",
+        ),
     ];
     match known.iter().find(|(sign, ..)| text.contains(sign)) {
         Some((_, en, ja)) => Text::new(*en, *ja),

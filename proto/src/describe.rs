@@ -271,7 +271,12 @@ mod tests {
     #[test]
     fn a_description_survives_the_wire() {
         for parent in [None, Some(None), Some("CEN".parse().ok())] {
-            let description = SiteDescription { parent, site_type: Some(SiteType::Primary), mode: Some(SiteMode::Native), ..SiteDescription::default() };
+            let description = SiteDescription {
+                parent,
+                site_type: Some(SiteType::Primary),
+                mode: Some(SiteMode::Native),
+                ..SiteDescription::default()
+            };
             let wire = wire::SiteDescribed::from(description.clone());
             assert_eq!(SiteDescription::try_from(wire), Ok(description));
         }

@@ -136,24 +136,71 @@ pub struct StatusAttribute {
 #[allow(missing_docs)] // the fields are documented in event.proto, which they mirror
 pub enum EventKind {
     SiteDescribed(SiteDescription),
-    RunStarted { trigger: Trigger, from: Option<SiteCode>, scope: Scope },
-    RunPhase { phase: String, server: String },
-    RunProgress { done: u64, total: u64, phase: String },
+    RunStarted {
+        trigger: Trigger,
+        from: Option<SiteCode>,
+        scope: Scope,
+    },
+    RunPhase {
+        phase: String,
+        server: String,
+    },
+    RunProgress {
+        done: u64,
+        total: u64,
+        phase: String,
+    },
     RunSucceeded,
-    RunFailed { text: String, source: String, code: Option<String> },
-    RetryScheduled { in_minutes: u32 },
-    NextRun { at: String, next: String },
-    ChildrenNotified { sites: Vec<SiteCode> },
-    ParentNotified { parent: SiteCode },
-    CatalogVersion { update_source: String, version: u64 },
+    RunFailed {
+        text: String,
+        source: String,
+        code: Option<String>,
+    },
+    RetryScheduled {
+        in_minutes: u32,
+    },
+    NextRun {
+        at: String,
+        next: String,
+    },
+    ChildrenNotified {
+        sites: Vec<SiteCode>,
+    },
+    ParentNotified {
+        parent: SiteCode,
+    },
+    CatalogVersion {
+        update_source: String,
+        version: u64,
+    },
     StatusMessage(StatusMessage),
-    WcmState { state: u32 },
-    WsusConnection { server: String, port: Option<u16>, ssl: Option<bool>, outcome: ConnectionOutcome },
-    UpstreamSeen { server: Option<String> },
-    SettingsSnapshot { settings: serde_json::Value },
-    Notice { severity: String, text: String },
-    LogGap { reason: String, bytes: u64 },
-    AgentHealth { version: String, trouble: Option<String> },
+    WcmState {
+        state: u32,
+    },
+    WsusConnection {
+        server: String,
+        port: Option<u16>,
+        ssl: Option<bool>,
+        outcome: ConnectionOutcome,
+    },
+    UpstreamSeen {
+        server: Option<String>,
+    },
+    SettingsSnapshot {
+        settings: serde_json::Value,
+    },
+    Notice {
+        severity: String,
+        text: String,
+    },
+    LogGap {
+        reason: String,
+        bytes: u64,
+    },
+    AgentHealth {
+        version: String,
+        trouble: Option<String>,
+    },
     /// Of a newer agent; kept as the raw line alone.
     NotKnown,
 }
@@ -309,9 +356,7 @@ impl EventKind {
                 ssl,
                 outcome: outcome.as_str().to_owned(),
             }),
-            EventKind::UpstreamSeen { server } => {
-                Kind::UpstreamSeen(wire::UpstreamSeen { server: server.unwrap_or_default() })
-            }
+            EventKind::UpstreamSeen { server } => Kind::UpstreamSeen(wire::UpstreamSeen { server: server.unwrap_or_default() }),
             EventKind::SettingsSnapshot { settings } => {
                 Kind::SettingsSnapshot(wire::SettingsSnapshot { json: settings.to_string() })
             }
@@ -340,14 +385,12 @@ impl TryFrom<wire::event::Kind> for EventKind {
             Kind::RunPhase(wire::RunPhase { phase, server }) => EventKind::RunPhase { phase, server },
             Kind::RunProgress(wire::RunProgress { done, total, phase }) => EventKind::RunProgress { done, total, phase },
             Kind::RunSucceeded(wire::RunSucceeded {}) => EventKind::RunSucceeded,
-            Kind::RunFailed(wire::RunFailed { text, source, code }) => {
-                EventKind::RunFailed { text, source, code: known(code) }
-            }
+            Kind::RunFailed(wire::RunFailed { text, source, code }) => EventKind::RunFailed { text, source, code: known(code) },
             Kind::RetryScheduled(wire::RetryScheduled { in_minutes }) => EventKind::RetryScheduled { in_minutes },
             Kind::NextRun(wire::NextRun { at, kind }) => EventKind::NextRun { at, next: kind },
-            Kind::ChildrenNotified(wire::ChildrenNotified { sites }) => EventKind::ChildrenNotified {
-                sites: sites.iter().map(|code| site_code("sites", code)).collect::<Result<_, _>>()?,
-            },
+            Kind::ChildrenNotified(wire::ChildrenNotified { sites }) => {
+                EventKind::ChildrenNotified { sites: sites.iter().map(|code| site_code("sites", code)).collect::<Result<_, _>>()? }
+            }
             Kind::ParentNotified(wire::ParentNotified { parent }) => {
                 EventKind::ParentNotified { parent: site_code("parent", &parent)? }
             }

@@ -80,7 +80,21 @@ pub fn finding_id(rule: &str, site: SiteCode, subject: &str) -> String {
 
 impl From<Finding> for wire::Finding {
     fn from(finding: Finding) -> wire::Finding {
-        let Finding { id, rule, severity, site, subject, cause, summary, evidence, remedy, opened_at, changed_at, resolved_at, occurrences } = finding;
+        let Finding {
+            id,
+            rule,
+            severity,
+            site,
+            subject,
+            cause,
+            summary,
+            evidence,
+            remedy,
+            opened_at,
+            changed_at,
+            resolved_at,
+            occurrences,
+        } = finding;
         wire::Finding {
             id,
             rule,
@@ -104,12 +118,25 @@ impl TryFrom<wire::Finding> for Finding {
 
     fn try_from(message: wire::Finding) -> Result<Finding, WireError> {
         let wire::Finding {
-            id, rule, severity, site, subject, cause, summary, evidence, remedy, opened_at, changed_at, resolved_at, occurrences,
+            id,
+            rule,
+            severity,
+            site,
+            subject,
+            cause,
+            summary,
+            evidence,
+            remedy,
+            opened_at,
+            changed_at,
+            resolved_at,
+            occurrences,
         } = message;
         Ok(Finding {
             id,
             rule,
-            severity: Severity::from_word(&severity).ok_or_else(|| WireError::invalid("severity", &severity, "no such severity"))?,
+            severity: Severity::from_word(&severity)
+                .ok_or_else(|| WireError::invalid("severity", &severity, "no such severity"))?,
             site: site.parse().map_err(|error| WireError::invalid("site", &site, error))?,
             subject,
             cause: known(cause),
@@ -134,7 +161,11 @@ impl From<Evidence> for wire::Evidence {
             },
             Evidence::Setting { site, setting, value, taken_at } => wire::Evidence {
                 site: site.to_string(),
-                what: Some(What::Setting(wire::SettingEvidence { setting, value: value.to_string(), taken_at: taken_at.map(to_wire) })),
+                what: Some(What::Setting(wire::SettingEvidence {
+                    setting,
+                    value: value.to_string(),
+                    taken_at: taken_at.map(to_wire),
+                })),
             },
         }
     }
@@ -186,7 +217,12 @@ mod tests {
             summary: Text::new("a", "b"),
             evidence: vec![
                 Evidence::Line { site, file: "wsyncmgr.log".into(), offset: 7, time: None, line: "x".into() },
-                Evidence::Setting { site, setting: "s".into(), value: serde_json::json!(["en"]), taken_at: Some(Timestamp::UNIX_EPOCH) },
+                Evidence::Setting {
+                    site,
+                    setting: "s".into(),
+                    value: serde_json::json!(["en"]),
+                    taken_at: Some(Timestamp::UNIX_EPOCH),
+                },
             ],
             remedy: vec![Text::new("do", "する")],
             opened_at: Some(Timestamp::UNIX_EPOCH),

@@ -161,7 +161,19 @@ impl TryFrom<wire::Picture> for Picture {
 impl From<SitePicture> for wire::Site {
     fn from(site: SitePicture) -> wire::Site {
         let SitePicture {
-            code, site_type, parent, state, last_success_at, last_failure_at, next_run_at, catalog_version, findings, agents, server, generation, settings,
+            code,
+            site_type,
+            parent,
+            state,
+            last_success_at,
+            last_failure_at,
+            next_run_at,
+            catalog_version,
+            findings,
+            agents,
+            server,
+            generation,
+            settings,
         } = site;
         wire::Site {
             code: code.to_string(),
@@ -186,7 +198,19 @@ impl TryFrom<wire::Site> for SitePicture {
 
     fn try_from(message: wire::Site) -> Result<SitePicture, WireError> {
         let wire::Site {
-            code, r#type, parent, state, last_success_at, last_failure_at, next_run_at, catalog_version, findings, agents, server, generation, settings,
+            code,
+            r#type,
+            parent,
+            state,
+            last_success_at,
+            last_failure_at,
+            next_run_at,
+            catalog_version,
+            findings,
+            agents,
+            server,
+            generation,
+            settings,
         } = message;
         let site = |field, text: &str| text.parse::<SiteCode>().map_err(|error| WireError::invalid(field, text, error));
         let wire::FindingCounts { critical, warning, info } = findings.unwrap_or_default();
@@ -228,6 +252,12 @@ impl From<Refusal> for wire::Refusal {
 
 impl From<wire::Refusal> for Refusal {
     fn from(wire::Refusal { at, peer, reason, remedy, times }: wire::Refusal) -> Refusal {
-        Refusal { at: from_wire(at), peer, reason: reason.unwrap_or_default().into(), remedy: remedy.unwrap_or_default().into(), times }
+        Refusal {
+            at: from_wire(at),
+            peer,
+            reason: reason.unwrap_or_default().into(),
+            remedy: remedy.unwrap_or_default().into(),
+            times,
+        }
     }
 }

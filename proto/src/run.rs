@@ -74,7 +74,23 @@ pub struct Run {
 
 impl From<Run> for wire::Run {
     fn from(run: Run) -> wire::Run {
-        let Run { id, site, trigger, from, scope, started_at, ended_at, outcome, phases, progress, cause, text, source, code, retry_of } = run;
+        let Run {
+            id,
+            site,
+            trigger,
+            from,
+            scope,
+            started_at,
+            ended_at,
+            outcome,
+            phases,
+            progress,
+            cause,
+            text,
+            source,
+            code,
+            retry_of,
+        } = run;
         wire::Run {
             id,
             site: site.to_string(),
@@ -101,7 +117,22 @@ impl TryFrom<wire::Run> for Run {
 
     fn try_from(message: wire::Run) -> Result<Run, WireError> {
         let wire::Run {
-            id, site, trigger, from, scope, started_at, ended_at, outcome, phases, progress_done, progress_total, cause, text, source, code, retry_of,
+            id,
+            site,
+            trigger,
+            from,
+            scope,
+            started_at,
+            ended_at,
+            outcome,
+            phases,
+            progress_done,
+            progress_total,
+            cause,
+            text,
+            source,
+            code,
+            retry_of,
         } = message;
         let code_of = |field, text: &str| text.parse::<SiteCode>().map_err(|error| WireError::invalid(field, text, error));
         Ok(Run {

@@ -1,1 +1,11 @@
+//! The end-to-end suite: real binaries over real TLS. Begin with `line_to_metric`.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+
+mod line_to_metric;
+mod nothing_lost;
+mod live_is_offline;
+mod article;
+mod command_line;
+mod bad_input;
+mod demo;

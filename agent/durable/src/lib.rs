@@ -208,7 +208,9 @@ fn open_caught(dir: &Path, cache_bytes: u64) -> Result<sled::Db, OpenError> {
     match opening.join() {
         Ok(Ok(db)) => Ok(db),
         Ok(Err(sled::Error::Io(error))) => Err(match error.kind() {
-            std::io::ErrorKind::Other | std::io::ErrorKind::WouldBlock if error.to_string().contains("lock") => OpenError::Locked { dir: dir.to_owned() },
+            std::io::ErrorKind::Other | std::io::ErrorKind::WouldBlock if error.to_string().contains("lock") => {
+                OpenError::Locked { dir: dir.to_owned() }
+            }
             _ => OpenError::Io { dir: dir.to_owned(), source: error },
         }),
         Ok(Err(error)) => Err(OpenError::Damaged { dir: dir.to_owned(), reason: error.to_string() }),

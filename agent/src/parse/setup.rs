@@ -9,5 +9,11 @@ pub(super) fn parse(text: &str) -> Option<Parsed> {
     if !zone.is_empty() {
         return None;
     }
-    Some(Parsed { form: Form::Setup, message: message.trim().to_owned(), component: String::new(), thread: 0, stamp: Stamp::Local(local) })
+    Some(Parsed {
+        form: Form::Setup,
+        message: message.trim().to_owned(),
+        component: String::new(),
+        thread: 0,
+        stamp: Stamp::Local(local),
+    })
 }

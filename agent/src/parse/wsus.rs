@@ -19,7 +19,9 @@ pub(super) fn parse(text: &str) -> Option<Parsed> {
     let (stamp, rest) = stamp(text)?;
     // A viewer drops the tabs: then level and process stand glued together and the message begins nowhere certain.
     let mut columns = rest.trim_start_matches('\t').splitn(4, '\t');
-    let (Some(_level), Some(process), Some(method), Some(message)) = (columns.next(), columns.next(), columns.next(), columns.next()) else {
+    let (Some(_level), Some(process), Some(method), Some(message)) =
+        (columns.next(), columns.next(), columns.next(), columns.next())
+    else {
         return Some(Parsed { form: Form::Wsus, message: rest.to_owned(), component: String::new(), thread: 0, stamp });
     };
     let thread = process.rsplit_once('.').and_then(|(_, number)| number.parse().ok()).unwrap_or(0);

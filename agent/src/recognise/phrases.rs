@@ -48,12 +48,24 @@ pub(super) fn one_line(text: &str) -> String {
 pub(super) fn trouble(message: &str) -> Option<EventKind> {
     let lower = message.to_ascii_lowercase();
     let exception = lower.starts_with("system.") && lower.contains("exception");
-    let failed = ["failed ", "error ", "error:", "could not ", "did not find supported version", "remote configuration failed", "unable to "]
-        .iter()
-        .any(|start| lower.starts_with(start));
-    let sql = lower.contains("returns an error") || lower.contains("has invalid schema") || lower.contains("too many consecutive failures");
-    (exception || failed || sql)
-        .then(|| EventKind::Notice { severity: if exception || sql { "error" } else { "warning" }.to_owned(), text: one_line(message) })
+    let failed = [
+        "failed ",
+        "error ",
+        "error:",
+        "could not ",
+        "did not find supported version",
+        "remote configuration failed",
+        "unable to ",
+    ]
+    .iter()
+    .any(|start| lower.starts_with(start));
+    let sql = lower.contains("returns an error")
+        || lower.contains("has invalid schema")
+        || lower.contains("too many consecutive failures");
+    (exception || failed || sql).then(|| EventKind::Notice {
+        severity: if exception || sql { "error" } else { "warning" }.to_owned(),
+        text: one_line(message),
+    })
 }
 
 /// Lines of a healthy life that need no event of their own (compare the order in which a run writes them).

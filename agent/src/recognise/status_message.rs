@@ -69,7 +69,8 @@ mod tests {
 
     #[test]
     fn a_cut_copy_gives_what_it_has() {
-        let message = read("STATMSG: ID=6701 SEV=I LEV=M SOURCE=\"SMS Server\" COMP=\"SMS_WSUS_SYNC_MANAGER\" SYS=sup.corp…").expect("one");
+        let message =
+            read("STATMSG: ID=6701 SEV=I LEV=M SOURCE=\"SMS Server\" COMP=\"SMS_WSUS_SYNC_MANAGER\" SYS=sup.corp…").expect("one");
         assert_eq!((message.id, message.system.as_str(), message.site), (6701, "sup.corp", None));
         assert!(read("STATMSG: nothing").is_none());
     }

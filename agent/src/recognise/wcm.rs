@@ -15,7 +15,12 @@ pub(super) fn recognise(message: &str) -> Option<EventKind> {
         return Some(connected(rest, ConnectionOutcome::Connected));
     }
     if starts_with(message, "Successfully connected to local WSUS server") {
-        return Some(EventKind::WsusConnection { server: String::new(), port: None, ssl: None, outcome: ConnectionOutcome::Connected });
+        return Some(EventKind::WsusConnection {
+            server: String::new(),
+            port: None,
+            ssl: None,
+            outcome: ConnectionOutcome::Connected,
+        });
     }
     let upstream = message.split_once("Upstream Server is set to ")?.1.trim().trim_end_matches('.');
     Some(EventKind::UpstreamSeen { server: (!upstream.eq_ignore_ascii_case("Microsoft Update")).then(|| upstream.to_owned()) })
@@ -40,7 +45,12 @@ mod tests {
         check("Setting new configuration state to 3 (WSUS_CONFIG_FAILED)", EventKind::WcmState { state: 3 });
         check(
             "Attempting connection to WSUS server: SUP1.corp.example, port: 8531, useSSL: True",
-            EventKind::WsusConnection { server: "SUP1.corp.example".into(), port: Some(8531), ssl: Some(true), outcome: ConnectionOutcome::Attempted },
+            EventKind::WsusConnection {
+                server: "SUP1.corp.example".into(),
+                port: Some(8531),
+                ssl: Some(true),
+                outcome: ConnectionOutcome::Attempted,
+            },
         );
         check(
             "Successfully connected to server: SUP1, port: 8530",

@@ -6,7 +6,11 @@ use supwatch_proto::ids::SiteCode;
 use super::phrases::{after, between, connection, number, one_line, starts_with};
 
 pub(super) fn recognise(message: &str) -> Option<EventKind> {
-    request(message).or_else(|| progress(message)).or_else(|| phase(message)).or_else(|| outcome(message)).or_else(|| aftermath(message))
+    request(message)
+        .or_else(|| progress(message))
+        .or_else(|| phase(message))
+        .or_else(|| outcome(message))
+        .or_else(|| aftermath(message))
 }
 
 /// Who asked, and the start.
@@ -78,7 +82,11 @@ fn outcome(message: &str) -> Option<EventKind> {
         None => (rest, ""),
     };
     // Some builds end the text with one dot too many.
-    Some(EventKind::RunFailed { text: one_line(text).trim_end_matches('.').to_owned(), source: source.trim().to_owned(), code: None })
+    Some(EventKind::RunFailed {
+        text: one_line(text).trim_end_matches('.').to_owned(),
+        source: source.trim().to_owned(),
+        code: None,
+    })
 }
 
 fn aftermath(message: &str) -> Option<EventKind> {
@@ -130,7 +138,8 @@ mod tests {
         check(
             "Sync Failed: USSCommunicationError: WebException: The remote name could not be resolved: 'mu.example'~~at System.Net.X(). Source: A.B.SyncWSUS",
             EventKind::RunFailed {
-                text: "USSCommunicationError: WebException: The remote name could not be resolved: 'mu.example' at System.Net.X()".into(),
+                text: "USSCommunicationError: WebException: The remote name could not be resolved: 'mu.example' at System.Net.X()"
+                    .into(),
                 source: "A.B.SyncWSUS".into(),
                 code: None,
             },
@@ -140,18 +149,39 @@ mod tests {
 
     #[test]
     fn phases_progress_and_versions() {
-        check("Synchronizing WSUS server sup1.corp.example ...", EventKind::RunPhase { phase: "wsus".into(), server: "sup1.corp.example".into() });
+        check(
+            "Synchronizing WSUS server sup1.corp.example ...",
+            EventKind::RunPhase { phase: "wsus".into(), server: "sup1.corp.example".into() },
+        );
         assert_eq!(recognise("Synchronizing WSUS server SUP1"), None);
-        check("sync: SMS synchronizing updates, processed 5 out of 7 items (71%), ETA in 00:00:01", EventKind::RunProgress { done: 5, total: 7, phase: "database".into() });
-        check("Set content version of update source {ABC} for site CEN to 33", EventKind::CatalogVersion { update_source: "ABC".into(), version: 33 });
-        check("Updated 130 items in SMS database, new update source content version is 34", EventKind::CatalogVersion { update_source: String::new(), version: 34 });
-        check("Successfully synced site with parent CEN, version 34", EventKind::CatalogVersion { update_source: String::new(), version: 34 });
+        check(
+            "sync: SMS synchronizing updates, processed 5 out of 7 items (71%), ETA in 00:00:01",
+            EventKind::RunProgress { done: 5, total: 7, phase: "database".into() },
+        );
+        check(
+            "Set content version of update source {ABC} for site CEN to 33",
+            EventKind::CatalogVersion { update_source: "ABC".into(), version: 33 },
+        );
+        check(
+            "Updated 130 items in SMS database, new update source content version is 34",
+            EventKind::CatalogVersion { update_source: String::new(), version: 34 },
+        );
+        check(
+            "Successfully synced site with parent CEN, version 34",
+            EventKind::CatalogVersion { update_source: String::new(), version: 34 },
+        );
     }
 
     #[test]
     fn children_and_the_next_run() {
         let codes = |list: &[&str]| list.iter().filter_map(|c| c.parse().ok()).collect::<Vec<SiteCode>>();
-        check("Sending sync notification to child site(s): P01, P02", EventKind::ChildrenNotified { sites: codes(&["P01", "P02"]) });
-        check("Next scheduled sync is a retry sync at 8/2/2026 2:54:26 PM", EventKind::NextRun { at: "8/2/2026 2:54:26 PM".into(), next: "retry".into() });
+        check(
+            "Sending sync notification to child site(s): P01, P02",
+            EventKind::ChildrenNotified { sites: codes(&["P01", "P02"]) },
+        );
+        check(
+            "Next scheduled sync is a retry sync at 8/2/2026 2:54:26 PM",
+            EventKind::NextRun { at: "8/2/2026 2:54:26 PM".into(), next: "retry".into() },
+        );
     }
 }

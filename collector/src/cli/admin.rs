@@ -94,7 +94,7 @@ pub(super) enum Pki {
         #[arg(long, value_enum, default_value_t = RoleName::Agent)]
         role: RoleName,
         /// Sites an agent may speak for
-        #[arg(long = "site", value_parser = super::site, required_if_eq("role", "agent"))]
+        #[arg(long = "site", value_parser = super::site)]
         sites: Vec<SiteCode>,
         /// Host of the agent, or name of the operator or reader
         #[arg(long)]
@@ -124,13 +124,18 @@ impl Pki {
             Pki::Init { folder, hierarchy, names } => {
                 pki::init(folder, hierarchy, names, now).map_err(pki_failure)?;
                 let folder = folder.display();
-                eprintln!("authority        {folder}/ca.pem, key {folder}/ca-key.pem (keep the key safe: who has it can be anybody)");
+                eprintln!(
+                    "authority        {folder}/ca.pem, key {folder}/ca-key.pem (keep the key safe: who has it can be anybody)"
+                );
                 eprintln!("collector        {folder}/collector → `identity` in supwatch.toml");
                 eprintln!("operator         {folder}/operator → --identity of this command line");
                 eprintln!("next             supwatch pki issue {folder} --site P01 --host p01.corp.example --out p01-identity");
             }
             Pki::Issue { folder, role, sites, host, out } => {
                 let codes = sites.iter().map(SiteCode::to_string).collect::<Vec<_>>().join(".");
+                if *role == RoleName::Agent && sites.is_empty() {
+                    return Err(Failure::Usage("an agent speaks for sites: name each with --site CODE".to_owned()));
+                }
                 let (path, server) = match role {
                     RoleName::Agent => (format!("agent/{codes}/{host}"), false),
                     RoleName::Reader => (format!("reader/{host}"), false),
@@ -143,7 +148,9 @@ impl Pki {
                 eprintln!("identity         {out}");
                 if *role == RoleName::Agent {
                     eprintln!("on the agent     copy the folder there, and in agent.toml: identity = \"<that folder>\"");
-                    eprintln!("                 then: supwatch-agent --config agent.toml config check && supwatch-agent --config agent.toml run");
+                    eprintln!(
+                        "                 then: supwatch-agent --config agent.toml config check && supwatch-agent --config agent.toml run"
+                    );
                 }
             }
         }

@@ -57,9 +57,11 @@ fn draw(analysis: &Analysis, global: &Global) -> String {
         out.push('\n');
         out.push_str(&findings::full(finding, look));
     }
-    let unknown: Vec<_> = analysis.picture.verdicts.iter().filter(|v| v.answer == supwatch_proto::verdict::Answer::Unknown).collect();
+    let unknown: Vec<_> =
+        analysis.picture.verdicts.iter().filter(|v| v.answer == supwatch_proto::verdict::Answer::Unknown).collect();
     if !unknown.is_empty() {
-        let heading = format!("{} {}", unknown.len(), look.say("verdicts are unknown, for lack of:", "件の判定は情報不足のため不明:"));
+        let heading =
+            format!("{} {}", unknown.len(), look.say("verdicts are unknown, for lack of:", "件の判定は情報不足のため不明:"));
         out.push_str(&format!("\n{heading}\n"));
         let mut missing: Vec<String> = unknown.iter().flat_map(|v| &v.missing).map(|text| safe(look.text(text))).collect();
         missing.sort();

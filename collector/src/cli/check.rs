@@ -57,5 +57,11 @@ fn judge(picture: &Picture, global: &Global) -> (u8, String) {
     };
     // A bar would end the text and begin the performance data.
     let text = text.replace('|', "/");
-    (code, format!("SUPWATCH {word} - {text} | critical={critical};;0 warning={warning};0 info={info} sites={} sites_ok={ok}", picture.sites.len()))
+    (
+        code,
+        format!(
+            "SUPWATCH {word} - {text} | critical={critical};;0 warning={warning};0 info={info} sites={} sites_ok={ok}",
+            picture.sites.len()
+        ),
+    )
 }

@@ -17,9 +17,16 @@ const ANSWER_BYTES: usize = 256 << 20;
 pub async fn client(global: &Global) -> Result<QueryServiceClient<Channel>, Failure> {
     let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let endpoint = global.endpoint.clone().or_else(|| environment("SUPWATCH_ENDPOINT"));
-    let endpoint = endpoint.ok_or_else(|| Failure::Usage("which collector? Name it with --endpoint https://host:7443 or SUPWATCH_ENDPOINT".to_owned()))?;
+    let endpoint = endpoint.ok_or_else(|| {
+        Failure::Usage("which collector? Name it with --endpoint https://host:7443 or SUPWATCH_ENDPOINT".to_owned())
+    })?;
     let identity = global.identity.clone().or_else(|| environment("SUPWATCH_IDENTITY").map(Into::into));
-    let identity = identity.ok_or_else(|| Failure::Usage("as whom? Name an identity folder with --identity or SUPWATCH_IDENTITY (`supwatch pki init` made one: operator)".to_owned()))?;
+    let identity = identity.ok_or_else(|| {
+        Failure::Usage(
+            "as whom? Name an identity folder with --identity or SUPWATCH_IDENTITY (`supwatch pki init` made one: operator)"
+                .to_owned(),
+        )
+    })?;
     let files = IdentityFiles::read(&identity).map_err(Failure::usage)?;
     let channel = connect(&endpoint, &files).await.map_err(|error| Failure::Collector(error.to_string()))?;
     Ok(QueryServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES))
@@ -38,6 +45,8 @@ pub fn picture(global: &Global, at: Option<Timestamp>, resolved: bool) -> Result
         let request = wire::PictureRequest { at: at.map(to_wire), resolved };
         let answer = client.picture(request).await.map_err(|status| refused(&status))?.into_inner();
         let picture = answer.picture.ok_or_else(|| Failure::Collector("the collector gave an empty answer".to_owned()))?;
-        Picture::try_from(picture).map_err(|error| Failure::Collector(format!("the collector's answer makes no sense: {error}; are both of the same version?")))
+        Picture::try_from(picture).map_err(|error| {
+            Failure::Collector(format!("the collector's answer makes no sense: {error}; are both of the same version?"))
+        })
     })
 }

@@ -86,7 +86,9 @@ fn find(what: &str, global: &Global) -> Result<Found, Failure> {
     let is_finding = what.len() == 12 && what.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_finding {
         let finding = picture(global, None, true)?.findings.into_iter().find(|finding| finding.id == what);
-        return finding.map(|finding| Found::Finding(Box::new(finding))).ok_or_else(|| Failure::Own(format!("the collector has no finding {what}")));
+        return finding
+            .map(|finding| Found::Finding(Box::new(finding)))
+            .ok_or_else(|| Failure::Own(format!("the collector has no finding {what}")));
     }
     // A code alone, or an error text as a log or the console shows it.
     let code = what.to_lowercase().starts_with("0x").then_some(what);
@@ -143,14 +145,29 @@ impl Rules {
             return Ok(0);
         }
         let look = global.look();
-        let mut table = Table::new(&[look.say("rule", "ルール"), look.say("severity", "重大度"), look.say("pass/fail/unknown", "合格/失敗/不明"), look.say("what must hold", "内容")]);
+        let mut table = Table::new(&[
+            look.say("rule", "ルール"),
+            look.say("severity", "重大度"),
+            look.say("pass/fail/unknown", "合格/失敗/不明"),
+            look.say("what must hold", "内容"),
+        ]);
         for rule in RULES {
             let shown = if named {
-                format!("{}/{}/{}", count(rule.name, Answer::Pass), count(rule.name, Answer::Fail), count(rule.name, Answer::Unknown))
+                format!(
+                    "{}/{}/{}",
+                    count(rule.name, Answer::Pass),
+                    count(rule.name, Answer::Fail),
+                    count(rule.name, Answer::Unknown)
+                )
             } else {
                 "–".to_owned()
             };
-            table.row(vec![rule.name.into(), findings::severity(rule.severity, look).1.into(), shown.into(), look.text(&rule.title()).into()]);
+            table.row(vec![
+                rule.name.into(),
+                findings::severity(rule.severity, look).1.into(),
+                shown.into(),
+                look.text(&rule.title()).into(),
+            ]);
         }
         print(&table.draw(look))?;
         Ok(0)

@@ -51,13 +51,23 @@ impl Sites {
         let look = global.look();
         match self.site {
             None if global.is_json() => {
-                print_json(&serde_json::json!({"schema": "supwatch/sites/v1", "sites": picture.sites.iter().map(json::site).collect::<Vec<_>>()}))?;
+                print_json(
+                    &serde_json::json!({"schema": "supwatch/sites/v1", "sites": picture.sites.iter().map(json::site).collect::<Vec<_>>()}),
+                )?;
             }
             None => print(&site_table(&picture, look))?,
             Some(code) => {
                 let known = || picture.sites.iter().map(|site| site.code.to_string()).collect::<Vec<_>>().join(", ");
-                let site = picture.sites.iter().find(|site| site.code == code).ok_or_else(|| Failure::Own(format!("there is no site {code} here; known: {}", known())))?;
-                if global.is_json() { print_json(&site_json(&picture, site, global))? } else { print(&site_full(&picture, site, look))? }
+                let site = picture
+                    .sites
+                    .iter()
+                    .find(|site| site.code == code)
+                    .ok_or_else(|| Failure::Own(format!("there is no site {code} here; known: {}", known())))?;
+                if global.is_json() {
+                    print_json(&site_json(&picture, site, global))?
+                } else {
+                    print(&site_full(&picture, site, look))?
+                }
             }
         }
         Ok(0)
@@ -127,7 +137,8 @@ fn site_full(picture: &Picture, site: &SitePicture, look: Look) -> String {
         out.push('\n');
         out.push_str(&findings::full(finding, look));
     }
-    let mut verdicts = Table::new(&[look.say("rule", "ルール"), look.say("verdict", "判定"), look.say("looked at, or lacks", "参照 / 不足")]);
+    let mut verdicts =
+        Table::new(&[look.say("rule", "ルール"), look.say("verdict", "判定"), look.say("looked at, or lacks", "参照 / 不足")]);
     for verdict in picture.verdicts.iter().filter(|v| v.site == site.code) {
         let missing = verdict.missing.iter().map(|text| safe(look.text(text))).collect::<Vec<_>>().join("; ");
         let detail = if missing.is_empty() { verdict.looked_at.join(", ") } else { missing };
@@ -171,7 +182,9 @@ impl Findings {
             Some(FailOn::Info | FailOn::Never) | None => Severity::Info,
         };
         found.retain(|finding| {
-            self.site.is_none_or(|site| finding.site == site) && self.rule.as_ref().is_none_or(|rule| finding.rule == *rule) && finding.severity <= limit
+            self.site.is_none_or(|site| finding.site == site)
+                && self.rule.as_ref().is_none_or(|rule| finding.rule == *rule)
+                && finding.severity <= limit
         });
         let look = global.look();
         if global.is_json() {
@@ -209,7 +222,9 @@ impl Runs {
                 && self.until.is_none_or(|until| at.is_some_and(|at| at <= until))
         });
         if global.is_json() {
-            print_json(&serde_json::json!({"schema": "supwatch/runs/v1", "runs": picture.runs.iter().map(json::run).collect::<Vec<_>>()}))?;
+            print_json(
+                &serde_json::json!({"schema": "supwatch/runs/v1", "runs": picture.runs.iter().map(json::run).collect::<Vec<_>>()}),
+            )?;
         } else {
             print(&run_table(&picture, global.look()))?;
         }
@@ -227,7 +242,8 @@ fn run_table(picture: &Picture, look: Look) -> String {
         look.say("phases, cause", "フェーズ・原因"),
     ]);
     for run in &picture.runs {
-        let took = run.started_at.zip(run.ended_at).map_or_else(|| "–".to_owned(), |(start, end)| duration(end.duration_since(start)));
+        let took =
+            run.started_at.zip(run.ended_at).map_or_else(|| "–".to_owned(), |(start, end)| duration(end.duration_since(start)));
         let trigger = run.from.map_or_else(|| run.trigger.as_str().to_owned(), |from| format!("{} {from}", run.trigger.as_str()));
         let mut detail = run.phases.iter().map(|phase| phase.phase.clone()).collect::<Vec<_>>().join(" → ");
         if let Some((done, total)) = run.progress {
@@ -236,7 +252,14 @@ fn run_table(picture: &Picture, look: Look) -> String {
         if let Some(cause) = &run.cause {
             detail = format!("{cause}: {}", run.text.as_deref().unwrap_or_default());
         }
-        table.row(vec![run.site.as_str().into(), time(run.started_at).into(), took.into(), trigger.into(), run.outcome.as_str().into(), safe(&detail).into()]);
+        table.row(vec![
+            run.site.as_str().into(),
+            time(run.started_at).into(),
+            took.into(),
+            trigger.into(),
+            run.outcome.as_str().into(),
+            safe(&detail).into(),
+        ]);
     }
     table.draw(look)
 }
@@ -281,7 +304,8 @@ impl Events {
             while let Some(message) = stream.message().await.map_err(|status| client::refused(&status))? {
                 let mut out = String::new();
                 for event in message.events {
-                    let stored = StoredEvent::try_from(event).map_err(|error| Failure::Collector(format!("the collector's answer makes no sense: {error}")))?;
+                    let stored = StoredEvent::try_from(event)
+                        .map_err(|error| Failure::Collector(format!("the collector's answer makes no sense: {error}")))?;
                     if global.is_json() {
                         out.push_str(&serde_json::to_string(&stored).map_err(Failure::own)?);
                         out.push('\n');

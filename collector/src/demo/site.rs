@@ -49,7 +49,9 @@ impl DemoSite {
     }
 
     fn settings(&self) -> Value {
-        let upstream = self.parent.map(|parent| json!({"server": format!("{}.corp.example", parent.to_lowercase()), "port": 8530, "ssl": false}));
+        let upstream = self
+            .parent
+            .map(|parent| json!({"server": format!("{}.corp.example", parent.to_lowercase()), "port": 8530, "ssl": false}));
         json!({
             "schema": "supwatch/settings/v1", "site": self.code, "taken_at": now().to_string(), "source": "demo",
             "sups": [{"server": self.server(), "first": true, "http_port": 8530, "https_port": 8531, "ssl": false}],
@@ -82,7 +84,10 @@ impl DemoSite {
             lines.push(format!("sync: WSUS synchronizing updates, processed {done} out of 130 items ({}%)", done * 100 / 130));
         }
         lines.push(format!("Done synchronizing WSUS Server {server}"));
-        lines.push(format!("Set content version of update source {{2F6A64F5-6D36-4B0B-9C5E-4C2F2B1E7A10}} for site {} to {version}", self.code));
+        lines.push(format!(
+            "Set content version of update source {{2F6A64F5-6D36-4B0B-9C5E-4C2F2B1E7A10}} for site {} to {version}",
+            self.code
+        ));
         if self.parent.is_none() {
             lines.push(self.status(6705));
             lines.push(format!("Synchronizing SMS database with WSUS server {server} ..."));
@@ -108,7 +113,11 @@ impl DemoSite {
         let source = "Microsoft.SystemsManagementServer.SoftwareUpdatesManagement.WsusSyncAction.WSyncAction.SyncWSUS";
         let mut lines = self.start(reason);
         lines.push(format!("Sync failed: {text}. Source: {source}"));
-        lines.push(self.status(6703).replace("ISTR0=\"\" ISTR1=\"\"", &format!("ISTR0=\"{source}\" ISTR1=\"{text}\"")).replace("SEV=I", "SEV=E"));
+        lines.push(
+            self.status(6703)
+                .replace("ISTR0=\"\" ISTR1=\"\"", &format!("ISTR0=\"{source}\" ISTR1=\"{text}\""))
+                .replace("SEV=I", "SEV=E"),
+        );
         lines.push("Sync failed. Will retry in 60 minutes".to_owned());
         lines.push(format!("Setting sync alert to active state on site {}", self.code));
         self.write(&lines)

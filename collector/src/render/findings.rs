@@ -24,7 +24,12 @@ pub fn full(finding: &Finding, look: Look) -> String {
     let mut out = String::new();
     let subject = if finding.subject.is_empty() { String::new() } else { format!(" {}", safe(&finding.subject)) };
     let head = format!("{} {}{subject}", finding.rule, finding.site);
-    out.push_str(&format!("{} {} {}\n", look.paint(tone, &format!("● {word}")), look.paint(Tone::Strong, &head), look.paint(Tone::Dim, &finding.id)));
+    out.push_str(&format!(
+        "{} {} {}\n",
+        look.paint(tone, &format!("● {word}")),
+        look.paint(Tone::Strong, &head),
+        look.paint(Tone::Dim, &finding.id)
+    ));
     paragraph(&mut out, "  ", "", &safe(look.text(&finding.summary)), look);
     let mut facts = vec![format!("{} {} UTC", look.say("since", "発生"), time(finding.opened_at))];
     if let Some(resolved) = finding.resolved_at {

@@ -326,12 +326,19 @@ pub fn finding(finding: &Finding, lang: Lang) -> FindingJson {
 
 fn evidence(evidence: &Evidence) -> EvidenceJson {
     match evidence {
-        Evidence::Line { site, file, offset, time, line } => {
-            EvidenceJson::Line { site: site.to_string(), file: file.clone(), offset: *offset, time: stamp(*time), line: line.clone() }
-        }
-        Evidence::Setting { site, setting, value, taken_at } => {
-            EvidenceJson::Setting { site: site.to_string(), setting: setting.clone(), value: value.clone(), taken_at: stamp(*taken_at) }
-        }
+        Evidence::Line { site, file, offset, time, line } => EvidenceJson::Line {
+            site: site.to_string(),
+            file: file.clone(),
+            offset: *offset,
+            time: stamp(*time),
+            line: line.clone(),
+        },
+        Evidence::Setting { site, setting, value, taken_at } => EvidenceJson::Setting {
+            site: site.to_string(),
+            setting: setting.clone(),
+            value: value.clone(),
+            taken_at: stamp(*taken_at),
+        },
     }
 }
 
@@ -354,5 +361,21 @@ fn refusal(Refusal { at, peer, reason, remedy, times }: &Refusal, lang: Lang) ->
         reason: reason.get(lang).to_owned(),
         remedy: remedy.get(lang).to_owned(),
         times: *times,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Run with `SUPWATCH_REGENERATE=1` after a change that only adds.
+    #[test]
+    fn the_published_schema_is_that_of_the_types() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/analysis.schema.json");
+        let schema = format!("{}\n", serde_json::to_string_pretty(&analysis_schema()).expect("json"));
+        if std::env::var_os("SUPWATCH_REGENERATE").is_some() {
+            std::fs::write(path, &schema).expect("written");
+        }
+        assert_eq!(std::fs::read_to_string(path).expect("the schema"), schema);
     }
 }

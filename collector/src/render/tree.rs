@@ -52,15 +52,28 @@ fn heading(picture: &Picture, look: Look) -> String {
     if counts.is_empty() {
         counts.push(look.paint(Tone::Good, look.say("no findings", "問題は見つかりません")));
     }
-    let sites = format!("{} {}", picture.sites.len(), if picture.sites.len() == 1 { look.say("site", "サイト") } else { look.say("sites", "サイト") });
+    let sites = format!(
+        "{} {}",
+        picture.sites.len(),
+        if picture.sites.len() == 1 { look.say("site", "サイト") } else { look.say("sites", "サイト") }
+    );
     format!("{} · {} · {} · {} UTC\n\n", look.paint(Tone::Strong, &name), sites, counts.join(", "), time(picture.at))
 }
 
-fn branch(picture: &Picture, site: &SitePicture, look: Look, lead: &str, below: &str, drawn: &mut BTreeSet<SiteCode>, out: &mut String) {
+fn branch(
+    picture: &Picture,
+    site: &SitePicture,
+    look: Look,
+    lead: &str,
+    below: &str,
+    drawn: &mut BTreeSet<SiteCode>,
+    out: &mut String,
+) {
     if !drawn.insert(site.code) {
         return;
     }
-    let children: Vec<&SitePicture> = picture.sites.iter().filter(|child| child.parent == Some(site.code) && !drawn.contains(&child.code)).collect();
+    let children: Vec<&SitePicture> =
+        picture.sites.iter().filter(|child| child.parent == Some(site.code) && !drawn.contains(&child.code)).collect();
     line(picture, site, look, lead, out);
     let mark = if children.is_empty() { "  " } else { "│ " };
     advice(picture, site, look, &format!("{below}{mark} "), out);
@@ -94,8 +107,13 @@ fn line(picture: &Picture, site: &SitePicture, look: Look, lead: &str, out: &mut
     let pad = " ".repeat(22usize.saturating_sub(width(&plain)).max(1));
     let state = format!("{sign} {word}");
     let gap = " ".repeat(11usize.saturating_sub(width(&state)).max(1));
-    let version = site.catalog_version.map(|version| format!(" · {} {version}", look.say("catalog", "カタログ"))).unwrap_or_default();
-    out.push_str(&format!("{lead}{} {kind}{pad}{}{gap}{success}{version}\n", look.paint(Tone::Strong, site.code.as_str()), look.paint(tone, &state)));
+    let version =
+        site.catalog_version.map(|version| format!(" · {} {version}", look.say("catalog", "カタログ"))).unwrap_or_default();
+    out.push_str(&format!(
+        "{lead}{} {kind}{pad}{}{gap}{success}{version}\n",
+        look.paint(Tone::Strong, site.code.as_str()),
+        look.paint(tone, &state)
+    ));
     // A running synchronisation shows how far it is.
     let running = picture.runs.iter().find(|run| run.site == site.code).filter(|run| run.outcome == RunOutcome::Running);
     if let Some((done, total)) = running.and_then(|run| run.progress) {

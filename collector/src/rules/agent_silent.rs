@@ -9,7 +9,10 @@ pub(super) const RULE: Rule = Rule {
     name: "agent-silent",
     severity: Severity::Warning,
     title: ("the site's agent has been heard of lately", "サイトのエージェントから最近連絡がある"),
-    why: ("Of a site whose agent is silent everything else shown is old.", "エージェントから連絡がないサイトについて表示される情報は、すべて古いものです。"),
+    why: (
+        "Of a site whose agent is silent everything else shown is old.",
+        "エージェントから連絡がないサイトについて表示される情報は、すべて古いものです。",
+    ),
     watcher: true,
     judge,
 };
@@ -25,7 +28,10 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     let agents: Vec<_> = scene.hierarchy.agents.iter().filter(|(_, agent)| agent.sites.contains(&code)).collect();
     let heard = agents.iter().filter_map(|(_, agent)| agent.last_heard_at).max();
     let Some(heard) = heard else {
-        let missing = Text::new(format!("an agent for {code}: none has ever connected"), format!("{code} のエージェント (一度も接続していません)"));
+        let missing = Text::new(
+            format!("an agent for {code}: none has ever connected"),
+            format!("{code} のエージェント (一度も接続していません)"),
+        );
         return vec![Judged::unknown(LOOKED_AT, vec![missing])];
     };
     let silent = scene.now.duration_since(heard);

@@ -100,8 +100,14 @@ mod tests {
 
     #[test]
     fn a_secondary_may_be_one_on_2007_and_must_be_one_later() {
-        for (generation, replica, expected) in [("2007", true, "pass"), ("2007", false, "pass"), ("2012", true, "pass"), ("current-branch", false, "fail")] {
-            World::new().generation(generation).secondary("S01", "P01").settings("S01", settings(replica)).check("child-replica", &format!("S01 {expected}"));
+        for (generation, replica, expected) in
+            [("2007", true, "pass"), ("2007", false, "pass"), ("2012", true, "pass"), ("current-branch", false, "fail")]
+        {
+            World::new()
+                .generation(generation)
+                .secondary("S01", "P01")
+                .settings("S01", settings(replica))
+                .check("child-replica", &format!("S01 {expected}"));
         }
     }
 
@@ -111,7 +117,11 @@ mod tests {
         two["sups"][0]["first"] = json!(true);
         push(&mut two["sups"], json!({"server": "sup2.corp.example", "first": false}));
         push(&mut two["wsus"], json!({"server": "sup2.corp.example", "is_replica": false}));
-        World::new().generation("2007").primary("P01", "CEN").settings("P01", two.clone()).check("child-replica", "P01 pass, P01 pass");
+        World::new()
+            .generation("2007")
+            .primary("P01", "CEN")
+            .settings("P01", two.clone())
+            .check("child-replica", "P01 pass, P01 pass");
         World::new().generation("2012").primary("P01", "CEN").settings("P01", two).check("child-replica", "P01 pass, P01 fail");
     }
 

@@ -27,12 +27,17 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     let settings = match scene.settings() {
         Ok(settings) => settings,
         Err(missing) => {
-            let concerned = scene.is_top() != Some(true) && scene.hierarchy.site_type(site.code) != Some(supwatch_proto::describe::SiteType::Secondary);
+            let concerned = scene.is_top() != Some(true)
+                && scene.hierarchy.site_type(site.code) != Some(supwatch_proto::describe::SiteType::Secondary);
             return if concerned { vec![Judged::unknown(first_path, vec![missing])] } else { Vec::new() };
         }
     };
     let Some(sups) = settings.sups.value() else {
-        return if scene.is_top() == Some(true) { Vec::new() } else { vec![Judged::unknown(first_path, vec![no_setting(site.code, "sups")])] };
+        return if scene.is_top() == Some(true) {
+            Vec::new()
+        } else {
+            vec![Judged::unknown(first_path, vec![no_setting(site.code, "sups")])]
+        };
     };
     sups.iter().filter_map(|sup| judge_sup(scene, settings, sup)).collect()
 }
@@ -75,7 +80,13 @@ fn judge_edge(scene: &Scene<'_>, edge: &Edge<'_>) -> Judged {
     let fail = |what: Text, evidence: Vec<Evidence>| {
         let summary = Text::new(
             format!("SUP {} of {} must take from {wanted} of {}, but {}", name_of(edge.sup), site.code, edge.above.code, what.en),
-            format!("{} の SUP {} は {} の {wanted} から同期しなければなりませんが、{}", site.code, name_of(edge.sup), edge.above.code, what.ja),
+            format!(
+                "{} の SUP {} は {} の {wanted} から同期しなければなりませんが、{}",
+                site.code,
+                name_of(edge.sup),
+                edge.above.code,
+                what.ja
+            ),
         );
         let failure = Failure::new(Severity::Critical, summary).shown_by(evidence).remedied_by(
             &format!("On {}, set the WSUS update source (Options > Update Source and Proxy Server) to {wanted} with the port of that WSUS web site, or let WSUS Configuration Manager do so and look in WCM.log for why it does not.", name_of(edge.sup)),
@@ -102,15 +113,28 @@ fn judge_edge(scene: &Scene<'_>, edge: &Edge<'_>) -> Judged {
         }
         let missing = Text::new(
             format!("whether {server} is {wanted}: list it under sups[].names of {} if it is an alias", edge.above.code),
-            format!("{server} が {wanted} と同じサーバーかどうか。別名であれば {} の sups[].names に書いてください", edge.above.code),
+            format!(
+                "{server} が {wanted} と同じサーバーかどうか。別名であれば {} の sups[].names に書いてください",
+                edge.above.code
+            ),
         );
         return Judged::unknown(looked_at, vec![missing]);
     }
     if let (Some(ssl), Some(wanted_ssl)) = (ssl.value(), edge.wanted.ssl.value())
         && ssl != wanted_ssl
     {
-        let what = if *ssl { Text::new("uses SSL, which that SUP does not", "SSL を使用しています (相手は使用していません)") } else { Text::new("does not use SSL, which that SUP does", "SSL を使用していません (相手は使用しています)") };
-        return fail(what, vec![setting(site, format!("{}.ssl", edge.path), *ssl), setting(edge.above, format!("sups[{wanted}].ssl"), *wanted_ssl)]);
+        let what = if *ssl {
+            Text::new("uses SSL, which that SUP does not", "SSL を使用しています (相手は使用していません)")
+        } else {
+            Text::new("does not use SSL, which that SUP does", "SSL を使用していません (相手は使用しています)")
+        };
+        return fail(
+            what,
+            vec![
+                setting(site, format!("{}.ssl", edge.path), *ssl),
+                setting(edge.above, format!("sups[{wanted}].ssl"), *wanted_ssl),
+            ],
+        );
     }
     let wanted_port = match ssl.value().or(edge.wanted.ssl.value()) {
         Some(true) => edge.wanted.https_port.value(),
@@ -119,8 +143,14 @@ fn judge_edge(scene: &Scene<'_>, edge: &Edge<'_>) -> Judged {
     };
     match (port.value(), wanted_port) {
         (Some(port), Some(wanted_port)) if port != wanted_port => fail(
-            Text::new(format!("uses port {port} instead of {wanted_port}"), format!("ポート {wanted_port} ではなく {port} を使用しています")),
-            vec![setting(site, format!("{}.port", edge.path), *port), setting(edge.above, format!("sups[{wanted}].port"), json!(wanted_port))],
+            Text::new(
+                format!("uses port {port} instead of {wanted_port}"),
+                format!("ポート {wanted_port} ではなく {port} を使用しています"),
+            ),
+            vec![
+                setting(site, format!("{}.port", edge.path), *port),
+                setting(edge.above, format!("sups[{wanted}].port"), json!(wanted_port)),
+            ],
         ),
         (Some(_), Some(_)) => Judged::pass(looked_at),
         (None, _) => Judged::unknown(looked_at, vec![no_setting(site.code, &format!("{}.port", edge.path))]),
@@ -132,7 +162,10 @@ fn judge_edge(scene: &Scene<'_>, edge: &Edge<'_>) -> Judged {
 fn is_another_server(scene: &Scene<'_>, name: &str) -> bool {
     scene.hierarchy.sites.values().any(|site| {
         let server = scene.hierarchy.server(site.code).is_some_and(|server| supwatch_proto::settings::same_server(server, name));
-        let sup = site.settings().and_then(|settings| settings.sups.value()).is_some_and(|sups| sups.iter().any(|sup| sup.has_name(name)));
+        let sup = site
+            .settings()
+            .and_then(|settings| settings.sups.value())
+            .is_some_and(|sups| sups.iter().any(|sup| sup.has_name(name)));
         server || sup
     })
 }
@@ -145,7 +178,13 @@ mod tests {
     fn world(upstream: Value) -> World {
         let mut settings = healthy("p01", Some("cen"));
         settings["wsus"][0]["upstream"] = upstream;
-        World::new().central("CEN").primary("P01", "CEN").primary("P02", "CEN").settings("CEN", healthy("cen", None)).settings("P01", settings).settings("P02", healthy("p02", Some("cen")))
+        World::new()
+            .central("CEN")
+            .primary("P01", "CEN")
+            .primary("P02", "CEN")
+            .settings("CEN", healthy("cen", None))
+            .settings("P01", settings)
+            .settings("P02", healthy("p02", Some("cen")))
     }
 
     #[test]
@@ -165,7 +204,11 @@ mod tests {
     #[test]
     fn a_name_nobody_knows_or_missing_settings_are_unknown() {
         world(json!({"server": "wsus-alias", "port": 8530, "ssl": false})).check("child-upstream", "P01 unknown, P02 pass");
-        World::new().central("CEN").primary("P01", "CEN").settings("P01", healthy("p01", Some("cen"))).check("child-upstream", "P01 unknown");
+        World::new()
+            .central("CEN")
+            .primary("P01", "CEN")
+            .settings("P01", healthy("p01", Some("cen")))
+            .check("child-upstream", "P01 unknown");
         World::new().central("CEN").primary("P01", "CEN").check("child-upstream", "P01 unknown");
     }
 
@@ -173,7 +216,12 @@ mod tests {
     fn microsoft_update_at_a_child_fails() {
         let mut settings = healthy("p01", Some("cen"));
         settings["wsus"][0]["sync_from_microsoft_update"] = json!(true);
-        World::new().central("CEN").primary("P01", "CEN").settings("CEN", healthy("cen", None)).settings("P01", settings).check("child-upstream", "P01 fail");
+        World::new()
+            .central("CEN")
+            .primary("P01", "CEN")
+            .settings("CEN", healthy("cen", None))
+            .settings("P01", settings)
+            .check("child-upstream", "P01 fail");
     }
 
     #[test]
@@ -181,7 +229,10 @@ mod tests {
         let mut settings = healthy("cen", None);
         settings["sups"][0]["first"] = json!(true);
         push(&mut settings["sups"], json!({"server": "cen2.corp.example"}));
-        push(&mut settings["wsus"], json!({"server": "cen2.corp.example", "upstream": {"server": "cen", "port": 8530, "ssl": false}}));
+        push(
+            &mut settings["wsus"],
+            json!({"server": "cen2.corp.example", "upstream": {"server": "cen", "port": 8530, "ssl": false}}),
+        );
         World::new().central("CEN").settings("CEN", settings.clone()).check("child-upstream", "CEN pass");
         settings["wsus"][1]["upstream"]["port"] = json!(80);
         World::new().central("CEN").settings("CEN", settings).check("child-upstream", "CEN fail");

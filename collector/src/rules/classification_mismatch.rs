@@ -14,7 +14,16 @@ pub(super) const RULE: Rule = Rule {
         "分類は最上位サイトで設定され、そこから各サイトに反映されます。差異がある場合は WSUS が直接編集されており、予期しない更新が同期されるか、必要な更新が同期されません。",
     ),
     watcher: false,
-    judge: |scene: &Scene<'_>| compare(scene, &Filter { field: "classifications", name: ("classifications", "分類"), read: |wsus| wsus.classifications.value().map(Vec::as_slice) }),
+    judge: |scene: &Scene<'_>| {
+        compare(
+            scene,
+            &Filter {
+                field: "classifications",
+                name: ("classifications", "分類"),
+                read: |wsus| wsus.classifications.value().map(Vec::as_slice),
+            },
+        )
+    },
 };
 
 #[cfg(test)]
@@ -37,6 +46,10 @@ mod tests {
         world(json!(["Security Updates", "Updates"]), false).check("classification-mismatch", "P01 fail");
         world(json!([]), false).check("classification-mismatch", "P01 fail");
         world(json!([]), true).check("classification-mismatch", "");
-        World::new().central("CEN").primary("P01", "CEN").settings("P01", healthy("p01", Some("cen"))).check("classification-mismatch", "P01 unknown");
+        World::new()
+            .central("CEN")
+            .primary("P01", "CEN")
+            .settings("P01", healthy("p01", Some("cen")))
+            .check("classification-mismatch", "P01 unknown");
     }
 }

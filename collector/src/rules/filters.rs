@@ -74,7 +74,9 @@ pub(super) fn compare(scene: &Scene<'_>, what: &Filter) -> Vec<Judged> {
     match edge.own.is_replica {
         Known::Some(true) => return Vec::new(),
         Known::Some(false) => {}
-        Known::Unknown | Known::None => return vec![Judged::unknown(looked_at, vec![no_setting(site.code, "wsus[first].is_replica")])],
+        Known::Unknown | Known::None => {
+            return vec![Judged::unknown(looked_at, vec![no_setting(site.code, "wsus[first].is_replica")])];
+        }
     }
     let (own, above) = ((what.read)(edge.own), edge.above.and_then(what.read));
     let (Some(own), Some(above)) = (own, above) else {

@@ -33,7 +33,9 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     let own = languages(edge.own);
     let Some(own) = own else { return vec![Judged::unknown(LOOKED_AT, vec![no_setting(site.code, OWN)])] };
     match edge.above.and_then(languages) {
-        None => missing_data.push(if parent.settings().is_none() { no_settings(parent.code) } else { no_setting(parent.code, OWN) }),
+        None => {
+            missing_data.push(if parent.settings().is_none() { no_settings(parent.code) } else { no_setting(parent.code, OWN) })
+        }
         Some(Languages::All) => {}
         Some(Languages::Some(above)) => {
             let extra = match own {
@@ -126,6 +128,10 @@ mod tests {
 
     #[test]
     fn without_the_parents_settings_it_is_unknown() {
-        World::new().central("CEN").primary("P01", "CEN").settings("P01", healthy("p01", Some("cen"))).check("language-mismatch", "P01 unknown");
+        World::new()
+            .central("CEN")
+            .primary("P01", "CEN")
+            .settings("P01", healthy("p01", Some("cen")))
+            .check("language-mismatch", "P01 unknown");
     }
 }

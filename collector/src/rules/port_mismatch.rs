@@ -26,7 +26,9 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         Err(_) if scene.hierarchy.site_type(scene.site.code) == Some(SiteType::Secondary) => return Vec::new(),
         Err(missing) => return vec![Judged::unknown(looked_at, vec![missing])],
     };
-    let Some(sups) = settings.sups.value() else { return vec![Judged::unknown(looked_at, vec![no_setting(scene.site.code, "sups")])] };
+    let Some(sups) = settings.sups.value() else {
+        return vec![Judged::unknown(looked_at, vec![no_setting(scene.site.code, "sups")])];
+    };
     sups.iter().map(|sup| judge_sup(scene, settings, sup)).collect()
 }
 

@@ -14,7 +14,12 @@ pub(super) const RULE: Rule = Rule {
         "製品は最上位サイトで設定され、そこから各サイトに反映されます。差異がある場合は WSUS が直接編集されており、予期しない更新が同期されるか、必要な更新が同期されません。",
     ),
     watcher: false,
-    judge: |scene: &Scene<'_>| compare(scene, &Filter { field: "products", name: ("products", "製品"), read: |wsus| wsus.products.value().map(Vec::as_slice) }),
+    judge: |scene: &Scene<'_>| {
+        compare(
+            scene,
+            &Filter { field: "products", name: ("products", "製品"), read: |wsus| wsus.products.value().map(Vec::as_slice) },
+        )
+    },
 };
 
 #[cfg(test)]
@@ -37,6 +42,10 @@ mod tests {
         world(json!(["Windows Server 2019", "Windows 11"]), false).check("product-mismatch", "P01 fail");
         world(json!([]), false).check("product-mismatch", "P01 fail");
         world(json!([]), true).check("product-mismatch", "");
-        World::new().central("CEN").primary("P01", "CEN").settings("P01", healthy("p01", Some("cen"))).check("product-mismatch", "P01 unknown");
+        World::new()
+            .central("CEN")
+            .primary("P01", "CEN")
+            .settings("P01", healthy("p01", Some("cen")))
+            .check("product-mismatch", "P01 unknown");
     }
 }

@@ -11,7 +11,10 @@ pub(super) const RULE: Rule = Rule {
     name: "sup-missing",
     severity: Severity::Critical,
     title: ("the site has a software update point", "サイトにソフトウェアの更新ポイントがある"),
-    why: ("Without one the site cannot synchronise, and nothing below it can.", "ソフトウェアの更新ポイントがないと、そのサイトと下位サイトは同期できません。"),
+    why: (
+        "Without one the site cannot synchronise, and nothing below it can.",
+        "ソフトウェアの更新ポイントがないと、そのサイトと下位サイトは同期できません。",
+    ),
     watcher: false,
     judge,
 };
@@ -33,7 +36,10 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         None => Judged::unknown(LOOKED_AT, vec![no_setting(code, "sups")]),
         Some(sups) if !sups.is_empty() => Judged::pass(LOOKED_AT),
         Some(_) => {
-            let summary = Text::new(format!("{code} has no software update point"), format!("{code} にソフトウェアの更新ポイントがありません"));
+            let summary = Text::new(
+                format!("{code} has no software update point"),
+                format!("{code} にソフトウェアの更新ポイントがありません"),
+            );
             let failure = Failure::new(Severity::Critical, summary).shown_by([setting(scene.site, "sups", json!([]))]).remedied_by(
                 "Install a software update point for the site: Administration > Site Configuration > Servers and Site System Roles.",
                 "[管理]>[サイトの構成]>[サーバーとサイト システムの役割]で、サイトにソフトウェアの更新ポイントをインストールしてください。",
@@ -52,6 +58,10 @@ mod tests {
     fn a_primary_needs_one_and_a_secondary_does_not() {
         let world = World::new().central("CEN").primary("P01", "CEN").secondary("S01", "P01");
         world.clone().check("sup-missing", "CEN unknown, P01 unknown");
-        world.settings("CEN", healthy("cen", None)).settings("P01", json!({"sups": []})).settings("S01", json!({"sups": []})).check("sup-missing", "CEN pass, P01 fail");
+        world
+            .settings("CEN", healthy("cen", None))
+            .settings("P01", json!({"sups": []}))
+            .settings("S01", json!({"sups": []}))
+            .check("sup-missing", "CEN pass, P01 fail");
     }
 }

@@ -13,7 +13,10 @@ pub(super) const RULE: Rule = Rule {
     name: "sync-failed",
     severity: Severity::Critical,
     title: ("the last synchronisation did not fail", "最後の同期が失敗していない"),
-    why: ("A failed run leaves the site, and every site below it, without new updates until a retry succeeds.", "同期が失敗すると、再試行が成功するまで、そのサイトと下位サイトに新しい更新が届きません。"),
+    why: (
+        "A failed run leaves the site, and every site below it, without new updates until a retry succeeds.",
+        "同期が失敗すると、再試行が成功するまで、そのサイトと下位サイトに新しい更新が届きません。",
+    ),
     watcher: false,
     judge,
 };
@@ -52,8 +55,12 @@ fn failure(scene: &Scene<'_>, last: &TrackedRun) -> Failure {
         .collect();
     let cause = last.run.cause.as_deref().unwrap_or(UNKNOWN);
     let entry = Catalogue::built_in().get(cause);
-    let (title_en, title_ja) = entry.map_or(("cause not known", "原因不明"), |entry| (entry.title.en.as_str(), entry.title.ja.as_str()));
-    let mut summary = Text::new(format!("the last synchronisation of {code} failed: {title_en}"), format!("{code} の最後の同期が失敗しました: {title_ja}"));
+    let (title_en, title_ja) =
+        entry.map_or(("cause not known", "原因不明"), |entry| (entry.title.en.as_str(), entry.title.ja.as_str()));
+    let mut summary = Text::new(
+        format!("the last synchronisation of {code} failed: {title_en}"),
+        format!("{code} の最後の同期が失敗しました: {title_ja}"),
+    );
     if cause == UNKNOWN
         && let Some(text) = &last.run.text
     {
@@ -78,8 +85,16 @@ mod tests {
     fn the_last_finished_run_decides() {
         World::new().central("CEN").check("sync-failed", "CEN unknown");
         World::new().central("CEN").log("CEN", FAIL).check("sync-failed", "CEN fail");
-        World::new().central("CEN").log("CEN", FAIL).log("CEN", &["Performing sync on retry schedule", "Sync succeeded. x"]).check("sync-failed", "CEN pass");
-        World::new().central("CEN").log("CEN", FAIL).log("CEN", &["Performing sync on retry schedule"]).check("sync-failed", "CEN fail");
+        World::new()
+            .central("CEN")
+            .log("CEN", FAIL)
+            .log("CEN", &["Performing sync on retry schedule", "Sync succeeded. x"])
+            .check("sync-failed", "CEN pass");
+        World::new()
+            .central("CEN")
+            .log("CEN", FAIL)
+            .log("CEN", &["Performing sync on retry schedule"])
+            .check("sync-failed", "CEN fail");
     }
 
     #[test]

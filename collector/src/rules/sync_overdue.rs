@@ -13,7 +13,10 @@ pub(super) const RULE: Rule = Rule {
     name: "sync-overdue",
     severity: Severity::Warning,
     title: ("a synchronisation succeeded within the schedule", "予定の間隔内に同期が成功している"),
-    why: ("Nothing failed, and yet no updates come: the schedule, the notification or the service stands still.", "失敗していなくても更新が届いていません。スケジュール、通知、またはサービスが停止しています。"),
+    why: (
+        "Nothing failed, and yet no updates come: the schedule, the notification or the service stands still.",
+        "失敗していなくても更新が届いていません。スケジュール、通知、またはサービスが停止しています。",
+    ),
     watcher: false,
     judge,
 };
@@ -35,7 +38,10 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     let success = site.runs.last_success().and_then(|tracked| tracked.run.ended_at);
     // Never seen to succeed: the log covers only so much, and counts from there.
     let Some(since) = success.or(site.covered_since) else {
-        let missing = Text::new(format!("any dated line of {}'s wsyncmgr.log", site.code), format!("{} の wsyncmgr.log の日時付きの行", site.code));
+        let missing = Text::new(
+            format!("any dated line of {}'s wsyncmgr.log", site.code),
+            format!("{} の wsyncmgr.log の日時付きの行", site.code),
+        );
         return vec![Judged::unknown(LOOKED_AT, vec![missing])];
     };
     let overdue = |gaps: i64| scene.now.duration_since(since) > SignedDuration::from_hours(i64::from(hours) * gaps);
@@ -74,7 +80,10 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
 fn schedule(scene: &Scene<'_>) -> Result<(u32, Vec<supwatch_proto::finding::Evidence>), Text> {
     let code = scene.site.code;
     let top = scene.hierarchy.top_of(code).and_then(|top| scene.hierarchy.site(top));
-    let configured = top.and_then(|top| top.settings()).and_then(|settings| settings.component.value()).map(|component| component.schedule_hours);
+    let configured = top
+        .and_then(|top| top.settings())
+        .and_then(|settings| settings.component.value())
+        .map(|component| component.schedule_hours);
     match (top, configured, scene.hierarchy.expected.sync_hours) {
         (Some(top), Some(Known::Some(hours)), _) => Ok((hours, vec![setting(top, "component.schedule_hours", json!(hours))])),
         (Some(top), Some(Known::None), None) => Err(Text::new(
@@ -85,7 +94,9 @@ fn schedule(scene: &Scene<'_>) -> Result<(u32, Vec<supwatch_proto::finding::Evid
         (Some(top), _, None) if top.settings().is_none() => Err(no_settings(top.code)),
         (_, _, None) => Err(Text::new(
             format!("the schedule above {code}: set component.schedule_hours, or intervals.sync_hours in hierarchy.toml"),
-            format!("{code} のスケジュール。component.schedule_hours または hierarchy.toml の intervals.sync_hours を設定してください"),
+            format!(
+                "{code} のスケジュール。component.schedule_hours または hierarchy.toml の intervals.sync_hours を設定してください"
+            ),
         )),
     }
 }
@@ -103,7 +114,12 @@ mod tests {
     const SUCCESS: &[&str] = &["Performing sync on regular schedule", "Sync succeeded. x"];
 
     fn world() -> World {
-        World::new().central("CEN").primary("P01", "CEN").settings("CEN", healthy("cen", None)).log("CEN", SUCCESS).log("P01", SUCCESS)
+        World::new()
+            .central("CEN")
+            .primary("P01", "CEN")
+            .settings("CEN", healthy("cen", None))
+            .log("CEN", SUCCESS)
+            .log("P01", SUCCESS)
     }
 
     #[test]
@@ -126,7 +142,8 @@ mod tests {
 
     #[test]
     fn a_site_never_seen_to_succeed_counts_from_its_first_line() {
-        let begun = World::new().central("CEN").settings("CEN", healthy("cen", None)).log("CEN", &["Performing sync on regular schedule"]);
+        let begun =
+            World::new().central("CEN").settings("CEN", healthy("cen", None)).log("CEN", &["Performing sync on regular schedule"]);
         begun.clone().later_hours(10).check("sync-overdue", "CEN unknown");
         begun.later_hours(60).check("sync-overdue", "CEN fail");
     }

@@ -25,7 +25,11 @@ fn events_from(site: &str, lines: &[&str], first_minute: usize) -> Vec<Event> {
         .enumerate()
         .map(|(index, line)| {
             let minute = first_minute + index;
-            format!("{line}  $$<SMS_WSUS_SYNC_MANAGER><03-01-2026 {:02}:{:02}:00.000+0><thread=1 (0x1)>\r\n", 4 + minute / 60, minute % 60)
+            format!(
+                "{line}  $$<SMS_WSUS_SYNC_MANAGER><03-01-2026 {:02}:{:02}:00.000+0><thread=1 (0x1)>\r\n",
+                4 + minute / 60,
+                minute % 60
+            )
         })
         .collect();
     let mut reader = Reader::new(site.parse().expect("code"), "wsyncmgr.log", &Reading::default(), &Resume::default());
@@ -111,13 +115,23 @@ impl World {
 
     pub fn claims(self, code: &str, agent: &str, server: &str, passive: bool) -> World {
         let parent = Some("CEN".parse().ok());
-        let description = SiteDescription { site_type: Some(SiteType::Primary), parent, server: Some(server.to_owned()), passive, ..SiteDescription::default() };
+        let description = SiteDescription {
+            site_type: Some(SiteType::Primary),
+            parent,
+            server: Some(server.to_owned()),
+            passive,
+            ..SiteDescription::default()
+        };
         self.fold(code, agent, EventKind::SiteDescribed(description))
     }
 
     pub fn expect(mut self, code: &str, site_type: &str, parent: &str) -> World {
         let code: SiteCode = code.parse().expect("code");
-        let description = SiteDescription { site_type: SiteType::from_word(site_type), parent: Some(parent.parse().ok()), ..SiteDescription::default() };
+        let description = SiteDescription {
+            site_type: SiteType::from_word(site_type),
+            parent: Some(parent.parse().ok()),
+            ..SiteDescription::default()
+        };
         let mut expected = self.hierarchy.expected.clone();
         expected.sites.push(ExpectedSite { code, description });
         self.hierarchy = Hierarchy::new(expected);
@@ -201,7 +215,8 @@ impl World {
 
     #[track_caller]
     pub fn failure(&self, rule: &str, site: &str) -> Failure {
-        let found = self.judge(rule).into_iter().find_map(|(verdict, failure)| failure.filter(|_| verdict.site.to_string() == site));
+        let found =
+            self.judge(rule).into_iter().find_map(|(verdict, failure)| failure.filter(|_| verdict.site.to_string() == site));
         found.expect("a failed verdict")
     }
 }

@@ -35,13 +35,16 @@ fn judge_top(scene: &Scene<'_>) -> Judged {
         Err(missing) => return Judged::unknown(LOOKED_AT, vec![missing]),
     };
     let source = settings.component.value().and_then(|component| component.sync_source.value()).map(String::as_str);
-    let from_microsoft = settings.first_sup().and_then(|sup| settings.wsus_of(sup)).and_then(|wsus| wsus.sync_from_microsoft_update.value());
+    let from_microsoft =
+        settings.first_sup().and_then(|sup| settings.wsus_of(sup)).and_then(|wsus| wsus.sync_from_microsoft_update.value());
     match from_microsoft {
         Some(true) => Judged::pass(LOOKED_AT),
         None if source == Some("none") && scene.generation() != Generation::Cm2007 => Judged::pass(LOOKED_AT),
         None => Judged::unknown(LOOKED_AT, vec![no_setting(site.code, "wsus[first].sync_from_microsoft_update")]),
         // Since 2012 another WSUS, or none at all, may be the source; the component then says so.
-        Some(false) if scene.generation() != Generation::Cm2007 && matches!(source, Some("upstream" | "none")) => Judged::pass(LOOKED_AT),
+        Some(false) if scene.generation() != Generation::Cm2007 && matches!(source, Some("upstream" | "none")) => {
+            Judged::pass(LOOKED_AT)
+        }
         Some(false) => {
             let sup = settings.first_sup().map_or("?", name_of);
             let summary = Text::new(

@@ -26,7 +26,8 @@ pub(super) const RULE: Rule = Rule {
 const LOOKED_AT: &[&str] = &["site.toml", "hierarchy.toml"];
 
 fn judge(scene: &Scene<'_>) -> Vec<Judged> {
-    let problem = two_servers(scene).or_else(|| cycle(scene)).or_else(|| two_tops(scene)).or_else(|| secondary_with_children(scene));
+    let problem =
+        two_servers(scene).or_else(|| cycle(scene)).or_else(|| two_tops(scene)).or_else(|| secondary_with_children(scene));
     if let Some(summary) = problem {
         let failure = Failure::new(Severity::Critical, summary).remedied_by(
             "Compare type and parent in each site's site.toml with the console: Administration > Site Configuration > Sites.",
@@ -53,11 +54,13 @@ fn parent_known(scene: &Scene<'_>) -> Judged {
         return Judged::fail(LOOKED_AT, Failure::new(Severity::Critical, summary));
     }
     // A parent that a log merely implies exists in the hierarchy only as a name.
-    let told = hierarchy.site(parent).is_some_and(|site| !site.descriptions.is_empty()) || listed.iter().any(|site| site.code == parent);
+    let told =
+        hierarchy.site(parent).is_some_and(|site| !site.descriptions.is_empty()) || listed.iter().any(|site| site.code == parent);
     if told {
         Judged::pass(LOOKED_AT)
     } else {
-        let missing = Text::new(format!("anything from {parent}, the parent of {code}"), format!("{code} の親サイト {parent} の情報"));
+        let missing =
+            Text::new(format!("anything from {parent}, the parent of {code}"), format!("{code} の親サイト {parent} の情報"));
         Judged::unknown(LOOKED_AT, vec![missing])
     }
 }
@@ -75,7 +78,10 @@ fn two_servers(scene: &Scene<'_>) -> Option<Text> {
     let code = scene.site.code;
     (servers.len() > 1).then(|| {
         let list = servers.join(", ");
-        Text::new(format!("{code} is claimed by {} active site servers: {list}", servers.len()), format!("{code} を {} 台のアクティブなサイト サーバーが名乗っています: {list}", servers.len()))
+        Text::new(
+            format!("{code} is claimed by {} active site servers: {list}", servers.len()),
+            format!("{code} を {} 台のアクティブなサイト サーバーが名乗っています: {list}", servers.len()),
+        )
     })
 }
 
@@ -86,7 +92,10 @@ fn cycle(scene: &Scene<'_>) -> Option<Text> {
     while let Parent::Of(parent) = scene.hierarchy.parent(at) {
         if parent == code {
             let shown = way.iter().chain([&code]).map(SiteCode::to_string).collect::<Vec<_>>().join(" → ");
-            return Some(Text::new(format!("the parents form a cycle: {shown}"), format!("親サイトの関係が循環しています: {shown}")));
+            return Some(Text::new(
+                format!("the parents form a cycle: {shown}"),
+                format!("親サイトの関係が循環しています: {shown}"),
+            ));
         }
         if way.contains(&parent) {
             return None; // a cycle further up, which its own sites report
@@ -102,10 +111,14 @@ fn two_tops(scene: &Scene<'_>) -> Option<Text> {
     if scene.hierarchy.parent(code) != Parent::Top {
         return None;
     }
-    let tops: BTreeSet<SiteCode> = scene.hierarchy.sites.keys().copied().filter(|site| scene.hierarchy.parent(*site) == Parent::Top).collect();
+    let tops: BTreeSet<SiteCode> =
+        scene.hierarchy.sites.keys().copied().filter(|site| scene.hierarchy.parent(*site) == Parent::Top).collect();
     (tops.len() > 1).then(|| {
         let list = tops.iter().map(SiteCode::to_string).collect::<Vec<_>>().join(", ");
-        Text::new(format!("there are {} top sites: {list}", tops.len()), format!("最上位サイトが {} つあります: {list}", tops.len()))
+        Text::new(
+            format!("there are {} top sites: {list}", tops.len()),
+            format!("最上位サイトが {} つあります: {list}", tops.len()),
+        )
     })
 }
 
@@ -117,7 +130,10 @@ fn secondary_with_children(scene: &Scene<'_>) -> Option<Text> {
     let children: Vec<String> = scene.hierarchy.children(code).map(|child| child.to_string()).collect();
     (!children.is_empty()).then(|| {
         let list = children.join(", ");
-        Text::new(format!("{code} is a secondary site and has child sites: {list}"), format!("セカンダリ サイト {code} に子サイトがあります: {list}"))
+        Text::new(
+            format!("{code} is a secondary site and has child sites: {list}"),
+            format!("セカンダリ サイト {code} に子サイトがあります: {list}"),
+        )
     })
 }
 
@@ -142,7 +158,11 @@ mod tests {
 
     #[test]
     fn a_secondary_has_no_children() {
-        World::new().central("CEN").secondary("S01", "CEN").secondary("S02", "S01").check("topology", "CEN pass, S01 fail, S02 pass");
+        World::new()
+            .central("CEN")
+            .secondary("S01", "CEN")
+            .secondary("S02", "S01")
+            .check("topology", "CEN pass, S01 fail, S02 pass");
     }
 
     #[test]

@@ -120,7 +120,8 @@ impl Store for Embedded {
                 .map(|entry| {
                     let (key, version, value) = entry?;
                     check_version(version)?;
-                    serde_json::from_slice(&value).map_err(|_| StoreError::Content(format!("finding {}", String::from_utf8_lossy(&key))))
+                    serde_json::from_slice(&value)
+                        .map_err(|_| StoreError::Content(format!("finding {}", String::from_utf8_lossy(&key))))
                 })
                 .collect()
         };
@@ -187,8 +188,8 @@ impl Writer {
         match request {
             Request::Open { agent, claims, reply } => {
                 let marks = self.marks.entry(agent.clone()).or_default();
-                let durable_sequence = marks.open(claims);
-                let session = Session { agent: agent.clone(), epoch: claims.epoch, fence: marks.fence, durable_sequence, lost: marks.lost };
+                let (durable_sequence, lost) = marks.open(claims);
+                let session = Session { agent: agent.clone(), epoch: claims.epoch, fence: marks.fence, durable_sequence, lost };
                 put_marks(batch, &agent, marks);
                 Some(Box::new(move |result| drop(reply.send(result.map(|()| session)))))
             }
@@ -206,7 +207,8 @@ impl Writer {
                     self.put_blocks(batch, &session, received_at, &events);
                 }
                 let Session { agent, epoch, .. } = session;
-                let stored = events.into_iter().map(|event| StoredEvent { agent: agent.clone(), epoch, received_at, event }).collect();
+                let stored =
+                    events.into_iter().map(|event| StoredEvent { agent: agent.clone(), epoch, received_at, event }).collect();
                 Some(Box::new(move |result| drop(reply.send(result.map(|()| Committed { durable_sequence, stored })))))
             }
             Request::Findings { findings, reply } => {

@@ -18,8 +18,8 @@ pub struct Marks {
 }
 
 impl Marks {
-    /// A new session; gives the mark of its epoch.
-    pub fn open(&mut self, claims: Claims) -> u64 {
+    /// A new session; gives the mark of its epoch, and how many events are newly known to be lost.
+    pub fn open(&mut self, claims: Claims) -> (u64, u64) {
         self.fence += 1;
         let mark = match self.epochs.iter_mut().find(|(epoch, _)| *epoch == claims.epoch.0) {
             Some((_, mark)) => mark,
@@ -27,16 +27,15 @@ impl Marks {
                 self.epochs.push((claims.epoch.0, 0));
                 match self.epochs.last_mut() {
                     Some((_, mark)) => mark,
-                    None => return 0,
+                    None => return (0, 0),
                 }
             }
         };
         // Neither we nor the agent has what lies between: a store restored from a copy, or a spool that was emptied.
-        if claims.oldest_sequence > *mark + 1 {
-            self.lost += claims.oldest_sequence - *mark - 1;
-            *mark = claims.oldest_sequence - 1;
-        }
-        *mark
+        let lost = claims.oldest_sequence.saturating_sub(*mark + 1);
+        *mark += lost;
+        self.lost += lost;
+        (*mark, lost)
     }
 
     /// Takes in events with numbers in sequence: moves the mark and leaves those that are new.

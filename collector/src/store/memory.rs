@@ -34,16 +34,18 @@ impl Store for Memory {
     async fn open_session(&self, agent: &AgentId, claims: Claims) -> Result<Session, StoreError> {
         let mut inner = self.inner();
         let marks = inner.marks.entry(agent.clone()).or_default();
-        let durable_sequence = marks.open(claims);
-        Ok(Session { agent: agent.clone(), epoch: claims.epoch, fence: marks.fence, durable_sequence, lost: marks.lost })
+        let (durable_sequence, lost) = marks.open(claims);
+        Ok(Session { agent: agent.clone(), epoch: claims.epoch, fence: marks.fence, durable_sequence, lost })
     }
 
     async fn commit(&self, session: &Session, received_at: Timestamp, mut events: Vec<Event>) -> Result<Committed, StoreError> {
         let mut inner = self.inner();
         let marks = inner.marks.entry(session.agent.clone()).or_default();
         let durable_sequence = marks.admit(session.epoch, session.fence, &mut events)?;
-        let stored: Vec<StoredEvent> =
-            events.into_iter().map(|event| StoredEvent { agent: session.agent.clone(), epoch: session.epoch, received_at, event }).collect();
+        let stored: Vec<StoredEvent> = events
+            .into_iter()
+            .map(|event| StoredEvent { agent: session.agent.clone(), epoch: session.epoch, received_at, event })
+            .collect();
         if !stored.is_empty() {
             inner.blocks.push(stored.clone());
         }

@@ -1,0 +1,101 @@
+//! Each fixture folder gives its expected verdicts through `analyze`, and the same ones through agents and a collector.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::Value;
+use supwatch_tests::{House, binary, here, supwatch, text, wait_for};
+
+fn folders() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for rule in std::fs::read_dir(here().join("fixtures/rules")).expect("fixtures") {
+        for variant in std::fs::read_dir(rule.expect("entry").path()).expect("rule") {
+            found.push(variant.expect("entry").path());
+        }
+    }
+    found.sort();
+    assert!(found.len() >= 34, "fixtures are missing: {found:?}");
+    found
+}
+
+fn analyze(folder: &PathBuf) -> Value {
+    let output = supwatch(&[folder.as_os_str(), "--output".as_ref(), "json".as_ref()].into_iter().fold(
+        vec!["analyze".into()],
+        |mut all: Vec<std::ffi::OsString>, word| {
+            all.push(word.into());
+            all
+        },
+    ));
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{}: {error}\n{}", folder.display(), text(&output.stderr)))
+}
+
+type Verdicts = BTreeMap<(String, String, String), String>;
+
+fn verdicts(list: &Value) -> Verdicts {
+    let field = |verdict: &Value, name: &str| verdict[name].as_str().unwrap_or_default().to_owned();
+    let list = list.as_array().expect("verdicts");
+    list.iter()
+        .filter(|verdict| verdict["rule"] != "agent-silent")
+        .map(|verdict| ((field(verdict, "rule"), field(verdict, "site"), field(verdict, "subject")), field(verdict, "verdict")))
+        .collect()
+}
+
+#[test]
+fn every_rule_has_folders_that_pass_fail_and_lack_data_and_each_is_judged_as_expected() {
+    let known = supwatch(&["rules", "--output", "json"]);
+    let known: Value = serde_json::from_slice(&known.stdout).expect("rules");
+    for rule in known["rules"].as_array().expect("rules") {
+        let (name, watcher) = (rule["rule"].as_str().expect("name"), rule["watcher"] == true);
+        for variant in ["pass", "fail", "unknown"] {
+            let folder = here().join("fixtures/rules").join(name).join(variant);
+            assert!(watcher || folder.is_dir(), "{} is missing", folder.display());
+        }
+    }
+    let rank = |verdict: &str| ["pass", "unknown", "fail"].iter().position(|known| *known == verdict);
+    for folder in folders() {
+        let expected: Value =
+            serde_json::from_slice(&std::fs::read(folder.join("expected.json")).expect("expected.json")).expect("json");
+        let mut worst: BTreeMap<String, String> = BTreeMap::new();
+        for ((rule, site, _), verdict) in verdicts(&analyze(&folder)["verdicts"]) {
+            if expected["rule"] == rule.as_str() {
+                let known = worst.entry(site).or_insert_with(|| verdict.clone());
+                if rank(&verdict) > rank(known) {
+                    *known = verdict;
+                }
+            }
+        }
+        let wanted: BTreeMap<String, String> = serde_json::from_value(expected["verdicts"].clone()).expect("verdicts");
+        assert_eq!(worst, wanted, "{}", folder.display());
+    }
+}
+
+#[test]
+fn a_live_collector_judges_each_folder_as_analyze_does() {
+    for folder in folders() {
+        let offline = analyze(&folder);
+        let at = offline["at"].as_str().expect("at").to_owned();
+        let hierarchy = std::fs::read_to_string(folder.join("hierarchy.toml")).expect("hierarchy.toml");
+        let house = House::new(&hierarchy);
+        let sites: Vec<PathBuf> = std::fs::read_dir(&folder)
+            .expect("folder")
+            .map(|entry| entry.expect("entry").path())
+            .filter(|path| path.join("site.toml").is_file())
+            .collect();
+        let codes: Vec<String> = sites.iter().map(|path| path.file_name().expect("name").to_string_lossy().into_owned()).collect();
+        let identity = house.identity(&codes.iter().map(String::as_str).collect::<Vec<_>>(), "srv");
+        let config = house.agent_config("all", &identity, &sites, house.port);
+        let once = Command::new(binary("supwatch-agent")).arg("--config").arg(&config).arg("once").output().expect("agent");
+        assert!(once.status.success(), "{}: {}", folder.display(), text(&once.stderr));
+        let expected = verdicts(&offline["verdicts"]);
+        wait_for("the same verdicts", || {
+            let mut found = Verdicts::new();
+            for code in &codes {
+                found.extend(verdicts(&house.ask(&["sites", code, "--at", &at])?["verdicts"]));
+            }
+            let same: Verdicts =
+                expected.iter().filter(|((_, site, _), _)| codes.contains(site)).map(|(k, v)| (k.clone(), v.clone())).collect();
+            if found == same { Ok(()) } else { Err(format!("{}\nlive {found:#?}\noffline {same:#?}", folder.display())) }
+        });
+    }
+}
