@@ -99,7 +99,10 @@ async fn tell(mind: &Mind, query: &EventQuery, last: usize, follow: bool, sender
         }
     }
     send(sender, newest.into()).await?;
-    while follow {
+    if !follow {
+        return Ok(());
+    }
+    loop {
         tokio::select! {
             changed = arrived.changed() => changed.map_err(|_| Status::unavailable("the collector stops"))?,
             () = sender.closed() => return Ok(()),
@@ -114,7 +117,6 @@ async fn tell(mind: &Mind, query: &EventQuery, last: usize, follow: bool, sender
             }
         }
     }
-    Ok(())
 }
 
 async fn send(sender: &Sender, events: Vec<StoredEvent>) -> Result<(), Status> {

@@ -134,7 +134,10 @@ pub fn explain(error: &(dyn std::error::Error + 'static)) -> String {
         ("UnknownCA", "the collector does not trust the authority of this certificate; issue one from the collector's own"),
         ("UnknownIssuer", "the collector's certificate is of another authority than ca.pem; copy the collector's ca.pem"),
         ("NotValidForName", "the collector's certificate does not carry this host name; use one that `pki init --name` gave it"),
-        ("BadSignature", "the collector's certificate is of another authority than ca.pem, one of the same name; copy the collector's ca.pem"),
+        (
+            "BadSignature",
+            "the collector's certificate is of another authority than ca.pem, one of the same name; copy the collector's ca.pem",
+        ),
         ("DecryptError", "the collector does not trust the authority of this certificate; issue one from the collector's own"),
         ("BadCertificate", "the collector refuses this certificate; issue a new one"),
         ("Connection refused", "nobody listens there; is `supwatch serve` running, and is the port right?"),

@@ -1,7 +1,7 @@
 //! Each fixture folder gives its expected verdicts through `analyze`, and the same ones through agents and a collector.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -19,14 +19,8 @@ fn folders() -> Vec<PathBuf> {
     found
 }
 
-fn analyze(folder: &PathBuf) -> Value {
-    let output = supwatch(&[folder.as_os_str(), "--output".as_ref(), "json".as_ref()].into_iter().fold(
-        vec!["analyze".into()],
-        |mut all: Vec<std::ffi::OsString>, word| {
-            all.push(word.into());
-            all
-        },
-    ));
+fn analyze(folder: &Path) -> Value {
+    let output = supwatch(&["analyze", folder.to_str().expect("path"), "--output", "json"]);
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{}: {error}\n{}", folder.display(), text(&output.stderr)))
 }
 

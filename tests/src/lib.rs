@@ -227,7 +227,7 @@ impl House {
     }
 
     /// Arguments that name this collector and its operator.
-    pub fn asking<'a>(&self, arguments: &[&'a str]) -> Vec<String> {
+    pub fn asking(&self, arguments: &[&str]) -> Vec<String> {
         let mut all: Vec<String> = arguments.iter().map(|word| (*word).to_owned()).collect();
         all.extend([
             "--endpoint".to_owned(),

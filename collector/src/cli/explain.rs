@@ -134,9 +134,10 @@ impl Rules {
             let list: Vec<_> = RULES
                 .iter()
                 .map(|rule| {
+                    let counts = serde_json::json!({"pass": count(rule.name, Answer::Pass), "fail": count(rule.name, Answer::Fail), "unknown": count(rule.name, Answer::Unknown)});
                     let mut value = rule_json(rule, global);
-                    if named {
-                        value["verdicts"] = serde_json::json!({"pass": count(rule.name, Answer::Pass), "fail": count(rule.name, Answer::Fail), "unknown": count(rule.name, Answer::Unknown)});
+                    if let (true, Some(fields)) = (named, value.as_object_mut()) {
+                        fields.insert("verdicts".to_owned(), counts);
                     }
                     value
                 })

@@ -65,7 +65,7 @@ pub struct SiteJson {
     pub next_run_at: Option<String>,
     pub catalog_version: Option<u64>,
     pub findings: CountsJson,
-    #[serde(rename = "agent", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, rename = "agent", skip_serializing_if = "Vec::is_empty")]
     pub agents: Vec<AgentJson>,
 }
 
@@ -183,12 +183,12 @@ pub enum EvidenceJson {
 pub struct VerdictJson {
     pub rule: String,
     pub site: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub subject: String,
     /// `pass`, `fail` or `unknown`.
     pub verdict: String,
     pub looked_at: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
 }
 

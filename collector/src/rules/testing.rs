@@ -74,6 +74,12 @@ pub struct World {
     minutes: usize,
 }
 
+impl Default for World {
+    fn default() -> World {
+        World::new()
+    }
+}
+
 impl World {
     pub fn new() -> World {
         World { hierarchy: Hierarchy::default(), now: "2026-03-01T05:00:00Z".parse().expect("time"), live: false, minutes: 0 }
