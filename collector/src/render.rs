@@ -133,7 +133,8 @@ fn pieces(text: &str) -> Vec<&str> {
     let mut before: Option<char> = None;
     for (at, c) in text.char_indices() {
         let wide = |c: char| c.width() == Some(2);
-        let sticks = matches!(c, '。' | '、' | '」' | '』' | ']' | ')' | '）' | '>' | '…');
+        // Marks, small kana and the long vowel never begin a line.
+        let sticks = "。、」』])）>…ぁぃぅぇぉっゃゅょァィゥェォッャュョー".contains(c);
         let opens = before.is_some_and(|b| matches!(b, '「' | '『' | '[' | '(' | '（'));
         let breaks = before.is_some_and(|b| (b == ' ' && c != ' ') || wide(b) || wide(c));
         if breaks && !sticks && !opens {

@@ -184,7 +184,8 @@ impl Failure {
 
     fn shown_by(mut self, evidence: impl IntoIterator<Item = Evidence>) -> Failure {
         self.evidence.extend(evidence);
-        self.since = self.since.or_else(|| self.evidence.iter().filter_map(evidence_time).min());
+        // It took all of the evidence for the rule to fail, so it fails since the newest of it.
+        self.since = self.evidence.iter().filter_map(evidence_time).max();
         self
     }
 
