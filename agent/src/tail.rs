@@ -1,6 +1,6 @@
 //! Follows one log through everything that happens to it: growth, rotation by rename or by copy, truncation, replacement.
 //!
-//! A file is the one we were reading if the bytes before our place are the same ([`Guard`]); names and file numbers only
+//! A file is the one we were reading if the bytes before our place are the same (`Guard`); names and file numbers only
 //! hint. The checkpoint never points into a record: what is unfinished is read again after a restart.
 
 use std::fs::{File, Metadata};
@@ -77,7 +77,7 @@ impl Tail {
         Tail { path, site, reading, checkpoint, open: None }
     }
 
-    /// Reads what is new, at most [`CHUNK`] bytes. Nothing counts as read before its events and [`Tail::checkpoint`] are
+    /// Reads what is new, at most 256 KiB. Nothing counts as read before its events and [`Tail::checkpoint`] are
     /// stored together.
     pub fn look(&mut self, out: &mut Vec<Event>) -> std::io::Result<Look> {
         if self.open.is_none() && !self.find(out)? {
