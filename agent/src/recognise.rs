@@ -92,6 +92,9 @@ struct Progress {
     held: Option<Event>,
 }
 
+/// Longest raw line in an event: together with the texts taken out of it, it must fit the spool and the collector.
+pub const RAW_LIMIT: usize = 40 * 1024;
+
 const PROGRESS_EVERY: SignedDuration = SignedDuration::from_secs(60);
 
 impl Recogniser {
@@ -147,10 +150,10 @@ impl Recogniser {
             log: log.as_str().to_owned(),
             file: self.file.clone(),
             offset: record.offset,
-            component: record.component.clone(),
+            component: phrases::head(&record.component, 200).to_owned(),
             thread: record.thread,
             kind,
-            line: record.raw.clone(),
+            line: phrases::head(&record.raw, RAW_LIMIT).to_owned(),
         }
     }
 
@@ -235,6 +238,26 @@ mod tests {
             .filter_map(|kind| if let EventKind::RunProgress { done, .. } = kind { Some(done) } else { None })
             .collect();
         assert_eq!(done, [1, 4, 6], "the last one held back comes before what ends it");
+    }
+
+    #[test]
+    fn an_event_of_an_over_long_line_still_fits_the_spool_and_the_collector() {
+        let long = "東".repeat(crate::lines::LINE_LIMIT / 3);
+        let strings: String = (0..10).map(|n| format!(" ISTR{n}=\"{long}\"")).collect();
+        for text in [
+            format!("Sync failed: {long}. Source: {long}"),
+            format!("System.Exception: {long}"),
+            format!("STATMSG: ID=6703 SEV={long} COMP=\"{long}\" SYS={long}{strings} NUMATTRS=1 AID0=1 AVAL0=\"{long}\" LE={long}"),
+            format!("Attempting connection to WSUS server: {long}, port: 1"),
+            format!("Set content version of update source {{{long}}} for site X to 1"),
+        ] {
+            let mut recogniser = Recogniser::new(SiteCode::UNKNOWN, "wsyncmgr.log", Clock::default());
+            let mut out = Vec::new();
+            recogniser.recognise(&Record { raw: long.clone(), component: long.clone(), ..record(&text, 0) }, &mut out);
+            let size: usize =
+                out.drain(..).map(|event| prost::Message::encoded_len(&supwatch_proto::wire::Event::from(event))).sum();
+            assert!(size > 0 && size < 72 * 1024, "{size} bytes: {}", text.get(..40).unwrap_or_default());
+        }
     }
 
     #[test]

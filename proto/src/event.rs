@@ -313,7 +313,8 @@ impl TryFrom<wire::Event> for Event {
             offset,
             component,
             thread,
-            kind: kind.map_or(Ok(EventKind::NotKnown), EventKind::try_from)?,
+            // What is not understood is kept as its raw line: refusing it would block its agent for ever.
+            kind: kind.and_then(|kind| EventKind::try_from(kind).ok()).unwrap_or(EventKind::NotKnown),
             line,
         })
     }

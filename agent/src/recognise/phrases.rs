@@ -27,7 +27,7 @@ pub(super) fn number(text: &str) -> Option<u64> {
 /// `S, port: P, useSSL: B`, of which the port and SSL may be missing.
 pub(super) fn connection(rest: &str) -> (String, Option<u16>, Option<bool>) {
     let mut parts = rest.split(',').map(str::trim);
-    let server = parts.next().unwrap_or_default().trim_end_matches('.').to_owned();
+    let server = one_line(parts.next().unwrap_or_default().trim_end_matches('.'));
     let (mut port, mut ssl) = (None, None);
     for part in parts {
         if let Some(text) = after(part, "port:") {
@@ -39,9 +39,18 @@ pub(super) fn connection(rest: &str) -> (String, Option<u16>, Option<bool>) {
     (server, port, ssl)
 }
 
+/// Longest text taken out of a line; the raw line has the rest.
+const TEXT_LIMIT: usize = 1500;
+
+/// The beginning of a text, at most so many bytes.
+pub(super) fn head(text: &str, limit: usize) -> &str {
+    let end = (0..=limit.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    text.get(..end).unwrap_or_default()
+}
+
 /// Line breaks inside a message are written as `~` or `~~`; one line reads better.
 pub(super) fn one_line(text: &str) -> String {
-    text.split(['~', '\n', '\r']).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+    head(text, TEXT_LIMIT).split(['~', '\n', '\r']).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// A line that looks like trouble and has no type yet: exceptions and plain failures, never a mere word in a title.

@@ -18,17 +18,17 @@ pub(super) fn read(message: &str) -> Option<StatusMessage> {
     }
     let attributes = (0..10).map_while(|n| {
         let id = number(field(message, &format!("AID{n}"))?).and_then(|id| u32::try_from(id).ok())?;
-        Some(StatusAttribute { id, value: field(message, &format!("AVAL{n}"))?.to_owned() })
+        Some(StatusAttribute { id, value: one_line(field(message, &format!("AVAL{n}"))?) })
     });
     Some(StatusMessage {
         id,
-        severity: field(message, "SEV").unwrap_or_default().to_owned(),
-        component: field(message, "COMP").unwrap_or_default().to_owned(),
-        system: field(message, "SYS").unwrap_or_default().trim_end_matches('…').to_owned(),
+        severity: field(message, "SEV").unwrap_or_default().chars().take(100).collect(),
+        component: field(message, "COMP").unwrap_or_default().chars().take(100).collect(),
+        system: field(message, "SYS").unwrap_or_default().trim_end_matches('…').chars().take(100).collect(),
         site: field(message, "SITE").and_then(|code| code.parse().ok()),
         strings,
         attributes: attributes.collect(),
-        last_error: field(message, "LE").map(str::to_owned),
+        last_error: field(message, "LE").map(|text| text.chars().take(100).collect()),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use supwatch_proto::event::{ConnectionOutcome, EventKind};
 
-use super::phrases::{after, connection, number, starts_with};
+use super::phrases::{after, connection, number, one_line, starts_with};
 
 pub(super) fn recognise(message: &str) -> Option<EventKind> {
     if let Some(rest) = after(message, "Setting new configuration state to") {
@@ -23,7 +23,7 @@ pub(super) fn recognise(message: &str) -> Option<EventKind> {
         });
     }
     let upstream = message.split_once("Upstream Server is set to ")?.1.trim().trim_end_matches('.');
-    Some(EventKind::UpstreamSeen { server: (!upstream.eq_ignore_ascii_case("Microsoft Update")).then(|| upstream.to_owned()) })
+    Some(EventKind::UpstreamSeen { server: (!upstream.eq_ignore_ascii_case("Microsoft Update")).then(|| one_line(upstream)) })
 }
 
 fn connected(rest: &str, outcome: ConnectionOutcome) -> EventKind {

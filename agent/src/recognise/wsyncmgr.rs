@@ -49,7 +49,7 @@ fn progress(message: &str) -> Option<EventKind> {
 }
 
 fn phase(message: &str) -> Option<EventKind> {
-    let server = |rest: &str| rest.trim_end_matches(['.', ' ']).to_owned();
+    let server = |rest: &str| one_line(rest.trim_end_matches(['.', ' ']));
     let phase = |phase: &str, server: String| Some(EventKind::RunPhase { phase: phase.to_owned(), server });
     if let Some(rest) = after(message, "Synchronizing WSUS server ") {
         // The line comes twice, first without the dots.
@@ -82,11 +82,7 @@ fn outcome(message: &str) -> Option<EventKind> {
         None => (rest, ""),
     };
     // Some builds end the text with one dot too many.
-    Some(EventKind::RunFailed {
-        text: one_line(text).trim_end_matches('.').to_owned(),
-        source: source.trim().to_owned(),
-        code: None,
-    })
+    Some(EventKind::RunFailed { text: one_line(text).trim_end_matches('.').to_owned(), source: one_line(source), code: None })
 }
 
 fn aftermath(message: &str) -> Option<EventKind> {
@@ -96,10 +92,10 @@ fn aftermath(message: &str) -> Option<EventKind> {
     }
     if let Some(rest) = after(message, "Next scheduled sync is a") {
         let (next, at) = rest.trim_start_matches("n ").split_once(" sync at ")?;
-        return Some(EventKind::NextRun { at: at.trim().to_owned(), next: next.trim().to_owned() });
+        return Some(EventKind::NextRun { at: one_line(at), next: one_line(next) });
     }
     if let Some(rest) = after(message, "Set content version of update source") {
-        let update_source = between(rest, "{", "}")?.to_owned();
+        let update_source = one_line(between(rest, "{", "}")?);
         return Some(EventKind::CatalogVersion { update_source, version: number(rest.rsplit_once(" to ")?.1)? });
     }
     let version = if starts_with(message, "Updated ") {
