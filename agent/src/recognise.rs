@@ -126,7 +126,9 @@ impl Recogniser {
         let kind = match Log::of_component(&record.component) {
             Some(Log::Wcm) => wcm::recognise(message),
             Some(Log::Wsyncmgr) => wsyncmgr::recognise(message),
-            _ => wsyncmgr::recognise(message).or_else(|| wcm::recognise(message)),
+            _ if record.component.is_empty() => wsyncmgr::recognise(message).or_else(|| wcm::recognise(message)),
+            // Another component may use the same words for something else.
+            _ => None,
         }
         .or_else(|| phrases::trouble(message));
         match kind {
@@ -253,11 +255,23 @@ mod tests {
         ] {
             let mut recogniser = Recogniser::new(SiteCode::UNKNOWN, "wsyncmgr.log", Clock::default());
             let mut out = Vec::new();
-            recogniser.recognise(&Record { raw: long.clone(), component: long.clone(), ..record(&text, 0) }, &mut out);
+            recogniser.recognise(&Record { raw: long.clone(), component: String::new(), ..record(&text, 0) }, &mut out);
             let size: usize =
                 out.drain(..).map(|event| prost::Message::encoded_len(&supwatch_proto::wire::Event::from(event))).sum();
             assert!(size > 0 && size < 72 * 1024, "{size} bytes: {}", text.get(..40).unwrap_or_default());
         }
+    }
+
+    #[test]
+    fn another_components_words_are_its_own() {
+        let mut recogniser = Recogniser::new(SiteCode::UNKNOWN, "wsyncmgr.log", Clock::default());
+        let mut out = Vec::new();
+        let foreign = Record {
+            component: "SMS_AZUREAD_DISCOVERY_AGENT".to_owned(),
+            ..record("Sync failed: could not reach the tenant. Source: X", 0)
+        };
+        recogniser.recognise(&foreign, &mut out);
+        assert_eq!(out, []);
     }
 
     #[test]

@@ -112,7 +112,7 @@ pub fn analyze(paths: &[PathBuf], at: Option<Timestamp>, now: Timestamp) -> Resu
         });
     }
     let judged_at = at.or(work.newest).unwrap_or(now);
-    let picture = crate::picture::at(&work.hierarchy, judged_at, false);
+    let picture = crate::picture::at(&work.hierarchy, judged_at);
     Ok(Analysis { input: work.input, picture, remarks: work.remarks })
 }
 
@@ -136,6 +136,8 @@ struct Work {
 
 impl Work {
     fn read_site(&mut self, site: &SiteInput) -> Result<(), AnalyzeError> {
+        // Two folders that claim one code are two claims, as two agents would be.
+        let agent = AgentId(site.file.as_ref().map_or_else(|| "offline".to_owned(), |(_, path)| path.display().to_string()));
         let code = site.file.as_ref().map_or(SiteCode::UNKNOWN, |(file, _)| file.code);
         let reading = match &site.file {
             Some((file, path)) => site_folder::reading(file, path)?,
@@ -149,27 +151,27 @@ impl Work {
         let only = single(told.iter().flatten());
         let of_site = if code == SiteCode::UNKNOWN { only.unwrap_or(code) } else { code };
         if let Some((file, _)) = &site.file {
-            self.fold(site_folder::described(file));
+            self.fold(site_folder::described(file), &agent);
         }
         for path in &site.snapshots {
             let mut event = settings::read_file(path, code)?;
             event.site = of_site;
-            self.fold(event);
+            self.newest = self.newest.max(event.time);
+            self.fold(event, &agent);
         }
         for (events, told) in logs.into_iter().zip(told) {
             let site = if code == SiteCode::UNKNOWN { told.or(only).unwrap_or(code) } else { code };
             for mut event in events {
                 event.site = site;
-                self.fold(event);
+                self.fold(event, &agent);
             }
         }
         Ok(())
     }
 
-    fn fold(&mut self, event: Event) {
-        self.newest = self.newest.max(event.time);
+    fn fold(&mut self, event: Event, agent: &AgentId) {
         let received_at = event.time.unwrap_or(Timestamp::UNIX_EPOCH);
-        let stored = StoredEvent { agent: AgentId("offline".to_owned()), epoch: Epoch([0; 16]), received_at, event };
+        let stored = StoredEvent { agent: agent.clone(), epoch: Epoch([0; 16]), received_at, event };
         self.hierarchy.fold(&stored, Catalogue::built_in());
     }
 
@@ -192,6 +194,7 @@ impl Work {
             let reason = "this is a binary file, not a log; give a text log such as wsyncmgr.log".to_owned();
             return Err(AnalyzeError::Useless { path: path.to_owned(), reason });
         }
+        self.newest = self.newest.max(reader.resume().last);
         let tally = reader.tally();
         if tally.lines == 0 {
             self.remarks.push(format!("{}: no line of text in it", path.display()));

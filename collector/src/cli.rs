@@ -171,7 +171,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version go to stdout and are fine; a monitoring system takes 2 for "critical".
-            let is_check = std::env::args().skip(1).find(|word| !word.starts_with('-')).is_some_and(|word| word == "check");
+            let is_check = std::env::args().skip(1).any(|word| word == "check") && !std::env::args().any(|word| word == "config");
             let code = match (error.use_stderr(), is_check) {
                 (false, _) => 0,
                 (true, true) => check::UNKNOWN,
@@ -228,8 +228,9 @@ fn run(cli: Cli) -> Outcome {
         Command::Config(config) => config.run(&global),
         Command::Completions { shell } => {
             let mut command = <Cli as clap::CommandFactory>::command();
-            clap_complete::generate(shell, &mut command, "supwatch", &mut std::io::stdout());
-            Ok(0)
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "supwatch", &mut script);
+            print(&String::from_utf8_lossy(&script)).map(|()| 0)
         }
     }
 }
@@ -267,10 +268,16 @@ impl Global {
 
 /// Writes data; a reader that went away (`| head`) is no error.
 fn print(text: &str) -> Result<(), Failure> {
+    print_more(text).map(|_| ())
+}
+
+/// The same, and tells whether anybody still reads.
+fn print_more(text: &str) -> Result<bool, Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::own(error)),
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::own(error)),
     }
 }
 

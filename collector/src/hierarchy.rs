@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use supwatch_proto::describe::{Generation, HierarchyFile, SiteDescription, SiteType};
 use supwatch_proto::event::{EventKind, StoredEvent};
 use supwatch_proto::ids::{AgentId, SiteCode};
-use supwatch_proto::settings::{Settings, Sup, Wsus};
+use supwatch_proto::settings::{Known, Settings, Sup, Wsus};
 
 use crate::diagnosis::Catalogue;
 use crate::runs::Runs;
@@ -22,6 +22,8 @@ const SNAPSHOTS_KEPT: usize = 50;
 pub struct Hierarchy {
     /// What `hierarchy.toml` says.
     pub expected: HierarchyFile,
+    /// Its sites by code, since every question about a parent asks for one.
+    listed: BTreeMap<SiteCode, SiteDescription>,
     /// Sites by code.
     pub sites: BTreeMap<SiteCode, Site>,
     /// Agents by identity.
@@ -47,7 +49,7 @@ pub struct Site {
     pub next_run: Option<String>,
     /// Newest catalogue version and when it was set.
     pub catalog_versions: Vec<(Option<Timestamp>, u64)>,
-    /// Time of the first event with one: how far back the log covers.
+    /// Time of the first event of wsyncmgr.log: how far back it covers.
     pub covered_since: Option<Timestamp>,
     /// Time of the newest event.
     pub newest: Option<Timestamp>,
@@ -98,7 +100,8 @@ impl Hierarchy {
     /// With the sites that are expected.
     pub fn new(expected: HierarchyFile) -> Hierarchy {
         let sites = expected.sites.iter().map(|site| (site.code, Site::new(site.code))).collect();
-        Hierarchy { expected, sites, agents: BTreeMap::new() }
+        let listed = expected.sites.iter().map(|site| (site.code, site.description.clone())).collect();
+        Hierarchy { expected, listed, sites, agents: BTreeMap::new() }
     }
 
     /// Takes an event in.
@@ -112,7 +115,9 @@ impl Hierarchy {
         if matches!(&event.kind, EventKind::SettingsSnapshot { .. } | EventKind::SiteDescribed(_)) {
             // What a snapshot says holds from when it was taken; it does not show that the log covers that time.
         } else if let Some(time) = event.time {
-            site.covered_since = Some(site.covered_since.map_or(time, |since| since.min(time)));
+            if event.log == "wsyncmgr" {
+                site.covered_since = Some(site.covered_since.map_or(time, |since| since.min(time)));
+            }
             site.newest = site.newest.max(Some(time));
         }
         match &event.kind {
@@ -171,7 +176,7 @@ impl Hierarchy {
     }
 
     fn expected_site(&self, code: SiteCode) -> Option<&SiteDescription> {
-        self.expected.sites.iter().find(|site| site.code == code).map(|site| &site.description)
+        self.listed.get(&code)
     }
 
     /// What agents, then `hierarchy.toml`, say of a site.
@@ -293,6 +298,10 @@ impl Site {
 
     /// Whether the site is known to have no software update point.
     pub fn has_no_sup(&self) -> bool {
-        self.settings().and_then(|settings| settings.sups.value()).is_some_and(Vec::is_empty)
+        self.settings().is_some_and(|settings| match &settings.sups {
+            Known::None => true,
+            Known::Some(sups) => sups.is_empty(),
+            Known::Unknown => false,
+        })
     }
 }

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use supwatch_proto::describe::HierarchyFile;
 use supwatch_proto::event::{EventKind, StoredEvent};
-use supwatch_proto::finding::{Finding, finding_id};
+use supwatch_proto::finding::{Evidence, Finding, finding_id};
 use supwatch_proto::ids::{AgentId, SiteCode};
-use supwatch_proto::verdict::Verdict;
+use supwatch_proto::verdict::{Answer, Verdict};
 
 use crate::diagnosis::Catalogue;
 use crate::hierarchy::Hierarchy;
@@ -99,22 +99,41 @@ impl Judge {
 
     /// Judges what was touched and gives the findings that changed.
     pub fn judge(&mut self, now: Timestamp) -> Vec<Finding> {
+        let mut changed = Vec::new();
         let sites: Vec<SiteCode> = if std::mem::take(&mut self.everything) {
+            self.forget_vanished(now, &mut changed);
             self.hierarchy.sites.keys().copied().collect()
         } else {
             self.touched.iter().copied().collect()
         };
         self.touched.clear();
-        let mut changed = Vec::new();
         for site in sites {
             let (verdicts, failures) = judge_site(&self.hierarchy, site, now, self.live);
+            self.update(site, &verdicts, failures, now, &mut changed);
             self.verdicts.insert(site, verdicts);
-            self.update(site, failures, now, &mut changed);
         }
         changed
     }
 
-    fn update(&mut self, site: SiteCode, failures: Vec<(Verdict, Failure)>, now: Timestamp, changed: &mut Vec<Finding>) {
+    /// Findings of sites that no longer exist, such as one that was mistyped in `hierarchy.toml`.
+    fn forget_vanished(&mut self, now: Timestamp, changed: &mut Vec<Finding>) {
+        for finding in self.findings.values_mut() {
+            if finding.resolved_at.is_none() && self.hierarchy.site(finding.site).is_none() {
+                finding.resolved_at = Some(now);
+                finding.changed_at = Some(now);
+                changed.push(finding.clone());
+            }
+        }
+    }
+
+    fn update(
+        &mut self,
+        site: SiteCode,
+        verdicts: &[Verdict],
+        failures: Vec<(Verdict, Failure)>,
+        now: Timestamp,
+        changed: &mut Vec<Finding>,
+    ) {
         let mut standing = BTreeSet::new();
         for (verdict, failure) in failures {
             let new = opened(&verdict, failure, now);
@@ -128,8 +147,15 @@ impl Judge {
                 self.findings.insert(next.id.clone(), next);
             }
         }
+        // What cannot be said any more is not mended: it stands until somebody can say.
+        let unsaid = |finding: &Finding| {
+            let concerns = |verdict: &&Verdict| {
+                verdict.rule == finding.rule && (verdict.subject.is_empty() || verdict.subject == finding.subject)
+            };
+            verdicts.iter().filter(concerns).any(|verdict| verdict.answer == Answer::Unknown)
+        };
         for finding in self.findings.values_mut() {
-            if finding.site == site && finding.resolved_at.is_none() && !standing.contains(&finding.id) {
+            if finding.site == site && finding.resolved_at.is_none() && !standing.contains(&finding.id) && !unsaid(finding) {
                 finding.resolved_at = Some(now);
                 finding.changed_at = Some(now);
                 changed.push(finding.clone());
@@ -178,14 +204,24 @@ fn continued(old: &Finding, new: Finding, now: Timestamp) -> Finding {
     // A summary that counts hours changes with the clock alone; that is no change worth telling.
     let same = next.severity == old.severity
         && next.cause == old.cause
-        && next.evidence == old.evidence
+        && same_evidence(&next.evidence, &old.evidence)
         && next.occurrences == old.occurrences;
     if same {
         next.summary.clone_from(&old.summary);
+        next.evidence.clone_from(&old.evidence);
     } else {
         next.changed_at = Some(now);
     }
     next
+}
+
+/// The same setting seen again in a later snapshot is nothing new.
+fn same_evidence(one: &[Evidence], other: &[Evidence]) -> bool {
+    let bare = |evidence: &Evidence| match evidence.clone() {
+        Evidence::Setting { site, setting, value, .. } => Evidence::Setting { site, setting, value, taken_at: None },
+        line @ Evidence::Line { .. } => line,
+    };
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| bare(one) == bare(other))
 }
 
 #[cfg(test)]
@@ -235,5 +271,50 @@ mod tests {
         judge.judge(at("2026-03-01T09:00:00Z"));
         let reopened = failed(&judge).expect("open");
         assert_eq!((reopened.id, reopened.resolved_at), (first.id, None));
+    }
+
+    #[test]
+    fn what_cannot_be_said_any_more_is_not_taken_for_mended() {
+        let mut judge = Judge::new(HierarchyFile::default(), Vec::new(), false);
+        let snapshot = |judge: &mut Judge, taken: &str, replica: serde_json::Value| {
+            let mut settings = crate::rules::testing::healthy("cen", None);
+            settings["taken_at"] = taken.into();
+            settings["wsus"][0]["is_replica"] = replica;
+            if settings["wsus"][0]["is_replica"].is_null() {
+                settings["wsus"][0].as_object_mut().expect("object").remove("is_replica");
+            }
+            let mut event = events("CEN", &["Sync succeeded. x"]).remove(0);
+            event.kind = EventKind::SettingsSnapshot { settings };
+            judge.take(&StoredEvent {
+                agent: AgentId("a".into()),
+                epoch: Epoch([0; 16]),
+                received_at: at("2026-03-01T04:00:00Z"),
+                event,
+            });
+        };
+        let mut described = events("CEN", &["Sync succeeded. x"]).remove(0);
+        described.kind = EventKind::SiteDescribed(supwatch_proto::describe::SiteDescription {
+            site_type: Some(supwatch_proto::describe::SiteType::Central),
+            ..Default::default()
+        });
+        judge.take(&StoredEvent {
+            agent: AgentId("a".into()),
+            epoch: Epoch([0; 16]),
+            received_at: at("2026-03-01T04:00:00Z"),
+            event: described,
+        });
+        let found = |judge: &Judge| judge.findings().find(|finding| finding.rule == "child-replica").cloned().expect("a finding");
+        snapshot(&mut judge, "2026-03-01T03:00:00Z", true.into());
+        judge.judge(at("2026-03-01T05:00:00Z"));
+        let first = found(&judge);
+        snapshot(&mut judge, "2026-03-01T04:00:00Z", true.into());
+        judge.judge(at("2026-03-01T06:00:00Z"));
+        assert_eq!(found(&judge), first, "the same setting in a later snapshot is nothing new");
+        snapshot(&mut judge, "2026-03-01T05:00:00Z", serde_json::Value::Null);
+        judge.judge(at("2026-03-01T07:00:00Z"));
+        assert_eq!(found(&judge).resolved_at, None, "unknown is not mended");
+        snapshot(&mut judge, "2026-03-01T06:00:00Z", false.into());
+        judge.judge(at("2026-03-01T08:00:00Z"));
+        assert_eq!(found(&judge).resolved_at, Some(at("2026-03-01T08:00:00Z")));
     }
 }

@@ -85,7 +85,10 @@ pub fn page(picture: &Picture, refused: u64) -> Result<String, prometheus::Error
             #[allow(clippy::cast_precision_loss)]
             set("supwatch_agent_spooled_events", &[id], agent.spooled_events as f64);
         }
-        let last = picture.runs.iter().find(|run| run.site == site.code && run.outcome != RunOutcome::Running);
+        let last = picture
+            .runs
+            .iter()
+            .find(|run| run.site == site.code && matches!(run.outcome, RunOutcome::Succeeded | RunOutcome::Failed));
         if let Some(cause) = last.filter(|run| run.outcome == RunOutcome::Failed).and_then(|run| run.cause.as_deref()) {
             set("supwatch_last_run_failed", &[code, cause], 1.0);
         }
@@ -131,7 +134,7 @@ mod tests {
         let world = World::new()
             .central("CEN")
             .log("CEN", &["Performing sync on local request", "Sync failed: Unable to connect to the remote server. Source: X"]);
-        let picture = crate::picture::at(world.hierarchy(), "2026-03-01T05:00:00Z".parse().expect("time"), false);
+        let picture = crate::picture::at(world.hierarchy(), "2026-03-01T05:00:00Z".parse().expect("time"));
         let page = page(&picture, 2).expect("page");
         for sample in [
             "supwatch_last_run_failed{cause=\"cannot-connect\",site=\"CEN\"} 1",

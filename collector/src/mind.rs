@@ -130,7 +130,7 @@ impl Mind {
     pub fn picture(&self, at: Option<Timestamp>, resolved: bool) -> Picture {
         let judge = self.read();
         match at {
-            Some(at) => picture::at(judge.hierarchy(), at, true),
+            Some(at) => picture::at(judge.hierarchy(), at),
             None => picture::now(&judge, (self.clock)(), resolved, self.refusals.list()),
         }
     }

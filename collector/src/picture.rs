@@ -23,11 +23,13 @@ pub fn now(judge: &Judge, at: Timestamp, resolved: bool, refusals: Vec<Refusal>)
 }
 
 /// The picture at a moment in the past: judged anew from what was known to hold then.
-pub fn at(hierarchy: &Hierarchy, at: Timestamp, live: bool) -> Picture {
-    let past = hierarchy.as_of(at);
+pub fn at(hierarchy: &Hierarchy, at: Timestamp) -> Picture {
+    let mut past = hierarchy.as_of(at);
+    // Who was connected then is not kept, so the past has no watchers to judge.
+    past.agents.clear();
     let (mut verdicts, mut findings) = (Vec::new(), Vec::new());
     for site in past.sites.keys() {
-        let (of_site, failures) = judge_site(&past, *site, at, live);
+        let (of_site, failures) = judge_site(&past, *site, at, false);
         verdicts.extend(of_site);
         findings.extend(failures.into_iter().map(|(verdict, failure)| opened(&verdict, failure, at)));
     }

@@ -73,6 +73,11 @@ impl Runs {
                     ..tracked.run
                 };
                 tracked.evidence.clear();
+                tracked.run.progress = None;
+                tracked.run.phases.retain(|phase| phase.started_at.is_none_or(|time| time <= at));
+                for phase in &mut tracked.run.phases {
+                    phase.ended_at = phase.ended_at.filter(|time| *time <= at);
+                }
             }
             tracked
         });
@@ -171,7 +176,8 @@ impl Runs {
             Some(time) => format!("{}-{}", self.site, time.strftime("%Y%m%dT%H%M%SZ")),
             None => format!("{}-{}", self.site, self.kept.len() + 1),
         };
-        let twins = self.kept.iter().filter(|tracked| tracked.run.id.starts_with(&base)).count();
+        let twin = |tracked: &&TrackedRun| tracked.run.id == base || tracked.run.id.starts_with(&format!("{base}."));
+        let twins = self.kept.iter().filter(twin).count();
         if twins == 0 { base } else { format!("{base}.{}", twins + 1) }
     }
 
@@ -184,6 +190,11 @@ impl Runs {
     }
 
     fn phase(&mut self, event: &Event, phase: &str, server: &str) {
+        // Threads interleave: maintenance may still write when the run is over, and begins none.
+        let over = self.last().is_some_and(|last| matches!(last.run.outcome, RunOutcome::Succeeded | RunOutcome::Failed));
+        if phase == "maintenance" && (over || self.last().is_none()) {
+            return;
+        }
         let Some(TrackedRun { run, .. }) = self.current() else { return };
         match run.phases.last_mut() {
             // The status message comes before the line that names the server.
@@ -194,6 +205,15 @@ impl Runs {
             }
             // Replicas are written like the main server; they stay in their own phase.
             Some(last) if last.phase == "replica" && phase == "wsus" && last.server.is_empty() => last.server = server.to_owned(),
+            Some(last) if last.phase == "replica" && phase == "wsus" => {
+                last.ended_at = event.time;
+                run.phases.push(Phase {
+                    phase: "replica".to_owned(),
+                    server: server.to_owned(),
+                    started_at: event.time,
+                    ended_at: None,
+                });
+            }
             last => {
                 if let Some(last) = last {
                     last.ended_at = event.time;

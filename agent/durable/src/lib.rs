@@ -114,7 +114,7 @@ impl Durable {
         let io = |source| OpenError::Io { dir: dir.to_owned(), source };
         std::fs::create_dir_all(dir).map_err(io)?;
         set_aside_torn_snapshots(dir).map_err(io)?;
-        let db = open_caught(dir, cache_bytes)?;
+        let db = open_patiently(dir, cache_bytes)?;
         let damaged = |error: sled::Error| OpenError::Damaged { dir: dir.to_owned(), reason: error.to_string() };
         let tree = db.open_tree("supwatch").map_err(damaged)?;
         db.flush().map_err(damaged)?;
@@ -195,6 +195,19 @@ impl Durable {
 
 fn read(error: sled::Error) -> DurableError {
     DurableError::Read(error.to_string())
+}
+
+/// sled lets go of its lock a moment after the last handle is dropped, and a service's predecessor may still be ending: a
+/// lock is believed once it has held for a while.
+fn open_patiently(dir: &Path, cache_bytes: u64) -> Result<sled::Db, OpenError> {
+    const TRIES: u32 = 40;
+    for _ in 1..TRIES {
+        match open_caught(dir, cache_bytes) {
+            Err(OpenError::Locked { .. }) => std::thread::sleep(std::time::Duration::from_millis(50)),
+            opened => return opened,
+        }
+    }
+    open_caught(dir, cache_bytes)
 }
 
 /// sled panics on some damage, so it is opened on a thread of its own.

@@ -33,7 +33,16 @@ impl Found {
         let unreadable = |source| AnalyzeError::Read { path: path.to_owned(), source };
         let kind = std::fs::metadata(path).map_err(unreadable)?;
         if kind.is_file() {
-            self.sites.push(SiteInput { logs: vec![path.to_owned()], ..SiteInput::default() });
+            // Logs of one folder are of one site; a rolled-over one comes before its current one.
+            let beside =
+                |site: &&mut SiteInput| site.file.is_none() && site.logs.first().is_some_and(|log| log.parent() == path.parent());
+            match self.sites.iter_mut().find(beside) {
+                Some(site) => site.logs.push(path.to_owned()),
+                None => self.sites.push(SiteInput { logs: vec![path.to_owned()], ..SiteInput::default() }),
+            }
+            for site in &mut self.sites {
+                site.logs.sort_by_key(|log| site_folder::reading_order(log));
+            }
             return Ok(());
         }
         let before = self.sites.len();

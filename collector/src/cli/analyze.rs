@@ -15,7 +15,7 @@ pub(super) struct Analyze {
     #[arg(required = true)]
     paths: Vec<PathBuf>,
     /// Judge as of this time instead of the newest in the input
-    #[arg(long, value_parser = super::moment)]
+    #[arg(long, value_parser = super::moment, allow_hyphen_values = true)]
     at: Option<Timestamp>,
     /// Exit with 1 from this severity on
     #[arg(long, value_enum, default_value_t = FailOn::Critical)]

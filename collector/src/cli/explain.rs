@@ -92,6 +92,7 @@ fn find(what: &str, global: &Global) -> Result<Found, Failure> {
     }
     // A code alone, or an error text as a log or the console shows it.
     let code = what.to_lowercase().starts_with("0x").then_some(what);
+    let what = what.split("$$<").next().unwrap_or_default().trim().trim_start_matches("Sync failed:").trim();
     let (text, source) = what.rsplit_once(" Source: ").unwrap_or((what, ""));
     Ok(Found::Cause(Catalogue::built_in().diagnose(text, source, code)))
 }

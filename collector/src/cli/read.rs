@@ -9,14 +9,14 @@ use supwatch_proto::verdict::Severity;
 use supwatch_proto::wire;
 
 use super::client::{self, client, picture};
-use super::{FailOn, Failure, Global, Outcome, print, print_json, runtime};
+use super::{FailOn, Failure, Global, Outcome, print, print_json, print_more, runtime};
 use crate::render::table::Table;
 use crate::render::{Look, duration, findings, json, safe, time, tree};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Status {
     /// As of this time
-    #[arg(long, value_parser = super::moment)]
+    #[arg(long, value_parser = super::moment, allow_hyphen_values = true)]
     at: Option<Timestamp>,
     /// Exit with 1 from this severity on
     #[arg(long, value_enum, default_value_t = FailOn::Critical)]
@@ -41,7 +41,7 @@ pub(super) struct Sites {
     #[arg(value_parser = super::site)]
     site: Option<SiteCode>,
     /// As of this time
-    #[arg(long, value_parser = super::moment)]
+    #[arg(long, value_parser = super::moment, allow_hyphen_values = true)]
     at: Option<Timestamp>,
 }
 
@@ -112,7 +112,7 @@ fn site_json(picture: &Picture, site: &SitePicture, global: &Global) -> serde_js
 }
 
 fn site_full(picture: &Picture, site: &SitePicture, look: Look) -> String {
-    let one = Picture { sites: vec![SitePicture { parent: None, ..site.clone() }], refusals: Vec::new(), ..picture.clone() };
+    let one = Picture { sites: vec![site.clone()], refusals: Vec::new(), ..picture.clone() };
     let mut out = site_table(&one, look);
     for agent in &site.agents {
         let state = if agent.connected { look.say("connected", "接続中") } else { look.say("not connected", "未接続") };
@@ -166,7 +166,7 @@ pub(super) struct Findings {
     #[arg(long)]
     full: bool,
     /// As of this time
-    #[arg(long, value_parser = super::moment)]
+    #[arg(long, value_parser = super::moment, allow_hyphen_values = true)]
     at: Option<Timestamp>,
     /// Exit with 1 from this severity on
     #[arg(long, value_enum, default_value_t = FailOn::Critical)]
@@ -205,10 +205,10 @@ pub(super) struct Runs {
     #[arg(long, value_parser = super::site)]
     site: Option<SiteCode>,
     /// From this time on
-    #[arg(long, value_parser = super::moment)]
+    #[arg(long, value_parser = super::moment, allow_hyphen_values = true)]
     since: Option<Timestamp>,
     /// Up to this time
-    #[arg(long, value_parser = super::moment)]
+    #[arg(long, value_parser = super::moment, allow_hyphen_values = true)]
     until: Option<Timestamp>,
 }
 
@@ -270,10 +270,10 @@ pub(super) struct Events {
     #[arg(long, value_parser = super::site)]
     site: Option<SiteCode>,
     /// From this time on
-    #[arg(long, value_parser = super::moment)]
+    #[arg(long, value_parser = super::moment, allow_hyphen_values = true)]
     since: Option<Timestamp>,
     /// Up to this time
-    #[arg(long, value_parser = super::moment)]
+    #[arg(long, value_parser = super::moment, allow_hyphen_values = true)]
     until: Option<Timestamp>,
     /// Of these kinds only, such as run-failed
     #[arg(long)]
@@ -313,7 +313,9 @@ impl Events {
                         out.push_str(&event_line(&stored, look));
                     }
                 }
-                print(&out)?;
+                if !print_more(&out)? {
+                    break;
+                }
             }
             Ok(0)
         })

@@ -3,7 +3,7 @@
 
 use super::{Failure, Judged, Rule, Scene, name_of, no_setting, setting};
 use supwatch_proto::describe::{Generation, SiteType};
-use supwatch_proto::settings::{Known, Settings, Sup};
+use supwatch_proto::settings::{Settings, Sup};
 use supwatch_proto::text::Text;
 use supwatch_proto::verdict::Severity;
 
@@ -39,7 +39,7 @@ fn judge_sup(scene: &Scene<'_>, settings: &Settings, sup: &Sup, site_type: Optio
     let name = name_of(sup);
     let path = format!("wsus[{name}].is_replica");
     let looked_at = &[path.as_str()];
-    let first = settings.first_sup() == Some(sup) && sup.internet != Known::Some(true);
+    let first = settings.first_sup() == Some(sup);
     let Some(is_replica) = settings.wsus_of(sup).and_then(|wsus| wsus.is_replica.value()).copied() else {
         return Judged::unknown(looked_at, vec![no_setting(site.code, &path)]).of(name);
     };

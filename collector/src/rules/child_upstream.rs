@@ -100,8 +100,18 @@ fn judge_edge(scene: &Scene<'_>, edge: &Edge<'_>) -> Judged {
             vec![setting(site, edge.path.replace(".upstream", ".sync_from_microsoft_update"), true)],
         );
     }
-    let Some(Upstream { server, port, ssl }) = edge.wsus.upstream.value() else {
-        return Judged::unknown(looked_at, vec![no_setting(site.code, edge.path)]);
+    let from_microsoft = edge.path.replace(".upstream", ".sync_from_microsoft_update");
+    if edge.wsus.sync_from_microsoft_update.is_unknown() {
+        // The name of an upstream stays set while WSUS takes from Microsoft.
+        return Judged::unknown(looked_at, vec![no_setting(site.code, &from_microsoft)]);
+    }
+    let Upstream { server, port, ssl } = match &edge.wsus.upstream {
+        Known::Some(upstream) => upstream,
+        Known::Unknown => return Judged::unknown(looked_at, vec![no_setting(site.code, edge.path)]),
+        Known::None => {
+            let what = Text::new("has no upstream server", "上流サーバーが設定されていません");
+            return fail(what, vec![setting(site, edge.path, json!(null))]);
+        }
     };
     let Some(server) = server.value() else {
         return Judged::unknown(looked_at, vec![no_setting(site.code, &format!("{}.server", edge.path))]);
@@ -231,7 +241,7 @@ mod tests {
         push(&mut settings["sups"], json!({"server": "cen2.corp.example"}));
         push(
             &mut settings["wsus"],
-            json!({"server": "cen2.corp.example", "upstream": {"server": "cen", "port": 8530, "ssl": false}}),
+            json!({"server": "cen2.corp.example", "sync_from_microsoft_update": false, "upstream": {"server": "cen", "port": 8530, "ssl": false}}),
         );
         World::new().central("CEN").settings("CEN", settings.clone()).check("child-upstream", "CEN pass");
         settings["wsus"][1]["upstream"]["port"] = json!(80);

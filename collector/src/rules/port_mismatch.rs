@@ -3,7 +3,7 @@
 
 use super::{Failure, Judged, Rule, Scene, name_of, no_setting, setting};
 use supwatch_proto::describe::SiteType;
-use supwatch_proto::settings::{Settings, Sup};
+use supwatch_proto::settings::{Known, Settings, Sup};
 use supwatch_proto::text::Text;
 use supwatch_proto::verdict::Severity;
 
@@ -48,6 +48,8 @@ fn judge_sup(scene: &Scene<'_>, settings: &Settings, sup: &Sup) -> Judged {
                 evidence.extend([setting(site, of_sup, *set), setting(site, of_site, *listens)]);
             }
             (Some(_), Some(_)) => {}
+            // No HTTPS binding is no fault as long as nobody uses SSL.
+            (_, None) if field == "https_port" && sup.ssl == Known::Some(false) => {}
             (None, _) => missing.push(no_setting(site.code, &of_sup)),
             (_, None) => missing.push(no_setting(site.code, &of_site)),
         }

@@ -33,9 +33,9 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         Err(missing) => return vec![Judged::unknown(LOOKED_AT, vec![missing])],
     };
     vec![match settings.sups.value() {
-        None => Judged::unknown(LOOKED_AT, vec![no_setting(code, "sups")]),
+        None if !scene.site.has_no_sup() => Judged::unknown(LOOKED_AT, vec![no_setting(code, "sups")]),
         Some(sups) if !sups.is_empty() => Judged::pass(LOOKED_AT),
-        Some(_) => {
+        Some(_) | None => {
             let summary = Text::new(
                 format!("{code} has no software update point"),
                 format!("{code} にソフトウェアの更新ポイントがありません"),

@@ -25,7 +25,6 @@ const LOOKED_AT: &[&str] = &["wsyncmgr.log"];
 
 fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     let site = scene.site;
-    let ended = |tracked: &&TrackedRun| matches!(tracked.run.outcome, RunOutcome::Succeeded | RunOutcome::Failed);
     let Some(last) = site.runs.iter().rev().find(ended) else {
         if site.has_no_sup() || scene.hierarchy.site_type(site.code) == Some(SiteType::Secondary) {
             return Vec::new();
@@ -42,6 +41,11 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     vec![Judged::fail(LOOKED_AT, failure(scene, last))]
 }
 
+/// Whether a run came to an end that was seen; one that was cut off says nothing.
+fn ended(tracked: &&TrackedRun) -> bool {
+    matches!(tracked.run.outcome, RunOutcome::Succeeded | RunOutcome::Failed)
+}
+
 fn failure(scene: &Scene<'_>, last: &TrackedRun) -> Failure {
     let code = scene.site.code;
     // Retries with one cause are one finding with a count; it began with the first of them.
@@ -50,7 +54,7 @@ fn failure(scene: &Scene<'_>, last: &TrackedRun) -> Failure {
         .runs
         .iter()
         .rev()
-        .skip_while(|tracked| tracked.run.outcome == RunOutcome::Running)
+        .filter(ended)
         .take_while(|tracked| tracked.run.outcome == RunOutcome::Failed && tracked.run.cause == last.run.cause)
         .collect();
     let cause = last.run.cause.as_deref().unwrap_or(UNKNOWN);
@@ -106,6 +110,16 @@ mod tests {
         let last = world.hierarchy().sites.values().next().and_then(|s| s.runs.last().and_then(|t| t.run.ended_at));
         assert!(failure.since < last, "since the first failure, not the last");
         assert!(!failure.remedy.is_empty() && !failure.evidence.is_empty());
+    }
+
+    #[test]
+    fn a_retry_that_was_cut_off_says_nothing() {
+        let world = World::new()
+            .central("CEN")
+            .log("CEN", FAIL)
+            .log("CEN", FAIL)
+            .log("CEN", &["Performing sync on retry schedule", "Performing sync on retry schedule"]);
+        assert_eq!(world.failure("sync-failed", "CEN").occurrences, 2);
     }
 
     #[test]

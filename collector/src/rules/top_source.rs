@@ -45,6 +45,9 @@ fn judge_top(scene: &Scene<'_>) -> Judged {
         Some(false) if scene.generation() != Generation::Cm2007 && matches!(source, Some("upstream" | "none")) => {
             Judged::pass(LOOKED_AT)
         }
+        Some(false) if source.is_none() && scene.generation() != Generation::Cm2007 => {
+            Judged::unknown(LOOKED_AT, vec![no_setting(site.code, "component.sync_source")])
+        }
         Some(false) => {
             let sup = settings.first_sup().map_or("?", name_of);
             let summary = Text::new(

@@ -90,21 +90,10 @@ async fn the_embedded_store_keeps_the_promises_also_after_opening_again() {
         cases(&store).await;
         all(&store).await
     };
-    let store = reopen(dir.path()).await;
+    let store = Embedded::open(dir.path()).expect("open");
     assert_eq!(all(&store).await, before);
     let session = store.open_session(&agent(), claims(1, 1)).await.expect("open");
     assert_eq!(session.durable_sequence, 8);
-}
-
-/// The writer thread lets go of the store a moment after its last sender.
-async fn reopen(dir: &Path) -> Embedded {
-    loop {
-        match Embedded::open(dir) {
-            Ok(store) => return store,
-            Err(StoreError::Open(supwatch_durable::OpenError::Locked { .. })) => tokio::task::yield_now().await,
-            Err(error) => panic!("{error}"),
-        }
-    }
 }
 
 proptest! {
