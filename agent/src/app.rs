@@ -3,7 +3,7 @@
 //! Stopping travels with the data: first the collecting thread ends, then the uplink delivers what it can within the grace
 //! period; what it cannot stays in the spool.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -36,6 +36,12 @@ pub enum AppError {
     /// The operating system refuses.
     #[error("cannot start: {0}")]
     Start(std::io::Error),
+    /// A log cannot be read.
+    #[error("{0}; check the path and the rights to it")]
+    Read(std::io::Error),
+    /// An option of the command line is wrong.
+    #[error("{0}")]
+    Option(String),
     /// The collecting thread is gone.
     #[error("the thread that reads the logs ended unexpectedly")]
     Collector,
@@ -138,25 +144,6 @@ fn collect_thread(spool: Arc<Spool>, config: Config) -> Result<(Stopping, Collec
     };
     std::thread::Builder::new().name("collect".to_owned()).spawn(body).map_err(AppError::Start)?;
     Ok((stopping, Collecting { ended }))
-}
-
-/// Reads logs and gives their events as JSON lines: what the agent would send.
-pub fn read(paths: &[PathBuf], out: &mut dyn std::io::Write) -> std::io::Result<()> {
-    use crate::reader::{Reader, Reading, Resume};
-    for path in paths {
-        let named = |error: std::io::Error| std::io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-        let bytes = std::fs::read(path).map_err(named)?;
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let mut reader = Reader::new(SiteCode::UNKNOWN, &name, &Reading::default(), &Resume::default());
-        let mut events = Vec::new();
-        reader.feed(&bytes, &mut events);
-        reader.finish(&mut events);
-        for event in events {
-            serde_json::to_writer(&mut *out, &event)?;
-            writeln!(out)?;
-        }
-    }
-    Ok(())
 }
 
 /// Reads a configuration.

@@ -1,14 +1,16 @@
 //! The agent of supwatch: what happens in the logs and settings of a site, as typed events.
 //!
 //! ```text
-//! watch → tail → lines → parse → recognise → spool → uplink
-//!           settings (snapshot, site.toml) ──▶┘
+//! watch → tail → lines → encoding → assemble → parse → clock → recognise → spool → uplink
+//!                                              settings (snapshot, site.toml) ──▶┘
 //! ```
 //!
-//! `lines`, `parse`, `clock` and `recognise` are pure; [`reader`] joins them for one file and is all that the offline
-//! commands need. The edges are `tail` (files), `spool` (disk) and `uplink` (network).
+//! The stages from `lines` to `recognise` are pure; [`reader`] joins them for one file and is all that the offline commands
+//! need. The edges are `tail` (files), `spool` (disk) and `uplink` (network).
 
 pub mod lines;
+pub mod encoding;
+pub mod assemble;
 pub mod parse;
 pub mod clock;
 pub mod recognise;
@@ -22,3 +24,6 @@ pub mod collect;
 pub mod uplink;
 pub mod config;
 pub mod app;
+pub mod show;
+#[cfg(any(test, feature = "invariants"))]
+pub mod invariants;

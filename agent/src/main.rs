@@ -8,6 +8,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use supwatch_agent::app::{self, AppError};
+use supwatch_agent::encoding;
+use supwatch_agent::reader::Reading;
+use supwatch_agent::show::{self, Shape};
 
 #[derive(Parser)]
 #[command(version, about = "Tails the synchronisation logs of a site server and streams typed events to the collector")]
@@ -25,15 +28,30 @@ enum Command {
     Run,
     /// Read what is there, deliver it, and end
     Once,
-    /// Print the events of logs as JSON lines, delivering nothing
+    /// Show what is understood of logs, line by line: form, time, kind; delivers nothing
     Read {
         /// Logs
         #[arg(required = true)]
         paths: Vec<PathBuf>,
+        /// A line for every record, or the events as JSON lines
+        #[arg(long, value_enum, default_value = "table")]
+        output: Output,
+        /// Code page of text that is not UTF-8, such as cp932; guessed if not given
+        #[arg(long)]
+        code_page: Option<String>,
+        /// Zone of local times that tell none, such as Asia/Tokyo
+        #[arg(long)]
+        time_zone: Option<String>,
     },
     /// The configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Output {
+    Table,
+    Json,
 }
 
 #[derive(Subcommand)]
@@ -56,9 +74,9 @@ fn main() -> ExitCode {
         Err(error) => {
             eprintln!("supwatch-agent: {error}");
             ExitCode::from(match error {
-                AppError::Config(_) => 2,
+                AppError::Config(_) | AppError::Option(_) => 2,
                 AppError::Uplink(_) => 3,
-                AppError::Spool(_) | AppError::Start(_) | AppError::Collector => 4,
+                AppError::Spool(_) | AppError::Start(_) | AppError::Read(_) | AppError::Collector => 4,
             })
         }
     }
@@ -73,9 +91,19 @@ fn run(cli: &Cli) -> Result<(), AppError> {
             eprintln!("delivered up to event {events}");
             Ok(())
         }
-        Command::Read { paths } => {
-            let mut out = std::io::stdout().lock();
-            app::read(paths, &mut out).and_then(|()| out.flush()).map_err(AppError::Start)
+        Command::Read { paths, output, code_page, time_zone } => {
+            let reading = reading(code_page.as_deref(), time_zone.as_deref())?;
+            let shape = match output {
+                Output::Table => Shape::Table,
+                Output::Json => Shape::Json,
+            };
+            let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+            let shown = paths.iter().try_for_each(|path| show::read(path, &reading, shape, &mut out));
+            match shown.and_then(|()| out.flush()) {
+                // `| head` is no error.
+                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+                result => result.map_err(AppError::Read),
+            }
         }
         Command::Config(ConfigCommand::Check) => {
             let config = app::config(&cli.config)?;
@@ -83,6 +111,21 @@ fn run(cli: &Cli) -> Result<(), AppError> {
             Ok(())
         }
     }
+}
+
+fn reading(code_page: Option<&str>, time_zone: Option<&str>) -> Result<Reading, AppError> {
+    let code_page = code_page
+        .map(|label| {
+            encoding::code_page(label).ok_or_else(|| AppError::Option(format!("--code-page {label}: write one like cp932")))
+        })
+        .transpose()?;
+    let zone = time_zone
+        .map(|name| {
+            let known = jiff::tz::TimeZone::get(name);
+            known.map_err(|_| AppError::Option(format!("--time-zone {name}: write a name of the tz database like Asia/Tokyo")))
+        })
+        .transpose()?;
+    Ok(Reading { code_page, zone })
 }
 
 /// Ctrl-C, or what a service manager sends.

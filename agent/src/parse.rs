@@ -1,19 +1,18 @@
 //! Line → record: who wrote it, when, and what it says.
 //!
-//! Pure, and it never fails: a line in no known form is a [`Form::Bare`] record. The form is decided line by line, since
-//! one file may hold several. Records that span lines are put together by [`Assembler`].
+//! Pure, borrows everything, and never fails: a line in no known form is a [`Form::Bare`] record. The form is decided line
+//! by line, since one file may hold several. Records that span lines are put together by [`crate::assemble`].
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 
-use crate::lines::{LINE_LIMIT, Line};
-
-mod ccm;
-mod server;
-mod setup;
-mod viewer;
-mod wsus;
+pub mod ccm;
 pub mod fields;
+pub mod server;
+pub mod viewer;
+pub mod wsus;
+mod mended;
+mod setup;
 
 /// The shape of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,7 +25,7 @@ pub enum Form {
     Ccm,
     /// `<Www Mon DD HH:MM:SS YYYY> text`: role setup.
     Setup,
-    /// A copy from a log viewer: text, component, time, thread between tabs.
+    /// A copy from a log viewer: text, component, time and thread in columns, or the date first.
     Viewer,
     /// `YYYY-MM-DD HH:MM:SS.mmm UTC …`: WSUS's own log.
     Wsus,
@@ -50,23 +49,38 @@ impl Form {
 }
 
 /// The time that stands on a line, before anybody made UTC of it.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Stamp {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Stamp<'a> {
     /// None.
     Absent,
     /// Local time, and the minutes to add to get UTC.
     Biased(DateTime, i32),
     /// Local time and the name of its Windows time zone.
-    Zoned(DateTime, String),
+    Zoned(DateTime, &'a str),
     /// Local time alone.
     Local(DateTime),
+    /// Local time with a date whose order of day and month follows somebody's locale.
+    Dated(viewer::Dated),
     /// UTC, as WSUS writes.
     Utc(DateTime),
 }
 
+/// How bad a line says it is, in the forms that say so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// The form has none.
+    Untold,
+    /// Nothing.
+    Info,
+    /// A warning.
+    Warning,
+    /// An error. A word on the line, not a judgement.
+    Error,
+}
+
 /// What the grammar understood of a line, or of several that belong together.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Record {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Record<'a> {
     /// Offset of its first byte in the file.
     pub offset: u64,
     /// Bytes it takes in the file.
@@ -74,136 +88,75 @@ pub struct Record {
     /// Its shape.
     pub form: Form,
     /// All of it, decoded.
-    pub raw: String,
+    pub raw: &'a str,
     /// What it says.
-    pub message: String,
+    pub message: &'a str,
     /// Component; empty where the form has none.
-    pub component: String,
+    pub component: &'a str,
     /// Thread; 0 where the form has none.
     pub thread: u32,
     /// Time as written.
-    pub stamp: Stamp,
+    pub stamp: Stamp<'a>,
+    /// How bad it says it is.
+    pub level: Level,
+    /// Its marks had to be mended to be read (`$<` for `$$<` and the like).
+    pub mended: bool,
 }
 
-/// A form's reading of one line.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Parsed {
-    pub form: Form,
-    pub message: String,
-    pub component: String,
-    pub thread: u32,
-    pub stamp: Stamp,
+/// Reads a whole record in the first form that fits it.
+pub fn parse(raw: &str) -> Record<'_> {
+    let first = raw.trim_start().as_bytes().first().copied().unwrap_or_default();
+    let marked = match first {
+        b'<' | b'[' => ccm::parse(raw).or_else(|| server::parse(raw)).or_else(|| setup::parse(raw)),
+        _ => server::parse(raw).or_else(|| ccm::parse(raw)),
+    };
+    marked.or_else(|| wsus::parse(raw)).or_else(|| viewer::parse(raw)).or_else(|| mended::parse(raw)).unwrap_or_else(|| bare(raw))
 }
 
-/// Puts records together from lines.
-#[derive(Debug, Default)]
-pub struct Assembler {
-    open: Option<Open>,
-}
-
-#[derive(Debug)]
-struct Open {
-    offset: u64,
-    length: u64,
-    text: String,
-    /// A WSUS record, whose lines go on until the next one begins; else a CCM one, which ends with its mark.
-    wsus: bool,
-}
-
-impl Assembler {
-    /// Takes a line and gives the records it completes.
-    pub fn push(&mut self, line: &Line, out: &mut Vec<Record>) {
-        match &mut self.open {
-            Some(open) if !open.wsus => {
-                open.append(line);
-                let (complete, too_long) = (ccm::is_complete(&open.text), open.text.len() >= LINE_LIMIT);
-                if complete || too_long {
-                    self.close(out);
-                }
-                return;
-            }
-            Some(open) if wsus::continues(&line.text) => {
-                open.append(line);
-                return;
-            }
-            Some(_) => self.close(out),
-            None => {}
-        }
-        let wsus = wsus::begins(&line.text);
-        if wsus || ccm::is_open(&line.text) {
-            self.open = Some(Open { offset: line.offset, length: line.length, text: line.text.clone(), wsus });
-        } else {
-            emit(line.offset, line.length, &line.text, out);
+impl<'a> Record<'a> {
+    /// Of a form, with nothing but a message.
+    fn new(form: Form, raw: &'a str, message: &'a str) -> Record<'a> {
+        Record {
+            offset: 0,
+            length: 0,
+            form,
+            raw,
+            message,
+            component: "",
+            thread: 0,
+            stamp: Stamp::Absent,
+            level: Level::Untold,
+            mended: false,
         }
     }
-
-    /// Gives the record that is still open: nothing more is going to come.
-    pub fn flush(&mut self, out: &mut Vec<Record>) {
-        if self.open.is_some() {
-            self.close(out);
-        }
-    }
-
-    /// Offset of the first byte of the record that is still open.
-    pub fn open_offset(&self) -> Option<u64> {
-        self.open.as_ref().map(|open| open.offset)
-    }
-
-    fn close(&mut self, out: &mut Vec<Record>) {
-        if let Some(open) = self.open.take() {
-            emit(open.offset, open.length, &open.text, out);
-        }
-    }
-}
-
-impl Open {
-    fn append(&mut self, line: &Line) {
-        self.length += line.length;
-        if self.text.len() + line.text.len() < LINE_LIMIT {
-            self.text.push('\n');
-            self.text.push_str(&line.text);
-        }
-    }
-}
-
-/// Two CCM records may share a line; each becomes one record, and together they cover the line.
-fn emit(offset: u64, length: u64, text: &str, out: &mut Vec<Record>) {
-    let parts = ccm::split(text);
-    let count = parts.len();
-    for (index, raw) in parts.into_iter().enumerate() {
-        let Parsed { form, message, component, thread, stamp } = parse(raw);
-        // The bytes of a shared line belong to its last record.
-        let length = if index + 1 == count { length } else { 0 };
-        out.push(Record { offset, length, form, raw: raw.to_owned(), message, component, thread, stamp });
-    }
-}
-
-/// Reads one line in the first form that fits it.
-fn parse(text: &str) -> Parsed {
-    ccm::parse(text)
-        .or_else(|| server::parse(text))
-        .or_else(|| wsus::parse(text))
-        .or_else(|| viewer::parse(text))
-        .or_else(|| setup::parse(text))
-        .unwrap_or_else(|| bare(text))
 }
 
 /// Text alone; copies often keep the component's name at the end.
-fn bare(text: &str) -> Parsed {
-    let trimmed = text.trim();
-    let (message, component) = match trimmed.rsplit_once([' ', '\t']) {
-        Some((before, last)) if fields::is_component(last) => (before.trim_end(), last),
-        _ => (trimmed, ""),
-    };
-    Parsed { form: Form::Bare, message: message.to_owned(), component: component.to_owned(), thread: 0, stamp: Stamp::Absent }
+fn bare(raw: &str) -> Record<'_> {
+    let trimmed = raw.trim();
+    match split_component(trimmed) {
+        Some((message, component)) => Record { component, ..Record::new(Form::Bare, raw, message) },
+        None => Record::new(Form::Bare, raw, trimmed),
+    }
+}
+
+/// A component's name at the end of a text.
+pub fn split_component(text: &str) -> Option<(&str, &str)> {
+    let text = text.trim_end();
+    let start = text.rfind(|c: char| c.is_ascii_whitespace()).map_or(0, |blank| blank + 1);
+    let (message, last) = text.split_at(start);
+    fields::is_component(last).then(|| (message.trim(), last))
 }
 
 /// `GMTDATE=Www Mon DD HH:MM:SS.mmm YYYY` of a status message line: UTC at the moment it was written.
 pub fn gmtdate(message: &str) -> Option<Timestamp> {
-    let (_, rest) = message.split_once("GMTDATE=")?;
-    let end = rest.find(" ISTR").or_else(|| rest.find("ISTR")).unwrap_or(rest.len());
-    let (local, zone) = fields::asctime(rest.get(..end)?.trim())?;
-    zone.is_empty().then(|| local.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp())).flatten()
+    if !message.trim_start_matches(['~', '?', ' ']).starts_with("STATMSG:") {
+        return None;
+    }
+    let rest = message.get(memchr::memmem::find(message.as_bytes(), b"GMTDATE=")? + 8..)?;
+    let end = memchr::memmem::find(rest.as_bytes(), b"ISTR").unwrap_or(rest.len());
+    let (local, zone) = fields::asctime(rest.get(..end)?)?;
+    zone.is_empty().then(|| jiff::tz::Offset::UTC.to_timestamp(local).ok()).flatten()
 }
 
 #[cfg(test)]
@@ -211,25 +164,12 @@ mod tests {
     use super::*;
     use jiff::civil::date;
 
-    pub(crate) fn records(text: &str) -> Vec<Record> {
-        let mut lines = crate::lines::Lines::new(0, None, None);
-        let (mut cut, mut out, mut assembler) = (Vec::new(), Vec::new(), Assembler::default());
-        lines.feed(text.as_bytes(), &mut cut);
-        lines.finish(&mut cut);
-        for line in &cut {
-            assembler.push(line, &mut out);
-        }
-        assembler.flush(&mut out);
-        out
-    }
-
     #[track_caller]
-    fn check(text: &str, form: Form, message: &str, component: &str, thread: u32, stamp: Stamp) {
-        let all = records(text);
-        let record = all.first().expect("a record");
+    fn check(text: &str, form: Form, message: &str, component: &str, thread: u32, stamp: Stamp<'_>) {
+        let record = parse(text);
         assert_eq!(
-            (record.form, record.message.as_str(), record.component.as_str(), record.thread, &record.stamp),
-            (form, message, component, thread, &stamp)
+            (record.form, record.message, record.component, record.thread, record.stamp, record.mended),
+            (form, message, component, thread, stamp, false)
         );
     }
 
@@ -245,9 +185,9 @@ mod tests {
             Stamp::Biased(at, 480),
         );
         check(
-            "a < b $$<SMS Provider><03-01-2026 04:05:06.789-60><thread=1 (0x1)>",
+            "a < b $$< c $$<SMS Provider><03-01-2026 04:05:06.789-60><thread=1 (0x1)>",
             Form::Server,
-            "a < b",
+            "a < b $$< c",
             "SMS Provider",
             1,
             Stamp::Biased(at, -60),
@@ -263,24 +203,27 @@ mod tests {
             "x~",
             "SMS_WSUS_SYNC_MANAGER",
             756,
-            Stamp::Zoned(at, "Eastern Daylight Time".into()),
+            Stamp::Zoned(at, "Eastern Daylight Time"),
         );
         check("x $$<C><Mon Aug 06 07:54:25.519 2007><thread=756>", Form::Server2007, "x", "C", 756, Stamp::Local(at));
+        let old = date(1995, 12, 4).at(15, 41, 45, 0);
+        check("x~ $$<SMS_DESPOOLER><Mon Dec 04 15:41:45 1995~><thread=168>", Form::Server2007, "x~", "SMS_DESPOOLER", 0x168, {
+            Stamp::Local(old)
+        });
     }
 
     #[test]
-    fn ccm_records_span_lines_and_share_them() {
+    fn ccm_records_may_span_lines_and_lack_a_bias() {
         let at = date(2026, 3, 1).at(4, 5, 6, 789_000_000);
         let one = "<![LOG[two\nlines ] here]LOG]!><time=\"04:05:06.789-060\" date=\"3-01-2026\" component=\"C\" context=\"\" type=\"1\" thread=\"7\" file=\"a.cpp:1\">";
         check(one, Form::Ccm, "two\nlines ] here", "C", 7, Stamp::Biased(at, -60));
-        let shared = format!("{one}{one}");
-        assert_eq!(records(&shared.replace("two\n", "")).len(), 2);
-        let managed = "<![LOG[]LOG]!><time=\"04:05:06.7890000\" date=\"3-1-2026\" component=\"C\" context=\"\" type=\"1\" thread=\"7\" file=\"\">";
+        let managed = "<![LOG[]LOG]!><time=\"04:05:06.7890000\" date=\"3-1-2026\" component=\"C\" context=\"\" type=\"3\" thread=\"7\" file=\"\">";
         check(managed, Form::Ccm, "", "C", 7, Stamp::Local(at));
+        assert_eq!(parse(managed).level, Level::Error);
     }
 
     #[test]
-    fn a_setup_line_and_a_viewer_copy() {
+    fn a_setup_line() {
         check(
             "<Sun Mar  1 04:05:06 2026> SMSWSUS Setup Started....",
             Form::Setup,
@@ -288,29 +231,6 @@ mod tests {
             "",
             0,
             Stamp::Local(date(2026, 3, 1).at(4, 5, 6, 0)),
-        );
-        check(
-            "Starting Sync\tSMS_WSUS_SYNC_MANAGER\t8/2/2024 1:54:24 PM\t9640 (0x25A8)\t",
-            Form::Viewer,
-            "Starting Sync",
-            "SMS_WSUS_SYNC_MANAGER",
-            9640,
-            Stamp::Local(date(2024, 8, 2).at(13, 54, 24, 0)),
-        );
-    }
-
-    #[test]
-    fn a_wsus_line_takes_its_stack_along() {
-        let text = "2026-03-01 04:05:06.789 UTC\tWarning\tw3wp.94\tHmtWebServices.Check\tfailed\n   at A.B()\n\n   at C.D()\n2026-03-01 04:05:07.000 UTC\tInfo\tw3wp.9\tX.Y\tnext\n";
-        let all = records(text);
-        assert_eq!(all.len(), 2);
-        check(
-            text,
-            Form::Wsus,
-            "failed\n   at A.B()\n\n   at C.D()",
-            "HmtWebServices.Check",
-            94,
-            Stamp::Utc(date(2026, 3, 1).at(4, 5, 6, 789_000_000)),
         );
     }
 
@@ -324,7 +244,7 @@ mod tests {
             0,
             Stamp::Absent,
         );
-        check("$$<broken", Form::Bare, "$$<broken", "", 0, Stamp::Absent);
+        check("a plain text", Form::Bare, "a plain text", "", 0, Stamp::Absent);
     }
 
     #[test]
@@ -332,16 +252,15 @@ mod tests {
         let line = "STATMSG: ID=6701 GMTDATE=Mon Aug 06 17:54:25.519 2007 ISTR0=\"\"";
         assert_eq!(gmtdate(line).map(|t| t.to_string()), Some("2007-08-06T17:54:25.519Z".to_owned()));
         assert_eq!(gmtdate("STATMSG: GMTDATE=<Date & Time> ISTR0="), None);
+        assert_eq!(gmtdate("said GMTDATE=Mon Aug 06 17:54:25.519 2007"), None);
     }
 
     proptest::proptest! {
-        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(10_000))]
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(crate::invariants::cases(10_000)))]
 
         #[test]
-        fn parsing_never_panics_and_records_cover_the_lines(text in "[\\PC\n<>$!\\[\\]~\"=0-9: ]{0,120}") {
-            let all = records(&text);
-            let covered: u64 = all.iter().map(|record| record.length).sum();
-            proptest::prop_assert_eq!(covered, text.len() as u64);
+        fn parsing_never_panics_and_keeps_the_text(text in "[\\PC\n\t<>$!\\[\\]~\"=0-9: /.]{0,160}") {
+            crate::invariants::parse(&text);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One file, from bytes to events: joins `lines`, `parse`, `clock` and `recognise`.
+//! One file, from bytes to events: joins the stages from `lines` to `recognise`.
 //!
 //! Pure. Its [`Resume`] is what must be kept to go on after a restart as if nothing had happened.
 
@@ -6,13 +6,16 @@ use encoding_rs::Encoding;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
-use supwatch_proto::event::{Event, EventKind};
+use supwatch_proto::event::Event;
 use supwatch_proto::ids::SiteCode;
+use supwatch_proto::time::Certainty;
 
-use crate::clock::Clock;
+use crate::assemble::{Assembler, Decoded};
+use crate::clock::{Clock, Learnt};
+use crate::encoding::{Decoder, Sample};
 use crate::lines::{Framing, Line, Lines};
-use crate::parse::{Assembler, Form, Record};
-use crate::recognise::Recogniser;
+use crate::parse::{self, Form, Record};
+use crate::recognise::{Recogniser, Understood, Written};
 
 /// How the logs of a site are to be read.
 #[derive(Debug, Clone, Default)]
@@ -25,13 +28,16 @@ pub struct Reading {
 
 /// Where and how to go on reading a file.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Resume {
     /// First byte of the first record that was not finished.
     pub offset: u64,
     /// How the file is cut into lines.
     pub framing: Option<Framing>,
-    /// Calibration of its clock, in minutes.
-    pub calibration: Option<i32>,
+    /// What its clock learnt.
+    pub clock: Learnt,
+    /// What the guess of its code page rests on.
+    pub sample: Sample,
     /// Time of its newest line.
     pub last: Option<Timestamp>,
 }
@@ -41,45 +47,96 @@ pub struct Resume {
 pub struct Tally {
     /// Lines with text.
     pub lines: u64,
-    /// Lines that are understood: an event, or known to need none.
+    /// Lines that are understood: typed, known to mean nothing here, or in a form that names another component.
     pub recognised: u64,
+    /// Lines that have a type: an event, or progress that is told thinned.
+    pub typed: u64,
+    /// Records whose marks had to be mended.
+    pub mended: u64,
     /// Records by form.
     pub forms: std::collections::BTreeMap<Form, u64>,
+    /// Newest time that is not just a local one taken as it stands.
+    pub newest_sure: Option<Timestamp>,
+    /// Newest time of all.
+    pub newest: Option<Timestamp>,
 }
 
 /// Reads one file.
 #[derive(Debug)]
 pub struct Reader {
     lines: Lines,
+    rest: AfterLines,
+}
+
+/// The stages behind the lines, apart from them, since a line is lent to them.
+#[derive(Debug)]
+struct AfterLines {
+    decoder: Decoder,
     assembler: Assembler,
+    records: Records,
+}
+
+#[derive(Debug)]
+struct Records {
     recogniser: Recogniser,
-    cut: Vec<Line>,
-    records: Vec<Record>,
     tally: Tally,
+}
+
+/// Asked for every record, with how it was understood and the events it gave.
+pub trait Observer {
+    /// One record: when it was written, how it was understood, what it gave.
+    fn record(&mut self, record: &Record<'_>, written: Written, understood: Understood, events: &[Event]);
+}
+
+impl Observer for () {
+    fn record(&mut self, _: &Record<'_>, _: Written, _: Understood, _: &[Event]) {}
 }
 
 impl Reader {
     /// Begins, or goes on where an earlier reader stopped.
     pub fn new(site: SiteCode, file: &str, reading: &Reading, resume: &Resume) -> Reader {
-        let clock = Clock {
-            configured: reading.zone.clone(),
-            calibration: resume.calibration,
-            last: resume.last.map(|time| (time, supwatch_proto::time::Certainty::Local)),
-        };
+        let clock = Clock::new(reading.zone.clone(), resume.clock.clone(), resume.last);
         Reader {
-            lines: Lines::new(resume.offset, resume.framing, reading.code_page),
-            assembler: Assembler::default(),
-            recogniser: Recogniser::new(site, file, clock),
-            cut: Vec::new(),
-            records: Vec::new(),
-            tally: Tally::default(),
+            lines: Lines::new(resume.offset, resume.framing),
+            rest: AfterLines {
+                decoder: Decoder::new(reading.code_page, resume.sample.clone()),
+                assembler: Assembler::default(),
+                records: Records { recogniser: Recogniser::new(site, file, clock), tally: Tally::default() },
+            },
         }
+    }
+
+    /// Looks at the beginning of a file before it is read, so that its first lines profit from what later ones tell: the
+    /// code page, the offset from UTC (first GMTDATE), the order of dates.
+    pub fn look_ahead(&mut self, beginning: &[u8]) {
+        let mut lines = Lines::new(0, self.lines.framing());
+        let AfterLines { decoder, records, .. } = &mut self.rest;
+        lines.feed(beginning, &mut |line| decoder.look_ahead(&line));
+        let (mut lines, mut assembler) = (Lines::new(0, self.lines.framing()), Assembler::default());
+        let mut clock = records.recogniser.clock.clone();
+        lines.feed(beginning, &mut |line| {
+            let text = decoder.clone().text(&line);
+            assembler.push(Decoded { offset: line.offset, length: line.length, text: &text }, &mut |record| {
+                clock.resolve(&record.stamp, parse::gmtdate(record.message));
+            });
+        });
+        let learnt = &mut records.recogniser.clock.learnt;
+        // What a file that is gone on with learnt already is newer.
+        if learnt.calibrations.is_empty() {
+            learnt.calibrations = clock.learnt.calibrations;
+        }
+        learnt.order = learnt.order.or(clock.learnt.order);
     }
 
     /// Takes the next bytes.
     pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<Event>) {
-        self.lines.feed(bytes, &mut self.cut);
-        self.assemble(out);
+        self.feed_observed(bytes, out, &mut ());
+    }
+
+    /// Takes the next bytes, with somebody looking on.
+    pub fn feed_observed(&mut self, bytes: &[u8], out: &mut Vec<Event>, observer: &mut impl Observer) {
+        let Reader { lines, rest } = self;
+        lines.feed(bytes, &mut |line| rest.line(&line, out, observer));
     }
 
     /// See [`Lines::give_back_trailing_nuls`].
@@ -89,58 +146,95 @@ impl Reader {
 
     /// Gives the record that waits for more lines: the writer has been quiet for a while.
     pub fn idle(&mut self, out: &mut Vec<Event>) {
-        self.assembler.flush(&mut self.records);
-        self.recognise(out);
+        self.rest.idle(out, &mut ());
     }
 
     /// The file is finished.
     pub fn finish(&mut self, out: &mut Vec<Event>) {
-        self.lines.finish(&mut self.cut);
-        self.assemble(out);
-        self.idle(out);
+        self.finish_observed(out, &mut ());
+    }
+
+    /// The file is finished, with somebody looking on.
+    pub fn finish_observed(&mut self, out: &mut Vec<Event>, observer: &mut impl Observer) {
+        let Reader { lines, rest } = self;
+        lines.finish(&mut |line| rest.line(&line, out, observer));
+        rest.idle(out, observer);
     }
 
     /// What to keep in order to go on later.
     pub fn resume(&self) -> Resume {
+        let clock = &self.rest.records.recogniser.clock;
         Resume {
-            offset: self.assembler.open_offset().unwrap_or_else(|| self.lines.resume_offset()),
+            offset: self.offset(),
             framing: self.lines.framing(),
-            calibration: self.recogniser.clock.calibration,
-            last: self.recogniser.clock.last.map(|(time, _)| time),
+            clock: clock.learnt.clone(),
+            sample: self.rest.decoder.sample().clone(),
+            last: clock.last.map(|(time, _)| time),
         }
+    }
+
+    /// First byte of the first record that is not finished.
+    pub fn offset(&self) -> u64 {
+        self.rest.assembler.open_offset().unwrap_or_else(|| self.lines.resume_offset())
     }
 
     /// What the file was made of so far.
     pub fn tally(&self) -> &Tally {
-        &self.tally
+        &self.rest.records.tally
+    }
+
+    /// How many records were put together from several lines.
+    pub fn joined(&self) -> u64 {
+        self.rest.assembler.joined()
     }
 
     /// The encoding's name.
     pub fn encoding_name(&self) -> &'static str {
-        self.lines.encoding_name()
+        self.rest.decoder.name()
+    }
+}
+
+impl AfterLines {
+    fn line(&mut self, line: &Line<'_>, out: &mut Vec<Event>, observer: &mut impl Observer) {
+        let AfterLines { decoder, assembler, records } = self;
+        let text = decoder.text(line);
+        let decoded = Decoded { offset: line.offset, length: line.length, text: &text };
+        assembler.push(decoded, &mut |record| records.take(record, out, observer));
     }
 
-    fn assemble(&mut self, out: &mut Vec<Event>) {
-        for line in self.cut.drain(..) {
-            self.assembler.push(&line, &mut self.records);
-        }
-        self.recognise(out);
+    fn idle(&mut self, out: &mut Vec<Event>, observer: &mut impl Observer) {
+        let AfterLines { assembler, records, .. } = self;
+        assembler.flush(&mut |record| records.take(record, out, observer));
     }
+}
 
-    fn recognise(&mut self, out: &mut Vec<Event>) {
-        for record in self.records.drain(..) {
-            let before = out.len();
-            self.recogniser.recognise(&record, out);
-            let typed =
-                out.get(before..).is_some_and(|new| new.iter().any(|event| !matches!(event.kind, EventKind::Notice { .. })));
-            if !record.raw.trim().is_empty() {
-                let lines = record.raw.lines().count().max(1) as u64;
-                self.tally.lines += lines;
-                *self.tally.forms.entry(record.form).or_default() += 1;
-                if typed || record.form != Form::Bare || Recogniser::is_known_line(&record) {
-                    self.tally.recognised += lines;
-                }
+impl Records {
+    fn take(&mut self, record: &Record<'_>, out: &mut Vec<Event>, observer: &mut impl Observer) {
+        let before = out.len();
+        let understood = self.recogniser.recognise(record, out);
+        observer.record(record, self.recogniser.written, understood, out.get(before..).unwrap_or_default());
+        let tally = &mut self.tally;
+        if let Some((time, certainty)) = self.recogniser.clock.last {
+            tally.newest = tally.newest.max(Some(time));
+            if certainty != Certainty::Local {
+                tally.newest_sure = tally.newest_sure.max(Some(time));
             }
+        }
+        if record.raw.trim_ascii_start().is_empty() {
+            return;
+        }
+        let breaks = memchr::memchr_iter(b'\n', record.raw.as_bytes());
+        let lines = if record.raw.as_bytes().contains(&b'\n') { 1 + breaks.count() as u64 } else { 1 };
+        tally.lines += lines;
+        *tally.forms.entry(record.form).or_default() += 1;
+        tally.mended += u64::from(record.mended);
+        match understood {
+            Understood::Typed => {
+                tally.typed += lines;
+                tally.recognised += lines;
+            }
+            Understood::Quiet | Understood::Foreign => tally.recognised += lines,
+            Understood::Noticed | Understood::Unknown => {}
         }
     }
 }
@@ -171,6 +265,49 @@ mod tests {
             let (more, _) = read(&bytes[usize::try_from(resume.offset).expect("small")..], &resume);
             events.extend(more);
             assert_eq!(events, whole, "stopped at {stop}");
+        }
+    }
+
+    #[test]
+    fn what_later_lines_tell_serves_the_first_ones() {
+        let log = "Starting Sync~  $$<SMS_WSUS_SYNC_MANAGER><Mon Aug 06 10:54:24.000 2007 東京の時間><thread=756 (0x2F4)>\r\n\
+            STATMSG: ID=6701 SEV=I LEV=M SOURCE=\"SMS Server\" COMP=\"SMS_WSUS_SYNC_MANAGER\" SYS=S SITE=CEN PID=1 TID=2 GMTDATE=Mon Aug 06 01:54:25.519 2007 ISTR0=\"\" NUMATTRS=0  $$<SMS_WSUS_SYNC_MANAGER><Mon Aug 06 10:54:25.519 2007 東京の時間><thread=756 (0x2F4)>\r\n\
+            同期に失敗しました  $$<SMS_WSUS_SYNC_MANAGER><Mon Aug 06 10:54:26.000 2007 東京の時間><thread=756 (0x2F4)>\r\n";
+        let (bytes, ..) = encoding_rs::SHIFT_JIS.encode(log);
+        let mut reader = Reader::new(SiteCode::UNKNOWN, "wsyncmgr.log", &Reading::default(), &Resume::default());
+        let mut out = Vec::new();
+        reader.look_ahead(&bytes);
+        reader.feed(&bytes, &mut out);
+        let first = out.first().expect("an event");
+        assert_eq!(first.time.map(|time| time.to_string()).as_deref(), Some("2007-08-06T01:54:24Z"));
+        assert_eq!((first.time_certainty, reader.encoding_name()), (Certainty::Calibrated, "Shift_JIS"));
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(crate::invariants::cases(10_000)))]
+
+        #[test]
+        fn any_split_of_any_log_gives_the_same_events(
+            text in proptest::collection::vec(proptest::prelude::prop_oneof![
+                proptest::prelude::Just("Sync failed: x. Source: y  "),
+                proptest::prelude::Just("sync: WSUS synchronizing updates, processed 3 out of 9 items (33%)  "),
+                proptest::prelude::Just("Synchronizing update 1 - title  "),
+                proptest::prelude::Just("$$<SMS_WSUS_SYNC_MANAGER><03-01-2026 04:00:00.000+0><thread=1 (0x1)>\r\n"),
+                proptest::prelude::Just("$$<SMS_WSUS_SYNC_MANAGER><Mon Aug 06 10:54:26.000 2007 Mitteleurop\u{e4}ische Zeit>"),
+                proptest::prelude::Just("<![LOG["), proptest::prelude::Just("]LOG]!>"),
+                proptest::prelude::Just("STATMSG: ID=6703 "), proptest::prelude::Just("NUMATTRS=0"),
+                proptest::prelude::Just("Meldung: x"), proptest::prelude::Just("Quelle: UpdateServices.X"),
+                proptest::prelude::Just("2026-03-01 04:05:06.789 UTC\tError\tw3wp.94\tA.B\tfailed"),
+                proptest::prelude::Just("\n"), proptest::prelude::Just("\u{feff}"), proptest::prelude::Just(" SMS_WSUS_SYNC_MANAGER\n"),
+            ], 0..14),
+            noise in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..6),
+            at in 0usize..200,
+            sizes in proptest::collection::vec(1usize..40, 1..6),
+        ) {
+            let mut bytes = text.concat().into_bytes();
+            let at = at.min(bytes.len());
+            bytes.splice(at..at, noise);
+            crate::invariants::recognise(&bytes, &sizes);
         }
     }
 }

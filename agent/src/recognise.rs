@@ -1,21 +1,31 @@
 //! Record → event: what a line says happened, one table of phrases per log.
 //!
 //! Pure apart from what one file has to remember: its clock, who asked for the next run, and when progress was last told.
-//! Facts only: a line with "error" in it is a [`EventKind::Notice`] at most; whether a run failed is for 6703 and
-//! "Sync failed" to say.
+//! Facts only: a line with "error" in it is a [`EventKind::ComponentError`] or [`EventKind::Notice`] at most; whether a run
+//! failed is for 6703 and "Sync failed" to say.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use supwatch_proto::event::{Event, EventKind, Trigger};
 use supwatch_proto::ids::SiteCode;
 use supwatch_proto::time::Certainty;
 
 use crate::clock::Clock;
-use crate::parse::{self, Record};
+use crate::parse::{self, Form, Record};
 
+pub mod localized;
+pub mod vocabulary;
+mod progress;
 mod status_message;
+mod supsetup;
+mod text;
+mod trouble;
 mod wcm;
+mod wsus;
+mod wsusctrl;
 mod wsyncmgr;
-mod phrases;
+
+use progress::Thinning;
+use vocabulary::Meaning;
 
 /// Kind of log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,12 +57,16 @@ impl Log {
         }
     }
 
-    fn of_component(component: &str) -> Option<Log> {
-        match component {
-            "SMS_WSUS_SYNC_MANAGER" => Some(Log::Wsyncmgr),
-            "SMS_WSUS_CONFIGURATION_MANAGER" => Some(Log::Wcm),
-            "SMS_WSUS_CONTROL_MANAGER" => Some(Log::WsusCtrl),
-            _ => None,
+    /// What a record's component and form say, which is surer than the file's name.
+    fn of_record(record: &Record<'_>) -> Option<Log> {
+        match (record.form, record.component) {
+            (_, "SMS_WSUS_SYNC_MANAGER") => Some(Log::Wsyncmgr),
+            (_, "SMS_WSUS_CONFIGURATION_MANAGER") => Some(Log::Wcm),
+            (_, "SMS_WSUS_CONTROL_MANAGER") => Some(Log::WsusCtrl),
+            (Form::Wsus, _) => Some(Log::SoftwareDistribution),
+            (Form::Setup, _) => Some(Log::SupSetup),
+            (_, "") => None,
+            _ => Some(Log::Other),
         }
     }
 
@@ -72,6 +86,31 @@ impl Log {
     }
 }
 
+/// How far a record was understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Understood {
+    /// It has a type: an event, or progress that is told later or not at all.
+    Typed,
+    /// It sounds like trouble and has no type.
+    Noticed,
+    /// Its words are known and mean nothing here.
+    Quiet,
+    /// Another component wrote it.
+    Foreign,
+    /// Its words are not known.
+    Unknown,
+}
+
+/// What a message turned out to be.
+enum Found<'a> {
+    Kind(EventKind),
+    /// Like progress: kept back, unless it is due.
+    Item(&'static str, &'a str),
+    /// A step whose line names an account.
+    Private(&'static str),
+    Quiet,
+}
+
 /// What recognising one file has to remember from line to line.
 #[derive(Debug)]
 pub struct Recogniser {
@@ -80,70 +119,121 @@ pub struct Recogniser {
     by_name: Log,
     /// The file's clock.
     pub clock: Clock,
+    /// When the newest record was written.
+    pub written: Written,
     asked_by: Option<SiteCode>,
-    progress: Option<Progress>,
-}
-
-/// Progress is told first, last, and at most once a minute between.
-#[derive(Debug)]
-struct Progress {
-    phase: String,
-    told_at: Option<Timestamp>,
-    held: Option<Event>,
+    /// Setup lines are of the software update point, as far as the log said whose they are.
+    setup_of_sup: bool,
+    thinning: Thinning,
 }
 
 /// Longest raw line in an event: together with the texts taken out of it, it must fit the spool and the collector.
 pub const RAW_LIMIT: usize = 40 * 1024;
 
-const PROGRESS_EVERY: SignedDuration = SignedDuration::from_secs(60);
+/// When a record was written, as far as its file tells.
+pub type Written = (Option<Timestamp>, Certainty);
 
 impl Recogniser {
     /// For one file of one site; [`SiteCode::UNKNOWN`] until a status message tells the code.
     pub fn new(site: SiteCode, file: &str, clock: Clock) -> Recogniser {
-        Recogniser { site, file: file.to_owned(), by_name: Log::of_file(file), clock, asked_by: None, progress: None }
+        let by_name = Log::of_file(file);
+        let written = (None, Certainty::Local);
+        let thinning = Thinning::default();
+        Recogniser { site, file: file.to_owned(), by_name, clock, written, asked_by: None, setup_of_sup: true, thinning }
     }
 
     /// The events of a record: usually none or one; held-back progress may come before it.
-    pub fn recognise(&mut self, record: &Record, out: &mut Vec<Event>) {
-        let (time, time_certainty) = self.clock.resolve(&record.stamp, parse::gmtdate(&record.message));
-        let Some(kind) = self.kind(record) else { return };
-        let log = Log::of_component(&record.component).unwrap_or(self.by_name);
-        let event = self.event(record, log, time, time_certainty, kind);
-        self.thin(event, out);
-    }
-
-    /// Whether a record is one of those that a run consists of and that need no event of their own.
-    pub fn is_known_line(record: &Record) -> bool {
-        phrases::KNOWN_WITHOUT_EVENT.iter().any(|start| phrases::starts_with(&record.message, start))
-    }
-
-    fn kind(&mut self, record: &Record) -> Option<EventKind> {
-        let message = record.message.trim_start_matches(['~', '?']).trim();
-        if let Some(status) = status_message::read(message) {
-            return Some(EventKind::StatusMessage(status));
+    pub fn recognise(&mut self, record: &Record<'_>, out: &mut Vec<Event>) -> Understood {
+        let gmtdate = parse::gmtdate(record.message);
+        let written = self.clock.resolve(&record.stamp, gmtdate);
+        self.written = written;
+        let log = Log::of_record(record);
+        let message = trimmed(record.message);
+        if record.form == Form::Setup && message.contains(" Setup Started") {
+            self.setup_of_sup = message.starts_with("SMSWSUS");
         }
-        // The phrases of the two logs differ, so a line of unknown origin may be asked of both.
-        let kind = match Log::of_component(&record.component) {
-            Some(Log::Wcm) => wcm::recognise(message),
-            Some(Log::Wsyncmgr) => wsyncmgr::recognise(message),
-            _ if record.component.is_empty() => wsyncmgr::recognise(message).or_else(|| wcm::recognise(message)),
-            // Another component may use the same words for something else.
-            _ => None,
+        if log == Some(Log::Other) || (record.form == Form::Setup && !self.setup_of_sup) {
+            return Understood::Foreign;
         }
-        .or_else(|| phrases::trouble(message));
-        match kind {
-            Some(EventKind::ParentNotified { parent }) => {
-                self.asked_by = Some(parent);
-                Some(EventKind::ParentNotified { parent })
+        match find(record, message, log, self.by_name) {
+            Some(Found::Quiet) => Understood::Quiet,
+            Some(Found::Item(step, detail)) => {
+                if self.thinning.is_due(step, written.0, false) {
+                    let detail = text::one_line(detail);
+                    let event = self.event(record, written, EventKind::Step { step: step.to_owned(), detail });
+                    out.push(event);
+                } else {
+                    self.thinning.hold(step, record, written);
+                }
+                Understood::Typed
             }
-            Some(EventKind::RunStarted { trigger: Trigger::Parent, scope, .. }) => {
-                Some(EventKind::RunStarted { trigger: Trigger::Parent, from: self.asked_by.take(), scope })
+            Some(Found::Private(step)) => {
+                self.release(out);
+                let mut event = self.event(record, written, EventKind::Step { step: step.to_owned(), detail: String::new() });
+                event.line = without_account(&event.line);
+                out.push(event);
+                Understood::Typed
+            }
+            Some(Found::Kind(EventKind::RunProgress { done, total, phase })) => {
+                if self.thinning.is_due(progress_key(&phase), written.0, done >= total) {
+                    let event = self.event(record, written, EventKind::RunProgress { done, total, phase });
+                    out.push(event);
+                } else {
+                    self.thinning.hold(progress_key(&phase), record, written);
+                }
+                Understood::Typed
+            }
+            Some(Found::Kind(kind)) => {
+                self.release(out);
+                let kind = self.completed(kind, written.0);
+                out.push(self.event(record, written, kind));
+                Understood::Typed
+            }
+            None => match trouble::notice(message) {
+                Some(kind) => {
+                    self.release(out);
+                    out.push(self.event(record, written, kind));
+                    Understood::Noticed
+                }
+                None => Understood::Unknown,
+            },
+        }
+    }
+
+    /// Gives the progress that is held back, in the order it was written.
+    fn release(&mut self, out: &mut Vec<Event>) {
+        for held in self.thinning.take() {
+            let record = held.record();
+            let log = Log::of_record(&record);
+            let kind = match find(&record, trimmed(record.message), log, self.by_name) {
+                Some(Found::Kind(kind)) => kind,
+                Some(Found::Item(step, detail)) => EventKind::Step { step: step.to_owned(), detail: text::one_line(detail) },
+                _ => continue,
+            };
+            out.push(self.event(&record, held.written, kind));
+        }
+    }
+
+    /// Adds what earlier lines, or the file's clock, tell.
+    fn completed(&mut self, kind: EventKind, time: Option<Timestamp>) -> EventKind {
+        match kind {
+            EventKind::ParentNotified { parent } => {
+                self.asked_by = Some(parent);
+                EventKind::ParentNotified { parent }
+            }
+            EventKind::RunStarted { trigger: Trigger::Parent, scope, .. } => {
+                EventKind::RunStarted { trigger: Trigger::Parent, from: self.asked_by.take(), scope }
+            }
+            EventKind::NextRun { at, next, .. } => {
+                let at_utc = time.and_then(|line| self.clock.prove_after(&at, line));
+                EventKind::NextRun { at, next, at_utc }
             }
             other => other,
         }
     }
 
-    fn event(&self, record: &Record, log: Log, time: Option<Timestamp>, time_certainty: Certainty, kind: EventKind) -> Event {
+    fn event(&self, record: &Record<'_>, (time, time_certainty): Written, kind: EventKind) -> Event {
+        let log = Log::of_record(record).unwrap_or(self.by_name);
         Event {
             site: self.site,
             sequence: 0,
@@ -152,53 +242,103 @@ impl Recogniser {
             log: log.as_str().to_owned(),
             file: self.file.clone(),
             offset: record.offset,
-            component: phrases::head(&record.component, 200).to_owned(),
+            component: text::head(record.component, 200).to_owned(),
             thread: record.thread,
             kind,
-            line: phrases::head(&record.raw, RAW_LIMIT).to_owned(),
+            line: text::head(record.raw, RAW_LIMIT).to_owned(),
         }
     }
+}
 
-    fn thin(&mut self, event: Event, out: &mut Vec<Event>) {
-        let EventKind::RunProgress { phase, done, total } = &event.kind else {
-            out.extend(self.progress.take().and_then(|progress| progress.held));
-            out.push(event);
-            return;
-        };
-        let last = done >= total;
-        let due = match &self.progress {
-            Some(told) if told.phase == *phase => match (told.told_at, event.time) {
-                (Some(before), Some(now)) => now.duration_since(before) >= PROGRESS_EVERY,
-                // Without times a minute cannot be told; the last one still is.
-                _ => false,
-            },
-            Some(_) | None => true,
-        };
-        if due || last {
-            self.progress = Some(Progress { phase: phase.clone(), told_at: event.time, held: None });
-            out.push(event);
-        } else if let Some(progress) = &mut self.progress {
-            progress.held = Some(event);
+/// A message without the line breaks, byte order marks and blanks that stand around it.
+pub(crate) fn trimmed(message: &str) -> &str {
+    message.trim_start_matches(['~', '?', ' ', '\t', '\n']).trim_end_matches(['~', ' ', '\t', '\r', '\n'])
+}
+
+/// What a message is, in the table of its log; one of unknown origin is looked up in all of them.
+fn find<'a>(record: &Record<'_>, message: &'a str, log: Option<Log>, by_name: Log) -> Option<Found<'a>> {
+    if let Some(status) = status_message::read(message) {
+        return Some(Found::Kind(EventKind::StatusMessage(status)));
+    }
+    match log {
+        // The two write some of the same lines.
+        Some(Log::Wsyncmgr) => known(message, Some(Log::Wsyncmgr)).or_else(|| known(message, Some(Log::Wcm))),
+        Some(Log::Wcm) => known(message, Some(Log::Wcm)).or_else(|| known(message, Some(Log::Wsyncmgr))),
+        Some(Log::SoftwareDistribution) => known(message, log).or_else(|| wsus::by_level(record).map(Found::Kind)),
+        Some(log) => known(message, Some(log)),
+        None if by_name == Log::Other => known(message, None),
+        None => known(message, Some(by_name)).or_else(|| known(message, None)),
+    }
+    .or_else(|| {
+        let unusual = wsyncmgr::unusual(message)
+            .or_else(|| supsetup::unusual(message))
+            .or_else(|| localized::read(message))
+            .or_else(|| wsus::unusual(message));
+        unusual.map(Found::Kind)
+    })
+}
+
+fn known(message: &str, log: Option<Log>) -> Option<Found<'_>> {
+    let (phrase, rest) = vocabulary::find(message, log)?;
+    Some(match phrase.meaning {
+        Meaning::Typed(read) => Found::Kind(read(rest)?),
+        Meaning::Step(step) => Found::Kind(EventKind::Step { step: step.to_owned(), detail: text::one_line(rest) }),
+        Meaning::Item(step) => Found::Item(step, rest),
+        Meaning::Account(step) => Found::Private(step),
+        Meaning::Error => Found::Kind(text::component_error(message)),
+        Meaning::Quiet => Found::Quiet,
+    })
+}
+
+fn progress_key(phase: &str) -> &'static str {
+    match phase {
+        "database" => "database",
+        "replica" => "replica",
+        _ => "wsus",
+    }
+}
+
+/// `Using CORP\someone credentials …`: the name goes, everything else stays.
+fn without_account(line: &str) -> String {
+    let end = ["to connect", "credentials"].iter().filter_map(|word| line.find(word)).min();
+    let start = ["sing account ", "sing "].iter().find_map(|word| line.find(word).map(|at| at + word.len()));
+    match (start, end) {
+        (Some(start), Some(end)) if start < end => {
+            let (before, after) = (line.get(..start).unwrap_or_default(), line.get(end..).unwrap_or_default());
+            format!("{before}<account> {after}")
         }
+        // Nothing of a line in another shape is safe.
+        _ => "<line that names an account>".to_owned(),
+    }
+}
+
+#[cfg(test)]
+fn kind_of(message: &str, log: Option<Log>) -> Option<EventKind> {
+    let record = parse::parse(message);
+    match find(&record, trimmed(message), log, log.unwrap_or(Log::Other)) {
+        Some(Found::Kind(kind)) => Some(kind),
+        _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parse::{Form, Stamp};
+    use crate::parse::{Level, Stamp};
     use supwatch_proto::event::Scope;
 
-    fn record(message: &str, second: i8) -> Record {
+    fn record(message: &str, second: i8) -> Record<'_> {
         Record {
             offset: 0,
             length: 0,
             form: Form::Server,
-            raw: message.to_owned(),
-            message: message.to_owned(),
-            component: "SMS_WSUS_SYNC_MANAGER".to_owned(),
+            raw: message,
+            message,
+            component: "SMS_WSUS_SYNC_MANAGER",
             thread: 1,
             stamp: Stamp::Biased(jiff::civil::date(2026, 3, 1).at(4, second / 60, second % 60, 0), 0),
+            level: Level::Untold,
+            mended: false,
         }
     }
 
@@ -225,37 +365,47 @@ mod tests {
 
     #[test]
     fn progress_is_told_first_last_and_once_a_minute() {
-        let line = |done: u64| format!("sync: WSUS synchronizing updates, processed {done} out of 9 items ({}%)", done * 11);
+        let line = |done: u64| {
+            format!(
+                "sync: WSUS synchronizing updates, processed {done} out of 9 items ({}%)  $$<SMS_WSUS_SYNC_MANAGER><03-01-2026 04:00:00.000+0><thread=1 (0x1)>",
+                done * 11
+            )
+        };
         let lines: Vec<String> = (1..=6).map(line).collect();
-        let mut messages: Vec<&str> = lines.iter().map(String::as_str).collect();
-        messages.push("Done synchronizing WSUS Server sup1");
-        let done: Vec<u64> = kinds(&messages)
-            .into_iter()
-            .filter_map(|kind| if let EventKind::RunProgress { done, .. } = kind { Some(done) } else { None })
-            .collect();
-        assert_eq!(done, [1, 4]);
-        messages[6] = "Sync succeeded. Setting sync alert to canceled state on site CEN";
-        let done: Vec<u64> = kinds(&messages)
-            .into_iter()
-            .filter_map(|kind| if let EventKind::RunProgress { done, .. } = kind { Some(done) } else { None })
-            .collect();
-        assert_eq!(done, [1, 4, 6], "the last one held back comes before what ends it");
+        let done = |last: &str| -> Vec<u64> {
+            let mut recogniser = Recogniser::new(SiteCode::UNKNOWN, "wsyncmgr.log", Clock::default());
+            let mut out = Vec::new();
+            for (index, line) in lines.iter().enumerate() {
+                let at = record("", i8::try_from(index * 20).unwrap_or(0)).stamp;
+                recogniser.recognise(&Record { stamp: at, ..parse::parse(line) }, &mut out);
+            }
+            recogniser.recognise(&record(last, 120), &mut out);
+            out.into_iter()
+                .filter_map(|event| if let EventKind::RunProgress { done, .. } = event.kind { Some(done) } else { None })
+                .collect()
+        };
+        assert_eq!(done("a line of no meaning"), [1, 4]);
+        assert_eq!(done("Sync succeeded. x"), [1, 4, 6], "the last one held back comes before what ends it");
     }
 
     #[test]
     fn an_event_of_an_over_long_line_still_fits_the_spool_and_the_collector() {
         let long = "東".repeat(crate::lines::LINE_LIMIT / 3);
         let strings: String = (0..10).map(|n| format!(" ISTR{n}=\"{long}\"")).collect();
+        let many = "Product=東東東東東東東東東東東東東東東東東東東東東東東東東東東東東東東, ".repeat(2000);
         for text in [
             format!("Sync failed: {long}. Source: {long}"),
             format!("System.Exception: {long}"),
             format!("STATMSG: ID=6703 SEV={long} COMP=\"{long}\" SYS={long}{strings} NUMATTRS=1 AID0=1 AVAL0=\"{long}\" LE={long}"),
             format!("Attempting connection to WSUS server: {long}, port: 1"),
             format!("Set content version of update source {{{long}}} for site X to 1"),
+            format!("Requested categories: {many}"),
+            format!("Failed to sync update {long}. Error: {long}. Source: {long}"),
+            format!("Message: {long}. Source: CWSyncMgr{}", "x".repeat(60_000)),
         ] {
             let mut recogniser = Recogniser::new(SiteCode::UNKNOWN, "wsyncmgr.log", Clock::default());
             let mut out = Vec::new();
-            recogniser.recognise(&Record { raw: long.clone(), component: String::new(), ..record(&text, 0) }, &mut out);
+            recogniser.recognise(&Record { raw: &long, component: "", ..record(&text, 0) }, &mut out);
             let size: usize =
                 out.drain(..).map(|event| prost::Message::encoded_len(&supwatch_proto::wire::Event::from(event))).sum();
             assert!(size > 0 && size < 72 * 1024, "{size} bytes: {}", text.get(..40).unwrap_or_default());
@@ -266,16 +416,32 @@ mod tests {
     fn another_components_words_are_its_own() {
         let mut recogniser = Recogniser::new(SiteCode::UNKNOWN, "wsyncmgr.log", Clock::default());
         let mut out = Vec::new();
-        let foreign = Record {
-            component: "SMS_AZUREAD_DISCOVERY_AGENT".to_owned(),
-            ..record("Sync failed: could not reach the tenant. Source: X", 0)
-        };
-        recogniser.recognise(&foreign, &mut out);
+        let foreign =
+            Record { component: "SMS_AZUREAD_DISCOVERY_AGENT", ..record("Sync failed: could not reach the tenant. Source: X", 0) };
+        assert_eq!(recogniser.recognise(&foreign, &mut out), Understood::Foreign);
         assert_eq!(out, []);
     }
 
     #[test]
+    fn the_name_of_an_account_stays_on_the_server() {
+        for line in ["Using account CORP\\svc to connect to WSUS Server", "Done using CORP\\svc credentials", "Using CORP\\svc?"] {
+            let mut recogniser = Recogniser::new(SiteCode::UNKNOWN, "wsyncmgr.log", Clock::default());
+            let mut out = Vec::new();
+            assert_eq!(recogniser.recognise(&record(line, 0), &mut out), Understood::Typed);
+            assert!(!format!("{out:?}").contains("svc"), "{out:?}");
+        }
+    }
+
+    #[test]
+    fn the_next_run_is_told_in_utc_where_its_date_proves_it() {
+        let [EventKind::NextRun { at_utc, .. }] = kinds(&["Next scheduled sync is a retry sync at 3/1/2026 5:00:00 AM"])[..] else {
+            panic!("one event");
+        };
+        assert_eq!(at_utc.map(|time| time.to_string()).as_deref(), Some("2026-03-01T05:00:00Z"));
+    }
+
+    #[test]
     fn a_line_of_no_meaning_is_no_event() {
-        assert_eq!(kinds(&["Inbox source is local on CM1.corp.example"]), []);
+        assert_eq!(kinds(&["Nothing that any table has"]), []);
     }
 }

@@ -8,7 +8,7 @@ use supwatch_proto::describe::SiteFile;
 use supwatch_proto::event::{Event, EventKind};
 use supwatch_proto::time::Certainty;
 
-use crate::lines::code_page;
+use crate::encoding::code_page;
 use crate::reader::Reading;
 
 /// Reads `site.toml`; its faults name file and line.

@@ -73,6 +73,12 @@ pub struct InputFile {
     pub recognised: u64,
     /// Lines that are not.
     pub unrecognised: u64,
+    /// Lines that have a type: an event, or progress that is told thinned.
+    pub typed: u64,
+    /// Records whose marks had to be mended.
+    pub mended: u64,
+    /// Records put together from several lines.
+    pub joined: u64,
 }
 
 /// What came of it.
@@ -99,8 +105,13 @@ pub fn analyze(paths: &[PathBuf], at: Option<Timestamp>, now: Timestamp) -> Resu
             found.add(path)?;
         }
     }
-    let mut work =
-        Work { hierarchy: Hierarchy::new(found.hierarchy), input: Vec::new(), remarks: Vec::new(), newest: None, bytes: 0 };
+    let mut work = Work {
+        hierarchy: Hierarchy::new(found.hierarchy),
+        input: Vec::new(),
+        remarks: Vec::new(),
+        newest: Newest::default(),
+        bytes: 0,
+    };
     for site in &found.sites {
         work.read_site(site)?;
     }
@@ -111,7 +122,7 @@ pub fn analyze(paths: &[PathBuf], at: Option<Timestamp>, now: Timestamp) -> Resu
             reason: "empty: there is nothing in it to read; give a wsyncmgr.log, a folder of logs, or site folders".into(),
         });
     }
-    let judged_at = at.or(work.newest).unwrap_or(now);
+    let judged_at = at.or(work.newest.of_all()).unwrap_or(now);
     let picture = crate::picture::at(&work.hierarchy, judged_at);
     Ok(Analysis { input: work.input, picture, remarks: work.remarks })
 }
@@ -130,9 +141,26 @@ struct Work {
     hierarchy: Hierarchy,
     input: Vec<InputFile>,
     remarks: Vec<String>,
-    newest: Option<Timestamp>,
+    newest: Newest,
     bytes: usize,
 }
+
+/// The newest time of the input. One that is only a local time taken as it stands may be hours off, so it counts only
+/// where there is no better one.
+#[derive(Debug, Default)]
+struct Newest {
+    sure: Option<Timestamp>,
+    any: Option<Timestamp>,
+}
+
+impl Newest {
+    fn of_all(&self) -> Option<Timestamp> {
+        self.sure.or(self.any)
+    }
+}
+
+/// Bytes of a log that are looked at before it is read.
+const LOOK_AHEAD: usize = 1 << 20;
 
 impl Work {
     fn read_site(&mut self, site: &SiteInput) -> Result<(), AnalyzeError> {
@@ -144,8 +172,20 @@ impl Work {
             None => Reading::default(),
         };
         let mut logs = Vec::new();
-        for path in &site.logs {
-            logs.push(self.read_log(path, code, &reading)?);
+        for (place, path) in site.logs.iter().enumerate() {
+            // Copied a moment ago and not yet begun anew: the sibling is the beginning of the log, and is read with it.
+            if let Some(log) = site.logs.iter().skip(place + 1).find(|log| is_beginning_of(path, log)) {
+                self.remarks.push(format!("{}: is the beginning of {}, read once", path.display(), log.display()));
+                continue;
+            }
+            match self.read_log(path, code, &reading) {
+                Ok(events) => logs.push(events),
+                // One file that is none of ours does not end the reading of the others.
+                Err(AnalyzeError::Useless { path, reason }) if site.logs.len() > 1 => {
+                    self.remarks.push(format!("{}: left out: {reason}", path.display()));
+                }
+                Err(error) => return Err(error),
+            }
         }
         let told: Vec<Option<SiteCode>> = logs.iter().map(|events| code_told(events)).collect();
         let only = single(told.iter().flatten());
@@ -156,15 +196,15 @@ impl Work {
         for path in &site.snapshots {
             let mut event = settings::read_file(path, code)?;
             event.site = of_site;
-            self.newest = self.newest.max(event.time);
+            self.newest.sure = self.newest.sure.max(event.time);
             self.fold(event, &agent);
         }
-        for (events, told) in logs.into_iter().zip(told) {
+        for (events, told) in logs.iter_mut().zip(told) {
             let site = if code == SiteCode::UNKNOWN { told.or(only).unwrap_or(code) } else { code };
-            for mut event in events {
-                event.site = site;
-                self.fold(event, &agent);
-            }
+            events.iter_mut().for_each(|event| event.site = site);
+        }
+        for event in by_time(logs) {
+            self.fold(event, &agent);
         }
         Ok(())
     }
@@ -180,9 +220,12 @@ impl Work {
         let mut file = std::fs::File::open(path).map_err(unreadable)?;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let mut reader = Reader::new(site, &name, reading, &Resume::default());
-        let (mut events, mut buffer, mut size, mut binary) = (Vec::new(), vec![0u8; 256 * 1024], 0usize, 0usize);
+        let (mut events, mut buffer, mut size, mut binary) = (Vec::new(), vec![0u8; LOOK_AHEAD], 0usize, 0usize);
         loop {
-            let read = file.read(&mut buffer).map_err(unreadable)?;
+            let read = fill(&mut file, &mut buffer).map_err(unreadable)?;
+            if size == 0 {
+                reader.look_ahead(buffer.get(..read).unwrap_or_default());
+            }
             let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
             size += read;
             binary += bytes.iter().filter(|byte| matches!(**byte, 1..=8 | 14..=31)).count();
@@ -194,8 +237,9 @@ impl Work {
             let reason = "this is a binary file, not a log; give a text log such as wsyncmgr.log".to_owned();
             return Err(AnalyzeError::Useless { path: path.to_owned(), reason });
         }
-        self.newest = self.newest.max(reader.resume().last);
         let tally = reader.tally();
+        self.newest.sure = self.newest.sure.max(tally.newest_sure);
+        self.newest.any = self.newest.any.max(tally.newest);
         if tally.lines == 0 {
             self.remarks.push(format!("{}: no line of text in it", path.display()));
         }
@@ -207,9 +251,59 @@ impl Work {
             lines: tally.lines,
             recognised: tally.recognised,
             unrecognised: tally.lines - tally.recognised,
+            typed: tally.typed,
+            mended: tally.mended,
+            joined: reader.joined(),
         });
         Ok(events)
     }
+}
+
+/// Reads until the buffer is full or the file ends.
+fn fill(file: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut read = 0;
+    while let Some(rest) = buffer.get_mut(read..).filter(|rest| !rest.is_empty()) {
+        match file.read(rest)? {
+            0 => break,
+            more => read += more,
+        }
+    }
+    Ok(read)
+}
+
+/// Whether a log begins with the whole of another, which is not empty.
+fn is_beginning_of(sibling: &Path, log: &Path) -> bool {
+    let same_stem = sibling.file_stem() == log.file_stem();
+    let size = |path: &Path| std::fs::metadata(path).map(|meta| meta.len()).unwrap_or(0);
+    let length = size(sibling);
+    if !same_stem || length == 0 || length > size(log) {
+        return false;
+    }
+    let open = |path: &Path| std::fs::File::open(path).map(|file| std::io::BufReader::new(file).take(length));
+    let (Ok(mut one), Ok(mut other)) = (open(sibling), open(log)) else { return false };
+    let (mut here, mut there) = (vec![0u8; 64 * 1024], vec![0u8; 64 * 1024]);
+    loop {
+        match (fill(&mut one, &mut here), fill(&mut other, &mut there)) {
+            (Ok(0), Ok(0)) => return true,
+            (Ok(read), Ok(same)) if read == same && here.get(..read) == there.get(..same) => {}
+            _ => return false,
+        }
+    }
+}
+
+/// The events of several logs as they would have come live: by time, each log in its own order, since threads write
+/// out of order and some lines have no time.
+fn by_time(logs: Vec<Vec<Event>>) -> Vec<Event> {
+    let mut all: Vec<(Option<Timestamp>, Event)> = Vec::new();
+    for log in logs {
+        let mut at = None;
+        for event in log {
+            at = at.max(event.time);
+            all.push((at, event));
+        }
+    }
+    all.sort_by_key(|(at, _)| *at);
+    all.into_iter().map(|(_, event)| event).collect()
 }
 
 /// The site code that the status messages of a log tell.

@@ -15,6 +15,7 @@ const FILES: &[(&str, &str)] = &[
     ("wsus-not-configured.toml", include_str!("diagnosis/wsus-not-configured.toml")),
     ("name-not-resolved.toml", include_str!("diagnosis/name-not-resolved.toml")),
     ("apiremoting-unauthorized.toml", include_str!("diagnosis/apiremoting-unauthorized.toml")),
+    ("wsus-unavailable.toml", include_str!("diagnosis/wsus-unavailable.toml")),
     ("cannot-connect.toml", include_str!("diagnosis/cannot-connect.toml")),
     ("dssauth-unauthorized.toml", include_str!("diagnosis/dssauth-unauthorized.toml")),
     ("unknown-cause.toml", include_str!("diagnosis/unknown-cause.toml")),
@@ -46,6 +47,16 @@ pub struct Cause {
     /// Lines that must match, and near misses.
     #[serde(default)]
     pub lines: TestLines,
+    /// It says that something failed and where to look, not why: another log's cause counts for more.
+    #[serde(default)]
+    pub general: bool,
+}
+
+impl Cause {
+    /// Whether it says less than why.
+    pub fn is_general(&self) -> bool {
+        self.general || self.id == UNKNOWN
+    }
 }
 
 /// All fields that are there must match.
@@ -111,6 +122,7 @@ impl Catalogue {
                 patterns: Vec::new(),
                 remedies: Vec::new(),
                 lines: TestLines::default(),
+                general: true,
             });
             Catalogue { causes, unknown }
         })
@@ -189,9 +201,12 @@ fn same_code(one: &str, other: &str) -> bool {
 fn has_status(text: &str, status: u16) -> bool {
     let number = status.to_string();
     text.contains(&format!("({number})"))
-        || text.match_indices("http").any(|(at, _)| {
-            let near: String = text.get(at..).unwrap_or_default().chars().take(30).collect();
-            near.split(|c: char| !c.is_ascii_digit()).any(|word| word == number)
+        || text.match_indices("http").any(|(at, word)| {
+            let near = text.get(at + word.len()..).unwrap_or_default();
+            // `http://` and a host's name are no status.
+            let is_word = near.starts_with(|c: char| c == ' ' || c == '-' || c == '\u{a0}' || !c.is_ascii());
+            let near: String = near.chars().take(30).collect();
+            is_word && near.split(|c: char| !c.is_ascii_digit()).any(|word| word == number)
         })
 }
 

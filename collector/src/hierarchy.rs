@@ -45,8 +45,8 @@ pub struct Site {
     pub runs: Runs,
     /// Its settings, oldest first.
     pub snapshots: Vec<Snapshot>,
-    /// Next scheduled run, as the log writes it.
-    pub next_run: Option<String>,
+    /// Next scheduled run, where the log proves it and it has not begun.
+    pub next_run: Option<Timestamp>,
     /// Newest catalogue version and when it was set.
     pub catalog_versions: Vec<(Option<Timestamp>, u64)>,
     /// Time of the first event of wsyncmgr.log: how far back it covers.
@@ -125,7 +125,13 @@ impl Hierarchy {
                 site.descriptions.insert(stored.agent.clone(), description.clone());
             }
             EventKind::SettingsSnapshot { settings } => site.take_snapshot(settings),
-            EventKind::NextRun { at, .. } => site.next_run = Some(at.clone()),
+            // A date that nobody can read in one way does not undo what the retry line told.
+            EventKind::NextRun { at_utc, .. } => site.next_run = at_utc.or(site.next_run),
+            EventKind::RetryScheduled { in_minutes } => {
+                let minutes = jiff::SignedDuration::from_secs(i64::from(*in_minutes) * 60);
+                site.next_run = event.time.and_then(|time| time.checked_add(minutes).ok());
+            }
+            EventKind::RunStarted { .. } => site.next_run = None,
             EventKind::CatalogVersion { version, .. } => site.take_catalog_version(event.time, *version),
             EventKind::AgentHealth { version, .. } => agent.version.clone_from(version),
             EventKind::ParentNotified { parent } => site.implied_parent = Some(*parent),

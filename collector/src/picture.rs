@@ -85,7 +85,7 @@ fn draw_site(hierarchy: &Hierarchy, site: &Site, findings: &[Finding], verdicts:
         state: state(site, verdicts),
         last_success_at: site.runs.last_success().and_then(|tracked| tracked.run.ended_at),
         last_failure_at: site.runs.last_failure().and_then(|tracked| tracked.run.ended_at),
-        next_run_at: site.next_run.clone(),
+        next_run_at: site.next_run,
         catalog_version: site.catalog_version(),
         findings: counts,
         agents: agents

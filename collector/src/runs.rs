@@ -1,7 +1,8 @@
 //! Events of one site → its runs.
 //!
 //! Pure. "Sync failed" and its 6703 are one failure; a run whose log begins in the middle has no start; a run that never
-//! reaches an end because the next one begins, or the service restarts, is `unknown`. Nothing is invented.
+//! reaches an end because the next one begins, or the service restarts, is `unknown`. What WCM and WSUS write of the same
+//! failure is joined to it. Nothing is invented.
 
 use std::collections::VecDeque;
 
@@ -13,6 +14,10 @@ use supwatch_proto::run::{Phase, Run, RunOutcome};
 
 use crate::diagnosis::Catalogue;
 
+mod join;
+
+use join::{Joined, Troubles};
+
 /// Runs kept in memory for a site: two weeks of hourly ones.
 pub const RUNS_KEPT: usize = 400;
 
@@ -21,8 +26,36 @@ pub const RUNS_KEPT: usize = 400;
 pub struct TrackedRun {
     /// The run.
     pub run: Run,
-    /// Lines of its failure.
-    pub evidence: Vec<Evidence>,
+    /// Lines of its own log that tell its failure.
+    told: Vec<Evidence>,
+    /// What other logs, and earlier lines of its own, show of the same failure: the best line of each log.
+    joined: Vec<Joined>,
+}
+
+impl TrackedRun {
+    fn new(run: Run) -> TrackedRun {
+        TrackedRun { run, told: Vec::new(), joined: Vec::new() }
+    }
+
+    /// Every line that shows the failure, in the order of time.
+    pub fn evidence(&self) -> Vec<Evidence> {
+        let mut all: Vec<Evidence> =
+            self.joined.iter().map(|joined| joined.evidence.clone()).chain(self.told.iter().cloned()).collect();
+        all.sort_by_key(|evidence| if let Evidence::Line { time, .. } = evidence { *time } else { None });
+        all
+    }
+
+    /// Names the cause: what the failure itself says, or, where that only points elsewhere, what the joined lines say.
+    fn diagnose(&mut self, catalogue: &Catalogue) {
+        let run = &mut self.run;
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let own = catalogue.diagnose(&text(&run.text), &text(&run.source), run.code.as_deref());
+        let better = self.joined.iter().filter(|joined| joined.specific).max_by_key(|joined| joined.score);
+        run.cause = Some(match better {
+            Some(joined) if own.is_general() => joined.cause.clone(),
+            _ => own.id.clone(),
+        });
+    }
 }
 
 /// The runs of one site, oldest first.
@@ -30,12 +63,13 @@ pub struct TrackedRun {
 pub struct Runs {
     site: SiteCode,
     kept: VecDeque<TrackedRun>,
+    troubles: Troubles,
 }
 
 impl Runs {
     /// None yet.
     pub fn new(site: SiteCode) -> Runs {
-        Runs { site, kept: VecDeque::new() }
+        Runs { site, kept: VecDeque::new(), troubles: Troubles::default() }
     }
 
     /// The runs, oldest first.
@@ -72,7 +106,8 @@ impl Runs {
                     code: None,
                     ..tracked.run
                 };
-                tracked.evidence.clear();
+                tracked.told.clear();
+                tracked.joined.clear();
                 tracked.run.progress = None;
                 tracked.run.phases.retain(|phase| phase.started_at.is_none_or(|time| time <= at));
                 for phase in &mut tracked.run.phases {
@@ -81,7 +116,7 @@ impl Runs {
             }
             tracked
         });
-        Runs { site: self.site, kept: kept.collect() }
+        Runs { site: self.site, kept: kept.collect(), troubles: self.troubles.clone() }
     }
 
     /// Takes an event in.
@@ -102,7 +137,20 @@ impl Runs {
             EventKind::RunSucceeded => self.succeeded(event),
             EventKind::RunFailed { text, source, code } => self.failed(event, text, source, code.as_deref(), catalogue),
             EventKind::StatusMessage(message) => self.status(event, message, catalogue),
+            EventKind::ServiceChanged { .. } => self.abandon(),
             _ => {}
+        }
+        self.join(event, catalogue);
+    }
+
+    /// Lines of other logs belong to the failure they surround, whichever of them comes first.
+    fn join(&mut self, event: &Event, catalogue: &Catalogue) {
+        if let Some(trouble) = self.troubles.take(event, catalogue) {
+            for tracked in self.kept.iter_mut().filter(|tracked| tracked.run.outcome == RunOutcome::Failed) {
+                if self.troubles.consider(tracked, &trouble) {
+                    tracked.diagnose(catalogue);
+                }
+            }
         }
     }
 
@@ -165,7 +213,7 @@ impl Runs {
             code: None,
             retry_of,
         };
-        self.kept.push_back(TrackedRun { run, evidence: Vec::new() });
+        self.kept.push_back(TrackedRun::new(run));
         if self.kept.len() > RUNS_KEPT {
             self.kept.pop_front();
         }
@@ -247,37 +295,34 @@ impl Runs {
 
     fn failed(&mut self, event: &Event, text: &str, source: &str, code: Option<&str>, catalogue: &Catalogue) {
         // "Sync failed" and 6703 say the same once.
-        let twin = self
-            .last()
-            .is_some_and(|last| last.run.outcome == RunOutcome::Failed && last.evidence.len() < 2 && is_twin(last, event));
-        let tracked = if twin { self.kept.back_mut() } else { self.end(event, RunOutcome::Failed) };
-        let Some(tracked) = tracked else { return };
+        let twin =
+            self.last().is_some_and(|last| last.run.outcome == RunOutcome::Failed && last.told.len() < 2 && is_twin(last, event));
+        if !twin {
+            self.end(event, RunOutcome::Failed);
+        }
+        let Some(tracked) = self.kept.back_mut() else { return };
         let run = &mut tracked.run;
         if run.text.is_none() && !text.is_empty() {
             run.text = Some(text.to_owned());
             run.source = Some(source.to_owned()).filter(|source| !source.is_empty());
         }
         run.code = run.code.take().or_else(|| code.map(str::to_owned));
-        let found = catalogue.diagnose(
-            run.text.as_deref().unwrap_or_default(),
-            run.source.as_deref().unwrap_or_default(),
-            run.code.as_deref(),
-        );
-        run.cause = Some(found.id.clone());
-        tracked.evidence.push(Evidence::Line {
-            site: event.site,
-            file: event.file.clone(),
-            offset: event.offset,
-            time: event.time,
-            line: event.line.clone(),
-        });
+        tracked.told.push(line_of(event));
+        for trouble in self.troubles.iter() {
+            self.troubles.consider(tracked, trouble);
+        }
+        tracked.diagnose(catalogue);
     }
+}
+
+/// The line an event was read from.
+fn line_of(event: &Event) -> Evidence {
+    Evidence::Line { site: event.site, file: event.file.clone(), offset: event.offset, time: event.time, line: event.line.clone() }
 }
 
 /// Whether a failure event is the other half of the failure a run ended with: a line and a status message, in one breath.
 fn is_twin(last: &TrackedRun, event: &Event) -> bool {
-    let was_message =
-        last.evidence.iter().any(|evidence| matches!(evidence, Evidence::Line { line, .. } if line.contains("STATMSG:")));
+    let was_message = last.told.iter().any(|evidence| matches!(evidence, Evidence::Line { line, .. } if line.contains("STATMSG:")));
     let is_message = matches!(event.kind, EventKind::StatusMessage(_));
     was_message != is_message
 }

@@ -162,6 +162,7 @@ pub enum EventKind {
     NextRun {
         at: String,
         next: String,
+        at_utc: Option<Timestamp>,
     },
     ChildrenNotified {
         sites: Vec<SiteCode>,
@@ -188,6 +189,42 @@ pub enum EventKind {
     },
     SettingsSnapshot {
         settings: serde_json::Value,
+    },
+    Step {
+        step: String,
+        detail: String,
+    },
+    ComponentError {
+        text: String,
+        source: String,
+    },
+    UpdateFailed {
+        update: String,
+        text: String,
+        source: String,
+    },
+    FiltersSeen {
+        languages: Vec<String>,
+        categories: Vec<String>,
+    },
+    WsusEvent {
+        id: u32,
+        text: String,
+    },
+    WsusHealth {
+        healthy: bool,
+        server: String,
+        text: String,
+    },
+    WsusConsole {
+        found: bool,
+    },
+    RoleSetup {
+        outcome: SetupOutcome,
+        code: Option<i64>,
+    },
+    ServiceChanged {
+        change: ServiceChange,
     },
     Notice {
         severity: String,
@@ -224,6 +261,32 @@ impl ConnectionOutcome {
         }
     }
 }
+
+/// How an installation of the software update point role went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SetupOutcome {
+    /// It began.
+    Started,
+    /// It, or a part of it, worked.
+    Succeeded,
+    /// It did not.
+    Failed,
+}
+
+crate::describe::words!(SetupOutcome { Started = "started", Succeeded = "succeeded", Failed = "failed" });
+
+/// What became of a component of the site server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServiceChange {
+    /// It was started.
+    Started,
+    /// It was told to stop.
+    Stopping,
+}
+
+crate::describe::words!(ServiceChange { Started = "started", Stopping = "stopping" });
 
 /// A Configuration Manager status message (`STATMSG:` line).
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -268,6 +331,15 @@ impl EventKind {
             EventKind::WsusConnection { .. } => "wsus-connection",
             EventKind::UpstreamSeen { .. } => "upstream-seen",
             EventKind::SettingsSnapshot { .. } => "settings-snapshot",
+            EventKind::Step { .. } => "step",
+            EventKind::ComponentError { .. } => "component-error",
+            EventKind::UpdateFailed { .. } => "update-failed",
+            EventKind::FiltersSeen { .. } => "filters-seen",
+            EventKind::WsusEvent { .. } => "wsus-event",
+            EventKind::WsusHealth { .. } => "wsus-health",
+            EventKind::WsusConsole { .. } => "wsus-console",
+            EventKind::RoleSetup { .. } => "role-setup",
+            EventKind::ServiceChanged { .. } => "service-changed",
             EventKind::Notice { .. } => "notice",
             EventKind::LogGap { .. } => "log-gap",
             EventKind::AgentHealth { .. } => "agent-health",
@@ -341,7 +413,7 @@ impl EventKind {
                 Kind::RunFailed(wire::RunFailed { text, source, code: code.unwrap_or_default() })
             }
             EventKind::RetryScheduled { in_minutes } => Kind::RetryScheduled(wire::RetryScheduled { in_minutes }),
-            EventKind::NextRun { at, next } => Kind::NextRun(wire::NextRun { at, kind: next }),
+            EventKind::NextRun { at, next, at_utc } => Kind::NextRun(wire::NextRun { at, kind: next, at_utc: at_utc.map(to_wire) }),
             EventKind::ChildrenNotified { sites } => {
                 Kind::ChildrenNotified(wire::ChildrenNotified { sites: sites.iter().map(SiteCode::to_string).collect() })
             }
@@ -360,6 +432,19 @@ impl EventKind {
             EventKind::UpstreamSeen { server } => Kind::UpstreamSeen(wire::UpstreamSeen { server: server.unwrap_or_default() }),
             EventKind::SettingsSnapshot { settings } => {
                 Kind::SettingsSnapshot(wire::SettingsSnapshot { json: settings.to_string() })
+            }
+            EventKind::Step { step, detail } => Kind::Step(wire::Step { step, detail }),
+            EventKind::ComponentError { text, source } => Kind::ComponentError(wire::ComponentError { text, source }),
+            EventKind::UpdateFailed { update, text, source } => Kind::UpdateFailed(wire::UpdateFailed { update, text, source }),
+            EventKind::FiltersSeen { languages, categories } => Kind::FiltersSeen(wire::FiltersSeen { languages, categories }),
+            EventKind::WsusEvent { id, text } => Kind::WsusEvent(wire::WsusEvent { id, text }),
+            EventKind::WsusHealth { healthy, server, text } => Kind::WsusHealth(wire::WsusHealth { healthy, server, text }),
+            EventKind::WsusConsole { found } => Kind::WsusConsole(wire::WsusConsole { found }),
+            EventKind::RoleSetup { outcome, code } => {
+                Kind::RoleSetup(wire::RoleSetup { outcome: outcome.as_str().to_owned(), code })
+            }
+            EventKind::ServiceChanged { change } => {
+                Kind::ServiceChanged(wire::ServiceChanged { change: change.as_str().to_owned() })
             }
             EventKind::Notice { severity, text } => Kind::Notice(wire::Notice { severity, text }),
             EventKind::LogGap { reason, bytes } => Kind::LogGap(wire::LogGap { reason, bytes }),
@@ -388,7 +473,7 @@ impl TryFrom<wire::event::Kind> for EventKind {
             Kind::RunSucceeded(wire::RunSucceeded {}) => EventKind::RunSucceeded,
             Kind::RunFailed(wire::RunFailed { text, source, code }) => EventKind::RunFailed { text, source, code: known(code) },
             Kind::RetryScheduled(wire::RetryScheduled { in_minutes }) => EventKind::RetryScheduled { in_minutes },
-            Kind::NextRun(wire::NextRun { at, kind }) => EventKind::NextRun { at, next: kind },
+            Kind::NextRun(wire::NextRun { at, kind, at_utc }) => EventKind::NextRun { at, next: kind, at_utc: from_wire(at_utc) },
             Kind::ChildrenNotified(wire::ChildrenNotified { sites }) => {
                 EventKind::ChildrenNotified { sites: sites.iter().map(|code| site_code("sites", code)).collect::<Result<_, _>>()? }
             }
@@ -409,6 +494,21 @@ impl TryFrom<wire::event::Kind> for EventKind {
             Kind::UpstreamSeen(wire::UpstreamSeen { server }) => EventKind::UpstreamSeen { server: known(server) },
             Kind::SettingsSnapshot(wire::SettingsSnapshot { json }) => EventKind::SettingsSnapshot {
                 settings: serde_json::from_str(&json).map_err(|error| WireError::invalid("json", "…", error))?,
+            },
+            Kind::Step(wire::Step { step, detail }) => EventKind::Step { step, detail },
+            Kind::ComponentError(wire::ComponentError { text, source }) => EventKind::ComponentError { text, source },
+            Kind::UpdateFailed(wire::UpdateFailed { update, text, source }) => EventKind::UpdateFailed { update, text, source },
+            Kind::FiltersSeen(wire::FiltersSeen { languages, categories }) => EventKind::FiltersSeen { languages, categories },
+            Kind::WsusEvent(wire::WsusEvent { id, text }) => EventKind::WsusEvent { id, text },
+            Kind::WsusHealth(wire::WsusHealth { healthy, server, text }) => EventKind::WsusHealth { healthy, server, text },
+            Kind::WsusConsole(wire::WsusConsole { found }) => EventKind::WsusConsole { found },
+            Kind::RoleSetup(wire::RoleSetup { outcome, code }) => EventKind::RoleSetup {
+                outcome: SetupOutcome::from_word(&outcome)
+                    .ok_or_else(|| WireError::invalid("outcome", &outcome, "unknown word"))?,
+                code,
+            },
+            Kind::ServiceChanged(wire::ServiceChanged { change }) => EventKind::ServiceChanged {
+                change: ServiceChange::from_word(&change).ok_or_else(|| WireError::invalid("change", &change, "unknown word"))?,
             },
             Kind::Notice(wire::Notice { severity, text }) => EventKind::Notice { severity, text },
             Kind::LogGap(wire::LogGap { reason, bytes }) => EventKind::LogGap { reason, bytes },

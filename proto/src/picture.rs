@@ -77,8 +77,8 @@ pub struct SitePicture {
     pub last_success_at: Option<Timestamp>,
     /// End of the last failed run.
     pub last_failure_at: Option<Timestamp>,
-    /// Next scheduled run, as the log writes it.
-    pub next_run_at: Option<String>,
+    /// Next scheduled run; `None` where the log does not prove it, and while one goes on.
+    pub next_run_at: Option<Timestamp>,
     /// Newest catalogue version.
     pub catalog_version: Option<u64>,
     /// Its open findings.
@@ -182,7 +182,7 @@ impl From<SitePicture> for wire::Site {
             state: state.as_str().to_owned(),
             last_success_at: last_success_at.map(to_wire),
             last_failure_at: last_failure_at.map(to_wire),
-            next_run_at: next_run_at.unwrap_or_default(),
+            next_run_at: next_run_at.map(to_wire),
             catalog_version,
             findings: Some(wire::FindingCounts { critical: findings.critical, warning: findings.warning, info: findings.info }),
             agents: agents.into_iter().map(wire::Agent::from).collect(),
@@ -221,7 +221,7 @@ impl TryFrom<wire::Site> for SitePicture {
             state: SiteState::from_word(&state).unwrap_or(SiteState::Unknown),
             last_success_at: from_wire(last_success_at),
             last_failure_at: from_wire(last_failure_at),
-            next_run_at: known(next_run_at),
+            next_run_at: from_wire(next_run_at),
             catalog_version,
             findings: FindingCounts { critical, warning, info },
             agents: agents.into_iter().map(AgentPicture::from).collect(),

@@ -1,63 +1,90 @@
-//! Client-style lines: `<![LOG[text]LOG]!><time="…" date="…" component="…" … thread="…" …>`. The text may span lines.
+//! Client-style lines: `<![LOG[text]LOG]!><time="…" date="…" component="…" … type="…" thread="…" …>`. The text may span lines.
 
-use super::fields::{clock, month_day_year};
+use memchr::memmem;
+
+use super::fields::{Scan, month_day_year};
 use super::server::minutes;
-use super::{Form, Parsed, Stamp};
+use super::{Form, Level, Record, Stamp};
 
 const OPEN: &str = "<![LOG[";
 const CLOSE: &str = "]LOG]!>";
 
+/// The record of a line that holds one and nothing else.
+pub fn whole(raw: &str) -> Option<Record<'_>> {
+    let rest = raw.strip_prefix(OPEN)?;
+    (raw.as_bytes().last() == Some(&b'>') && memmem::find(rest.as_bytes(), OPEN.as_bytes()).is_none()).then(|| parse(raw)).flatten()
+}
+
 /// Whether a line begins a record and does not end it.
-pub(super) fn is_open(text: &str) -> bool {
-    text.trim_start().trim_start_matches('[').starts_with(OPEN) && !is_complete(text)
+pub fn is_open(text: &str) -> bool {
+    text.trim_start_matches(['[', ' ', '\t']).starts_with(OPEN) && !is_complete(text)
 }
 
 /// Whether the last record begun in the text is ended in it.
-pub(super) fn is_complete(text: &str) -> bool {
-    match (text.rfind(OPEN), text.rfind(CLOSE)) {
+pub fn is_complete(text: &str) -> bool {
+    match (memmem::rfind(text.as_bytes(), OPEN.as_bytes()), memmem::rfind(text.as_bytes(), CLOSE.as_bytes())) {
         (Some(open), Some(close)) => close > open,
         (open, _) => open.is_none(),
     }
 }
 
 /// Splits a text at each record that begins behind the end of another.
-pub(super) fn split(text: &str) -> Vec<&str> {
-    let (mut parts, mut rest) = (Vec::new(), text);
-    while let Some(close) = rest.find(CLOSE) {
-        let Some(next) = rest.get(close..).and_then(|tail| tail.find(OPEN)) else { break };
-        let (head, tail) = rest.split_at(close + next);
-        parts.push(head);
-        rest = tail;
-    }
-    parts.push(rest);
-    parts
+pub fn split_first(text: &str) -> Option<(&str, &str)> {
+    let close = memmem::find(text.as_bytes(), CLOSE.as_bytes())?;
+    let next = memmem::find(text.as_bytes().get(close..)?, OPEN.as_bytes())?;
+    text.split_at_checked(close + next)
 }
 
-pub(super) fn parse(text: &str) -> Option<Parsed> {
-    let (_, rest) = text.split_once(OPEN)?;
-    let (message, attributes) = rest.rsplit_once(CLOSE)?;
-    let attribute = |name: &str| -> Option<&str> {
-        let (_, rest) = attributes.split_once(name)?;
-        rest.strip_prefix("=\"")?.split('"').next()
-    };
-    let stamp = stamp(attribute("date")?, attribute("time")?)?;
-    Some(Parsed {
-        form: Form::Ccm,
-        message: message.to_owned(),
-        component: attribute("component").unwrap_or_default().to_owned(),
-        thread: attribute("thread").and_then(|text| text.parse().ok()).unwrap_or(0),
-        stamp,
-    })
+pub(super) fn parse(raw: &str) -> Option<Record<'_>> {
+    let start = memmem::find(raw.as_bytes(), OPEN.as_bytes())? + OPEN.len();
+    let end = memmem::rfind(raw.as_bytes(), CLOSE.as_bytes()).filter(|end| *end >= start)?;
+    let (message, attributes) = (raw.get(start..end)?, raw.get(end + CLOSE.len()..)?);
+    let mut record = Record::new(Form::Ccm, raw, message);
+    let (mut date, mut time) = (None, None);
+    let mut rest = attributes.trim_start_matches('<');
+    while let Some((name, tail)) = rest.split_once("=\"") {
+        let Some((value, tail)) = tail.split_once('"') else { break };
+        rest = tail;
+        match name.trim_start() {
+            "date" => date = Some(value),
+            "time" => time = Some(value),
+            "component" => record.component = value,
+            "thread" => record.thread = value.parse().unwrap_or(0),
+            "type" => {
+                record.level = match value {
+                    "2" => Level::Warning,
+                    "3" => Level::Error,
+                    _ => Level::Info,
+                }
+            }
+            _ => {}
+        }
+    }
+    record.stamp = stamp(date?, time?)?;
+    Some(record)
 }
 
 /// Managed writers leave the bias out.
-fn stamp(date: &str, time: &str) -> Option<Stamp> {
-    let date = month_day_year(date, '-')?;
-    Some(match time.find(['+', '-']) {
-        Some(sign) => {
-            let (time, bias) = time.split_at(sign);
-            Stamp::Biased(date.to_datetime(clock(time)?), minutes(bias)?)
-        }
-        None => Stamp::Local(date.to_datetime(clock(time)?)),
-    })
+fn stamp(date: &str, time: &str) -> Option<Stamp<'static>> {
+    let date = month_day_year(date)?;
+    let mut scan = Scan::new(time);
+    let local = date.to_datetime(scan.time()?);
+    let Some(sign) = scan.one_of(b"+-") else { return (scan.left() == 0).then_some(Stamp::Local(local)) };
+    let bias = i32::try_from(scan.number(5)?).ok()?;
+    let bias = minutes(if sign == b'-' { -bias } else { bias })?;
+    (scan.left() == 0).then_some(Stamp::Biased(local, bias))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_records_share_a_line() {
+        let one =
+            "<![LOG[a]LOG]!><time=\"1:00:00.1\" date=\"1-1-2026\" component=\"C\" context=\"\" type=\"1\" thread=\"7\" file=\"\">";
+        let both = format!("{one}{one}");
+        assert_eq!(split_first(&both), Some((one, one)));
+        assert_eq!(split_first(one), None);
+    }
 }

@@ -1,37 +1,160 @@
 //! Server lines, `text $$<COMPONENT><stamp><thread=N (0xN)>`, of 2012 and later (numeric bias) and of 2007 (zone name).
 //!
-//! **UTC = local + bias**: the bias is Windows' own, positive west of Greenwich.
+//! **UTC = local + bias**: the bias is Windows' own, positive west of Greenwich. The text may hold `$$<` itself, so the last
+//! one that has a stamp behind it counts; two whole records may share a line.
 
-use super::fields::{asctime, clock, month_day_year, thread};
-use super::{Form, Parsed, Stamp};
+use memchr::memmem;
 
-pub(super) fn parse(text: &str) -> Option<Parsed> {
-    // The text may hold `$$<` itself, so the last one counts.
-    let (message, tail) = text.rsplit_once("$$<")?;
-    let (component, tail) = tail.split_once('>')?;
-    let (stamp, tail) = tail.strip_prefix('<')?.split_once('>')?;
-    let (form, stamp) = bias_stamp(stamp).or_else(|| zone_stamp(stamp))?;
-    let thread = tail.trim_start().strip_prefix("<thread=").and_then(|rest| thread(rest.trim_end_matches('>'))).unwrap_or(0);
-    Some(Parsed { form, message: message.trim_end().to_owned(), component: component.to_owned(), thread, stamp })
+use super::fields::{Scan, asctime, date, hexadecimal, month_day_year, thread};
+use super::{Form, Record, Stamp};
+
+/// What stands between text and component.
+pub const MARK: &str = "$$<";
+
+pub(super) fn parse(raw: &str) -> Option<Record<'_>> {
+    let at = memmem::rfind(raw.as_bytes(), MARK.as_bytes())?;
+    let tail = tail(raw.get(at + MARK.len()..)?)?;
+    // A thread in broken marks is for [`super::mended`].
+    if !tail.complete && raw.get(at..)?.contains("thread=") {
+        return None;
+    }
+    let message = raw.get(..at)?.trim_end();
+    Some(Record { component: tail.component, thread: tail.thread, stamp: tail.stamp, ..Record::new(tail.form, raw, message) })
+}
+
+/// The record of a line that holds one and nothing else.
+pub fn whole(raw: &str) -> Option<Record<'_>> {
+    if raw.as_bytes().last() != Some(&b'>') {
+        return None;
+    }
+    let at = memmem::rfind(raw.as_bytes(), MARK.as_bytes())?;
+    let (message, rest) = (raw.get(..at)?, raw.get(at + MARK.len()..)?);
+    let tail = tail(rest).filter(|tail| tail.complete && tail.end == rest.len())?;
+    // A mark in the text may be another record's.
+    if message.is_empty() || memmem::find(message.as_bytes(), MARK.as_bytes()).is_some() {
+        return None;
+    }
+    let message = message.trim_end();
+    Some(Record { component: tail.component, thread: tail.thread, stamp: tail.stamp, ..Record::new(tail.form, raw, message) })
+}
+
+/// What stands behind the mark.
+#[derive(Debug)]
+pub(crate) struct Tail<'a> {
+    pub component: &'a str,
+    pub form: Form,
+    pub stamp: Stamp<'a>,
+    pub thread: u32,
+    /// Bytes up to its last `>`.
+    pub end: usize,
+    /// Whether the thread is there too, which ends a record.
+    pub complete: bool,
+}
+
+/// `COMPONENT><stamp><thread=N (0xN)>`, where blanks may stand between the parts and the thread may be missing.
+pub(crate) fn tail(text: &str) -> Option<Tail<'_>> {
+    let (component, rest) = text.split_once('>')?;
+    let rest = rest.trim_ascii_start().strip_prefix('<')?;
+    let (stamp, rest) = rest.split_once('>')?;
+    let (form, stamp) = bias_stamp(stamp).map(|stamp| (Form::Server, stamp)).or_else(|| zone_stamp(stamp))?;
+    // `1995~`: SMS 1.x, whose threads are hexadecimal.
+    let ancient = matches!(stamp, Stamp::Local(time) if time.year() < 1999);
+    let threads = rest.trim_ascii_start().strip_prefix("<thread=").and_then(|rest| rest.split_once('>'));
+    let (number, rest, complete) = match threads {
+        Some((number, rest)) => (if ancient && !number.contains('(') { hexadecimal(number) } else { thread(number) }, rest, true),
+        None => (None, rest, false),
+    };
+    let component = component.trim();
+    Some(Tail { component, form, stamp, thread: number.unwrap_or(0), end: text.len() - rest.len(), complete })
+}
+
+/// The first whole record of a line that holds more than one, and what follows it.
+pub fn split_first(text: &str) -> Option<(&str, &str)> {
+    let mut from = 0;
+    while let Some(found) = memmem::find(text.get(from..)?.as_bytes(), MARK.as_bytes()) {
+        from += found + MARK.len();
+        if let Some(tail) = tail(text.get(from..)?).filter(|tail| tail.complete) {
+            return text.split_at_checked(from + tail.end).filter(|(_, rest)| !rest.trim().is_empty());
+        }
+    }
+    None
+}
+
+/// Whether the end of a line breaks off inside the marks, so that the record goes on in the next line.
+pub fn is_torn(text: &str) -> bool {
+    let Some(at) = memmem::rfind(text.as_bytes(), MARK.as_bytes()) else { return false };
+    let rest = text.get(at + MARK.len()..).unwrap_or_default();
+    match tail(rest) {
+        Some(tail) => !tail.complete && rest.len() < 200,
+        // An open `<`, or a component alone.
+        None => {
+            rest.len() < 200
+                && (rest.rfind('<') > rest.rfind('>') || !rest.contains('>') || rest.trim_end().matches('>').count() == 1)
+        }
+    }
 }
 
 /// `MM-DD-YYYY HH:MM:SS.mmm±BIAS`
-fn bias_stamp(text: &str) -> Option<(Form, Stamp)> {
-    let (day, time) = text.split_once(' ')?;
-    let date = month_day_year(day, '-')?;
-    let sign = time.rfind(['+', '-'])?;
-    let (time, bias) = time.split_at(sign);
-    Some((Form::Server, Stamp::Biased(date.to_datetime(clock(time)?), minutes(bias)?)))
+fn bias_stamp(text: &str) -> Option<Stamp<'_>> {
+    let mut scan = Scan::new(text);
+    let numeric = (|| {
+        let month = scan.number(2)?;
+        scan.one_of(b"-")?;
+        let day = scan.number(2)?;
+        scan.one_of(b"-")?;
+        let year = scan.number(4)?;
+        scan.blanks();
+        let date = date(year, month, day)?;
+        let time = scan.time()?;
+        let negative = scan.one_of(b"+-")? == b'-';
+        let bias = i32::try_from(scan.number(5)?).ok()?;
+        (scan.left() == 0).then_some((date.to_datetime(time), if negative { -bias } else { bias }))
+    })();
+    let (local, bias) = numeric.or_else(|| {
+        // A copy that made longer dashes of the short ones.
+        let (day, time) = text.split_once(' ')?;
+        let sign = time.rfind(['+', '-'])?;
+        let (time, bias) = time.split_at(sign);
+        Some((month_day_year(day)?.to_datetime(super::fields::clock(time)?), bias.parse().ok()?))
+    })?;
+    minutes(bias).map(|bias| Stamp::Biased(local, bias))
 }
 
-/// A bias as written, such as `+480` or `-060`; no zone is further than 24 hours away.
-pub(super) fn minutes(bias: &str) -> Option<i32> {
-    bias.parse().ok().filter(|minutes: &i32| minutes.abs() <= 24 * 60)
+/// A bias in minutes; no zone is further than 24 hours away.
+pub(super) fn minutes(bias: i32) -> Option<i32> {
+    Some(bias).filter(|minutes| minutes.abs() <= 24 * 60)
 }
 
 /// `Www Mon DD HH:MM:SS.mmm YYYY[ zone]`
-fn zone_stamp(text: &str) -> Option<(Form, Stamp)> {
+fn zone_stamp(text: &str) -> Option<(Form, Stamp<'_>)> {
     let (local, zone) = asctime(text)?;
-    let stamp = if zone.is_empty() { Stamp::Local(local) } else { Stamp::Zoned(local, zone.to_owned()) };
-    Some((Form::Server2007, stamp))
+    Some((Form::Server2007, if zone.is_empty() { Stamp::Local(local) } else { Stamp::Zoned(local, zone) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_records_on_a_line_are_told_apart_and_a_mark_in_the_text_is_none() {
+        let one = "a  $$<X><08-22-2016 04:15:01.917+420><thread=2868 (0xB34)>";
+        assert_eq!(split_first(&format!("{one}b $$<X><08-22-2016 04:15:01.917+420><thread=1 (0x1)>")).map(|(a, _)| a), Some(one));
+        assert_eq!(split_first(one), None);
+        assert_eq!(split_first(&format!("said $$<this> {one}")), None);
+    }
+
+    #[test]
+    fn a_record_broken_inside_its_marks_is_torn() {
+        for torn in [
+            "x $$<SMS_DESPOOLER><Mon Dec 04 15:41:45",
+            "x $$<SMS_DESPOOLER>",
+            "x $$<SMS_DESPOOLER><Mon Dec 04 15:41:45 1995~><thread=",
+            "x $$<SMS_CLIENT",
+            "x $$<C><Fri Sep 03 12:23:46.229 1999 Central Daylight Time>",
+        ] {
+            assert!(is_torn(torn), "{torn}");
+        }
+        assert!(!is_torn("x $$<C><08-22-2016 04:15:01.917+420><thread=2868 (0xB34)>"));
+        assert!(!is_torn("plain"));
+    }
 }

@@ -1,35 +1,109 @@
 //! WSUS's own log, `SoftwareDistribution.log`: always UTC, tab-separated, with stack traces on the lines that follow.
+//!
+//! `YYYY-MM-DD HH:MM:SS.mmm UTC⇥Level⇥process.thread⇥Class.Method⇥message`. Viewers make blanks of the tabs or drop them,
+//! so that the columns stand glued together; then level and process are told by their shape, and the method by its name.
 
 use jiff::civil::Date;
 
 use super::fields::clock;
-use super::{Form, Parsed, Stamp};
+use super::{Form, Level, Record, Stamp};
+
+/// Methods that matter to a synchronisation, to find where one ends when nothing stands behind it.
+const METHODS: &[&str] = &[
+    "AdminDataAccess.ExecuteSPGetEulaFile",
+    "AdminDataAccess.StartSubscriptionManually",
+    "AuthorizationManager.GetUpstreamServerUriHeader",
+    "CabUtilities.CheckCertificateSignature",
+    "CatalogSyncAgent.SetSubscriptionStateWithRetry",
+    "CatalogSyncAgent.UpdateSyncResultAndGenerateReportingEvent",
+    "CatalogSyncAgent.WakeUpWorkerThreadProc",
+    "ContentSyncAgent.ContentSyncSPFireStateMachineEvent",
+    "ContentSyncAgent.Download",
+    "ContentSyncAgent.JobError",
+    "ContentSyncAgent.ProcessBITSNotificationQueue",
+    "ContentSyncAgent.VerifyCRC",
+    "ContentSyncAgent.WakeUpWorkerThreadProc",
+    "DBConnection.ExecuteCommandNoResult",
+    "DBConnection.OnReceivingInfoMessage",
+    "DssAuthWebServiceImplementation..ctor",
+    "EventLogEventReporter.ReportEvent",
+    "ResetStateMachineAgent.WakeUpWorkerThreadProc",
+    "ServerImplementation..ctor",
+    "SoapExceptionProcessor.SerializeAndThrow",
+    "SoapUtilities.LogException",
+    "SusEventDispatcher.DispatchManagerWorkerThreadProc",
+    "SusEventDispatcher.RegisterEventHandler",
+    "SusEventDispatcher.TriggerEvent",
+    "ThreadEntry",
+    "WebServiceCommunicationHelper.ProcessWebServiceProxyException",
+];
 
 /// Whether a line begins a record of this form.
-pub(super) fn begins(text: &str) -> bool {
-    stamp(text).is_some()
+pub fn begins(text: &str) -> bool {
+    head(text).is_some() || method(text).is_some()
 }
 
 /// Whether a line belongs to the record before it: it begins no record of any form.
-pub(super) fn continues(text: &str) -> bool {
+pub fn continues(text: &str) -> bool {
     !begins(text) && !text.contains("$$<") && !text.contains("<![LOG[")
 }
 
-pub(super) fn parse(text: &str) -> Option<Parsed> {
-    let (stamp, rest) = stamp(text)?;
-    // A viewer drops the tabs: then level and process stand glued together and the message begins nowhere certain.
-    let mut columns = rest.trim_start_matches('\t').splitn(4, '\t');
-    let (Some(_level), Some(process), Some(method), Some(message)) =
-        (columns.next(), columns.next(), columns.next(), columns.next())
-    else {
-        return Some(Parsed { form: Form::Wsus, message: rest.to_owned(), component: String::new(), thread: 0, stamp });
+pub(super) fn parse(raw: &str) -> Option<Record<'_>> {
+    let Some((stamp, level, thread, rest)) = head(raw) else {
+        let (method, message) = method(raw)?;
+        return Some(Record { component: method, ..Record::new(Form::Wsus, raw, message.trim()) });
     };
-    let thread = process.rsplit_once('.').and_then(|(_, number)| number.parse().ok()).unwrap_or(0);
-    Some(Parsed { form: Form::Wsus, message: message.to_owned(), component: method.to_owned(), thread, stamp })
+    let (component, message) = columns(rest);
+    Some(Record { component, thread, stamp, level, ..Record::new(Form::Wsus, raw, message.trim()) })
+}
+
+/// Class and method, and the message.
+fn columns(rest: &str) -> (&str, &str) {
+    let rest = rest.trim_start_matches(['\t', ' ']);
+    if let Some((method, message)) = rest.split_once('\t') {
+        return (method.trim(), message);
+    }
+    if let Some(known) = method(rest) {
+        return known;
+    }
+    let word = rest.find(|c: char| c.is_ascii_whitespace()).unwrap_or(rest.len());
+    match rest.split_at(word) {
+        (method, message) if method.contains('.') && method.is_ascii() && !message.is_empty() => (method, message),
+        _ => ("", rest),
+    }
+}
+
+/// A method that is known by name, and what follows it.
+fn method(text: &str) -> Option<(&str, &str)> {
+    let known = METHODS.iter().filter(|method| text.starts_with(**method)).max_by_key(|method| method.len())?;
+    // `ThreadEntry` alone is a word of any text.
+    (known.contains('.')).then(|| text.split_at(known.len()))
+}
+
+/// Stamp, level, thread, and what follows. A copy may have lost the stamp, or have placeholders in its place.
+fn head(text: &str) -> Option<(Stamp<'_>, Level, u32, &str)> {
+    let (stamp, rest) = match stamp(text) {
+        Some((stamp, rest)) => (stamp, rest),
+        None => (Stamp::Absent, text.strip_prefix("<Date> <Time> ").unwrap_or(text)),
+    };
+    let rest = rest.trim_start_matches(['\t', ' ']);
+    let levels = [("Info", Level::Info), ("Warning", Level::Warning), ("Error", Level::Error), ("Change", Level::Info)];
+    let (level, rest) = levels.iter().find_map(|(word, level)| Some((*level, rest.strip_prefix(word)?)))?;
+    let rest = rest.trim_start_matches(['\t', ' ']);
+    // `w3wp.94`, `WsusService.15`
+    let dot = rest.find('.').filter(|dot| (1..40).contains(dot))?;
+    let (process, after) = rest.split_at(dot);
+    process.bytes().all(|byte| byte.is_ascii_alphanumeric()).then_some(())?;
+    let after = after.get(1..)?;
+    let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+    let (thread, rest) = after.split_at(digits);
+    Some((stamp, level, thread.parse().ok()?, rest))
 }
 
 /// `YYYY-MM-DD HH:MM:SS.mmm UTC`, and what follows.
-fn stamp(text: &str) -> Option<(Stamp, &str)> {
+fn stamp(text: &str) -> Option<(Stamp<'_>, &str)> {
+    // Cheap to say no.
+    (text.as_bytes().get(4) == Some(&b'-')).then_some(())?;
     let (day, rest) = text.split_once(' ')?;
     if day.len() != 10 {
         return None;
@@ -37,4 +111,38 @@ fn stamp(text: &str) -> Option<(Stamp, &str)> {
     let (time, rest) = rest.split_once(' ')?;
     let rest = rest.strip_prefix("UTC")?;
     Some((Stamp::Utc(day.parse::<Date>().ok()?.to_datetime(clock(time)?)), rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse;
+    use super::*;
+
+    #[test]
+    fn tabs_blanks_and_glue() {
+        let utc = Stamp::Utc(jiff::civil::date(2026, 3, 1).at(4, 5, 6, 789_000_000));
+        for line in [
+            "2026-03-01 04:05:06.789 UTC\tWarning\tw3wp.94\tEventLogEventReporter.ReportEvent\tEventId=386,Type=Error",
+            "2026-03-01 04:05:06.789 UTC  Warning         w3wp.94 EventLogEventReporter.ReportEvent  EventId=386,Type=Error",
+            "2026-03-01 04:05:06.789 UTCWarningw3wp.94EventLogEventReporter.ReportEventEventId=386,Type=Error",
+        ] {
+            let record = parse(line);
+            assert_eq!(
+                (record.form, record.level, record.component, record.thread, record.message, record.stamp),
+                (Form::Wsus, Level::Warning, "EventLogEventReporter.ReportEvent", 94, "EventId=386,Type=Error", utc),
+                "{line}"
+            );
+        }
+        let record = parse("2026-03-01 04:05:06.789 UTC\tInfo\tw3wp.9\tX.Y\tfree text");
+        assert_eq!((record.component, record.message), ("X.Y", "free text"));
+    }
+
+    #[test]
+    fn a_copy_without_stamps_is_known_by_its_method() {
+        let record = parse("Changew3wp.6AdminDataAccess.StartSubscriptionManuallySynchronization manually started");
+        assert_eq!((record.form, record.thread, record.message), (Form::Wsus, 6, "Synchronization manually started"));
+        let record = parse("EventLogEventReporter.ReportEventEventId=361,Type=Information");
+        assert_eq!((record.form, record.stamp), (Form::Wsus, Stamp::Absent));
+        assert_eq!(parse("Error reading").form, Form::Bare);
+    }
 }

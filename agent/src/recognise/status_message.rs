@@ -5,12 +5,20 @@
 
 use supwatch_proto::event::{StatusAttribute, StatusMessage};
 
-use super::phrases::{number, one_line, starts_with};
+use super::text::{number, one_line, starts_with};
 
 pub(super) fn read(message: &str) -> Option<StatusMessage> {
     if !starts_with(message, "STATMSG:") {
         return None;
     }
+    // Text processors make curly quotes, markup escapes underscores.
+    if message.contains(['”', '“', '\\']) && message.contains(['”', '“']) {
+        return fields_of(&message.replace(['”', '“'], "\"").replace("\\_", "_"));
+    }
+    fields_of(message)
+}
+
+fn fields_of(message: &str) -> Option<StatusMessage> {
     let id = u32::try_from(number(field(message, "ID")?)?).ok()?;
     let mut strings: Vec<String> = (0..10).map(|n| one_line(field(message, &format!("ISTR{n}")).unwrap_or_default())).collect();
     while strings.last().is_some_and(String::is_empty) {
@@ -35,16 +43,21 @@ pub(super) fn read(message: &str) -> Option<StatusMessage> {
 /// The value of ` NAME=`, with or without quotes. A quoted one ends at a quote before the next field, since insertion
 /// strings hold quotes themselves.
 fn field<'a>(message: &'a str, name: &str) -> Option<&'a str> {
-    let (_, rest) = message.split_once(&format!(" {name}="))?;
+    let at = message.match_indices(name).map(|(at, _)| at).find(|at| {
+        let bounded = message.get(..*at).is_some_and(|head| head.ends_with([' ', '\n', '\t']));
+        bounded && message.get(at + name.len()..).is_some_and(|rest| rest.starts_with('='))
+    })?;
+    let rest = message.get(at + name.len() + 1..)?;
     let Some(quoted) = rest.strip_prefix('"') else {
-        return rest.split(' ').next().filter(|value| !value.is_empty());
+        return rest.split([' ', '\n', '\t']).next().filter(|value| !value.is_empty());
     };
-    let next = [" ISTR", " NUMATTRS", " AID", " AVAL", " LE=", " SYS=", " COMP=", " SITE="];
+    let next = ["ISTR", "NUMATTRS", "AID", "AVAL", "LE=", "SYS=", "COMP=", "SITE=", "SMS_"];
     let end = quoted
         .match_indices('"')
         .map(|(at, _)| at)
         .find(|at| {
             let tail = quoted.get(at + 1..).unwrap_or_default();
+            let tail = tail.trim_start_matches(['\n', '\t', ' ']);
             tail.is_empty() || next.iter().any(|start| tail.starts_with(start))
         })
         .unwrap_or(quoted.len());
@@ -65,6 +78,14 @@ mod tests {
         assert_eq!(message.strings, ["A.B", "he said \"no\" at X"]);
         assert_eq!(message.attributes, [StatusAttribute { id: 400, value: "v".into() }]);
         assert_eq!(message.last_error.as_deref(), Some("0X8013150a"));
+    }
+
+    #[test]
+    fn curly_quotes_of_a_text_processor_are_quotes() {
+        let message =
+            read("STATMSG: ID=6703 SEV=E COMP=”SMS\\_WSUS\\_SYNC\\_MANAGER” SYS=s SITE=CEN ISTR0=”A.B” ISTR1=”no” LE=0X80")
+                .expect("one");
+        assert_eq!((message.component.as_str(), message.strings.len()), ("SMS_WSUS_SYNC_MANAGER", 2));
     }
 
     #[test]

@@ -71,7 +71,7 @@ fn failure(scene: &Scene<'_>, last: &TrackedRun) -> Failure {
         summary.en.push_str(&format!(" ({text})"));
         summary.ja.push_str(&format!(" ({text})"));
     }
-    let mut failure = Failure::new(Severity::Critical, summary).shown_by(last.evidence.iter().cloned());
+    let mut failure = Failure::new(Severity::Critical, summary).shown_by(last.evidence());
     failure.since = in_a_row.last().and_then(|first| first.run.ended_at);
     failure.occurrences = u32::try_from(in_a_row.len()).unwrap_or(u32::MAX);
     failure.cause = Some(cause.to_owned());

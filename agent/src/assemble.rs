@@ -1,0 +1,344 @@
+//! Lines → records: puts together what belongs together.
+//!
+//! Pure. A record may span lines because its text does (client-style lines, exceptions, WSUS's stack traces), or because a
+//! mailer or a page broke it (inside the marks, before a component's name, inside a status message). A line that is whole
+//! costs nothing here: it goes through as the slice it came as. Several records on one line are told apart; together they
+//! cover it.
+
+use crate::lines::LINE_LIMIT;
+use crate::parse::{Form, Record, ccm, parse, server, split_component, wsus};
+use crate::recognise::{localized, vocabulary};
+
+/// Lines that may follow a broken one before it is given up.
+const BROKEN_LINES: u32 = 8;
+/// Lines of text that may stand before the marks that end them.
+const PREFACE_LINES: u32 = 60;
+
+/// Puts records together from lines.
+#[derive(Debug, Default)]
+pub struct Assembler {
+    open: Option<Open>,
+    /// Bare records of this file end in a component's name.
+    named: bool,
+    joined: u64,
+}
+
+#[derive(Debug)]
+struct Open {
+    offset: u64,
+    length: u64,
+    lines: u32,
+    text: String,
+    kind: Kind,
+}
+
+/// Why a record is still open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Client-style, until its end mark.
+    Ccm,
+    /// WSUS's own, until the next record begins.
+    Wsus,
+    /// Broken inside the marks of a server line.
+    Torn,
+    /// A status message, until its last field.
+    Status,
+    /// A viewer's message text, until its source.
+    Labelled,
+    /// Bare text: the marks may come on a later line.
+    Preface,
+}
+
+/// A line with its text.
+#[derive(Debug, Clone, Copy)]
+pub struct Decoded<'a> {
+    /// Offset of its first byte in the file.
+    pub offset: u64,
+    /// Bytes it takes in the file.
+    pub length: u64,
+    /// Its text.
+    pub text: &'a str,
+}
+
+impl Assembler {
+    /// Takes a line and gives the records it completes.
+    pub fn push(&mut self, line: Decoded<'_>, sink: &mut impl FnMut(&Record<'_>)) {
+        if let Some(open) = &mut self.open {
+            if takes(open, line.text, self.named) {
+                open.append(&line);
+                if open.kind == Kind::Preface && server::is_torn(&open.text) {
+                    // Its marks came, and broke off themselves.
+                    (open.kind, open.lines) = (Kind::Torn, 1);
+                }
+                if is_complete(open) {
+                    self.close(sink);
+                }
+                return;
+            }
+            self.close(sink);
+        }
+        self.begin(line, sink);
+    }
+
+    /// Gives the record that is still open: nothing more is going to come.
+    pub fn flush(&mut self, sink: &mut impl FnMut(&Record<'_>)) {
+        self.close(sink);
+    }
+
+    /// Offset of the first byte of the record that is still open.
+    pub fn open_offset(&self) -> Option<u64> {
+        self.open.as_ref().map(|open| open.offset)
+    }
+
+    /// How many records were put together from several lines.
+    pub fn joined(&self) -> u64 {
+        self.joined
+    }
+
+    fn begin(&mut self, line: Decoded<'_>, sink: &mut impl FnMut(&Record<'_>)) {
+        let text = line.text;
+        // Nearly every line of a log as it was written is whole.
+        if let Some(record) = server::whole(text).or_else(|| ccm::whole(text)) {
+            return sink(&Record { offset: line.offset, length: line.length, ..record });
+        }
+        let kind = if ccm::is_open(text) {
+            Some(Kind::Ccm)
+        } else if server::is_torn(text) {
+            Some(Kind::Torn)
+        } else if wsus::begins(text) {
+            Some(Kind::Wsus)
+        } else if vocabulary::is_status_message(text) && !is_whole_status(text) {
+            Some(Kind::Status)
+        } else if localized::opens(text) {
+            Some(Kind::Labelled)
+        } else if !text.trim().is_empty() && !ends_a_record(text) {
+            Some(Kind::Preface)
+        } else {
+            None
+        };
+        match kind {
+            Some(kind) => {
+                let text = text.to_owned();
+                self.open = Some(Open { offset: line.offset, length: line.length, lines: 1, text, kind });
+            }
+            None => self.emit(line, sink),
+        }
+    }
+
+    fn close(&mut self, sink: &mut impl FnMut(&Record<'_>)) {
+        if let Some(Open { offset, length, text, lines, .. }) = self.open.take() {
+            self.joined += u64::from(lines > 1);
+            self.emit(Decoded { offset, length, text: &text }, sink);
+        }
+    }
+
+    /// Several records may share a line; the bytes of the line belong to its last one.
+    fn emit(&mut self, line: Decoded<'_>, sink: &mut impl FnMut(&Record<'_>)) {
+        let mut rest = line.text;
+        while let Some((first, after)) = server::split_first(rest).or_else(|| ccm::split_first(rest)) {
+            rest = after;
+            sink(&Record { offset: line.offset, length: 0, ..parse(first) });
+        }
+        let record = Record { offset: line.offset, length: line.length, ..parse(rest) };
+        if record.form == Form::Bare && !record.message.is_empty() {
+            self.named = !record.component.is_empty();
+        }
+        sink(&record);
+    }
+}
+
+impl Open {
+    fn append(&mut self, line: &Decoded<'_>) {
+        self.length += line.length;
+        self.lines += 1;
+        if self.text.len() + line.text.len() < LINE_LIMIT {
+            self.text.push('\n');
+            self.text.push_str(line.text);
+        }
+    }
+}
+
+/// Whether a bare line needs nothing more: copies with a component's name at the end are whole.
+fn ends_a_record(text: &str) -> bool {
+    split_component(text).is_some() || !matches!(parse(text).form, Form::Bare)
+}
+
+/// Whether the next line belongs to the record that is open.
+fn takes(open: &Open, next: &str, named: bool) -> bool {
+    let blank = next.trim().is_empty();
+    if blank {
+        // A blank line ends what was only bare text; inside anything else it stands for a break of the page.
+        return !matches!(open.kind, Kind::Preface | Kind::Torn) && open.lines < PREFACE_LINES;
+    }
+    let broken = open.lines < BROKEN_LINES;
+    match open.kind {
+        Kind::Ccm => true,
+        Kind::Wsus => wsus::continues(next) && (!vocabulary::begins_message(next) || next.starts_with(' ') || wsus_part(next)),
+        Kind::Torn => broken && completes_marks(&open.text, next),
+        Kind::Status => broken && is_status_part(next),
+        Kind::Labelled => broken && !vocabulary::begins_message(next),
+        Kind::Preface => belongs_to_text(open, next, named),
+    }
+}
+
+/// A WSUS record's own message may stand on the next line of a copy.
+fn wsus_part(next: &str) -> bool {
+    next.trim_start().starts_with("EventId=") || next.trim_start().starts_with("DispatchManager")
+}
+
+fn is_complete(open: &Open) -> bool {
+    match open.kind {
+        Kind::Ccm => ccm::is_complete(&open.text) || open.text.len() >= LINE_LIMIT,
+        Kind::Torn => !server::is_torn(&open.text),
+        Kind::Status => is_whole_status(&open.text) && open.text.trim_end().ends_with(|c: char| c.is_ascii_uppercase()),
+        Kind::Labelled => open.text.lines().next_back().is_some_and(localized::closes),
+        Kind::Preface => !matches!(parse(&open.text).form, Form::Bare) && !server::is_torn(&open.text) || named_at_end(&open.text),
+        Kind::Wsus => false,
+    }
+}
+
+fn named_at_end(text: &str) -> bool {
+    split_component(text).is_some()
+}
+
+/// Whether a line goes on with marks that the line before broke off in.
+fn completes_marks(open: &str, next: &str) -> bool {
+    let joined = format!("{open}\n{next}");
+    let whole = !server::is_torn(&joined) && matches!(parse(&joined).form, Form::Server | Form::Server2007);
+    whole || (server::is_torn(&joined) && !next.contains(server::MARK))
+}
+
+/// Whether a line goes on with bare text, or brings the marks that end it.
+fn belongs_to_text(open: &Open, next: &str, named: bool) -> bool {
+    let marked = next.find(server::MARK);
+    if let Some(at) = marked {
+        // The text before the marks is the end of the same message, unless it begins one of its own.
+        let own = next.get(..at).unwrap_or_default().trim();
+        return own.is_empty() || (open.lines < PREFACE_LINES && !vocabulary::begins_message(own));
+    }
+    if vocabulary::begins_message(next) {
+        return false;
+    }
+    if let Some((own, _)) = split_component(next) {
+        return own.is_empty() || (named && open.lines < BROKEN_LINES);
+    }
+    // Text of a message that goes on: only where its end is known to come.
+    let stack = next.trim_start().starts_with("at ") || next.trim_start().starts_with("-- End of inner");
+    stack && open.lines < PREFACE_LINES || (named && open.lines < BROKEN_LINES && parse(next).form == Form::Bare)
+}
+
+/// Whether a status message has its last field.
+fn is_whole_status(text: &str) -> bool {
+    text.contains("NUMATTRS=") || text.contains('…') || text.contains('\t') || text.trim_end().ends_with("...")
+}
+
+/// Whether a line looks like the middle of a status message.
+fn is_status_part(next: &str) -> bool {
+    let fields = ["ISTR", "NUMATTRS", "COMP=", "SYS=", "SITE=", "PID=", "TID=", "GMTDATE=", "SOURCE=", "AVAL", "LE="];
+    fields.iter().any(|field| next.contains(field)) || split_component(next).is_some_and(|(own, _)| own.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records(text: &str) -> Vec<(Form, String, String)> {
+        let mut out = Vec::new();
+        crate::invariants::records(text, &mut |record| {
+            out.push((record.form, record.message.replace('\n', "|"), record.component.to_owned()));
+        });
+        out
+    }
+
+    #[track_caller]
+    fn check(text: &str, expected: &[(Form, &str, &str)]) {
+        let found = records(text);
+        let found: Vec<(Form, &str, &str)> = found.iter().map(|(form, m, c)| (*form, m.as_str(), c.as_str())).collect();
+        assert_eq!(found, expected);
+    }
+
+    const TAIL: &str = "$$<SMS_WSUS_SYNC_MANAGER><03-01-2026 04:05:06.789+480><thread=9640 (0x25A8)>";
+    const SYNC: &str = "SMS_WSUS_SYNC_MANAGER";
+
+    #[test]
+    fn whole_lines_go_through() {
+        check(&format!("one  {TAIL}\r\ntwo  {TAIL}\r\n"), &[(Form::Server, "one", SYNC), (Form::Server, "two", SYNC)]);
+    }
+
+    #[test]
+    fn a_message_of_several_lines_ends_with_its_marks() {
+        check(
+            &format!("Sync failed: a\n   at B.C()\n   at D.E(). Source: F  {TAIL}\nSync succeeded.  {TAIL}\n"),
+            &[(Form::Server, "Sync failed: a|   at B.C()|   at D.E(). Source: F", SYNC), (Form::Server, "Sync succeeded.", SYNC)],
+        );
+    }
+
+    #[test]
+    fn bare_lines_before_a_line_that_begins_a_message_are_their_own() {
+        check(
+            &format!("Starting Sync\nSync succeeded. x  {TAIL}\n"),
+            &[(Form::Bare, "Starting Sync", ""), (Form::Server, "Sync succeeded. x", SYNC)],
+        );
+    }
+
+    #[test]
+    fn records_broken_inside_their_marks_are_mended() {
+        check(
+            "   got access~   $$<SMS_DESPOOLER><Mon Dec 04 15:41:45\n   1995~><thread=E0>\n   next\n   $$<SMS_DESPOOLER><Mon Dec\n   04 15:41:46 1995~><thread=E0>\n",
+            &[(Form::Server2007, "   got access~", "SMS_DESPOOLER"), (Form::Server2007, "   next", "SMS_DESPOOLER")],
+        );
+        check(
+            "a $$<SMS_DISTRIBUTION_MANAGER>\n<Fri Oct 15 17:09:46.507 1999 Pacific Daylight Time><thread=225 (0xE1)>\n",
+            &[(Form::Server2007, "a", "SMS_DISTRIBUTION_MANAGER")],
+        );
+    }
+
+    #[test]
+    fn copies_with_names_at_the_end_and_broken_lines() {
+        check(
+            "  Starting Sync SMS_WSUS_SYNC_MANAGER\n  STATMSG: ID=6701 SEV=I SOURCE=\"SMS Server\"\n  COMP=\"SMS_WSUS_SYNC_MANAGER\" SITE=CEN GMTDATE=Thu Jan 16\n  18:58:37.599 2014 ISTR0=\"\" NUMATTRS=0\n  SMS_WSUS_SYNC_MANAGER\n  sync: WSUS synchronizing updates, processed 1 out of 2 items (50%)\n  SMS_WSUS_SYNC_MANAGER\n  Set content version of update source {A} for\n  site CEN to 34 SMS_WSUS_SYNC_MANAGER\n",
+            &[
+                (Form::Bare, "Starting Sync", SYNC),
+                (
+                    Form::Bare,
+                    "STATMSG: ID=6701 SEV=I SOURCE=\"SMS Server\"|  COMP=\"SMS_WSUS_SYNC_MANAGER\" SITE=CEN GMTDATE=Thu Jan 16|  18:58:37.599 2014 ISTR0=\"\" NUMATTRS=0",
+                    SYNC,
+                ),
+                (Form::Bare, "sync: WSUS synchronizing updates, processed 1 out of 2 items (50%)", SYNC),
+                (Form::Bare, "Set content version of update source {A} for|  site CEN to 34", SYNC),
+            ],
+        );
+    }
+
+    #[test]
+    fn plain_bare_text_stays_line_by_line() {
+        check(
+            "Installing the role\nsomething else\nStarting Sync\n",
+            &[(Form::Bare, "Installing the role", ""), (Form::Bare, "something else", ""), (Form::Bare, "Starting Sync", "")],
+        );
+    }
+
+    #[test]
+    fn a_viewers_text_is_one_with_its_source() {
+        check(
+            "Meldung: Die Anforderung ist fehlgeschlagen.\n\nQuelle: Microsoft.UpdateServices.X.\n",
+            &[(Form::Bare, "Meldung: Die Anforderung ist fehlgeschlagen.||Quelle: Microsoft.UpdateServices.X.", "")],
+        );
+    }
+
+    #[test]
+    fn a_wsus_record_takes_its_stack_along() {
+        check(
+            "2026-03-01 04:05:06.789 UTC\tWarning\tw3wp.94\tHmtWebServices.Check\tfailed\n   at A.B()\n\n   at C.D()\n2026-03-01 04:05:07.000 UTC\tInfo\tw3wp.9\tX.Y\tnext\n",
+            &[(Form::Wsus, "failed|   at A.B()||   at C.D()", "HmtWebServices.Check"), (Form::Wsus, "next", "X.Y")],
+        );
+    }
+
+    #[test]
+    fn client_style_records_span_lines_and_share_them() {
+        let one = "<![LOG[two\nlines]LOG]!><time=\"04:05:06.789-060\" date=\"3-01-2026\" component=\"C\" context=\"\" type=\"1\" thread=\"7\" file=\"\">";
+        check(one, &[(Form::Ccm, "two|lines", "C")]);
+        let short = one.replace("two\n", "");
+        check(&format!("{short}{short}"), &[(Form::Ccm, "lines", "C"), (Form::Ccm, "lines", "C")]);
+    }
+}

@@ -1,0 +1,121 @@
+//! Message 6703 as a viewer shows it, in the language of the console: `… Message: <text>. Source: <function>. …`.
+//!
+//! The labels are the console's, the text is .NET's and Windows', and both are translated; the function is not. Labels
+//! of the languages seen in Microsoft's own articles, and of those whose consoles exist beside them.
+
+use supwatch_proto::event::EventKind;
+
+use super::text::one_line;
+
+/// Label of the message, and of the source.
+const LABELS: &[(&str, &str)] = &[
+    ("Message", "Source"),
+    ("Meldung", "Quelle"),
+    ("Mensaje", "Origen"),
+    ("Messaggio", "Origine"),
+    ("メッセージ", "ソース"),
+    ("메시지", "출처"),
+    ("메시지", "원본"),
+    ("消息", "源"),
+    ("訊息", "來源"),
+    ("Mensagem", "Origem"),
+    ("Сообщение", "Источник"),
+    ("Komunikat", "Źródło"),
+    ("Zpráva", "Zdroj"),
+    ("Meddelande", "Källa"),
+    ("Bericht", "Bron"),
+];
+
+/// Functions whose failure is one of the synchronisation.
+const FUNCTIONS: [&str; 4] = ["UpdateServices", "SoftwareUpdatesManagement", "CWSyncMgr", "WSyncAction"];
+
+/// Whether a line begins such a text, whose source comes on a later one.
+pub fn opens(text: &str) -> bool {
+    let text = text.trim();
+    LABELS
+        .iter()
+        .any(|(message, source)| text.starts_with(message) && labelled(text, message).is_some() && find(text, source).is_none())
+}
+
+/// Whether a line holds the source.
+pub fn closes(text: &str) -> bool {
+    let text = text.trim();
+    LABELS.iter().any(|(_, source)| text.starts_with(source) && labelled(text, source).is_some())
+}
+
+pub(super) fn read(text: &str) -> Option<EventKind> {
+    // Cheap to say no: the function is always there, untranslated.
+    FUNCTIONS.iter().any(|name| text.contains(name)).then_some(())?;
+    LABELS.iter().find_map(|(message, source)| {
+        let (said, rest) = text.split_at_checked(find(text, source)?)?;
+        let (_, said) = said.split_at_checked(find(said, message)?)?;
+        let said = labelled(said, message)?;
+        let rest = labelled(rest, source)?;
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "._:`+".contains(c))).unwrap_or(rest.len());
+        let (function, rest) = rest.split_at(end);
+        FUNCTIONS.iter().any(|name| function.contains(name)).then(|| EventKind::RunFailed {
+            text: one_line(said).trim_end_matches(['.', '。', ' ']).to_owned(),
+            source: one_line(function.trim_end_matches(['.', ':'])),
+            code: code(rest),
+        })
+    })
+}
+
+/// Place of a label, which stands at the start or behind a blank, a line break or the end of a sentence.
+fn find(text: &str, label: &str) -> Option<usize> {
+    text.match_indices(label).map(|(at, _)| at).find(|at| {
+        let before = text.get(..*at).and_then(|head| head.chars().next_back());
+        let bounded = before.is_none_or(|c| c.is_whitespace() || "。.：:|".contains(c));
+        bounded && text.get(*at..).is_some_and(|rest| labelled(rest, label).is_some())
+    })
+}
+
+/// What stands behind a label and its colon.
+fn labelled<'a>(text: &'a str, label: &str) -> Option<&'a str> {
+    let rest = text.strip_prefix(label)?.trim_start_matches([' ', '\u{a0}']);
+    Some(rest.strip_prefix([':', '：'])?.trim_start())
+}
+
+/// The operating system's error, which the viewer writes as a decimal: `2147500037` is `0x80004005`.
+fn code(rest: &str) -> Option<String> {
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).find(|digits| !digits.is_empty())?;
+    let number: u32 = digits.parse().ok()?;
+    Some(if number >= 0x8000_0000 { format!("0x{number:08X}") } else { number.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FUNCTION: &str = "Microsoft.UpdateServices.Administration.AdminProxy.CreateUpdateServer";
+
+    #[track_caller]
+    fn check(text: &str, said: &str, code: Option<&str>) {
+        let expected = EventKind::RunFailed { text: said.into(), source: FUNCTION.into(), code: code.map(str::to_owned) };
+        assert_eq!(read(text), Some(expected), "{text}");
+    }
+
+    #[test]
+    fn every_language_of_the_console_is_read() {
+        for (message, source) in LABELS {
+            check(&format!("{message}: text here.\n\n{source}: {FUNCTION}."), "text here", None);
+            check(&format!("{message} : text here. {source} : {FUNCTION}. 53: x"), "text here", Some("53"));
+        }
+    }
+
+    #[test]
+    fn a_japanese_text_without_blanks_is_read_with_its_error() {
+        let text = format!(
+            "SMS WSUS の同期に失敗しました。メッセージ :要求が失敗しました。HTTP ステータス 401:未承認。ソース :{FUNCTION}。オペレーティング システムがエラーを報告しました 2147500037:エラーを特定できません |"
+        );
+        check(&text, "要求が失敗しました。HTTP ステータス 401:未承認", Some("0x80004005"));
+    }
+
+    #[test]
+    fn another_message_with_labels_is_none() {
+        assert_eq!(read("Message: hello. Source: SMS Server"), None);
+        assert!(opens("Meldung: Die Anforderung ist fehlgeschlagen"));
+        assert!(!opens("Message without a colon"));
+        assert!(closes("源：Microsoft.UpdateServices.X"));
+    }
+}

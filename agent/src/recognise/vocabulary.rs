@@ -1,0 +1,130 @@
+//! How the messages of each log begin, and what that means: one table a log, looked up by the longest beginning that fits.
+//!
+//! The beginnings are the product's own words, in English on every language of Windows: Configuration Manager writes its
+//! logs untranslated, only what .NET and Windows say inside them is localized.
+
+use std::sync::OnceLock;
+
+use supwatch_proto::event::EventKind;
+
+use super::{Log, supsetup, wcm, wsus, wsusctrl, wsyncmgr};
+
+/// What a message means that begins in a known way.
+#[derive(Debug, Clone, Copy)]
+pub enum Meaning {
+    /// A reader of its own, given what follows the beginning. It may find that this is something else.
+    Typed(fn(&str) -> Option<EventKind>),
+    /// A step of the log's known life: its name. What follows the beginning is its detail.
+    Step(&'static str),
+    /// A step that comes once an update, thousands of times a run: told like progress.
+    Item(&'static str),
+    /// A step whose line names an account, which never leaves the server.
+    Account(&'static str),
+    /// An error that the component reports; whether the run fails of it is told elsewhere.
+    Error,
+    /// Known, and of no interest.
+    Quiet,
+}
+
+/// One beginning.
+#[derive(Debug, Clone, Copy)]
+pub struct Phrase {
+    /// How the message begins.
+    pub start: &'static str,
+    /// What it means.
+    pub meaning: Meaning,
+    /// Such words begin messages of many components, so they count only on a line that is known to be of this log.
+    pub own: bool,
+}
+
+/// Short for a table's entry.
+pub(super) const fn phrase(start: &'static str, meaning: Meaning) -> Phrase {
+    Phrase { start, meaning, own: false }
+}
+
+/// The same for words that others use too.
+pub(super) const fn own(start: &'static str, meaning: Meaning) -> Phrase {
+    Phrase { start, meaning, own: true }
+}
+
+const TABLES: [(Log, &[Phrase]); 5] = [
+    (Log::Wsyncmgr, wsyncmgr::PHRASES),
+    (Log::Wcm, wcm::PHRASES),
+    (Log::WsusCtrl, wsusctrl::PHRASES),
+    (Log::SupSetup, supsetup::PHRASES),
+    (Log::SoftwareDistribution, wsus::PHRASES),
+];
+
+/// Phrases by the first byte of their beginning, longest first.
+type Index = Vec<Vec<(Log, &'static Phrase)>>;
+
+fn index() -> &'static Index {
+    static INDEX: OnceLock<Index> = OnceLock::new();
+    INDEX.get_or_init(|| {
+        let mut index: Index = vec![Vec::new(); 256];
+        for (log, table) in TABLES {
+            for phrase in table {
+                if let Some(bucket) = bucket(phrase.start).and_then(|at| index.get_mut(at)) {
+                    bucket.push((log, phrase));
+                }
+            }
+        }
+        for bucket in &mut index {
+            bucket.sort_by_key(|(_, phrase)| std::cmp::Reverse(phrase.start.len()));
+        }
+        index
+    })
+}
+
+fn bucket(text: &str) -> Option<usize> {
+    text.as_bytes().first().map(|first| usize::from(first.to_ascii_lowercase()))
+}
+
+/// The phrase a message begins with, in any case, and what follows it. `log` is the one the line is known to be from.
+pub fn find(message: &str, log: Option<Log>) -> Option<(&'static Phrase, &str)> {
+    let candidates = index().get(bucket(message)?)?;
+    candidates
+        .iter()
+        .filter(|(of, phrase)| log.map_or(!phrase.own, |log| *of == log))
+        .find_map(|(_, phrase)| Some((*phrase, message.get(phrase.start.len()..).filter(|_| starts_with(message, phrase.start))?)))
+}
+
+/// Whether a text begins a status message.
+pub fn is_status_message(text: &str) -> bool {
+    starts_with(super::trimmed(text), "STATMSG:")
+}
+
+/// Whether a text is the beginning of a message of one of the logs.
+pub fn begins_message(text: &str) -> bool {
+    let text = super::trimmed(text);
+    starts_with(text, "STATMSG:") || find(text, None).is_some()
+}
+
+/// Whether a message starts with a phrase, in any case: a Microsoft page itself writes "Sync Failed".
+pub(super) fn starts_with(message: &str, phrase: &str) -> bool {
+    message.as_bytes().get(..phrase.len()).is_some_and(|head| head.eq_ignore_ascii_case(phrase.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_beginning_wins_in_any_case() {
+        let start = |message: &str| find(message, None).map(|(phrase, rest)| (phrase.start, rest.to_owned()));
+        assert_eq!(start("SYNC FAILED: x"), Some(("Sync failed:", " x".to_owned())));
+        assert_eq!(start("Sync failed. Will retry"), Some(("Sync failed.", " Will retry".to_owned())));
+        assert_eq!(start("Nothing known"), None);
+        assert_eq!(start("é"), None);
+    }
+
+    #[test]
+    fn no_phrase_stands_twice_in_a_table() {
+        for (log, table) in TABLES {
+            for (at, phrase) in table.iter().enumerate() {
+                let twin = table.iter().skip(at + 1).find(|other| other.start.eq_ignore_ascii_case(phrase.start));
+                assert!(twin.is_none(), "{log:?}: {}", phrase.start);
+            }
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! One failure, seen in several logs: what WCM, WSUS Control Manager and WSUS itself write around a failed run.
+//!
+//! This is how experts read a failure by hand: `wsyncmgr.log` says "not configured", `WCM.log` has the exception, and
+//! `SoftwareDistribution.log` the reason. Times tell what belongs together, never threads; logs may come in any order.
+
+use std::collections::VecDeque;
+
+use jiff::{SignedDuration, Timestamp};
+use supwatch_proto::event::{Event, EventKind};
+use supwatch_proto::finding::Evidence;
+
+use super::{TrackedRun, line_of};
+use crate::diagnosis::Catalogue;
+
+/// Lines of trouble that are remembered of a site.
+const KEPT: usize = 300;
+/// WCM tries once an hour, and what it found holds until it tries again.
+const WCM_BEFORE: SignedDuration = SignedDuration::from_mins(65);
+/// Everything else writes while the run goes on, give or take the writers' haste.
+const SLACK: SignedDuration = SignedDuration::from_mins(2);
+/// How far back a run without a start may reach.
+const STARTLESS: SignedDuration = SignedDuration::from_mins(10);
+
+/// A line that may explain a failed run.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Trouble {
+    log: String,
+    time: Timestamp,
+    joined: Joined,
+}
+
+/// A line of another log, joined to a failed run.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Joined {
+    log: String,
+    time: Timestamp,
+    /// The line.
+    pub evidence: Evidence,
+    /// The cause it speaks of.
+    pub cause: String,
+    /// How surely.
+    pub score: u32,
+    /// Whether that cause says more than that something failed.
+    pub specific: bool,
+}
+
+/// Lines of trouble of one site, and when WCM was well again.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Troubles {
+    kept: VecDeque<Trouble>,
+    /// Times at which WCM reported success: what it complained of before is over.
+    well: VecDeque<Timestamp>,
+}
+
+impl Troubles {
+    /// Remembers an event that is trouble, and gives it.
+    pub fn take(&mut self, event: &Event, catalogue: &Catalogue) -> Option<Trouble> {
+        let time = event.time?;
+        if matches!(event.kind, EventKind::WcmState { state: 2 }) {
+            self.well.push_back(time);
+            if self.well.len() > KEPT {
+                self.well.pop_front();
+            }
+            return None;
+        }
+        let (text, source, code) = said(&event.kind)?;
+        let candidates = catalogue.candidates(text, source, code);
+        let best = candidates.first();
+        let joined = Joined {
+            log: event.log.clone(),
+            time,
+            evidence: line_of(event),
+            cause: best.map_or_else(|| crate::diagnosis::UNKNOWN.to_owned(), |(_, cause)| cause.id.clone()),
+            score: best.map_or(0, |(score, _)| *score),
+            specific: best.is_some_and(|(_, cause)| !cause.is_general()),
+        };
+        let trouble = Trouble { log: event.log.clone(), time, joined };
+        self.kept.push_back(trouble.clone());
+        if self.kept.len() > KEPT {
+            self.kept.pop_front();
+        }
+        Some(trouble)
+    }
+
+    /// What is remembered.
+    pub fn iter(&self) -> impl Iterator<Item = &Trouble> {
+        self.kept.iter()
+    }
+
+    /// Joins a line to a failed run if it belongs there and says more than what its log had to say so far.
+    pub fn consider(&self, tracked: &mut TrackedRun, trouble: &Trouble) -> bool {
+        let Some(ended) = tracked.run.ended_at else { return false };
+        let ago = |span: SignedDuration| ended.checked_sub(span).unwrap_or(Timestamp::MIN);
+        let from = match trouble.log.as_str() {
+            "wcm" => {
+                let well = self.well.iter().filter(|time| **time <= ended).max();
+                well.map_or(ago(WCM_BEFORE), |well| ago(WCM_BEFORE).max(*well))
+            }
+            _ => tracked.run.started_at.map_or(ago(STARTLESS), |start| start.checked_sub(SLACK).unwrap_or(Timestamp::MIN)),
+        };
+        let until = ended.checked_add(SLACK).unwrap_or(Timestamp::MAX);
+        if trouble.time < from || trouble.time > until {
+            return false;
+        }
+        match tracked.joined.iter_mut().find(|joined| joined.log == trouble.log) {
+            // Of lines that say equally much the last one before the end is the nearest to it.
+            Some(known) if (trouble.joined.score, trouble.time) <= (known.score, known.time) => return false,
+            Some(known) => *known = trouble.joined.clone(),
+            None => tracked.joined.push(trouble.joined.clone()),
+        }
+        true
+    }
+}
+
+/// What an event complains of: text, source, code.
+fn said(kind: &EventKind) -> Option<(&str, &str, Option<&str>)> {
+    Some(match kind {
+        EventKind::ComponentError { text, source } | EventKind::UpdateFailed { text, source, .. } => (text, source, None),
+        EventKind::WcmState { state: 3 } => ("", "", None),
+        EventKind::WsusEvent { id: 386 | 387, text } | EventKind::WsusHealth { healthy: false, text, .. } => (text, "", None),
+        EventKind::Notice { severity, text } if severity == "error" => (text, "", None),
+        EventKind::StatusMessage(message) if matches!(message.id, 6600 | 6602 | 6603 | 6607 | 7000..=7004) => {
+            (message.strings.first().map_or("", String::as_str), "", message.last_error.as_deref())
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use supwatch_agent::reader::{Reader, Reading, Resume};
+    use supwatch_proto::run::Run;
+
+    use super::super::Runs;
+    use super::*;
+
+    fn events(file: &str, component: &str, lines: &[(&str, &str)]) -> Vec<Event> {
+        let text: String = lines
+            .iter()
+            .map(|(time, line)| format!("{line}  $$<{component}><03-01-2026 {time}.000+0><thread=1 (0x1)>\r\n"))
+            .collect();
+        let mut reader = Reader::new("CEN".parse().expect("code"), file, &Reading::default(), &Resume::default());
+        let mut out = Vec::new();
+        reader.feed(text.as_bytes(), &mut out);
+        reader.finish(&mut out);
+        out
+    }
+
+    fn failed(logs: &[Vec<Event>]) -> (Run, Vec<String>) {
+        let mut runs = Runs::new("CEN".parse().expect("code"));
+        for event in logs.iter().flatten() {
+            runs.fold(event, Catalogue::built_in());
+        }
+        let all: Vec<_> = runs.iter().collect();
+        assert_eq!(all.len(), 1, "one failure is one run");
+        let lines = all[0].evidence().into_iter().map(|evidence| match evidence {
+            Evidence::Line { file, .. } => file,
+            Evidence::Setting { .. } => String::new(),
+        });
+        (all[0].run.clone(), lines.collect())
+    }
+
+    fn story() -> [Vec<Event>; 3] {
+        let mut wsus =
+            Reader::new("CEN".parse().expect("code"), "SoftwareDistribution.log", &Reading::default(), &Resume::default());
+        let mut told = Vec::new();
+        wsus.feed(
+            b"2026-03-01 04:00:30.000 UTC\tError\tw3wp.9\tSoapUtilities.LogException\tUSS ThrowException: ErrorCode=InternalServerError\r\n",
+            &mut told,
+        );
+        wsus.finish(&mut told);
+        [
+            events(
+                "wsyncmgr.log",
+                "SMS_WSUS_SYNC_MANAGER",
+                &[
+                    ("04:00:00", "Performing sync on regular schedule"),
+                    (
+                        "04:05:01",
+                        "Sync failed: WSUS server not configured. Please refer to WCM.log for configuration error details. Source: CWSyncMgr::DoSync",
+                    ),
+                    ("04:05:02", "Sync failed. Will retry in 60 minutes"),
+                ],
+            ),
+            events(
+                "WCM.log",
+                "SMS_WSUS_CONFIGURATION_MANAGER",
+                &[
+                    ("02:00:00", "System.Net.WebException: The remote name could not be resolved: 'old'"),
+                    ("02:30:00", "Setting new configuration state to 2 (WSUS_CONFIG_SUCCESS)"),
+                    ("03:20:00", "System.Net.WebException: The request failed with HTTP status 503: Service Unavailable"),
+                    ("03:20:01", "Setting new configuration state to 3 (WSUS_CONFIG_FAILED)"),
+                ],
+            ),
+            told,
+        ]
+    }
+
+    #[test]
+    fn three_logs_tell_one_failure_in_the_order_of_time_whichever_is_read_first() {
+        let [sync, wcm, wsus] = story();
+        for order in [[&sync, &wcm, &wsus], [&wsus, &wcm, &sync], [&wcm, &sync, &wsus]] {
+            let (run, files) = failed(&order.map(Clone::clone));
+            assert_eq!(run.cause.as_deref(), Some("wsus-unavailable"), "what WCM says is more than what wsyncmgr does");
+            assert_eq!(files, ["WCM.log", "SoftwareDistribution.log", "wsyncmgr.log"]);
+        }
+    }
+
+    #[test]
+    fn what_was_over_before_is_not_joined() {
+        let [sync, mut wcm, _] = story();
+        wcm.truncate(2);
+        let (run, files) = failed(&[wcm, sync]);
+        assert_eq!((run.cause.as_deref(), files.len()), (Some("wsus-not-configured"), 1));
+    }
+}
