@@ -141,7 +141,7 @@ impl Assembler {
         }
         let record = Record { offset: line.offset, length: line.length, ..parse(rest) };
         if record.form == Form::Bare && !record.message.is_empty() {
-            self.named = !record.component.is_empty();
+            self.named |= !record.component.is_empty();
         }
         sink(&record);
     }
@@ -173,7 +173,11 @@ fn takes(open: &Open, next: &str, named: bool) -> bool {
     let broken = open.lines < BROKEN_LINES;
     match open.kind {
         Kind::Ccm => true,
-        Kind::Wsus => wsus::continues(next) && (!vocabulary::begins_message(next) || next.starts_with(' ') || wsus_part(next)),
+        // A copy without stamps may stand among other logs' lines.
+        Kind::Wsus if !wsus::is_stamped(&open.text) => {
+            wsus::continues(next) && (!vocabulary::begins_message(next) || next.starts_with(' ') || wsus_part(next))
+        }
+        Kind::Wsus => wsus::continues(next),
         Kind::Torn => broken && completes_marks(&open.text, next),
         Kind::Status => broken && is_status_part(next),
         Kind::Labelled => broken && !vocabulary::begins_message(next),

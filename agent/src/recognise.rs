@@ -195,6 +195,8 @@ impl Recogniser {
                     out.push(self.event(record, written, kind));
                     Understood::Noticed
                 }
+                // WSUS does much besides synchronising.
+                None if log == Some(Log::SoftwareDistribution) => Understood::Quiet,
                 None => Understood::Unknown,
             },
         }
@@ -274,7 +276,7 @@ fn find<'a>(record: &Record<'_>, message: &'a str, log: Option<Log>, by_name: Lo
             .or_else(|| supsetup::unusual(message))
             .or_else(|| localized::read(message))
             .or_else(|| wsus::unusual(message));
-        unusual.map(Found::Kind)
+        unusual.map(Found::Kind).or_else(|| wsus::is_property(message).then_some(Found::Quiet))
     })
 }
 

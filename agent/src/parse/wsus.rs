@@ -34,13 +34,17 @@ const METHODS: &[&str] = &[
     "SusEventDispatcher.DispatchManagerWorkerThreadProc",
     "SusEventDispatcher.RegisterEventHandler",
     "SusEventDispatcher.TriggerEvent",
-    "ThreadEntry",
     "WebServiceCommunicationHelper.ProcessWebServiceProxyException",
 ];
 
 /// Whether a line begins a record of this form.
 pub fn begins(text: &str) -> bool {
     head(text).is_some() || method(text).is_some()
+}
+
+/// Whether a line begins with a stamp, as WSUS writes it.
+pub fn is_stamped(text: &str) -> bool {
+    stamp(text).is_some()
 }
 
 /// Whether a line belongs to the record before it: it begins no record of any form.
@@ -63,7 +67,7 @@ fn columns(rest: &str) -> (&str, &str) {
     if let Some((method, message)) = rest.split_once('\t') {
         return (method.trim(), message);
     }
-    if let Some(known) = method(rest) {
+    if let Some(known) = method(rest).or_else(|| rest.strip_prefix("ThreadEntry").map(|rest| ("ThreadEntry", rest))) {
         return known;
     }
     let word = rest.find(|c: char| c.is_ascii_whitespace()).unwrap_or(rest.len());
@@ -76,8 +80,7 @@ fn columns(rest: &str) -> (&str, &str) {
 /// A method that is known by name, and what follows it.
 fn method(text: &str) -> Option<(&str, &str)> {
     let known = METHODS.iter().filter(|method| text.starts_with(**method)).max_by_key(|method| method.len())?;
-    // `ThreadEntry` alone is a word of any text.
-    (known.contains('.')).then(|| text.split_at(known.len()))
+    text.split_at_checked(known.len())
 }
 
 /// Stamp, level, thread, and what follows. A copy may have lost the stamp, or have placeholders in its place.

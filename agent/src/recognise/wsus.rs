@@ -17,6 +17,7 @@ pub(super) const PHRASES: &[Phrase] = &[
     phrase("Firing event SyncFinish", Step("wsus-sync-finished")),
     phrase("SqlException occurred", Error),
     phrase("ProcessWebServiceProxyException found Exception", Error),
+    phrase("Discarding stack trace for user", Error),
     phrase("File cert verification failed", Error),
     phrase("Invalid file deleted", Error),
     phrase("LicenseAgreement file does not exist", Error),
@@ -56,6 +57,28 @@ fn failed(rest: &str) -> Option<EventKind> {
 
 fn microsoft_update(_: &str) -> Option<EventKind> {
     Some(EventKind::UpstreamSeen { server: None })
+}
+
+/// Whether a line is a property of a synchronisation event, as PowerShell prints it, that tells nothing by itself.
+pub(super) fn is_property(message: &str) -> bool {
+    const NAMES: [&str; 13] = [
+        "EventCategory",
+        "Error",
+        "ErrorText",
+        "Administrator",
+        "UpdateErrors",
+        "WsusEventId",
+        "WsusEventSource",
+        "Id",
+        "CreationDate",
+        "Message",
+        "IsError",
+        "ErrorCode",
+        "Row",
+    ];
+    let Some((name, _)) = message.trim_start_matches(['#', ' ']).split_once(':') else { return false };
+    // Padded to one width.
+    name.ends_with(' ') && NAMES.contains(&name.trim())
 }
 
 /// Properties of a synchronisation event as PowerShell prints them, and texts of the Windows event log.

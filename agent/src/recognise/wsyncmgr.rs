@@ -122,6 +122,8 @@ pub(super) const PHRASES: &[Phrase] = &[
     phrase("System.", Typed(exception)),
     phrase("WebException:", Error),
     phrase("The underlying connection was closed", Error),
+    phrase("A connection attempt failed because the connected party", Error),
+    phrase("The given certificate chain has not", Error),
 ];
 
 fn parent_notified(rest: &str) -> Option<EventKind> {
@@ -301,6 +303,10 @@ pub(super) fn unusual(message: &str) -> Option<EventKind> {
     let first = message.as_bytes().first()?;
     if first.is_ascii_digit() && message.contains("update(s) were deleted from SUSDB") {
         return step("obsolete-updates-deleted", message);
+    }
+    // `0x80072EFE - The connection with the server was terminated abnormally`
+    if message.get(..3).is_some_and(|head| head.eq_ignore_ascii_case("0x8")) && message.contains(" - ") {
+        return Some(component_error(message));
     }
     // `[23000][2627][Microsoft][SQL Server Native Client 11.0]…`
     if *first == b'[' && message.contains("][SQL Server") {
