@@ -6,7 +6,8 @@
 //! cover it.
 
 use crate::lines::LINE_LIMIT;
-use crate::parse::{Form, Record, ccm, parse, server, split_component, wsus};
+use crate::parse::marks::SERVER;
+use crate::parse::{Form, Record, ccm, parse, server, setup, split_component, viewer, wsus};
 use crate::recognise::{localized, vocabulary};
 
 /// Lines that may follow a broken one before it is given up.
@@ -98,7 +99,7 @@ impl Assembler {
     fn begin(&mut self, line: Decoded<'_>, sink: &mut impl FnMut(&Record<'_>)) {
         let text = line.text;
         // Nearly every line of a log as it was written is whole.
-        if let Some(record) = server::whole(text).or_else(|| ccm::whole(text)) {
+        if let Some(record) = whole(text) {
             return sink(&Record { offset: line.offset, length: line.length, ..record });
         }
         let kind = if ccm::is_open(text) {
@@ -158,6 +159,15 @@ impl Open {
     }
 }
 
+/// The record of a line that needs no other and holds no second one.
+fn whole(text: &str) -> Option<Record<'_>> {
+    let first = *text.as_bytes().first()?;
+    match first {
+        b'<' => ccm::whole(text).or_else(|| server::whole(text)).or_else(|| setup::whole(text)),
+        _ => server::whole(text).or_else(|| viewer::whole(text)),
+    }
+}
+
 /// Whether a bare line needs nothing more: copies with a component's name at the end are whole.
 fn ends_a_record(text: &str) -> bool {
     split_component(text).is_some() || !matches!(parse(text).form, Form::Bare)
@@ -209,12 +219,12 @@ fn named_at_end(text: &str) -> bool {
 fn completes_marks(open: &str, next: &str) -> bool {
     let joined = format!("{open}\n{next}");
     let whole = !server::is_torn(&joined) && matches!(parse(&joined).form, Form::Server | Form::Server2007);
-    whole || (server::is_torn(&joined) && !next.contains(server::MARK))
+    whole || (server::is_torn(&joined) && SERVER.find(next).is_none())
 }
 
 /// Whether a line goes on with bare text, or brings the marks that end it.
 fn belongs_to_text(open: &Open, next: &str, named: bool) -> bool {
-    let marked = next.find(server::MARK);
+    let marked = SERVER.find(next);
     if let Some(at) = marked {
         // The text before the marks is the end of the same message, unless it begins one of its own.
         let own = next.get(..at).unwrap_or_default().trim();

@@ -26,6 +26,14 @@ pub struct Clock {
     pub last: Option<(Timestamp, Certainty)>,
     /// Minutes from local time to UTC at the newest stamp that was sure of it.
     offset: Option<i32>,
+    /// The zone of the newest name, since a file writes one or two of them a hundred thousand times.
+    zone: Option<Zone>,
+}
+
+#[derive(Debug, Clone)]
+struct Zone {
+    name: String,
+    zone: Option<(TimeZone, bool)>,
 }
 
 /// What a file's lines told about its clock; kept, so that reading goes on after a restart as if nothing had happened.
@@ -45,7 +53,7 @@ const ZONES_KEPT: usize = 8;
 impl Clock {
     /// With the configured zone, and what was learnt before.
     pub fn new(configured: Option<TimeZone>, learnt: Learnt, last: Option<Timestamp>) -> Clock {
-        Clock { configured, learnt, last: last.map(|time| (time, Certainty::Local)), offset: None }
+        Clock { configured, learnt, last: last.map(|time| (time, Certainty::Local)), offset: None, zone: None }
     }
 
     /// UTC of a stamp. `gmtdate` is what the line itself says the time in UTC is.
@@ -56,7 +64,7 @@ impl Clock {
                 self.offset = Some(bias);
                 shifted(local, bias).map(|time| (time, Certainty::Bias))
             }
-            Stamp::Zoned(local, name) => match zoned(local, name) {
+            Stamp::Zoned(local, name) => match self.zoned(local, name) {
                 Some(time) => {
                     self.offset = minutes_between(local, time);
                     Some((time, Certainty::Zone))
@@ -71,6 +79,19 @@ impl Clock {
         match found {
             Some((time, certainty)) => (Some(time), certainty),
             None => (None, Certainty::Local),
+        }
+    }
+
+    /// A Windows zone name says whether daylight saving holds, which settles the hour that comes twice.
+    fn zoned(&mut self, local: DateTime, name: &str) -> Option<Timestamp> {
+        if self.zone.as_ref().is_none_or(|zone| zone.name != name) {
+            self.zone = Some(Zone { name: name.to_owned(), zone: zones::lookup(name) });
+        }
+        let (zone, daylight) = self.zone.as_ref()?.zone.as_ref()?;
+        let ambiguous = zone.to_ambiguous_timestamp(local);
+        match ambiguous.offset() {
+            AmbiguousOffset::Fold { .. } if !daylight => ambiguous.later().ok(),
+            _ => ambiguous.earlier().ok(),
         }
     }
 
@@ -168,16 +189,6 @@ fn utc(local: DateTime) -> Option<Timestamp> {
 
 fn shifted(local: DateTime, bias: i32) -> Option<Timestamp> {
     utc(local)?.checked_add(SignedDuration::from_secs(i64::from(bias) * 60)).ok()
-}
-
-/// A Windows zone name says whether daylight saving holds, which settles the hour that comes twice.
-fn zoned(local: DateTime, name: &str) -> Option<Timestamp> {
-    let (zone, daylight) = zones::lookup(name)?;
-    let ambiguous = zone.to_ambiguous_timestamp(local);
-    match ambiguous.offset() {
-        AmbiguousOffset::Fold { .. } if !daylight => ambiguous.later().ok(),
-        _ => ambiguous.earlier().ok(),
-    }
 }
 
 #[cfg(test)]

@@ -152,9 +152,10 @@ impl Decoder {
 
 /// The zone name of a 2007 line, undecoded: what stands between the year and the end of the stamp.
 fn zone_bytes(line: &[u8]) -> Option<&[u8]> {
-    let tail = line.get(memchr::memmem::rfind(line, b"$$<")?..)?;
-    let stamp = tail.get(memchr::memmem::find(tail, b"><")? + 2..)?;
-    let stamp = stamp.get(..memchr::memmem::find(stamp, b"><")?)?;
+    let tail = line.get(line.windows(3).rposition(|mark| mark == b"$$<")?..)?;
+    let next = |bytes: &[u8]| bytes.windows(2).position(|mark| mark == b"><");
+    let stamp = tail.get(next(tail)? + 2..)?;
+    let stamp = stamp.get(..next(stamp)?)?;
     // `Www Mon DD HH:MM:SS.mmm YYYY `, whose day and hour may have one digit.
     stamp.splitn(6, |byte| *byte == b' ').nth(5)
 }

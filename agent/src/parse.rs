@@ -11,8 +11,9 @@ pub mod fields;
 pub mod server;
 pub mod viewer;
 pub mod wsus;
+pub(crate) mod marks;
 mod mended;
-mod setup;
+pub mod setup;
 
 /// The shape of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,6 +35,9 @@ pub enum Form {
 }
 
 impl Form {
+    /// Every form, in the order they are declared.
+    pub const ALL: [Form; 7] = [Form::Server, Form::Server2007, Form::Ccm, Form::Setup, Form::Viewer, Form::Wsus, Form::Bare];
+
     /// The form's name in `analyze`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -153,8 +157,8 @@ pub fn gmtdate(message: &str) -> Option<Timestamp> {
     if !message.trim_start_matches(['~', '?', ' ']).starts_with("STATMSG:") {
         return None;
     }
-    let rest = message.get(memchr::memmem::find(message.as_bytes(), b"GMTDATE=")? + 8..)?;
-    let end = memchr::memmem::find(rest.as_bytes(), b"ISTR").unwrap_or(rest.len());
+    let rest = message.get(message.find("GMTDATE=")? + 8..)?;
+    let end = rest.find("ISTR").unwrap_or(rest.len());
     let (local, zone) = fields::asctime(rest.get(..end)?)?;
     zone.is_empty().then(|| jiff::tz::Offset::UTC.to_timestamp(local).ok()).flatten()
 }

@@ -53,12 +53,19 @@ pub struct Tally {
     pub typed: u64,
     /// Records whose marks had to be mended.
     pub mended: u64,
-    /// Records by form.
-    pub forms: std::collections::BTreeMap<Form, u64>,
+    /// Records by form, in the order of [`Form::ALL`].
+    forms: [u64; Form::ALL.len()],
     /// Newest time that is not just a local one taken as it stands.
     pub newest_sure: Option<Timestamp>,
     /// Newest time of all.
     pub newest: Option<Timestamp>,
+}
+
+impl Tally {
+    /// Records by form, of the forms that occur.
+    pub fn forms(&self) -> impl Iterator<Item = (Form, u64)> {
+        Form::ALL.into_iter().zip(self.forms).filter(|(_, count)| *count > 0)
+    }
 }
 
 /// Reads one file.
@@ -226,7 +233,9 @@ impl Records {
         let breaks = memchr::memchr_iter(b'\n', record.raw.as_bytes());
         let lines = if record.raw.as_bytes().contains(&b'\n') { 1 + breaks.count() as u64 } else { 1 };
         tally.lines += lines;
-        *tally.forms.entry(record.form).or_default() += 1;
+        if let Some(count) = tally.forms.get_mut(record.form as usize) {
+            *count += 1;
+        }
         tally.mended += u64::from(record.mended);
         match understood {
             Understood::Typed => {

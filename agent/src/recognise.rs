@@ -271,13 +271,23 @@ fn find<'a>(record: &Record<'_>, message: &'a str, log: Option<Log>, by_name: Lo
         None if by_name == Log::Other => known(message, None),
         None => known(message, Some(by_name)).or_else(|| known(message, None)),
     }
-    .or_else(|| {
-        let unusual = wsyncmgr::unusual(message)
+    .or_else(|| unusual(message, log))
+}
+
+/// What no table of beginnings can hold.
+fn unusual(message: &str, log: Option<Log>) -> Option<Found<'_>> {
+    match log {
+        Some(Log::Wsyncmgr | Log::Wcm) => wsyncmgr::unusual(message).map(Found::Kind),
+        Some(Log::SupSetup) => supsetup::unusual(message).map(Found::Kind),
+        Some(_) => None,
+        // Copies and exports.
+        None => wsyncmgr::unusual(message)
             .or_else(|| supsetup::unusual(message))
             .or_else(|| localized::read(message))
-            .or_else(|| wsus::unusual(message));
-        unusual.map(Found::Kind).or_else(|| wsus::is_property(message).then_some(Found::Quiet))
-    })
+            .or_else(|| wsus::unusual(message))
+            .map(Found::Kind)
+            .or_else(|| wsus::is_property(message).then_some(Found::Quiet)),
+    }
 }
 
 fn known(message: &str, log: Option<Log>) -> Option<Found<'_>> {

@@ -114,7 +114,7 @@ fn kind(record: &Record<'_>, understood: Understood, events: &[Event]) -> String
 
 fn summary(path: &Path, reader: &Reader, out: &mut dyn Write) -> std::io::Result<()> {
     let tally = reader.tally();
-    let forms: Vec<String> = tally.forms.iter().map(|(form, count)| format!("{count} {}", form.as_str())).collect();
+    let forms: Vec<String> = tally.forms().map(|(form, count)| format!("{count} {}", form.as_str())).collect();
     writeln!(
         out,
         "{}: {}; {} lines, {} recognised, {} with a type, {} mended, {} records of several lines; forms: {}",

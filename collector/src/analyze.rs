@@ -243,7 +243,7 @@ impl Work {
         if tally.lines == 0 {
             self.remarks.push(format!("{}: no line of text in it", path.display()));
         }
-        let form = tally.forms.iter().max_by_key(|(_, count)| **count).map_or("none", |(form, _)| form.as_str());
+        let form = tally.forms().max_by_key(|(_, count)| *count).map_or("none", |(form, _)| form.as_str());
         self.input.push(InputFile {
             path: path.display().to_string(),
             form: form.to_owned(),

@@ -1,28 +1,23 @@
 //! Client-style lines: `<![LOG[text]LOG]!><time="…" date="…" component="…" … type="…" thread="…" …>`. The text may span lines.
 
-use memchr::memmem;
-
 use super::fields::{Scan, month_day_year};
+use super::marks::{CCM_CLOSE as CLOSE, CCM_OPEN as OPEN};
 use super::server::minutes;
 use super::{Form, Level, Record, Stamp};
 
-const OPEN: &str = "<![LOG[";
-const CLOSE: &str = "]LOG]!>";
-
 /// The record of a line that holds one and nothing else.
 pub fn whole(raw: &str) -> Option<Record<'_>> {
-    let rest = raw.strip_prefix(OPEN)?;
-    (raw.as_bytes().last() == Some(&b'>') && memmem::find(rest.as_bytes(), OPEN.as_bytes()).is_none()).then(|| parse(raw)).flatten()
+    (OPEN.begins(raw) && raw.as_bytes().last() == Some(&b'>') && OPEN.rfind(raw) == Some(0)).then(|| parse(raw)).flatten()
 }
 
 /// Whether a line begins a record and does not end it.
 pub fn is_open(text: &str) -> bool {
-    text.trim_start_matches(['[', ' ', '\t']).starts_with(OPEN) && !is_complete(text)
+    OPEN.begins(text.trim_start_matches(['[', ' ', '\t'])) && !is_complete(text)
 }
 
 /// Whether the last record begun in the text is ended in it.
 pub fn is_complete(text: &str) -> bool {
-    match (memmem::rfind(text.as_bytes(), OPEN.as_bytes()), memmem::rfind(text.as_bytes(), CLOSE.as_bytes())) {
+    match (OPEN.rfind(text), CLOSE.rfind(text)) {
         (Some(open), Some(close)) => close > open,
         (open, _) => open.is_none(),
     }
@@ -30,14 +25,14 @@ pub fn is_complete(text: &str) -> bool {
 
 /// Splits a text at each record that begins behind the end of another.
 pub fn split_first(text: &str) -> Option<(&str, &str)> {
-    let close = memmem::find(text.as_bytes(), CLOSE.as_bytes())?;
-    let next = memmem::find(text.as_bytes().get(close..)?, OPEN.as_bytes())?;
+    let close = CLOSE.find(text)?;
+    let next = OPEN.find(text.get(close..)?)?;
     text.split_at_checked(close + next)
 }
 
 pub(super) fn parse(raw: &str) -> Option<Record<'_>> {
-    let start = memmem::find(raw.as_bytes(), OPEN.as_bytes())? + OPEN.len();
-    let end = memmem::rfind(raw.as_bytes(), CLOSE.as_bytes()).filter(|end| *end >= start)?;
+    let start = OPEN.find(raw)? + OPEN.len();
+    let end = CLOSE.rfind(raw).filter(|end| *end >= start)?;
     let (message, attributes) = (raw.get(start..end)?, raw.get(end + CLOSE.len()..)?);
     let mut record = Record::new(Form::Ccm, raw, message);
     let (mut date, mut time) = (None, None);

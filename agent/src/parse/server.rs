@@ -3,17 +3,13 @@
 //! **UTC = local + bias**: the bias is Windows' own, positive west of Greenwich. The text may hold `$$<` itself, so the last
 //! one that has a stamp behind it counts; two whole records may share a line.
 
-use memchr::memmem;
-
 use super::fields::{Scan, asctime, date, hexadecimal, month_day_year, thread};
+use super::marks::SERVER;
 use super::{Form, Record, Stamp};
 
-/// What stands between text and component.
-pub const MARK: &str = "$$<";
-
 pub(super) fn parse(raw: &str) -> Option<Record<'_>> {
-    let at = memmem::rfind(raw.as_bytes(), MARK.as_bytes())?;
-    let tail = tail(raw.get(at + MARK.len()..)?)?;
+    let at = SERVER.rfind(raw)?;
+    let tail = tail(raw.get(at + SERVER.len()..)?)?;
     // A thread in broken marks is for [`super::mended`].
     if !tail.complete && raw.get(at..)?.contains("thread=") {
         return None;
@@ -27,11 +23,11 @@ pub fn whole(raw: &str) -> Option<Record<'_>> {
     if raw.as_bytes().last() != Some(&b'>') {
         return None;
     }
-    let at = memmem::rfind(raw.as_bytes(), MARK.as_bytes())?;
-    let (message, rest) = (raw.get(..at)?, raw.get(at + MARK.len()..)?);
+    let at = SERVER.rfind(raw)?;
+    let (message, rest) = (raw.get(..at)?, raw.get(at + SERVER.len()..)?);
     let tail = tail(rest).filter(|tail| tail.complete && tail.end == rest.len())?;
     // A mark in the text may be another record's.
-    if message.is_empty() || memmem::find(message.as_bytes(), MARK.as_bytes()).is_some() {
+    if message.is_empty() || SERVER.find(message).is_some() {
         return None;
     }
     let message = message.trim_end();
@@ -71,8 +67,8 @@ pub(crate) fn tail(text: &str) -> Option<Tail<'_>> {
 /// The first whole record of a line that holds more than one, and what follows it.
 pub fn split_first(text: &str) -> Option<(&str, &str)> {
     let mut from = 0;
-    while let Some(found) = memmem::find(text.get(from..)?.as_bytes(), MARK.as_bytes()) {
-        from += found + MARK.len();
+    while let Some(found) = SERVER.find(text.get(from..)?) {
+        from += found + SERVER.len();
         if let Some(tail) = tail(text.get(from..)?).filter(|tail| tail.complete) {
             return text.split_at_checked(from + tail.end).filter(|(_, rest)| !rest.trim().is_empty());
         }
@@ -82,8 +78,8 @@ pub fn split_first(text: &str) -> Option<(&str, &str)> {
 
 /// Whether the end of a line breaks off inside the marks, so that the record goes on in the next line.
 pub fn is_torn(text: &str) -> bool {
-    let Some(at) = memmem::rfind(text.as_bytes(), MARK.as_bytes()) else { return false };
-    let rest = text.get(at + MARK.len()..).unwrap_or_default();
+    let Some(at) = SERVER.rfind(text) else { return false };
+    let rest = text.get(at + SERVER.len()..).unwrap_or_default();
     match tail(rest) {
         Some(tail) => !tail.complete && rest.len() < 200,
         // An open `<`, or a component alone.

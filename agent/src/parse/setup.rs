@@ -1,7 +1,13 @@
 //! Role setup lines (`SUPSetup.log`): `<Www Mon DD HH:MM:SS YYYY> text`, in the server's local time.
 
 use super::fields::asctime;
+use super::marks::SERVER;
 use super::{Form, Record, Stamp};
+
+/// The record of a line that holds one and nothing else.
+pub fn whole(raw: &str) -> Option<Record<'_>> {
+    SERVER.find(raw).is_none().then(|| parse(raw)).flatten()
+}
 
 pub(super) fn parse(raw: &str) -> Option<Record<'_>> {
     let (stamp, message) = raw.trim_start().strip_prefix('<')?.split_once('>')?;

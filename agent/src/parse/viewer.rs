@@ -6,6 +6,7 @@
 use jiff::civil::{Date, DateTime, Time};
 
 use super::fields::{self, Scan, is_component, thread};
+use super::marks::SERVER;
 use super::{Form, Record, Stamp};
 
 /// A date of three numbers whose order is not known, and the time.
@@ -50,6 +51,11 @@ impl Dated {
             _ => None,
         }
     }
+}
+
+/// The record of a line in tabs, which are as the viewer wrote them.
+pub fn whole(raw: &str) -> Option<Record<'_>> {
+    (memchr::memrchr(b'\t', raw.as_bytes()).is_some() && SERVER.find(raw).is_none()).then(|| in_tabs(raw)).flatten()
 }
 
 pub(super) fn parse(raw: &str) -> Option<Record<'_>> {

@@ -79,6 +79,8 @@ fn columns(rest: &str) -> (&str, &str) {
 
 /// A method that is known by name, and what follows it.
 fn method(text: &str) -> Option<(&str, &str)> {
+    // Cheap to say no.
+    (text.as_bytes().first()?.is_ascii_uppercase() && text.as_bytes().iter().take(40).any(|byte| *byte == b'.')).then_some(())?;
     let known = METHODS.iter().filter(|method| text.starts_with(**method)).max_by_key(|method| method.len())?;
     text.split_at_checked(known.len())
 }

@@ -55,13 +55,15 @@ const TABLES: [(Log, &[Phrase]); 5] = [
     (Log::SoftwareDistribution, wsus::PHRASES),
 ];
 
-/// Phrases by the first byte of their beginning, longest first.
+/// Phrases by a hash of the first three bytes of their beginning, longest first.
 type Index = Vec<Vec<(Log, &'static Phrase)>>;
+
+const BUCKETS: usize = 1024;
 
 fn index() -> &'static Index {
     static INDEX: OnceLock<Index> = OnceLock::new();
     INDEX.get_or_init(|| {
-        let mut index: Index = vec![Vec::new(); 256];
+        let mut index: Index = vec![Vec::new(); BUCKETS];
         for (log, table) in TABLES {
             for phrase in table {
                 if let Some(bucket) = bucket(phrase.start).and_then(|at| index.get_mut(at)) {
@@ -76,8 +78,11 @@ fn index() -> &'static Index {
     })
 }
 
+/// No beginning is shorter than three bytes.
 fn bucket(text: &str) -> Option<usize> {
-    text.as_bytes().first().map(|first| usize::from(first.to_ascii_lowercase()))
+    let [a, b, c, ..] = text.as_bytes() else { return None };
+    let [a, b, c] = [a, b, c].map(|byte| usize::from(byte.to_ascii_lowercase()));
+    Some((a * 37 + b * 101 + c * 13) % BUCKETS)
 }
 
 /// The phrase a message begins with, in any case, and what follows it. `log` is the one the line is known to be from.
@@ -86,7 +91,8 @@ pub fn find(message: &str, log: Option<Log>) -> Option<(&'static Phrase, &str)> 
     candidates
         .iter()
         .filter(|(of, phrase)| log.map_or(!phrase.own, |log| *of == log))
-        .find_map(|(_, phrase)| Some((*phrase, message.get(phrase.start.len()..).filter(|_| starts_with(message, phrase.start))?)))
+        .find(|(_, phrase)| starts_with(message, phrase.start))
+        .and_then(|(_, phrase)| Some((*phrase, message.get(phrase.start.len()..)?)))
 }
 
 /// Whether a text begins a status message.
@@ -102,7 +108,10 @@ pub fn begins_message(text: &str) -> bool {
 
 /// Whether a message starts with a phrase, in any case: a Microsoft page itself writes "Sync Failed".
 pub(super) fn starts_with(message: &str, phrase: &str) -> bool {
-    message.as_bytes().get(..phrase.len()).is_some_and(|head| head.eq_ignore_ascii_case(phrase.as_bytes()))
+    let Some(head) = message.as_bytes().get(..phrase.len()) else { return false };
+    // Phrases that begin alike seldom end alike.
+    let same = |one: Option<&u8>, other: Option<&u8>| one.map(u8::to_ascii_lowercase) == other.map(u8::to_ascii_lowercase);
+    same(head.last(), phrase.as_bytes().last()) && head.eq_ignore_ascii_case(phrase.as_bytes())
 }
 
 #[cfg(test)]
@@ -124,6 +133,7 @@ mod tests {
             for (at, phrase) in table.iter().enumerate() {
                 let twin = table.iter().skip(at + 1).find(|other| other.start.eq_ignore_ascii_case(phrase.start));
                 assert!(twin.is_none(), "{log:?}: {}", phrase.start);
+                assert!(phrase.start.len() >= 3, "{log:?}: {}", phrase.start);
             }
         }
     }
