@@ -142,3 +142,37 @@ pub fn recognise(bytes: &[u8], sizes: &[usize]) {
         assert!(size < 88 * 1024, "an event of {size} bytes");
     }
 }
+
+/// Names of the fuzz targets; each has a folder of inputs in `fuzz/corpus`.
+pub const TARGETS: [&str; 4] = ["lines", "decode", "parse", "recognise"];
+
+/// One input of a fuzz target. Where reads matter, the first two bytes are their sizes.
+pub fn target(name: &str, data: &[u8]) {
+    let (sizes, rest) = data.split_at(data.len().min(2));
+    let sizes: Vec<usize> = sizes.iter().map(|byte| usize::from(*byte) + 1).chain([1]).collect();
+    match name {
+        "lines" => lines(rest, &sizes),
+        "decode" => decode(data),
+        "parse" => parse(&String::from_utf8_lossy(data)),
+        "recognise" => recognise(rest, &sizes),
+        other => panic!("no such target: {other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_input_a_fuzzer_found_worth_keeping_holds() {
+        for name in TARGETS {
+            let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
+            let mut inputs = 0;
+            for entry in std::fs::read_dir(&folder).expect("the corpus") {
+                target(name, &std::fs::read(entry.expect("an input").path()).expect("read"));
+                inputs += 1;
+            }
+            assert!(inputs >= 10, "{name} has {inputs} inputs");
+        }
+    }
+}

@@ -82,6 +82,14 @@ const LOCALIZED: &[(&str, &str, bool)] = &[
     ("ora legale Europa occidentale", "Europe/Rome", true),
 ];
 
+/// Every name that is known, with its tz database zone, and whether it is the daylight one.
+pub fn names() -> impl Iterator<Item = (String, &'static str, bool)> {
+    let english = ENGLISH
+        .iter()
+        .flat_map(|(base, zone)| [(format!("{base} Standard Time"), *zone, false), (format!("{base} Daylight Time"), *zone, true)]);
+    english.chain(LOCALIZED.iter().map(|(name, zone, daylight)| ((*name).to_owned(), *zone, *daylight)))
+}
+
 /// The zone of a Windows name, and whether the name is its daylight one.
 pub fn lookup(name: &str) -> Option<(TimeZone, bool)> {
     let (zone, daylight) = if let Some((_, zone, daylight)) = LOCALIZED.iter().find(|(known, ..)| *known == name) {
