@@ -120,6 +120,10 @@ pub fn parse(text: &str) {
         let _ = parse::gmtdate(record.message);
     });
     assert_eq!(at, text.len() as u64);
+    if lines_of(text.as_bytes(), &[usize::MAX]).iter().any(|line| line.framing != Framing::Bytes || line.cut) {
+        // Zero bytes that look like UTF-16 decode to other text.
+        return;
+    }
     let bare = |text: &str| text.replace(['\n', '\r', '\0', '\u{feff}'], "");
     assert_eq!(bare(&raw), bare(text), "raw texts do not rebuild the file");
 }

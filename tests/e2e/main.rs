@@ -6,6 +6,7 @@ mod line_to_metric;
 mod nothing_lost;
 mod live_is_offline;
 mod article;
+mod logs_as_they_are;
 mod command_line;
 mod bad_input;
 mod demo;

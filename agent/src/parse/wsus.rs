@@ -49,7 +49,7 @@ pub fn is_stamped(text: &str) -> bool {
 
 /// Whether a line belongs to the record before it: it begins no record of any form.
 pub fn continues(text: &str) -> bool {
-    !begins(text) && !text.contains("$$<") && !text.contains("<![LOG[")
+    !begins(text) && super::parse(text).form == Form::Bare
 }
 
 pub(super) fn parse(raw: &str) -> Option<Record<'_>> {
