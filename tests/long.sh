@@ -1,0 +1,54 @@
+#!/bin/sh
+# The long forms of the tests: more cases than CI has time for. Each part can be run alone.
+#
+#   tests/long.sh [properties] [fuzz]
+#
+# properties: every property test of the reading stages with SUPWATCH_LONG_CASES cases (1,000,000).
+# fuzz:       every fuzz target for SUPWATCH_FUZZ_SECONDS (180), two at a time; needs `cargo install cargo-fuzz` and a
+#             nightly compiler. What it finds is left in agent/fuzz/artifacts; inputs worth keeping go into agent/fuzz/corpus.
+set -eu
+cd "$(dirname "$0")/.."
+
+properties() {
+    cases=${SUPWATCH_LONG_CASES:-1000000}
+    echo "property tests of the reading stages, $cases cases each"
+    PROPTEST_CASES=$cases cargo test --release --locked -p supwatch-agent --lib -- --test-threads 2 \
+        lines::tests::any_split parse::tests::parsing_never reader::tests::any_split
+    PROPTEST_CASES=$cases cargo test --release --locked -p supwatch-agent --test round_trip
+}
+
+fuzz() {
+    seconds=${SUPWATCH_FUZZ_SECONDS:-180}
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    cd agent
+    cargo +nightly fuzz build
+    for pair in "lines decode" "parse recognise"; do
+        pids=""
+        for target in $pair; do
+            # Fuzzed in a copy: the corpus of the repository holds what was chosen by hand.
+            cp -r "fuzz/corpus/$target" "$work/$target"
+            cargo +nightly fuzz run "$target" "$work/$target" -- -max_total_time="$seconds" -max_len=4096 \
+                > "$work/$target.log" 2>&1 &
+            pids="$pids $!"
+        done
+        for pid in $pids; do
+            wait "$pid" || { cat "$work"/*.log | tail -60; echo "a fuzz target found something"; exit 1; }
+        done
+        for target in $pair; do
+            echo "$target: $(tail -n 1 "$work/$target.log")"
+        done
+    done
+    cd ..
+}
+
+if [ $# -eq 0 ]; then
+    set -- properties fuzz
+fi
+for part in "$@"; do
+    case $part in
+        properties) properties ;;
+        fuzz) fuzz ;;
+        *) echo "tests/long.sh: no part called $part" >&2; exit 2 ;;
+    esac
+done
