@@ -295,6 +295,10 @@ mod tests {
         });
         check(&mut clock, dated_stamp("3/8/2026 13:00:00"), None, "2026-08-03T11:00:00Z", Certainty::Calibrated);
         let mut clock = Clock { configured: TimeZone::get("Asia/Tokyo").ok(), ..Clock::default() };
+        // A GMTDATE of another moment tells no order.
+        check(&mut clock, dated_stamp("2/8/2026 09:00:00"), Some("2020-01-01T00:00:00Z"), "2026-02-08T00:00:00Z", {
+            Certainty::Local
+        });
         check(&mut clock, dated_stamp("22/8/2026 09:00:00"), None, "2026-08-22T00:00:00Z", Certainty::Configured);
         check(&mut clock, dated_stamp("2/8/2026 09:00:00"), None, "2026-08-02T00:00:00Z", Certainty::Configured);
     }

@@ -145,7 +145,19 @@ impl Runs {
 
     /// Lines of other logs belong to the failure they surround, whichever of them comes first.
     fn join(&mut self, event: &Event, catalogue: &Catalogue) {
-        if let Some(trouble) = self.troubles.take(event, catalogue) {
+        if join::is_well(event) {
+            self.troubles.was_well(event);
+            // What was joined before this was known may be over.
+            let later = |tracked: &&mut TrackedRun| tracked.run.outcome == RunOutcome::Failed && tracked.run.ended_at >= event.time;
+            for tracked in self.kept.iter_mut().filter(later) {
+                if self.troubles.clear(tracked, event) {
+                    self.troubles.iter().for_each(|trouble| {
+                        self.troubles.consider(tracked, trouble);
+                    });
+                    tracked.diagnose(catalogue);
+                }
+            }
+        } else if let Some(trouble) = self.troubles.take(event, catalogue) {
             for tracked in self.kept.iter_mut().filter(|tracked| tracked.run.outcome == RunOutcome::Failed) {
                 if self.troubles.consider(tracked, &trouble) {
                     tracked.diagnose(catalogue);

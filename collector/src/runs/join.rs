@@ -56,13 +56,6 @@ impl Troubles {
     /// Remembers an event that is trouble, and gives it.
     pub fn take(&mut self, event: &Event, catalogue: &Catalogue) -> Option<Trouble> {
         let time = event.time?;
-        if matches!(event.kind, EventKind::WcmState { state: 2 }) {
-            self.well.push_back(time);
-            if self.well.len() > KEPT {
-                self.well.pop_front();
-            }
-            return None;
-        }
         let (text, source, code) = said(&event.kind)?;
         let candidates = catalogue.candidates(text, source, code);
         let best = candidates.first();
@@ -80,6 +73,22 @@ impl Troubles {
             self.kept.pop_front();
         }
         Some(trouble)
+    }
+
+    /// Remembers that WCM was well at a moment.
+    pub fn was_well(&mut self, event: &Event) {
+        self.well.extend(event.time);
+        if self.well.len() > KEPT {
+            self.well.pop_front();
+        }
+    }
+
+    /// Takes what WCM complained of before it was well out of a run that failed later.
+    pub fn clear(&self, tracked: &mut TrackedRun, event: &Event) -> bool {
+        let before = tracked.joined.len();
+        let over = |joined: &Joined| joined.log == "wcm" && Some(joined.time) < event.time;
+        tracked.joined.retain(|joined| !over(joined));
+        before != tracked.joined.len()
     }
 
     /// What is remembered.
@@ -110,6 +119,11 @@ impl Troubles {
         }
         true
     }
+}
+
+/// Whether WCM reports success.
+pub(super) fn is_well(event: &Event) -> bool {
+    matches!(event.kind, EventKind::WcmState { state: 2 })
 }
 
 /// What an event complains of: text, source, code.
@@ -208,9 +222,16 @@ mod tests {
 
     #[test]
     fn what_was_over_before_is_not_joined() {
-        let [sync, mut wcm, _] = story();
-        wcm.truncate(2);
-        let (run, files) = failed(&[wcm, sync]);
-        assert_eq!((run.cause.as_deref(), files.len()), (Some("wsus-not-configured"), 1));
+        let [sync, ..] = story();
+        let complaint = "System.Net.WebException: The request failed with HTTP status 503: Service Unavailable";
+        let state = "Setting new configuration state to 2 (WSUS_CONFIG_SUCCESS)";
+        for (told, well, lines) in [("03:30:00", "03:40:00", 1), ("02:30:00", "02:40:00", 1), ("03:30:00", "03:20:00", 2)] {
+            let mut wcm = vec![(told, complaint), (well, state)];
+            wcm.sort_unstable();
+            let wcm = events("WCM.log", "SMS_WSUS_CONFIGURATION_MANAGER", &wcm);
+            for order in [[&sync, &wcm], [&wcm, &sync]] {
+                assert_eq!(failed(&order.map(Clone::clone)).1.len(), lines, "told at {told}, well at {well}");
+            }
+        }
     }
 }
