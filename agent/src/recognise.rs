@@ -10,7 +10,7 @@ use supwatch_proto::ids::SiteCode;
 use supwatch_proto::time::Certainty;
 
 use crate::clock::Clock;
-use crate::parse::{self, Form, Record};
+use crate::parse::{self, Form, Level, Record};
 
 pub mod localized;
 pub mod vocabulary;
@@ -189,13 +189,14 @@ impl Recogniser {
                 out.push(self.event(record, written, kind));
                 Understood::Typed
             }
+            // WSUS does much besides synchronising, and says itself how bad it is.
+            None if log == Some(Log::SoftwareDistribution) && record.level == Level::Info => Understood::Quiet,
             None => match trouble::notice(message) {
                 Some(kind) => {
                     self.release(out);
                     out.push(self.event(record, written, kind));
                     Understood::Noticed
                 }
-                // WSUS does much besides synchronising.
                 None if log == Some(Log::SoftwareDistribution) => Understood::Quiet,
                 None => Understood::Unknown,
             },
@@ -336,7 +337,7 @@ fn kind_of(message: &str, log: Option<Log>) -> Option<EventKind> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parse::{Level, Stamp};
+    use crate::parse::Stamp;
     use supwatch_proto::event::Scope;
 
     fn record(message: &str, second: i8) -> Record<'_> {

@@ -6,6 +6,7 @@ use super::fields::{asctime, clock, month_day_year, thread};
 use super::{Form, Record, Stamp};
 
 pub(super) fn parse(raw: &str) -> Option<Record<'_>> {
+    memchr::memchr(b'$', raw.as_bytes())?;
     let marks = ["$$<", "$$>", "$$&<", "$<"].into_iter().filter_map(|mark| raw.rfind(mark).map(|at| (at, mark)));
     let (at, mark) = marks.max_by_key(|(at, mark)| (at + mark.len(), mark.len()))?;
     let mut parts = raw.get(at + mark.len()..)?.split(['<', '>', '&']).map(str::trim).filter(|part| !part.is_empty());

@@ -3,9 +3,7 @@
 //! `YYYY-MM-DD HH:MM:SS.mmm UTC⇥Level⇥process.thread⇥Class.Method⇥message`. Viewers make blanks of the tabs or drop them,
 //! so that the columns stand glued together; then level and process are told by their shape, and the method by its name.
 
-use jiff::civil::Date;
-
-use super::fields::clock;
+use super::fields::{Scan, date};
 use super::{Form, Level, Record, Stamp};
 
 /// Methods that matter to a synchronisation, to find where one ends when nothing stands behind it.
@@ -79,8 +77,9 @@ fn columns(rest: &str) -> (&str, &str) {
 
 /// A method that is known by name, and what follows it.
 fn method(text: &str) -> Option<(&str, &str)> {
-    // Cheap to say no.
-    (text.as_bytes().first()?.is_ascii_uppercase() && text.as_bytes().iter().take(40).any(|byte| *byte == b'.')).then_some(())?;
+    // Cheap to say no: a class comes first, then a dot.
+    let class = text.as_bytes().iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+    (text.as_bytes().get(class) == Some(&b'.')).then_some(())?;
     let known = METHODS.iter().filter(|method| text.starts_with(**method)).max_by_key(|method| method.len())?;
     text.split_at_checked(known.len())
 }
@@ -109,13 +108,16 @@ fn head(text: &str) -> Option<(Stamp<'_>, Level, u32, &str)> {
 fn stamp(text: &str) -> Option<(Stamp<'_>, &str)> {
     // Cheap to say no.
     (text.as_bytes().get(4) == Some(&b'-')).then_some(())?;
-    let (day, rest) = text.split_once(' ')?;
-    if day.len() != 10 {
-        return None;
-    }
-    let (time, rest) = rest.split_once(' ')?;
-    let rest = rest.strip_prefix("UTC")?;
-    Some((Stamp::Utc(day.parse::<Date>().ok()?.to_datetime(clock(time)?)), rest))
+    let mut scan = Scan::new(text);
+    let year = scan.number(4)?;
+    scan.one_of(b"-")?;
+    let month = scan.number(2)?;
+    scan.one_of(b"-")?;
+    let day = scan.number(2)?;
+    scan.one_of(b" ")?;
+    let time = scan.time()?;
+    let rest = text.get(text.len() - scan.left()..)?.strip_prefix(" UTC")?;
+    Some((Stamp::Utc(date(year, month, day)?.to_datetime(time)), rest))
 }
 
 #[cfg(test)]
