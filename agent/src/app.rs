@@ -84,7 +84,12 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), A
 pub async fn once(config: &Config) -> Result<u64, AppError> {
     let spool = Arc::new(Spool::open(&config.state.join("spool"))?);
     let (collected, sites) = (Arc::clone(&spool), config.sites.clone());
-    let sweep = tokio::task::spawn_blocking(move || Collect::new(&collected, &sites).sweep(&|| false));
+    let sweep = tokio::task::spawn_blocking(move || {
+        let mut collect = Collect::new(&collected, &sites);
+        // The second sweep finds that nothing came after the last records, so that they are whole.
+        collect.sweep(&|| false)?;
+        collect.sweep(&|| false)
+    });
     sweep.await.map_err(|_| AppError::Collector)??;
     let (_keep, mut until) = watch::channel(Until::Drained);
     uplink_of(config).session(&spool, now, &mut until).await?;

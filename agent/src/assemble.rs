@@ -6,12 +6,14 @@
 //! cover it.
 
 use crate::lines::LINE_LIMIT;
-use crate::parse::marks::SERVER;
+use crate::parse::marks::{CCM_CLOSE, SERVER};
 use crate::parse::{Form, Record, ccm, parse, server, setup, split_component, viewer, wsus};
 use crate::recognise::{localized, vocabulary};
 
 /// Lines that may follow a broken one before it is given up.
 const BROKEN_LINES: u32 = 8;
+/// Lines that an exception and its stack traces take at most.
+const STACK_LINES: u32 = 1000;
 /// Lines of text that may stand before the marks that end them.
 const PREFACE_LINES: u32 = 60;
 
@@ -31,6 +33,8 @@ struct Open {
     lines: u32,
     text: String,
     kind: Kind,
+    /// More came than is kept.
+    full: bool,
 }
 
 /// Why a record is still open.
@@ -71,7 +75,7 @@ impl Assembler {
                     // Its marks came, and broke off themselves.
                     (open.kind, open.lines) = (Kind::Torn, 1);
                 }
-                if is_complete(open) {
+                if open.full || is_complete(open, line.text) {
                     self.close(sink);
                 }
                 return;
@@ -120,7 +124,7 @@ impl Assembler {
         match kind {
             Some(kind) => {
                 let text = text.to_owned();
-                self.open = Some(Open { offset: line.offset, length: line.length, lines: 1, text, kind });
+                self.open = Some(Open { offset: line.offset, length: line.length, lines: 1, text, kind, full: false });
             }
             None => self.emit(line, sink),
         }
@@ -155,6 +159,8 @@ impl Open {
         if self.text.len() + line.text.len() < LINE_LIMIT {
             self.text.push('\n');
             self.text.push_str(line.text);
+        } else {
+            self.full = true;
         }
     }
 }
@@ -178,7 +184,7 @@ fn takes(open: &Open, next: &str, named: bool) -> bool {
     let blank = next.trim().is_empty();
     if blank {
         // A blank line ends what was only bare text; inside anything else it stands for a break of the page.
-        return !matches!(open.kind, Kind::Preface | Kind::Torn) && open.lines < PREFACE_LINES;
+        return !matches!(open.kind, Kind::Preface | Kind::Torn) && open.lines < STACK_LINES;
     }
     let broken = open.lines < BROKEN_LINES;
     match open.kind {
@@ -187,7 +193,7 @@ fn takes(open: &Open, next: &str, named: bool) -> bool {
         Kind::Wsus if !wsus::is_stamped(&open.text) => {
             wsus::continues(next) && (!vocabulary::begins_message(next) || next.starts_with(' ') || wsus_part(next))
         }
-        Kind::Wsus => wsus::continues(next),
+        Kind::Wsus => open.lines < STACK_LINES && wsus::continues(next),
         Kind::Torn => broken && completes_marks(&open.text, next),
         Kind::Status => broken && is_status_part(next),
         Kind::Labelled => broken && !vocabulary::begins_message(next),
@@ -200,9 +206,10 @@ fn wsus_part(next: &str) -> bool {
     next.trim_start().starts_with("EventId=") || next.trim_start().starts_with("DispatchManager")
 }
 
-fn is_complete(open: &Open) -> bool {
+/// Whether the line that came last ends the record.
+fn is_complete(open: &Open, last: &str) -> bool {
     match open.kind {
-        Kind::Ccm => ccm::is_complete(&open.text) || open.text.len() >= LINE_LIMIT,
+        Kind::Ccm => CCM_CLOSE.find(last).is_some() && ccm::is_complete(&open.text),
         Kind::Torn => !server::is_torn(&open.text),
         Kind::Status => is_whole_status(&open.text) && open.text.trim_end().ends_with(|c: char| c.is_ascii_uppercase()),
         Kind::Labelled => open.text.lines().next_back().is_some_and(localized::closes),

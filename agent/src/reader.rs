@@ -15,7 +15,7 @@ use crate::clock::{Clock, Learnt};
 use crate::encoding::{Decoder, Sample};
 use crate::lines::{Framing, Line, Lines};
 use crate::parse::{self, Form, Record};
-use crate::recognise::{Recogniser, Understood, Written};
+use crate::recognise::{Memory, Recogniser, Understood, Written};
 
 /// How the logs of a site are to be read.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +40,8 @@ pub struct Resume {
     pub sample: Sample,
     /// Time of its newest line.
     pub last: Option<Timestamp>,
+    /// What its lines left to be remembered.
+    pub memory: Memory,
 }
 
 /// What a file was made of; `analyze` shows it.
@@ -108,7 +110,7 @@ impl Reader {
             rest: AfterLines {
                 decoder: Decoder::new(reading.code_page, resume.sample.clone()),
                 assembler: Assembler::default(),
-                records: Records { recogniser: Recogniser::new(site, file, clock), tally: Tally::default() },
+                records: Records { recogniser: Recogniser::new(site, file, clock, resume.memory.clone()), tally: Tally::default() },
             },
         }
     }
@@ -177,6 +179,7 @@ impl Reader {
             clock: clock.learnt.clone(),
             sample: self.rest.decoder.sample().clone(),
             last: clock.last.map(|(time, _)| time),
+            memory: self.rest.records.recogniser.memory(),
         }
     }
 
@@ -252,7 +255,13 @@ impl Records {
 mod tests {
     use super::*;
 
-    const LOG: &str = "Performing sync on regular schedule  $$<SMS_WSUS_SYNC_MANAGER><03-01-2026 04:00:00.000+0><thread=1 (0x1)>\r\n\
+    const LOG: &str = "Found parent sync notification file CEN.SYN.  $$<SMS_WSUS_SYNC_MANAGER><03-01-2026 03:59:59.000+0><thread=1 (0x1)>\r\n\
+        Performing sync on parent request  $$<SMS_WSUS_SYNC_MANAGER><03-01-2026 03:59:59.500+0><thread=1 (0x1)>\r\n\
+        sync: WSUS synchronizing updates, processed 1 out of 9 items (11%)  $$<SMS_WSUS_SYNC_MANAGER><03-01-2026 03:59:59.600+0><thread=1 (0x1)>\r\n\
+        sync: WSUS synchronizing updates, processed 2 out of 9 items (22%)  $$<SMS_WSUS_SYNC_MANAGER><03-01-2026 03:59:59.700+0><thread=1 (0x1)>\r\n\
+        Synchronizing update 1 - title  $$<SMS_WSUS_SYNC_MANAGER><03-01-2026 03:59:59.800+0><thread=1 (0x1)>\r\n\
+        sync: WSUS synchronizing updates, processed 3 out of 9 items (33%)  $$<SMS_WSUS_SYNC_MANAGER><03-01-2026 03:59:59.900+0><thread=1 (0x1)>\r\n\
+        Performing sync on regular schedule  $$<SMS_WSUS_SYNC_MANAGER><03-01-2026 04:00:00.000+0><thread=1 (0x1)>\r\n\
         <![LOG[Sync failed: two\r\nlines. Source: X]LOG]!><time=\"04:00:01.000+000\" date=\"03-01-2026\" component=\"SMS_WSUS_SYNC_MANAGER\" context=\"\" type=\"3\" thread=\"1\" file=\"\">\r\n\
         Sync failed. Will retry in 60 minutes  $$<SMS_WSUS_SYNC_MANAGER><03-01-2026 04:00:02.000+0><thread=1 (0x1)>\r\n";
 
@@ -268,9 +277,11 @@ mod tests {
     fn stopping_anywhere_and_going_on_gives_the_same_events() {
         let bytes = LOG.as_bytes();
         let (whole, _) = read(bytes, &Resume::default());
-        assert_eq!(whole.len(), 3);
+        assert_eq!(whole.len(), 8);
         for stop in 0..bytes.len() {
             let (mut events, resume) = read(&bytes[..stop], &Resume::default());
+            let kept = serde_json::to_string(&resume).expect("json");
+            let resume: Resume = serde_json::from_str(&kept).expect("json");
             let (more, _) = read(&bytes[usize::try_from(resume.offset).expect("small")..], &resume);
             events.extend(more);
             assert_eq!(events, whole, "stopped at {stop}");

@@ -5,6 +5,7 @@
 //! failed is for 6703 and "Sync failed" to say.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use supwatch_proto::event::{Event, EventKind, Trigger};
 use supwatch_proto::ids::SiteCode;
 use supwatch_proto::time::Certainty;
@@ -111,7 +112,18 @@ enum Found<'a> {
     Quiet,
 }
 
-/// What recognising one file has to remember from line to line.
+/// What recognising a file has to remember from line to line, and across a restart.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Memory {
+    /// Site code of the parent that asked, until its run begins.
+    asked_by: Option<String>,
+    /// Setup lines are of another role, as the log said.
+    setup_of_other: bool,
+    thinning: Thinning,
+}
+
+/// Makes events of the records of one file.
 #[derive(Debug)]
 pub struct Recogniser {
     site: SiteCode,
@@ -121,10 +133,7 @@ pub struct Recogniser {
     pub clock: Clock,
     /// When the newest record was written.
     pub written: Written,
-    asked_by: Option<SiteCode>,
-    /// Setup lines are of the software update point, as far as the log said whose they are.
-    setup_of_sup: bool,
-    thinning: Thinning,
+    memory: Memory,
 }
 
 /// Longest raw line in an event: together with the texts taken out of it, it must fit the spool and the collector.
@@ -135,11 +144,15 @@ pub type Written = (Option<Timestamp>, Certainty);
 
 impl Recogniser {
     /// For one file of one site; [`SiteCode::UNKNOWN`] until a status message tells the code.
-    pub fn new(site: SiteCode, file: &str, clock: Clock) -> Recogniser {
+    pub fn new(site: SiteCode, file: &str, clock: Clock, memory: Memory) -> Recogniser {
         let by_name = Log::of_file(file);
         let written = (None, Certainty::Local);
-        let thinning = Thinning::default();
-        Recogniser { site, file: file.to_owned(), by_name, clock, written, asked_by: None, setup_of_sup: true, thinning }
+        Recogniser { site, file: file.to_owned(), by_name, clock, written, memory }
+    }
+
+    /// What must be kept to go on after a restart.
+    pub fn memory(&self) -> Memory {
+        Memory { thinning: self.memory.thinning.kept(), ..self.memory.clone() }
     }
 
     /// The events of a record: usually none or one; held-back progress may come before it.
@@ -150,20 +163,20 @@ impl Recogniser {
         let log = Log::of_record(record);
         let message = trimmed(record.message);
         if record.form == Form::Setup && message.contains(" Setup Started") {
-            self.setup_of_sup = message.starts_with("SMSWSUS");
+            self.memory.setup_of_other = !message.starts_with("SMSWSUS");
         }
-        if log == Some(Log::Other) || (record.form == Form::Setup && !self.setup_of_sup) {
+        if log == Some(Log::Other) || (record.form == Form::Setup && self.memory.setup_of_other) {
             return Understood::Foreign;
         }
         match find(record, message, log, self.by_name) {
             Some(Found::Quiet) => Understood::Quiet,
             Some(Found::Item(step, detail)) => {
-                if self.thinning.is_due(step, written.0, false) {
+                if self.memory.thinning.is_due(step, written.0, false) {
                     let detail = text::one_line(detail);
                     let event = self.event(record, written, EventKind::Step { step: step.to_owned(), detail });
                     out.push(event);
                 } else {
-                    self.thinning.hold(step, record, written);
+                    self.memory.thinning.hold(step, record, written);
                 }
                 Understood::Typed
             }
@@ -175,18 +188,18 @@ impl Recogniser {
                 Understood::Typed
             }
             Some(Found::Kind(EventKind::RunProgress { done, total, phase })) => {
-                if self.thinning.is_due(progress_key(&phase), written.0, done >= total) {
+                if self.memory.thinning.is_due(progress_key(&phase), written.0, done >= total) {
                     let event = self.event(record, written, EventKind::RunProgress { done, total, phase });
                     out.push(event);
                 } else {
-                    self.thinning.hold(progress_key(&phase), record, written);
+                    self.memory.thinning.hold(progress_key(&phase), record, written);
                 }
                 Understood::Typed
             }
             Some(Found::Kind(kind)) => {
                 self.release(out);
                 let kind = self.completed(kind, written.0);
-                out.push(self.event(record, written, kind));
+                out.push(without_user(self.event(record, written, kind)));
                 Understood::Typed
             }
             // WSUS does much besides synchronising, and says itself how bad it is.
@@ -194,7 +207,7 @@ impl Recogniser {
             None => match trouble::notice(message) {
                 Some(kind) => {
                     self.release(out);
-                    out.push(self.event(record, written, kind));
+                    out.push(without_user(self.event(record, written, kind)));
                     Understood::Noticed
                 }
                 None if log == Some(Log::SoftwareDistribution) => Understood::Quiet,
@@ -205,7 +218,7 @@ impl Recogniser {
 
     /// Gives the progress that is held back, in the order it was written.
     fn release(&mut self, out: &mut Vec<Event>) {
-        for held in self.thinning.take() {
+        for held in self.memory.thinning.take() {
             let record = held.record();
             let log = Log::of_record(&record);
             let kind = match find(&record, trimmed(record.message), log, self.by_name) {
@@ -221,11 +234,12 @@ impl Recogniser {
     fn completed(&mut self, kind: EventKind, time: Option<Timestamp>) -> EventKind {
         match kind {
             EventKind::ParentNotified { parent } => {
-                self.asked_by = Some(parent);
+                self.memory.asked_by = Some(parent.to_string());
                 EventKind::ParentNotified { parent }
             }
             EventKind::RunStarted { trigger: Trigger::Parent, scope, .. } => {
-                EventKind::RunStarted { trigger: Trigger::Parent, from: self.asked_by.take(), scope }
+                let from = self.memory.asked_by.take().and_then(|code| code.parse().ok());
+                EventKind::RunStarted { trigger: Trigger::Parent, from, scope }
             }
             EventKind::NextRun { at, next, .. } => {
                 let at_utc = time.and_then(|line| self.clock.prove_after(&at, line));
@@ -311,6 +325,23 @@ fn progress_key(phase: &str) -> &'static str {
     }
 }
 
+/// `Discarding stack trace for user CORP\someone, IP Address …`: the name goes.
+fn without_user(mut event: Event) -> Event {
+    const BEFORE: &str = "stack trace for user ";
+    let redacted = |text: &str| {
+        let (head, rest) = text.split_once(BEFORE)?;
+        let after = rest.find([',', '\n']).and_then(|end| rest.get(end..)).unwrap_or_default();
+        Some(format!("{head}{BEFORE}<account>{after}"))
+    };
+    if let EventKind::ComponentError { text, .. } | EventKind::Notice { text, .. } = &mut event.kind
+        && let Some(line) = redacted(&event.line)
+    {
+        *text = redacted(text).unwrap_or_default();
+        event.line = line;
+    }
+    event
+}
+
 /// `Using CORP\someone credentials …`: the name goes, everything else stays.
 fn without_account(line: &str) -> String {
     let end = ["to connect", "credentials"].iter().filter_map(|word| line.find(word)).min();
@@ -356,7 +387,7 @@ mod tests {
     }
 
     fn kinds(messages: &[&str]) -> Vec<EventKind> {
-        let mut recogniser = Recogniser::new(SiteCode::UNKNOWN, "wsyncmgr.log", Clock::default());
+        let mut recogniser = Recogniser::new(SiteCode::UNKNOWN, "wsyncmgr.log", Clock::default(), Memory::default());
         let mut out = Vec::new();
         for (index, message) in messages.iter().enumerate() {
             recogniser.recognise(&record(message, i8::try_from(index * 20).unwrap_or(0)), &mut out);
@@ -386,7 +417,7 @@ mod tests {
         };
         let lines: Vec<String> = (1..=6).map(line).collect();
         let done = |last: &str| -> Vec<u64> {
-            let mut recogniser = Recogniser::new(SiteCode::UNKNOWN, "wsyncmgr.log", Clock::default());
+            let mut recogniser = Recogniser::new(SiteCode::UNKNOWN, "wsyncmgr.log", Clock::default(), Memory::default());
             let mut out = Vec::new();
             for (index, line) in lines.iter().enumerate() {
                 let at = record("", i8::try_from(index * 20).unwrap_or(0)).stamp;
@@ -416,7 +447,7 @@ mod tests {
             format!("Failed to sync update {long}. Error: {long}. Source: {long}"),
             format!("Message: {long}. Source: CWSyncMgr{}", "x".repeat(60_000)),
         ] {
-            let mut recogniser = Recogniser::new(SiteCode::UNKNOWN, "wsyncmgr.log", Clock::default());
+            let mut recogniser = Recogniser::new(SiteCode::UNKNOWN, "wsyncmgr.log", Clock::default(), Memory::default());
             let mut out = Vec::new();
             recogniser.recognise(&Record { raw: &long, component: "", ..record(&text, 0) }, &mut out);
             let size: usize =
@@ -427,7 +458,7 @@ mod tests {
 
     #[test]
     fn another_components_words_are_its_own() {
-        let mut recogniser = Recogniser::new(SiteCode::UNKNOWN, "wsyncmgr.log", Clock::default());
+        let mut recogniser = Recogniser::new(SiteCode::UNKNOWN, "wsyncmgr.log", Clock::default(), Memory::default());
         let mut out = Vec::new();
         let foreign =
             Record { component: "SMS_AZUREAD_DISCOVERY_AGENT", ..record("Sync failed: could not reach the tenant. Source: X", 0) };
@@ -437,10 +468,14 @@ mod tests {
 
     #[test]
     fn the_name_of_an_account_stays_on_the_server() {
-        for line in ["Using account CORP\\svc to connect to WSUS Server", "Done using CORP\\svc credentials", "Using CORP\\svc?"] {
-            let mut recogniser = Recogniser::new(SiteCode::UNKNOWN, "wsyncmgr.log", Clock::default());
+        let trace = "Discarding stack trace for user CORP\\svc, IP Address ::1, exception System.InvalidOperationException: x";
+        for line in
+            [trace, "Using account CORP\\svc to connect to WSUS Server", "Done using CORP\\svc credentials", "Using CORP\\svc?"]
+        {
+            let mut recogniser = Recogniser::new(SiteCode::UNKNOWN, "wsyncmgr.log", Clock::default(), Memory::default());
             let mut out = Vec::new();
-            assert_eq!(recogniser.recognise(&record(line, 0), &mut out), Understood::Typed);
+            let understood = recogniser.recognise(&record(line, 0), &mut out);
+            assert!(matches!(understood, Understood::Typed | Understood::Noticed) && out.len() == 1);
             assert!(!format!("{out:?}").contains("svc"), "{out:?}");
         }
     }

@@ -69,6 +69,8 @@ struct Open {
     /// the file may hold others by the time one is taken.
     window: Vec<u8>,
     reader: Reader,
+    /// Where the last look found nothing new.
+    quiet_at: Option<u64>,
 }
 
 impl Tail {
@@ -105,7 +107,11 @@ impl Tail {
                 }
             }
             Ok(_) => {
-                open.reader.idle(out);
+                // A writer may be in the middle of a record that spans lines; it is over when nothing came between two looks.
+                if open.quiet_at == Some(open.position) {
+                    open.reader.idle(out);
+                }
+                open.quiet_at = Some(open.position);
                 Ok(Look::Quiet)
             }
             // Between the two halves of a rotation, or gone for good: the handle keeps what there was.
@@ -160,7 +166,7 @@ impl Tail {
             (&mut file).take(CHUNK as u64).read_to_end(&mut beginning)?;
             reader.look_ahead(&beginning);
         }
-        self.open = Some(Open { file, identity, rolled, position: resume.offset, window, reader });
+        self.open = Some(Open { file, identity, rolled, position: resume.offset, window, reader, quiet_at: None });
         Ok(true)
     }
 
@@ -321,7 +327,10 @@ mod tests {
 
         fn read(&mut self) {
             let mut out = Vec::new();
-            while self.tail.look(&mut out).expect("look") == Look::More {}
+            // A second quiet look tells that the last record is over.
+            for _ in 0..2 {
+                while self.tail.look(&mut out).expect("look") == Look::More {}
+            }
             for event in out {
                 match event.kind {
                     EventKind::CatalogVersion { version, .. } => self.seen.push(version),

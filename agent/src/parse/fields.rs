@@ -8,6 +8,15 @@ pub fn is_component(word: &str) -> bool {
     word.strip_prefix("SMS_").is_some_and(|rest| rest.len() > 2 && rest.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'))
 }
 
+/// The beginning of a text, at most so many bytes.
+pub fn head(text: &str, limit: usize) -> &str {
+    if text.len() <= limit {
+        return text;
+    }
+    let end = (0..=limit).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    text.get(..end).unwrap_or_default()
+}
+
 /// Reads a text from its beginning, byte by byte.
 pub struct Scan<'a>(&'a [u8]);
 

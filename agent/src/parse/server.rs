@@ -34,6 +34,9 @@ pub fn whole(raw: &str) -> Option<Record<'_>> {
     Some(Record { component: tail.component, thread: tail.thread, stamp: tail.stamp, ..Record::new(tail.form, raw, message) })
 }
 
+/// Longest marks: a component's path, a stamp with a zone's name, a thread.
+const TAIL: usize = 600;
+
 /// What stands behind the mark.
 #[derive(Debug)]
 pub(crate) struct Tail<'a> {
@@ -49,6 +52,8 @@ pub(crate) struct Tail<'a> {
 
 /// `COMPONENT><stamp><thread=N (0xN)>`, where blanks may stand between the parts and the thread may be missing.
 pub(crate) fn tail(text: &str) -> Option<Tail<'_>> {
+    // Marks are short, and a hostile line may have a thousand beginnings of some.
+    let text = super::fields::head(text, TAIL);
     let (component, rest) = text.split_once('>')?;
     let rest = rest.trim_ascii_start().strip_prefix('<')?;
     let (stamp, rest) = rest.split_once('>')?;

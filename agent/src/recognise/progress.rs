@@ -4,6 +4,8 @@
 //! but a few are never told.
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use supwatch_proto::time::Certainty;
 
 use super::Written;
 use crate::parse::{self, Record};
@@ -11,22 +13,23 @@ use crate::parse::{self, Record};
 const EVERY: SignedDuration = SignedDuration::from_secs(60);
 
 /// Progress of one file, by what it is the progress of: several go on side by side.
-#[derive(Debug, Default)]
-pub(super) struct Thinning {
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Thinning {
     kinds: Vec<Kind>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Kind {
-    key: &'static str,
-    /// When it was last told; `None` once something else ended it.
-    told: Option<Option<Timestamp>>,
+    key: String,
+    /// Told since something else came, and when.
+    told: bool,
+    told_at: Option<Timestamp>,
     held: Held,
     holds: bool,
 }
 
 /// A record that is held back.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Held {
     raw: String,
     offset: u64,
@@ -42,36 +45,34 @@ impl Held {
 }
 
 impl Thinning {
-    fn kind(&mut self, key: &'static str) -> Option<&mut Kind> {
+    fn kind(&mut self, key: &str) -> Option<&mut Kind> {
         if !self.kinds.iter().any(|kind| kind.key == key) {
-            let written = (None, supwatch_proto::time::Certainty::Local);
-            let held = Held { raw: String::new(), offset: 0, length: 0, written };
-            self.kinds.push(Kind { key, told: None, held, holds: false });
+            let held = Held { raw: String::new(), offset: 0, length: 0, written: (None, Certainty::Local) };
+            self.kinds.push(Kind { key: key.to_owned(), told: false, told_at: None, held, holds: false });
         }
         self.kinds.iter_mut().find(|kind| kind.key == key)
     }
 
     /// Whether this one is to be told; the one held back is then out of date.
-    pub fn is_due(&mut self, key: &'static str, time: Option<Timestamp>, last: bool) -> bool {
+    pub fn is_due(&mut self, key: &str, time: Option<Timestamp>, last: bool) -> bool {
         let Some(kind) = self.kind(key) else { return true };
-        let due = match (kind.told, time) {
-            (None, _) => true,
-            (Some(Some(before)), Some(now)) => now.duration_since(before) >= EVERY,
+        let due = match (kind.told_at, time) {
+            _ if !kind.told => true,
+            (Some(before), Some(now)) => now.duration_since(before) >= EVERY,
             // Without times a minute cannot be told; the last one still is.
-            (Some(_), _) => false,
+            _ => false,
         };
         if due || last {
-            kind.told = Some(time);
-            kind.holds = false;
+            (kind.told, kind.told_at, kind.holds) = (true, time, false);
         }
         due || last
     }
 
     /// Keeps a record for when something else comes.
-    pub fn hold(&mut self, key: &'static str, record: &Record<'_>, written: Written) {
+    pub fn hold(&mut self, key: &str, record: &Record<'_>, written: Written) {
         let Some(kind) = self.kind(key) else { return };
         kind.held.raw.clear();
-        kind.held.raw.push_str(record.raw);
+        kind.held.raw.push_str(super::text::head(record.raw, super::RAW_LIMIT));
         (kind.held.offset, kind.held.length, kind.held.written) = (record.offset, record.length, written);
         kind.holds = true;
     }
@@ -80,12 +81,21 @@ impl Thinning {
     pub fn take(&mut self) -> Vec<Held> {
         let mut all: Vec<Held> = Vec::new();
         for kind in &mut self.kinds {
-            kind.told = None;
+            kind.told = false;
             if std::mem::take(&mut kind.holds) {
                 all.push(kind.held.clone());
             }
         }
         all.sort_by_key(|held| held.offset);
         all
+    }
+
+    /// What must be kept to go on after a restart: nothing of kinds that something else ended.
+    pub fn kept(&self) -> Thinning {
+        let mut kinds: Vec<Kind> = self.kinds.iter().filter(|kind| kind.told || kind.holds).cloned().collect();
+        for kind in kinds.iter_mut().filter(|kind| !kind.holds) {
+            kind.held.raw.clear();
+        }
+        Thinning { kinds }
     }
 }

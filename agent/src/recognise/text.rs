@@ -3,6 +3,7 @@
 use supwatch_proto::event::EventKind;
 
 pub(super) use super::vocabulary::starts_with;
+pub(super) use crate::parse::fields::head;
 
 /// Longest text taken out of a line; the raw line has the rest.
 const TEXT_LIMIT: usize = 1500;
@@ -37,15 +38,6 @@ pub(super) fn connection(rest: &str) -> (String, Option<u16>, Option<bool>) {
         }
     }
     (server, port, ssl)
-}
-
-/// The beginning of a text, at most so many bytes.
-pub(super) fn head(text: &str, limit: usize) -> &str {
-    if text.len() <= limit {
-        return text;
-    }
-    let end = (0..=limit).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    text.get(..end).unwrap_or_default()
 }
 
 /// Line breaks inside a message are written as `~` or `~~`; one line reads better.
