@@ -86,9 +86,9 @@ pub async fn once(config: &Config) -> Result<u64, AppError> {
     let (collected, sites) = (Arc::clone(&spool), config.sites.clone());
     let sweep = tokio::task::spawn_blocking(move || {
         let mut collect = Collect::new(&collected, &sites);
-        // The second sweep finds that nothing came after the last records, so that they are whole.
-        collect.sweep(&|| false)?;
-        collect.sweep(&|| false)
+        // The second sweep takes the last records as whole: nobody waits for more of them.
+        collect.sweep(Duration::ZERO, &|| false)?;
+        collect.sweep(crate::tail::SETTLED, &|| false)
     });
     sweep.await.map_err(|_| AppError::Collector)??;
     let (_keep, mut until) = watch::channel(Until::Drained);
@@ -132,8 +132,9 @@ fn collect_thread(spool: Arc<Spool>, config: Config) -> Result<(Stopping, Collec
     let body = move || {
         let stopped = || flag.load(Ordering::Relaxed);
         let mut collect = Collect::new(&spool, &config.sites);
+        let start = std::time::Instant::now();
         let result = loop {
-            match collect.sweep(&stopped) {
+            match collect.sweep(start.elapsed(), &stopped) {
                 Ok(()) => {}
                 // The logs are the buffer while the spool is full.
                 Err(error @ SpoolError::Full(_)) => tracing::warn!(%error),

@@ -6,7 +6,7 @@
 //! cover it.
 
 use crate::lines::LINE_LIMIT;
-use crate::parse::marks::{CCM_CLOSE, SERVER};
+use crate::parse::marks::{CCM_CLOSE, CCM_OPEN, SERVER};
 use crate::parse::{Form, Record, ccm, parse, server, setup, split_component, viewer, wsus};
 use crate::recognise::{localized, vocabulary};
 
@@ -33,8 +33,6 @@ struct Open {
     lines: u32,
     text: String,
     kind: Kind,
-    /// More came than is kept.
-    full: bool,
 }
 
 /// Why a record is still open.
@@ -69,13 +67,14 @@ impl Assembler {
     /// Takes a line and gives the records it completes.
     pub fn push(&mut self, line: Decoded<'_>, sink: &mut impl FnMut(&Record<'_>)) {
         if let Some(open) = &mut self.open {
-            if takes(open, line.text, self.named) {
+            // A line that does not fit ends the record, and is one of its own.
+            if open.text.len() + line.text.len() < LINE_LIMIT && takes(open, line.text, self.named) {
                 open.append(&line);
                 if open.kind == Kind::Preface && server::is_torn(&open.text) {
                     // Its marks came, and broke off themselves.
                     (open.kind, open.lines) = (Kind::Torn, 1);
                 }
-                if open.full || is_complete(open, line.text) {
+                if is_complete(open, line.text) {
                     self.close(sink);
                 }
                 return;
@@ -112,7 +111,7 @@ impl Assembler {
             Some(Kind::Torn)
         } else if wsus::begins(text) {
             Some(Kind::Wsus)
-        } else if vocabulary::is_status_message(text) && !is_whole_status(text) {
+        } else if vocabulary::is_status_message(text) && !is_whole_status(text) && split_component(text).is_none() {
             Some(Kind::Status)
         } else if localized::opens(text) {
             Some(Kind::Labelled)
@@ -124,7 +123,7 @@ impl Assembler {
         match kind {
             Some(kind) => {
                 let text = text.to_owned();
-                self.open = Some(Open { offset: line.offset, length: line.length, lines: 1, text, kind, full: false });
+                self.open = Some(Open { offset: line.offset, length: line.length, lines: 1, text, kind });
             }
             None => self.emit(line, sink),
         }
@@ -140,7 +139,12 @@ impl Assembler {
     /// Several records may share a line; the bytes of the line belong to its last one.
     fn emit(&mut self, line: Decoded<'_>, sink: &mut impl FnMut(&Record<'_>)) {
         let mut rest = line.text;
-        while let Some((first, after)) = server::split_first(rest).or_else(|| ccm::split_first(rest)) {
+        // What is not in a text is in no end of it either.
+        let mut marked = true;
+        loop {
+            let split = if marked { server::split_first(rest) } else { None };
+            marked = split.is_some();
+            let Some((first, after)) = split.or_else(|| ccm::split_first(rest)) else { break };
             rest = after;
             sink(&Record { offset: line.offset, length: 0, ..parse(first) });
         }
@@ -156,12 +160,8 @@ impl Open {
     fn append(&mut self, line: &Decoded<'_>) {
         self.length += line.length;
         self.lines += 1;
-        if self.text.len() + line.text.len() < LINE_LIMIT {
-            self.text.push('\n');
-            self.text.push_str(line.text);
-        } else {
-            self.full = true;
-        }
+        self.text.push('\n');
+        self.text.push_str(line.text);
     }
 }
 
@@ -188,7 +188,8 @@ fn takes(open: &Open, next: &str, named: bool) -> bool {
     }
     let broken = open.lines < BROKEN_LINES;
     match open.kind {
-        Kind::Ccm => true,
+        // One that was never ended, by a crash say, ends where any other record begins.
+        Kind::Ccm => !CCM_OPEN.begins(next.trim_start()) && whole(next).is_none(),
         // A copy without stamps may stand among other logs' lines.
         Kind::Wsus if !wsus::is_stamped(&open.text) => {
             wsus::continues(next) && (!vocabulary::begins_message(next) || next.starts_with(' ') || wsus_part(next))
@@ -224,9 +225,12 @@ fn named_at_end(text: &str) -> bool {
 
 /// Whether a line goes on with marks that the line before broke off in.
 fn completes_marks(open: &str, next: &str) -> bool {
+    if SERVER.find(next).is_some() {
+        return false;
+    }
     let joined = format!("{open}\n{next}");
     let whole = !server::is_torn(&joined) && matches!(parse(&joined).form, Form::Server | Form::Server2007);
-    whole || (server::is_torn(&joined) && SERVER.find(next).is_none())
+    whole || server::is_torn(&joined)
 }
 
 /// Whether a line goes on with bare text, or brings the marks that end it.
@@ -235,6 +239,10 @@ fn belongs_to_text(open: &Open, next: &str, named: bool) -> bool {
     if let Some(at) = marked {
         // The text before the marks is the end of the same message, unless it begins one of its own.
         let own = next.get(..at).unwrap_or_default().trim();
+        // A message of a synchronisation does not end on a line of another component.
+        if !parse(next).component.starts_with("SMS_WSUS_") && vocabulary::begins_message(&open.text) {
+            return own.is_empty();
+        }
         return own.is_empty() || (open.lines < PREFACE_LINES && !vocabulary::begins_message(own));
     }
     if vocabulary::begins_message(next) {
@@ -244,7 +252,9 @@ fn belongs_to_text(open: &Open, next: &str, named: bool) -> bool {
         return own.is_empty() || (named && open.lines < BROKEN_LINES);
     }
     // Text of a message that goes on: only where its end is known to come.
-    let stack = next.trim_start().starts_with("at ") || next.trim_start().starts_with("-- End of inner");
+    // Stack traces are indented, in every language of .NET.
+    let stack = next.starts_with([' ', '\t']) && vocabulary::begins_message(&open.text) && !named;
+    let stack = stack || ["at ", "--- ", "-- End"].iter().any(|start| next.trim_start().starts_with(start));
     stack && open.lines < PREFACE_LINES || (named && open.lines < BROKEN_LINES && parse(next).form == Form::Bare)
 }
 
@@ -255,6 +265,9 @@ fn is_whole_status(text: &str) -> bool {
 
 /// Whether a line looks like the middle of a status message.
 fn is_status_part(next: &str) -> bool {
+    if vocabulary::is_status_message(next) {
+        return false;
+    }
     let fields = ["ISTR", "NUMATTRS", "COMP=", "SYS=", "SITE=", "PID=", "TID=", "GMTDATE=", "SOURCE=", "AVAL", "LE="];
     fields.iter().any(|field| next.contains(field)) || split_component(next).is_some_and(|(own, _)| own.is_empty())
 }
@@ -329,6 +342,42 @@ mod tests {
                 (Form::Bare, "Set content version of update source {A} for|  site CEN to 34", SYNC),
             ],
         );
+    }
+
+    #[test]
+    fn a_record_that_never_ends_takes_no_other_with_it() {
+        let whole = format!("Sync failed: x. Source: y  {TAIL}");
+        let ccm = "<![LOG[Sync failed: z]LOG]!><time=\"04:05:06.789-060\" date=\"3-01-2026\" component=\"SMS_WSUS_SYNC_MANAGER\" context=\"\" type=\"1\" thread=\"7\" file=\"\">";
+        for (torn, next, said) in [
+            ("<![LOG[Starting Sync", whole.as_str(), "Sync failed: x. Source: y"),
+            ("<![LOG[Starting Sync", ccm, "Sync failed: z"),
+            ("Some text $$<SMS_WSUS_SYN", whole.as_str(), "Sync failed: x. Source: y"),
+            ("STATMSG: ID=6701 SEV=I COMP=\"X\"", "STATMSG: ID=6703 SEV=E NUMATTRS=0", "STATMSG: ID=6703 SEV=E NUMATTRS=0"),
+            ("STATMSG: ID=6701 SEV=I SMS_WSUS_SYNC_MANAGER", "STATMSG: ID=6703 NUMATTRS=0", "STATMSG: ID=6703 NUMATTRS=0"),
+        ] {
+            let found = records(&format!("{torn}\r\n{next}\r\n"));
+            assert_eq!((found.len(), found.last().map(|(_, message, _)| message.as_str())), (2, Some(said)), "{torn}: {found:?}");
+        }
+        let found = records(
+            "Sync failed: x. Source: y\nsomething else  $$<SMS_HIERARCHY_MANAGER><03-01-2026 04:05:06.789+480><thread=1 (0x1)>\n",
+        );
+        assert_eq!(found.len(), 2, "{found:?}");
+        // Nothing of a record that outgrows its limit is lost.
+        let lines: String = (0..3000).map(|line| format!("line number {line} of a text without an end\n")).collect();
+        let text = format!("<![LOG[{lines}");
+        let mut count = 0;
+        crate::invariants::records(&text, &mut |record| count += record.raw.matches("line number").count());
+        assert_eq!(count, 3000);
+    }
+
+    #[test]
+    fn stack_traces_of_every_language_stay_with_their_exception() {
+        for line in ["   at A.B()", "   場所 A.B()", "   bei A.B()", "   --- End of inner exception stack trace ---"] {
+            check(
+                &format!("Sync failed: a\n{line}\n   at C.D(). Source: F  {TAIL}\n"),
+                &[(Form::Server, &format!("Sync failed: a|{line}|   at C.D(). Source: F"), SYNC)],
+            );
+        }
     }
 
     #[test]

@@ -22,10 +22,8 @@ pub struct Clock {
     pub configured: Option<TimeZone>,
     /// What was learnt of the file so far.
     pub learnt: Learnt,
-    /// Newest time resolved: what a line without a stamp is taken to be written at.
+    /// Time of the latest line that has one: what a line without a stamp is taken to be written at.
     pub last: Option<(Timestamp, Certainty)>,
-    /// Minutes from local time to UTC at the newest stamp that was sure of it.
-    offset: Option<i32>,
     /// The zone of the newest name, since a file writes one or two of them a hundred thousand times.
     zone: Option<Zone>,
 }
@@ -45,6 +43,8 @@ pub struct Learnt {
     pub calibrations: Vec<(String, i32)>,
     /// Order of day and month, learnt from a date that leaves one only, or from a GMTDATE.
     pub order: Option<DateOrder>,
+    /// Minutes from local time to UTC at the newest stamp that was sure of it.
+    pub offset: Option<i32>,
 }
 
 /// Zone names kept of a file: standard and daylight, and a few for a server that moved.
@@ -52,8 +52,8 @@ const ZONES_KEPT: usize = 8;
 
 impl Clock {
     /// With the configured zone, and what was learnt before.
-    pub fn new(configured: Option<TimeZone>, learnt: Learnt, last: Option<Timestamp>) -> Clock {
-        Clock { configured, learnt, last: last.map(|time| (time, Certainty::Local)), offset: None, zone: None }
+    pub fn new(configured: Option<TimeZone>, learnt: Learnt, last: Option<(Timestamp, Certainty)>) -> Clock {
+        Clock { configured, learnt, last, zone: None }
     }
 
     /// UTC of a stamp. `gmtdate` is what the line itself says the time in UTC is.
@@ -61,12 +61,12 @@ impl Clock {
         let found = match *stamp {
             Stamp::Utc(time) => utc(time).map(|time| (time, Certainty::Zone)),
             Stamp::Biased(local, bias) => {
-                self.offset = Some(bias);
+                self.learnt.offset = Some(bias);
                 shifted(local, bias).map(|time| (time, Certainty::Bias))
             }
             Stamp::Zoned(local, name) => match self.zoned(local, name) {
                 Some(time) => {
-                    self.offset = minutes_between(local, time);
+                    self.learnt.offset = minutes_between(local, time);
                     Some((time, Certainty::Zone))
                 }
                 None => self.by_file(local, name, gmtdate),
@@ -101,12 +101,12 @@ impl Clock {
         }
         let calibrated = self.learnt.calibrations.iter().find(|(zone, _)| zone == name);
         if let Some((_, bias)) = calibrated {
-            self.offset = Some(*bias);
+            self.learnt.offset = Some(*bias);
             return shifted(local, *bias).map(|time| (time, Certainty::Calibrated));
         }
         if let Some(zone) = &self.configured {
             let time = zone.to_ambiguous_timestamp(local).compatible().ok()?;
-            self.offset = minutes_between(local, time);
+            self.learnt.offset = minutes_between(local, time);
             return Some((time, Certainty::Configured));
         }
         utc(local).map(|time| (time, Certainty::Local))
@@ -150,7 +150,7 @@ impl Clock {
     /// UTC of a date inside a message, whose order of day and month follows the server's locale. It is told only where one
     /// order alone puts it shortly after the line; everything else stays unknown.
     pub fn prove_after(&self, text: &str, line: Timestamp) -> Option<Timestamp> {
-        let offset = self.offset?;
+        let offset = self.learnt.offset?;
         let (dated, _) = dated(text.trim())?;
         let mut candidates: Vec<Timestamp> = [DateOrder::MonthFirst, DateOrder::DayFirst]
             .into_iter()

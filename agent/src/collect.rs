@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use supwatch_proto::event::{Event, EventKind};
 use supwatch_proto::time::Certainty;
@@ -31,8 +32,8 @@ impl<'a> Collect<'a> {
         Collect { spool, sites, tails: BTreeMap::new(), told: BTreeSet::new() }
     }
 
-    /// Looks at everything once, until nothing is new. `stop` ends it early, between two writes.
-    pub fn sweep(&mut self, stop: &dyn Fn() -> bool) -> Result<(), SpoolError> {
+    /// Looks at everything once, until nothing is new, at a moment counted from the agent's start. `stop` ends it early, between two writes.
+    pub fn sweep(&mut self, now: Duration, stop: &dyn Fn() -> bool) -> Result<(), SpoolError> {
         for site in self.sites {
             self.site_file(site)?;
             self.snapshots(site)?;
@@ -44,7 +45,7 @@ impl<'a> Collect<'a> {
         while !busy.is_empty() && !stop() {
             let mut still = BTreeSet::new();
             for name in &busy {
-                if self.log(name)? == Look::More {
+                if self.log(name, now)? == Look::More {
                     still.insert(name.clone());
                 }
             }
@@ -105,11 +106,11 @@ impl<'a> Collect<'a> {
         Ok(())
     }
 
-    fn log(&mut self, name: &str) -> Result<Look, SpoolError> {
+    fn log(&mut self, name: &str, now: Duration) -> Result<Look, SpoolError> {
         let Some(tail) = self.tails.get_mut(name) else { return Ok(Look::Quiet) };
         let before = tail.checkpoint();
         let mut events = Vec::new();
-        let look = match tail.look(&mut events) {
+        let look = match tail.look(&mut events, now) {
             Ok(look) => look,
             Err(error) => {
                 // Locked, or a share that is away: looked at again at the next sweep, nothing skipped.

@@ -120,6 +120,9 @@ impl Decoder {
         }
         let before = self.sample.len();
         for word in bytes.split(|byte| *byte == b' ').filter(|word| !word.is_ascii()) {
+            if self.sample.len() >= SAMPLE {
+                break;
+            }
             self.sample.extend_from_slice(word.get(..SAMPLE).unwrap_or(word));
             self.sample.push(b' ');
         }

@@ -70,8 +70,11 @@ pub fn lines(bytes: &[u8], sizes: &[usize]) {
     for line in &whole {
         assert_eq!(line.offset, at as u64);
         let length = usize::try_from(line.length).expect("small");
-        assert!(bytes[at..at + length].starts_with(&line.bytes), "a line is not what stands at its place");
-        assert!(length - line.bytes.len() <= 4 || line.cut);
+        let place = &bytes[at..at + length];
+        let nuls = if line.framing == Framing::Bytes { place.iter().take_while(|byte| **byte == 0).count() } else { 0 };
+        assert!(place[nuls..].starts_with(&line.bytes), "a line is not what stands at its place");
+        let behind = &place[nuls + line.bytes.len()..];
+        assert!(line.cut || behind.iter().all(|byte| [0, b'\n', b'\r'].contains(byte)), "bytes are in no line");
         at += length;
     }
     assert_eq!(at, bytes.len(), "bytes are in no line");

@@ -30,7 +30,7 @@ pub struct Line<'a> {
     pub offset: u64,
     /// Bytes it takes in the file, line end included.
     pub length: u64,
-    /// Its bytes, as they stand in the file.
+    /// Its bytes, as they stand in the file behind any NULs.
     pub bytes: &'a [u8],
     /// How they were cut.
     pub framing: Framing,
@@ -47,6 +47,8 @@ pub struct Lines {
     pending: Vec<u8>,
     /// Bytes of an over-long line that were let go.
     skipped: u64,
+    /// NULs before the first byte of the line, and behind the last one so far: reserved space, counted and not held.
+    nuls: (u64, u64),
     /// How far `pending` was searched for a line end.
     searched: usize,
 }
@@ -55,7 +57,7 @@ impl Lines {
     /// Begins at an offset. `framing` is known when a file is resumed; from offset 0 it is found out.
     pub fn new(offset: u64, framing: Option<Framing>) -> Lines {
         let framing = framing.or((offset > 0).then_some(Framing::Bytes));
-        Lines { framing, offset, pending: Vec::new(), skipped: 0, searched: 0 }
+        Lines { framing, offset, pending: Vec::new(), skipped: 0, nuls: (0, 0), searched: 0 }
     }
 
     /// Offset of the first byte that no finished line covers: reading may be resumed here.
@@ -89,13 +91,8 @@ impl Lines {
     /// Bytes at the end of what was fed that are NUL: space that a writer reserved and may still fill. They are given
     /// back: the caller reads them again from [`Lines::resume_offset`] plus what is pending.
     pub fn give_back_trailing_nuls(&mut self) -> u64 {
-        if self.framing != Some(Framing::Bytes) || self.skipped > 0 {
-            return 0;
-        }
-        let kept = self.pending.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        let nuls = self.pending.len() - kept;
-        self.pending.truncate(kept);
-        nuls as u64
+        let before = if self.pending.is_empty() && self.skipped == 0 { std::mem::take(&mut self.nuls.0) } else { 0 };
+        before + std::mem::take(&mut self.nuls.1)
     }
 
     /// The file is finished: what is left becomes a last line without an end.
@@ -105,9 +102,11 @@ impl Lines {
         }
         let rest = std::mem::take(&mut self.pending);
         self.searched = 0;
-        let length = rest.len() as u64 + std::mem::take(&mut self.skipped);
+        let skipped = std::mem::take(&mut self.skipped);
+        let (before, behind) = std::mem::take(&mut self.nuls);
+        let length = before + rest.len() as u64 + skipped + behind;
         if length > 0 {
-            self.emit(&rest, length, sink);
+            self.emit(&rest, length, skipped > 0, sink);
         }
     }
 
@@ -120,33 +119,54 @@ impl Lines {
 
     fn feed_bytes(&mut self, bytes: &[u8], sink: &mut impl FnMut(Line<'_>)) {
         let mut rest = bytes;
-        if !self.pending.is_empty() || self.skipped > 0 {
+        if !self.pending.is_empty() || self.skipped > 0 || self.nuls != (0, 0) {
             let Some(end) = memchr::memchr(b'\n', rest) else { return self.hold(rest) };
             let (head, tail) = rest.split_at(end + 1);
             self.hold(head);
             rest = tail;
             let mut line = std::mem::take(&mut self.pending);
-            let length = line.len() as u64 + std::mem::take(&mut self.skipped);
-            self.emit(&line, length, sink);
+            let skipped = std::mem::take(&mut self.skipped);
+            let (before, behind) = std::mem::take(&mut self.nuls);
+            self.emit(&line, before + line.len() as u64 + skipped + behind, skipped > 0, sink);
             // Its memory serves the next one.
             line.clear();
             self.pending = line;
         }
         let mut start = 0;
         for end in memchr::memchr_iter(b'\n', rest) {
-            let line = rest.get(start..=end).unwrap_or_default();
+            let whole = rest.get(start..=end).unwrap_or_default();
             start = end + 1;
-            self.emit(line.get(..HELD).unwrap_or(line), line.len() as u64, sink);
+            let nuls = leading_nuls(whole);
+            let line = whole.get(nuls..).unwrap_or_default();
+            self.emit(line.get(..HELD).unwrap_or(line), whole.len() as u64, line.len() > HELD, sink);
         }
         self.hold(rest.get(start..).unwrap_or_default());
     }
 
-    /// Keeps the beginning of a line; the memory of an endless one stays bounded.
+    /// Keeps the beginning of a line; the memory of an endless one stays bounded, and reserved space takes none.
     fn hold(&mut self, bytes: &[u8]) {
+        let mut bytes = bytes;
+        if self.pending.is_empty() && self.skipped == 0 {
+            let nuls = leading_nuls(bytes);
+            self.nuls.0 += nuls as u64;
+            bytes = bytes.get(nuls..).unwrap_or_default();
+        }
+        let Some(last) = bytes.iter().rposition(|byte| *byte != 0) else {
+            self.nuls.1 += bytes.len() as u64;
+            return;
+        };
+        // NULs that turn out to stand inside the line are part of it.
+        let inner = std::mem::take(&mut self.nuls.1);
         let room = HELD.saturating_sub(self.pending.len());
-        let (kept, gone) = bytes.split_at(bytes.len().min(room));
+        let zeros = room.min(usize::try_from(inner).unwrap_or(usize::MAX));
+        self.pending.resize(self.pending.len() + zeros, 0);
+        self.skipped += inner - zeros as u64;
+        let (body, behind) = bytes.split_at(last + 1);
+        let room = HELD.saturating_sub(self.pending.len());
+        let (kept, gone) = body.split_at(body.len().min(room));
         self.pending.extend_from_slice(kept);
         self.skipped += gone.len() as u64;
+        self.nuls.1 = behind.len() as u64;
     }
 
     /// UTF-16: a line end is a whole unit, counted from where the line begins.
@@ -158,8 +178,9 @@ impl Lines {
             searched = 0;
             let line = pending.get(start..start + end).unwrap_or_default();
             start += end;
-            let length = line.len() as u64 + std::mem::take(&mut self.skipped);
-            self.emit(line.get(..HELD).unwrap_or(line), length, sink);
+            let skipped = std::mem::take(&mut self.skipped);
+            let cut = skipped > 0 || line.len() > HELD;
+            self.emit(line.get(..HELD).unwrap_or(line), line.len() as u64 + skipped, cut, sink);
         }
         self.pending = if start == 0 { pending } else { pending.get(start..).unwrap_or_default().to_vec() };
         let excess = self.pending.len().saturating_sub(HELD) & !1;
@@ -169,9 +190,8 @@ impl Lines {
         self.searched = self.pending.len();
     }
 
-    fn emit(&mut self, bytes: &[u8], length: u64, sink: &mut impl FnMut(Line<'_>)) {
+    fn emit(&mut self, bytes: &[u8], length: u64, cut: bool, sink: &mut impl FnMut(Line<'_>)) {
         let framing = self.framing.unwrap_or(Framing::Bytes);
-        let cut = length > bytes.len() as u64;
         let bytes = if cut { bytes } else { without_line_end(bytes, framing) };
         sink(Line { offset: self.offset, length, bytes, framing, cut });
         self.offset += length;
@@ -182,6 +202,10 @@ fn wide_line_end(bytes: &[u8], searched: usize, unit: [u8; 2]) -> Option<usize> 
     let start = searched.saturating_sub(1) & !1;
     let units = bytes.get(start..)?.chunks_exact(2);
     units.enumerate().find(|(_, pair)| *pair == unit).map(|(index, _)| start + index * 2 + 2)
+}
+
+fn leading_nuls(bytes: &[u8]) -> usize {
+    bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len())
 }
 
 /// One line feed, and one carriage return before it.
@@ -241,7 +265,32 @@ mod tests {
         lines.feed(b"one\n\0\0\0\0", &mut |line| out.push(line.bytes.to_vec()));
         assert_eq!(lines.give_back_trailing_nuls(), 4);
         lines.feed(b"\0\0two\n", &mut |line| out.push(line.bytes.to_vec()));
-        assert_eq!(out, [b"one".to_vec(), b"\0\0two".to_vec()]);
+        assert_eq!(out, [b"one".to_vec(), b"two".to_vec()]);
+    }
+
+    #[test]
+    fn reserved_space_of_any_size_hides_no_text() {
+        for size in [10, 140_000, 300_000] {
+            let mut bytes = b"half a line".to_vec();
+            bytes.resize(size, 0);
+            let mut lines = Lines::new(0, None);
+            let mut out = Vec::new();
+            for chunk in bytes.chunks(64 * 1024) {
+                lines.feed(chunk, &mut |line| out.push(line.bytes.to_vec()));
+                lines.give_back_trailing_nuls();
+            }
+            lines.feed(b", whole\n", &mut |line| out.push(line.bytes.to_vec()));
+            assert_eq!(
+                out,
+                [b"half a line, whole"
+                    .get(..if size == 10 { 10 } else { 11 })
+                    .map_or(Vec::new(), |head| { [head, b", whole"].concat() })]
+            );
+            let mut whole = vec![0; size];
+            whole.extend_from_slice(b"text\n");
+            assert_eq!(invariants::lines_of(&whole, &[4096]).last().map(|line| line.bytes.clone()), Some(b"text".to_vec()));
+            invariants::lines(&whole, &[4096, 7]);
+        }
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub struct Resume {
     pub sample: Sample,
     /// Time of its newest line.
     pub last: Option<Timestamp>,
+    /// How sure that is.
+    pub last_certainty: Option<Certainty>,
     /// What its lines left to be remembered.
     pub memory: Memory,
 }
@@ -104,7 +106,7 @@ impl Observer for () {
 impl Reader {
     /// Begins, or goes on where an earlier reader stopped.
     pub fn new(site: SiteCode, file: &str, reading: &Reading, resume: &Resume) -> Reader {
-        let clock = Clock::new(reading.zone.clone(), resume.clock.clone(), resume.last);
+        let clock = Clock::new(reading.zone.clone(), resume.clock.clone(), resume.last.zip(resume.last_certainty));
         Reader {
             lines: Lines::new(resume.offset, resume.framing),
             rest: AfterLines {
@@ -168,6 +170,7 @@ impl Reader {
         let Reader { lines, rest } = self;
         lines.finish(&mut |line| rest.line(&line, out, observer));
         rest.idle(out, observer);
+        rest.records.recogniser.release(out);
     }
 
     /// What to keep in order to go on later.
@@ -179,8 +182,14 @@ impl Reader {
             clock: clock.learnt.clone(),
             sample: self.rest.decoder.sample().clone(),
             last: clock.last.map(|(time, _)| time),
+            last_certainty: clock.last.map(|(_, certainty)| certainty),
             memory: self.rest.records.recogniser.memory(),
         }
+    }
+
+    /// What the next generation of the same log goes on with.
+    pub fn next_generation(&self) -> Resume {
+        Resume { offset: 0, framing: None, ..self.resume() }
     }
 
     /// First byte of the first record that is not finished.
@@ -233,8 +242,7 @@ impl Records {
         if record.raw.trim_ascii_start().is_empty() {
             return;
         }
-        let breaks = memchr::memchr_iter(b'\n', record.raw.as_bytes());
-        let lines = if record.raw.as_bytes().contains(&b'\n') { 1 + breaks.count() as u64 } else { 1 };
+        let lines = 1 + memchr::memchr_iter(b'\n', record.raw.trim_matches('\n').as_bytes()).count() as u64;
         tally.lines += lines;
         if let Some(count) = tally.forms.get_mut(record.form as usize) {
             *count += 1;

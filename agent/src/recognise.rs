@@ -15,6 +15,7 @@ use crate::parse::{self, Form, Level, Record};
 
 pub mod localized;
 pub mod vocabulary;
+mod accounts;
 mod progress;
 mod status_message;
 mod supsetup;
@@ -155,8 +156,19 @@ impl Recogniser {
         Memory { thinning: self.memory.thinning.kept(), ..self.memory.clone() }
     }
 
-    /// The events of a record: usually none or one; held-back progress may come before it.
+    /// The events of a record: usually none or one; held-back progress may come before it. Names of accounts are taken out
+    /// first, so that no text of an event can hold one.
     pub fn recognise(&mut self, record: &Record<'_>, out: &mut Vec<Event>) -> Understood {
+        match accounts::without(record.raw) {
+            None => self.recognise_clean(record, out),
+            Some(raw) => {
+                let clean = Record { offset: record.offset, length: record.length, ..parse::parse(&raw) };
+                self.recognise_clean(&clean, out)
+            }
+        }
+    }
+
+    fn recognise_clean(&mut self, record: &Record<'_>, out: &mut Vec<Event>) -> Understood {
         let gmtdate = parse::gmtdate(record.message);
         let written = self.clock.resolve(&record.stamp, gmtdate);
         self.written = written;
@@ -199,7 +211,7 @@ impl Recogniser {
             Some(Found::Kind(kind)) => {
                 self.release(out);
                 let kind = self.completed(kind, written.0);
-                out.push(without_user(self.event(record, written, kind)));
+                out.push(self.event(record, written, kind));
                 Understood::Typed
             }
             // WSUS does much besides synchronising, and says itself how bad it is.
@@ -207,7 +219,7 @@ impl Recogniser {
             None => match trouble::notice(message) {
                 Some(kind) => {
                     self.release(out);
-                    out.push(without_user(self.event(record, written, kind)));
+                    out.push(self.event(record, written, kind));
                     Understood::Noticed
                 }
                 None if log == Some(Log::SoftwareDistribution) => Understood::Quiet,
@@ -217,7 +229,7 @@ impl Recogniser {
     }
 
     /// Gives the progress that is held back, in the order it was written.
-    fn release(&mut self, out: &mut Vec<Event>) {
+    pub fn release(&mut self, out: &mut Vec<Event>) {
         for held in self.memory.thinning.take() {
             let record = held.record();
             let log = Log::of_record(&record);
@@ -323,23 +335,6 @@ fn progress_key(phase: &str) -> &'static str {
         "replica" => "replica",
         _ => "wsus",
     }
-}
-
-/// `Discarding stack trace for user CORP\someone, IP Address …`: the name goes.
-fn without_user(mut event: Event) -> Event {
-    const BEFORE: &str = "stack trace for user ";
-    let redacted = |text: &str| {
-        let (head, rest) = text.split_once(BEFORE)?;
-        let after = rest.find([',', '\n']).and_then(|end| rest.get(end..)).unwrap_or_default();
-        Some(format!("{head}{BEFORE}<account>{after}"))
-    };
-    if let EventKind::ComponentError { text, .. } | EventKind::Notice { text, .. } = &mut event.kind
-        && let Some(line) = redacted(&event.line)
-    {
-        *text = redacted(text).unwrap_or_default();
-        event.line = line;
-    }
-    event
 }
 
 /// `Using CORP\someone credentials …`: the name goes, everything else stays.

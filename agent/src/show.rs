@@ -71,9 +71,10 @@ impl Table<'_> {
 impl Observer for Table<'_> {
     fn record(&mut self, record: &Record<'_>, written: Written, understood: Understood, events: &[Event]) {
         let line = self.line;
-        if record.length > 0 {
-            self.line += 1 + record.raw.matches('\n').count() as u64;
-        }
+        // Records that share a line, or a text of several lines, follow each other in it.
+        let inside = record.raw.len() - record.raw.trim_start_matches('\n').len();
+        let line = line + inside as u64;
+        self.line += record.raw.matches('\n').count() as u64 + u64::from(record.length > 0);
         if self.shape == Shape::Json || record.raw.trim().is_empty() || self.result.is_err() {
             return;
         }

@@ -6,6 +6,7 @@
 use std::fs::{File, Metadata};
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use supwatch_proto::event::{Event, EventKind};
@@ -17,6 +18,8 @@ use crate::site_folder::rolled_over;
 
 /// Bytes taken at one look, so that one large log does not starve the others.
 const CHUNK: usize = 256 * 1024;
+/// Time without news after which a record that more lines might follow is over.
+pub const SETTLED: Duration = Duration::from_secs(2);
 /// Bytes before a place that a guard covers.
 const GUARD: u64 = 256;
 /// Bytes kept for guards behind an unfinished record; an endless line is followed without one.
@@ -69,8 +72,8 @@ struct Open {
     /// the file may hold others by the time one is taken.
     window: Vec<u8>,
     reader: Reader,
-    /// Where the last look found nothing new.
-    quiet_at: Option<u64>,
+    /// Where a look found nothing new, and since when.
+    quiet: Option<(u64, Duration)>,
 }
 
 impl Tail {
@@ -79,9 +82,9 @@ impl Tail {
         Tail { path, site, reading, checkpoint, open: None }
     }
 
-    /// Reads what is new, at most 256 KiB. Nothing counts as read before its events and [`Tail::checkpoint`] are
+    /// Reads what is new, at most 256 KiB, at a moment counted from the agent's start. Nothing counts as read before its events and [`Tail::checkpoint`] are
     /// stored together.
-    pub fn look(&mut self, out: &mut Vec<Event>) -> std::io::Result<Look> {
+    pub fn look(&mut self, out: &mut Vec<Event>, now: Duration) -> std::io::Result<Look> {
         if self.open.is_none() && !self.find(out)? {
             return Ok(Look::Quiet);
         }
@@ -107,11 +110,15 @@ impl Tail {
                 }
             }
             Ok(_) => {
-                // A writer may be in the middle of a record that spans lines; it is over when nothing came between two looks.
-                if open.quiet_at == Some(open.position) {
-                    open.reader.idle(out);
+                // A writer may be in the middle of a record that spans lines; it is over when nothing came for a while.
+                match open.quiet {
+                    Some((position, since)) if position == open.position => {
+                        if now.saturating_sub(since) >= SETTLED {
+                            open.reader.idle(out);
+                        }
+                    }
+                    _ => open.quiet = Some((open.position, now)),
                 }
-                open.quiet_at = Some(open.position);
                 Ok(Look::Quiet)
             }
             // Between the two halves of a rotation, or gone for good: the handle keeps what there was.
@@ -147,7 +154,8 @@ impl Tail {
         if checkpoint.resume.offset > 0 {
             out.push(self.gap("rotated-away", checkpoint.resume.offset));
         }
-        self.begin(&self.path.clone(), false, &Resume::default())
+        let resume = Resume { offset: 0, framing: None, ..checkpoint.resume };
+        self.begin(&self.path.clone(), false, &resume)
     }
 
     fn begin(&mut self, path: &Path, rolled: bool, resume: &Resume) -> std::io::Result<bool> {
@@ -166,7 +174,7 @@ impl Tail {
             (&mut file).take(CHUNK as u64).read_to_end(&mut beginning)?;
             reader.look_ahead(&beginning);
         }
-        self.open = Some(Open { file, identity, rolled, position: resume.offset, window, reader, quiet_at: None });
+        self.open = Some(Open { file, identity, rolled, position: resume.offset, window, reader, quiet: None });
         Ok(true)
     }
 
@@ -189,14 +197,17 @@ impl Tail {
 
     /// Goes on with the log from its beginning.
     fn next_generation(&mut self, out: &mut Vec<Event>, lost: bool) -> std::io::Result<Look> {
+        let mut resume = Resume::default();
         if let Some(mut open) = self.open.take() {
             open.reader.finish(out);
+            // It is one log: what its lines told of its clock, its code page and its run goes on.
+            resume = open.reader.next_generation();
             if lost && open.position > 0 {
                 out.push(self.gap("truncated", open.position));
             }
         }
-        self.checkpoint = Some(Checkpoint::default());
-        Ok(if self.begin(&self.path.clone(), false, &Resume::default())? { Look::More } else { Look::Quiet })
+        self.checkpoint = Some(Checkpoint { resume: resume.clone(), ..Checkpoint::default() });
+        Ok(if self.begin(&self.path.clone(), false, &resume)? { Look::More } else { Look::Quiet })
     }
 
     /// What lies behind `from` in the generation that is gone was not to be had; how much nobody can tell.
@@ -285,7 +296,8 @@ fn identity(meta: &Metadata) -> (u64, u64) {
     (meta.dev(), meta.ino())
 }
 
-/// Without file numbers a replaced file shows by its creation time.
+/// Without file numbers a replaced file shows by its creation time, which Windows may hand on to a file made anew under
+/// the same name within seconds: the Windows agent is to ask for the file index instead.
 #[cfg(not(unix))]
 fn identity(meta: &Metadata) -> (u64, u64) {
     let created = meta.created().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
@@ -304,6 +316,7 @@ mod tests {
         written: u64,
         tail: Tail,
         seen: Vec<u64>,
+        now: Duration,
     }
 
     impl World {
@@ -311,7 +324,7 @@ mod tests {
             let dir = tempfile::tempdir().expect("folder");
             let log = dir.path().join("wsyncmgr.log");
             let tail = Tail::new(log.clone(), SiteCode::UNKNOWN, Reading::default(), None);
-            World { _dir: dir, log, written: 0, tail, seen: Vec::new() }
+            World { _dir: dir, log, written: 0, tail, seen: Vec::new(), now: Duration::ZERO }
         }
 
         /// Each line is an event with its number in it; lengths differ so that places do.
@@ -327,9 +340,10 @@ mod tests {
 
         fn read(&mut self) {
             let mut out = Vec::new();
-            // A second quiet look tells that the last record is over.
+            // A look after a while tells that the last record is over.
             for _ in 0..2 {
-                while self.tail.look(&mut out).expect("look") == Look::More {}
+                self.now += SETTLED;
+                while self.tail.look(&mut out, self.now).expect("look") == Look::More {}
             }
             for event in out {
                 match event.kind {
@@ -417,7 +431,7 @@ mod tests {
         std::fs::remove_file(rolled_over(&world.log)).expect("remove");
         world.write(1);
         let mut out = Vec::new();
-        world.tail.look(&mut out).expect("look");
+        world.tail.look(&mut out, Duration::ZERO).expect("look");
         assert!(matches!(out.first().map(|event| &event.kind), Some(EventKind::LogGap { .. })), "{out:?}");
     }
 

@@ -3,6 +3,7 @@
 //! An agent and a collector in one process: it reads with the agent's library and judges with the collector's rules. Where
 //! no `site.toml` says so, the site code comes from `SITE=` in status messages, else the site is named `?`.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -171,15 +172,20 @@ impl Work {
             Some((file, path)) => site_folder::reading(file, path)?,
             None => Reading::default(),
         };
-        let mut logs = Vec::new();
+        let mut logs: Vec<(String, Vec<Event>, Resume)> = Vec::new();
         for (place, path) in site.logs.iter().enumerate() {
             // Copied a moment ago and not yet begun anew: the sibling is the beginning of the log, and is read with it.
             if let Some(log) = site.logs.iter().skip(place + 1).find(|log| is_beginning_of(path, log)) {
                 self.remarks.push(format!("{}: is the beginning of {}, read once", path.display(), log.display()));
                 continue;
             }
-            match self.read_log(path, code, &reading) {
-                Ok(events) => logs.push(events),
+            let older = logs.last().filter(|(name, ..)| *name == stem(path)).map(|(_, _, resume)| Resume {
+                offset: 0,
+                framing: None,
+                ..resume.clone()
+            });
+            match self.read_log(path, code, &reading, &older.unwrap_or_default()) {
+                Ok((events, resume)) => logs.push((stem(path), events, resume)),
                 // One file that is none of ours does not end the reading of the others.
                 Err(AnalyzeError::Useless { path, reason }) if site.logs.len() > 1 => {
                     self.remarks.push(format!("{}: left out: {reason}", path.display()));
@@ -187,7 +193,7 @@ impl Work {
                 Err(error) => return Err(error),
             }
         }
-        let told: Vec<Option<SiteCode>> = logs.iter().map(|events| code_told(events)).collect();
+        let told: Vec<Option<SiteCode>> = logs.iter().map(|(_, events, _)| code_told(events)).collect();
         let only = single(told.iter().flatten());
         let of_site = if code == SiteCode::UNKNOWN { only.unwrap_or(code) } else { code };
         if let Some((file, _)) = &site.file {
@@ -199,11 +205,11 @@ impl Work {
             self.newest.sure = self.newest.sure.max(event.time);
             self.fold(event, &agent);
         }
-        for (events, told) in logs.iter_mut().zip(told) {
+        for ((_, events, _), told) in logs.iter_mut().zip(told) {
             let site = if code == SiteCode::UNKNOWN { told.or(only).unwrap_or(code) } else { code };
             events.iter_mut().for_each(|event| event.site = site);
         }
-        for event in by_time(logs) {
+        for event in by_time(logs.into_iter().map(|(stem, events, _)| (stem, events)).collect()) {
             self.fold(event, &agent);
         }
         Ok(())
@@ -215,11 +221,18 @@ impl Work {
         self.hierarchy.fold(&stored, Catalogue::built_in());
     }
 
-    fn read_log(&mut self, path: &Path, site: SiteCode, reading: &Reading) -> Result<Vec<Event>, AnalyzeError> {
+    /// Reads a log; one that goes on where an older generation ended keeps what that one told.
+    fn read_log(
+        &mut self,
+        path: &Path,
+        site: SiteCode,
+        reading: &Reading,
+        older: &Resume,
+    ) -> Result<(Vec<Event>, Resume), AnalyzeError> {
         let unreadable = |source| AnalyzeError::Read { path: path.to_owned(), source };
         let mut file = std::fs::File::open(path).map_err(unreadable)?;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let mut reader = Reader::new(site, &name, reading, &Resume::default());
+        let mut reader = Reader::new(site, &name, reading, older);
         let (mut events, mut buffer, mut size, mut binary) = (Vec::new(), vec![0u8; LOOK_AHEAD], 0usize, 0usize);
         loop {
             let read = fill(&mut file, &mut buffer).map_err(unreadable)?;
@@ -255,7 +268,7 @@ impl Work {
             mended: tally.mended,
             joined: reader.joined(),
         });
-        Ok(events)
+        Ok((events, reader.resume()))
     }
 }
 
@@ -291,19 +304,27 @@ fn is_beginning_of(sibling: &Path, log: &Path) -> bool {
     }
 }
 
-/// The events of several logs as they would have come live: by time, each log in its own order, since threads write
-/// out of order and some lines have no time.
-fn by_time(logs: Vec<Vec<Event>>) -> Vec<Event> {
-    let mut all: Vec<(Option<Timestamp>, Event)> = Vec::new();
-    for log in logs {
-        let mut at = None;
-        for event in log {
-            at = at.max(event.time);
-            all.push((at, event));
-        }
+/// The events of several logs as they would have come live: each log in its own order, whatever its clock did, with its
+/// rolled-over generations before it; the logs among each other by time.
+fn by_time(logs: Vec<(String, Vec<Event>)>) -> Vec<Event> {
+    let mut streams: BTreeMap<String, VecDeque<Event>> = BTreeMap::new();
+    for (stem, events) in logs {
+        streams.entry(stem).or_default().extend(events);
     }
-    all.sort_by_key(|(at, _)| *at);
-    all.into_iter().map(|(_, event)| event).collect()
+    // Each stream with the time of its head; a line without one is as old as the line before it.
+    let mut heads: Vec<(Option<Timestamp>, VecDeque<Event>)> =
+        streams.into_values().map(|events| (events.front().and_then(|event| event.time), events)).collect();
+    let mut merged = Vec::new();
+    while let Some((at, events)) = heads.iter_mut().filter(|(_, events)| !events.is_empty()).min_by_key(|(at, _)| *at) {
+        merged.extend(events.pop_front());
+        *at = events.front().and_then(|event| event.time).or(*at);
+    }
+    merged
+}
+
+/// What the generations of one log have in common: `wsyncmgr.lo_` is the older part of `wsyncmgr.log`.
+fn stem(path: &Path) -> String {
+    path.file_stem().map(|stem| stem.to_string_lossy().to_ascii_lowercase()).unwrap_or_default()
 }
 
 /// The site code that the status messages of a log tell.

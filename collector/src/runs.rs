@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use supwatch_proto::event::{Event, EventKind, Scope, StatusMessage, Trigger};
 use supwatch_proto::finding::Evidence;
 use supwatch_proto::ids::SiteCode;
@@ -300,7 +300,8 @@ impl Runs {
 
     fn succeeded(&mut self, event: &Event) {
         // 6702 and "Sync succeeded" say the same once.
-        if self.last().is_none_or(|last| last.run.outcome != RunOutcome::Succeeded) {
+        let said = |last: &TrackedRun| last.run.outcome == RunOutcome::Succeeded && in_one_breath(last.run.ended_at, event.time);
+        if !self.last().is_some_and(said) {
             self.end(event, RunOutcome::Succeeded);
         }
     }
@@ -308,7 +309,7 @@ impl Runs {
     fn failed(&mut self, event: &Event, text: &str, source: &str, code: Option<&str>, catalogue: &Catalogue) {
         // "Sync failed" and 6703 say the same once.
         let twin =
-            self.last().is_some_and(|last| last.run.outcome == RunOutcome::Failed && last.told.len() < 2 && is_twin(last, event));
+            self.last().is_some_and(|last| last.run.outcome == RunOutcome::Failed && last.told.len() < 4 && is_twin(last, event));
         if !twin {
             self.end(event, RunOutcome::Failed);
         }
@@ -334,10 +335,26 @@ fn line_of(event: &Event) -> Evidence {
 
 /// Whether a failure event is the other half of the failure a run ended with: a line and a status message, in one breath.
 fn is_twin(last: &TrackedRun, event: &Event) -> bool {
-    let was_message = last.told.iter().any(|evidence| matches!(evidence, Evidence::Line { line, .. } if line.contains("STATMSG:")));
-    let is_message = matches!(event.kind, EventKind::StatusMessage(_));
-    was_message != is_message
+    let ended = last.run.ended_at;
+    let is_message = |line: &str| line.contains("STATMSG:");
+    let was_message = last.told.iter().any(|told| matches!(told, Evidence::Line { line, .. } if is_message(line)));
+    if was_message != is_message(&event.line) {
+        return in_one_breath(ended, event.time);
+    }
+    // The same is said twice only where times show that it is the same.
+    ended.is_some() && event.time.is_some() && in_one_breath(ended, event.time)
 }
+
+/// Whether two lines may tell the same end of a run; without times the order of the lines is all there is.
+fn in_one_breath(one: Option<Timestamp>, other: Option<Timestamp>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => one.duration_since(other).abs() <= BREATH,
+        _ => true,
+    }
+}
+
+/// Longest time between "Sync failed" and its 6703, or "Sync succeeded" and its 6702.
+const BREATH: SignedDuration = SignedDuration::from_mins(2);
 
 #[cfg(test)]
 mod tests {
@@ -374,6 +391,33 @@ mod tests {
         assert_eq!(all[0].cause.as_deref(), Some("cannot-connect"));
         assert_eq!(all[0].code.as_deref(), Some("0X8013150a"));
         assert_eq!(outcomes(&[&message]), [RunOutcome::Failed]);
+    }
+
+    #[test]
+    fn what_is_hours_apart_is_not_the_same_end() {
+        let at = |time: &str, line: &str| format!("{line}  $$<SMS_WSUS_SYNC_MANAGER><03-01-2026 {time}.000+0><thread=1 (0x1)>\r\n");
+        let read = |lines: &[String]| -> Vec<(RunOutcome, Option<String>)> {
+            let mut reader = supwatch_agent::reader::Reader::new(
+                "CEN".parse().expect("code"),
+                "wsyncmgr.log",
+                &supwatch_agent::reader::Reading::default(),
+                &supwatch_agent::reader::Resume::default(),
+            );
+            let (mut out, mut runs) = (Vec::new(), Runs::new("CEN".parse().expect("code")));
+            reader.feed(lines.concat().as_bytes(), &mut out);
+            reader.finish(&mut out);
+            out.iter().for_each(|event| runs.fold(event, Catalogue::built_in()));
+            runs.iter().map(|tracked| (tracked.run.outcome, tracked.run.cause.clone())).collect()
+        };
+        let ends = read(&[at("04:05:00", "Sync succeeded. x"), at("23:05:00", "Sync succeeded. x")]);
+        assert_eq!(ends, [(RunOutcome::Succeeded, None), (RunOutcome::Succeeded, None)]);
+        let message = "STATMSG: ID=6703 SEV=E COMP=\"SMS_WSUS_SYNC_MANAGER\" SITE=CEN ISTR0=\"A.AdminProxy.CreateUpdateServer\" ISTR1=\"HTTP status 401\" NUMATTRS=0";
+        let first = at("04:05:00", "Sync failed: The request failed with HTTP status 503. Source: X");
+        let causes: Vec<Option<String>> =
+            read(&[first.clone(), at("09:05:00", message)]).into_iter().map(|(_, cause)| cause).collect();
+        assert_eq!(causes, [Some("wsus-unavailable".to_owned()), Some("apiremoting-unauthorized".to_owned())]);
+        let twice = at("04:05:01", "Sync failed: The request failed with HTTP status 503. Source: X");
+        assert_eq!(read(&[first, twice, at("04:05:02", message)]).len(), 1, "said three times in one breath");
     }
 
     #[test]

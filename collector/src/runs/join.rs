@@ -3,7 +3,7 @@
 //! This is how experts read a failure by hand: `wsyncmgr.log` says "not configured", `WCM.log` has the exception, and
 //! `SoftwareDistribution.log` the reason. Times tell what belongs together, never threads; logs may come in any order.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 use supwatch_proto::event::{Event, EventKind};
@@ -12,8 +12,8 @@ use supwatch_proto::finding::Evidence;
 use super::{TrackedRun, line_of};
 use crate::diagnosis::Catalogue;
 
-/// Lines of trouble that are remembered of a site.
-const KEPT: usize = 300;
+/// Lines of trouble that are remembered of each log of a site: a failing WSUS writes hundreds an hour.
+const KEPT: usize = 100;
 /// WCM tries once an hour, and what it found holds until it tries again.
 const WCM_BEFORE: SignedDuration = SignedDuration::from_mins(65);
 /// Everything else writes while the run goes on, give or take the writers' haste.
@@ -47,7 +47,7 @@ pub(super) struct Joined {
 /// Lines of trouble of one site, and when WCM was well again.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Troubles {
-    kept: VecDeque<Trouble>,
+    kept: BTreeMap<String, VecDeque<Trouble>>,
     /// Times at which WCM reported success: what it complained of before is over.
     well: VecDeque<Timestamp>,
 }
@@ -68,9 +68,18 @@ impl Troubles {
             specific: best.is_some_and(|(_, cause)| !cause.is_general()),
         };
         let trouble = Trouble { log: event.log.clone(), time, joined };
-        self.kept.push_back(trouble.clone());
-        if self.kept.len() > KEPT {
-            self.kept.pop_front();
+        let kept = self.kept.entry(event.log.clone()).or_default();
+        // Of lines that say the same within minutes the newest stands for all, once there are many.
+        let soon = trouble.time.checked_sub(SLACK).unwrap_or(Timestamp::MIN);
+        let same = |known: &Trouble| {
+            known.joined.cause == trouble.joined.cause && known.joined.score == trouble.joined.score && known.time >= soon
+        };
+        if kept.len() >= KEPT && kept.back().is_some_and(same) {
+            kept.pop_back();
+        }
+        kept.push_back(trouble.clone());
+        if kept.len() > KEPT {
+            kept.pop_front();
         }
         Some(trouble)
     }
@@ -93,7 +102,7 @@ impl Troubles {
 
     /// What is remembered.
     pub fn iter(&self) -> impl Iterator<Item = &Trouble> {
-        self.kept.iter()
+        self.kept.values().flatten()
     }
 
     /// Joins a line to a failed run if it belongs there and says more than what its log had to say so far.
