@@ -248,8 +248,9 @@ fn belongs_to_text(open: &Open, next: &str, named: bool) -> bool {
     if vocabulary::begins_message(next) {
         return false;
     }
-    if let Some((own, _)) = split_component(next) {
-        return own.is_empty() || (named && open.lines < BROKEN_LINES);
+    if let Some((own, component)) = split_component(next) {
+        let foreign = !component.starts_with("SMS_WSUS_") && vocabulary::begins_message(&open.text);
+        return own.is_empty() || (named && !foreign && open.lines < BROKEN_LINES);
     }
     // Text of a message that goes on: only where its end is known to come.
     // Stack traces are indented, in every language of .NET.
