@@ -15,8 +15,10 @@ use supwatch_proto::run::{Phase, Run, RunOutcome};
 use crate::diagnosis::Catalogue;
 
 mod join;
+mod wcm;
 
 use join::{Joined, Troubles};
+pub use wcm::WcmFailure;
 
 /// Runs kept in memory for a site: two weeks of hourly ones.
 pub const RUNS_KEPT: usize = 400;
@@ -64,12 +66,13 @@ pub struct Runs {
     site: SiteCode,
     kept: VecDeque<TrackedRun>,
     troubles: Troubles,
+    wcm: wcm::Wcm,
 }
 
 impl Runs {
     /// None yet.
     pub fn new(site: SiteCode) -> Runs {
-        Runs { site, kept: VecDeque::new(), troubles: Troubles::default() }
+        Runs { site, kept: VecDeque::new(), troubles: Troubles::default(), wcm: wcm::Wcm::default() }
     }
 
     /// The runs, oldest first.
@@ -116,7 +119,19 @@ impl Runs {
             }
             tracked
         });
-        Runs { site: self.site, kept: kept.collect(), troubles: self.troubles.clone() }
+        let mut wcm = self.wcm.clone();
+        wcm.failure = wcm.failure.filter(|failure| failure.time.is_none_or(|time| time <= at));
+        Runs { site: self.site, kept: kept.collect(), troubles: self.troubles.clone(), wcm }
+    }
+
+    /// A failure of WCM that stands and that no run has shown since: one that ran into it has it as its evidence.
+    pub fn wcm_failure(&self) -> Option<&WcmFailure> {
+        let failure = self.wcm.failure.as_ref()?;
+        let ended = |tracked: &&TrackedRun| matches!(tracked.run.outcome, RunOutcome::Succeeded | RunOutcome::Failed);
+        let last = self.kept.iter().rev().find(ended);
+        let seen =
+            last.is_some_and(|last| last.run.ended_at >= failure.time || last.joined.iter().any(|joined| joined.is_of_wcm()));
+        (!seen).then_some(failure)
     }
 
     /// Takes an event in.
@@ -140,6 +155,7 @@ impl Runs {
             EventKind::ServiceChanged { .. } => self.abandon(),
             _ => {}
         }
+        self.wcm.fold(event, catalogue);
         self.join(event, catalogue);
     }
 

@@ -3,7 +3,7 @@
 
 use super::{Failure, Judged, Rule, Scene};
 use crate::diagnosis::{Catalogue, UNKNOWN};
-use crate::runs::TrackedRun;
+use crate::runs::{TrackedRun, WcmFailure};
 use supwatch_proto::describe::SiteType;
 use supwatch_proto::run::RunOutcome;
 use supwatch_proto::text::Text;
@@ -24,6 +24,28 @@ pub(super) const RULE: Rule = Rule {
 const LOOKED_AT: &[&str] = &["wsyncmgr.log"];
 
 fn judge(scene: &Scene<'_>) -> Vec<Judged> {
+    let mut judged = last_run(scene);
+    judged.extend(scene.site.runs.wcm_failure().map(|failure| configuration(scene, failure)));
+    judged
+}
+
+/// WCM failed and no run has come since: the next one is going to fail of it.
+fn configuration(scene: &Scene<'_>, failure: &WcmFailure) -> Judged {
+    let code = scene.site.code;
+    let entry = Catalogue::built_in().get(&failure.cause);
+    let (title_en, title_ja) =
+        entry.map_or(("cause not known", "原因不明"), |entry| (entry.title.en.as_str(), entry.title.ja.as_str()));
+    let summary = Text::new(
+        format!("WCM of {code} failed to configure WSUS, so the next synchronisation will fail: {title_en}"),
+        format!("{code} の WCM が WSUS の構成に失敗したため、次の同期は失敗します: {title_ja}"),
+    );
+    let mut failed = Failure::new(Severity::Critical, summary).shown_by(failure.evidence.iter().cloned());
+    failed.cause = Some(failure.cause.clone());
+    failed.remedy = entry.map(|entry| entry.remedies.clone()).unwrap_or_default();
+    Judged::fail(&["WCM.log"], failed).of("WCM")
+}
+
+fn last_run(scene: &Scene<'_>) -> Vec<Judged> {
     let site = scene.site;
     let Some(last) = site.runs.iter().rev().find(ended) else {
         if site.has_no_sup() || scene.hierarchy.site_type(site.code) == Some(SiteType::Secondary) {
@@ -99,6 +121,22 @@ mod tests {
             .log("CEN", FAIL)
             .log("CEN", &["Performing sync on retry schedule"])
             .check("sync-failed", "CEN fail");
+    }
+
+    #[test]
+    fn a_failed_configuration_is_told_until_it_succeeds_or_a_run_shows_it() {
+        let failed = &[
+            "System.Net.WebException: The request failed with HTTP status 503: Service Unavailable",
+            "Remote configuration failed on WSUS Server.",
+            "Setting new configuration state to 3 (WSUS_CONFIG_FAILED)",
+        ];
+        let world = || World::new().central("CEN").wcm("CEN", failed);
+        world().check("sync-failed", "CEN unknown, CEN fail");
+        assert_eq!(world().failure("sync-failed", "CEN").cause.as_deref(), Some("wsus-unavailable"));
+        world().wcm("CEN", &["Setting new configuration state to 2 (WSUS_CONFIG_SUCCESS)"]).check("sync-failed", "CEN unknown");
+        let seen = world().log("CEN", &["Performing sync on local request", "Sync failed: WSUS server not configured. Source: X"]);
+        assert_eq!(seen.failure("sync-failed", "CEN").cause.as_deref(), Some("wsus-unavailable"));
+        seen.check("sync-failed", "CEN fail");
     }
 
     #[test]

@@ -16,23 +16,23 @@ use crate::hierarchy::Hierarchy;
 
 /// Lines without stamps become events of `wsyncmgr.log`, a minute apart, from 2026-03-01 04:00 UTC.
 pub fn events(site: &str, lines: &[&str]) -> Vec<Event> {
-    events_from(site, lines, 0)
+    events_from(site, SYNC, lines, 0)
 }
 
-fn events_from(site: &str, lines: &[&str], first_minute: usize) -> Vec<Event> {
+/// File and component.
+const SYNC: (&str, &str) = ("wsyncmgr.log", "SMS_WSUS_SYNC_MANAGER");
+const WCM: (&str, &str) = ("WCM.log", "SMS_WSUS_CONFIGURATION_MANAGER");
+
+fn events_from(site: &str, (file, component): (&str, &str), lines: &[&str], first_minute: usize) -> Vec<Event> {
     let text: String = lines
         .iter()
         .enumerate()
         .map(|(index, line)| {
             let minute = first_minute + index;
-            format!(
-                "{line}  $$<SMS_WSUS_SYNC_MANAGER><03-01-2026 {:02}:{:02}:00.000+0><thread=1 (0x1)>\r\n",
-                4 + minute / 60,
-                minute % 60
-            )
+            format!("{line}  $$<{component}><03-01-2026 {:02}:{:02}:00.000+0><thread=1 (0x1)>\r\n", 4 + minute / 60, minute % 60)
         })
         .collect();
-    let mut reader = Reader::new(site.parse().expect("code"), "wsyncmgr.log", &Reading::default(), &Resume::default());
+    let mut reader = Reader::new(site.parse().expect("code"), file, &Reading::default(), &Resume::default());
     let mut out = Vec::new();
     reader.feed(text.as_bytes(), &mut out);
     reader.finish(&mut out);
@@ -148,8 +148,16 @@ impl World {
         self.fold(code, "agent", EventKind::SettingsSnapshot { settings })
     }
 
-    pub fn log(mut self, code: &str, lines: &[&str]) -> World {
-        for event in events_from(code, lines, self.minutes) {
+    pub fn log(self, code: &str, lines: &[&str]) -> World {
+        self.written(code, SYNC, lines)
+    }
+
+    pub fn wcm(self, code: &str, lines: &[&str]) -> World {
+        self.written(code, WCM, lines)
+    }
+
+    fn written(mut self, code: &str, log: (&str, &str), lines: &[&str]) -> World {
+        for event in events_from(code, log, lines, self.minutes) {
             self = self.fold_event(event, "agent");
         }
         self.minutes += lines.len();

@@ -44,6 +44,13 @@ pub(super) struct Joined {
     pub specific: bool,
 }
 
+impl Joined {
+    /// Whether WCM wrote it.
+    pub fn is_of_wcm(&self) -> bool {
+        self.log == "wcm"
+    }
+}
+
 /// Lines of trouble of one site, and when WCM was well again.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Troubles {

@@ -1,0 +1,57 @@
+//! Whether WSUS Configuration Manager failed to configure WSUS, as far as nothing says that it succeeded since: message 6600
+//! or state 3, never a word. The next synchronisation fails of it, "WSUS server not configured", if it does not recover.
+
+use jiff::Timestamp;
+use supwatch_proto::event::{Event, EventKind};
+use supwatch_proto::finding::Evidence;
+
+use super::line_of;
+use crate::diagnosis::Catalogue;
+
+/// A failure of WCM that stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WcmFailure {
+    /// When it said so; absent where its log has no times.
+    pub time: Option<Timestamp>,
+    /// Lines that show it: the error it reported, and the state.
+    pub evidence: Vec<Evidence>,
+    /// Cause of the error it reported.
+    pub cause: String,
+}
+
+/// What WCM said last.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Wcm {
+    error: Option<(Evidence, String)>,
+    pub failure: Option<WcmFailure>,
+}
+
+impl Wcm {
+    /// Takes an event in; those of other logs say nothing.
+    pub fn fold(&mut self, event: &Event, catalogue: &Catalogue) {
+        match &event.kind {
+            EventKind::WcmState { state: 2 } => *self = Wcm::default(),
+            EventKind::WcmState { state: 3 } => self.fail(event),
+            EventKind::StatusMessage(message) if matches!(message.id, 6600 | 6602 | 6603) => self.fail(event),
+            EventKind::ComponentError { text, source } if event.log == "wcm" => {
+                let cause = catalogue.diagnose(text, source, None);
+                // An exception comes first and says why; what follows it says only that it failed.
+                if self.error.is_none() || !cause.is_general() {
+                    self.error = Some((line_of(event), cause.id.clone()));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn fail(&mut self, event: &Event) {
+        let (error, cause) = self.error.clone().unzip();
+        let cause = cause.unwrap_or_else(|| crate::diagnosis::UNKNOWN.to_owned());
+        // The status message and the state say the same once.
+        let said = self.failure.take().map(|failure| failure.evidence).unwrap_or_default();
+        let mut evidence: Vec<Evidence> = error.into_iter().chain(said.into_iter().last()).collect();
+        evidence.push(line_of(event));
+        evidence.dedup();
+        self.failure = Some(WcmFailure { time: event.time, evidence, cause });
+    }
+}
