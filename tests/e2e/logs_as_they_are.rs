@@ -137,7 +137,7 @@ fn one_failure_in_three_logs_is_one_finding_with_their_evidence_live_and_offline
     let once = Command::new(binary("supwatch-agent")).arg("--config").arg(&config).arg("once").output().expect("agent");
     assert!(once.status.success(), "{}", text(&once.stderr));
     wait_for("the same finding", || {
-        let live = failed(&house.ask(&["findings", "--all"])?);
+        let live = failed(&house.ask(&["findings"])?);
         let same = |name: &str| live.len() == 1 && live[0][name] == found[0][name];
         if ["id", "cause", "evidence"].iter().all(|name| same(name)) {
             Ok(())
