@@ -146,9 +146,9 @@ impl Assembler {
             marked = split.is_some();
             let Some((first, after)) = split.or_else(|| ccm::split_first(rest)) else { break };
             rest = after;
-            sink(&Record { offset: line.offset, length: 0, ..parse(first) });
+            sink(&Record { offset: line.offset, length: 0, lines: lines_of(first), ..parse(first) });
         }
-        let record = Record { offset: line.offset, length: line.length, ..parse(rest) };
+        let record = Record { offset: line.offset, length: line.length, lines: lines_of(rest), ..parse(rest) };
         if record.form == Form::Bare && !record.message.is_empty() {
             self.named |= !record.component.is_empty();
         }
@@ -163,6 +163,10 @@ impl Open {
         self.text.push('\n');
         self.text.push_str(line.text);
     }
+}
+
+fn lines_of(raw: &str) -> u64 {
+    1 + memchr::memchr_iter(b'\n', raw.trim_matches('\n').as_bytes()).count() as u64
 }
 
 /// The record of a line that needs no other and holds no second one.

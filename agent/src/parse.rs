@@ -89,6 +89,8 @@ pub struct Record<'a> {
     pub offset: u64,
     /// Bytes it takes in the file.
     pub length: u64,
+    /// Lines of text it takes.
+    pub lines: u64,
     /// Its shape.
     pub form: Form,
     /// All of it, decoded.
@@ -123,6 +125,7 @@ impl<'a> Record<'a> {
         Record {
             offset: 0,
             length: 0,
+            lines: 1,
             form,
             raw,
             message,

@@ -242,7 +242,7 @@ impl Records {
         if record.raw.trim_ascii_start().is_empty() {
             return;
         }
-        let lines = 1 + memchr::memchr_iter(b'\n', record.raw.trim_matches('\n').as_bytes()).count() as u64;
+        let lines = record.lines;
         tally.lines += lines;
         if let Some(count) = tally.forms.get_mut(record.form as usize) {
             *count += 1;

@@ -162,7 +162,7 @@ impl Recogniser {
         match accounts::without(record.raw) {
             None => self.recognise_clean(record, out),
             Some(raw) => {
-                let clean = Record { offset: record.offset, length: record.length, ..parse::parse(&raw) };
+                let clean = Record { offset: record.offset, length: record.length, lines: record.lines, ..parse::parse(&raw) };
                 self.recognise_clean(&clean, out)
             }
         }
@@ -370,6 +370,7 @@ mod tests {
         Record {
             offset: 0,
             length: 0,
+            lines: 1,
             form: Form::Server,
             raw: message,
             message,
