@@ -17,6 +17,7 @@ pub mod localized;
 pub mod vocabulary;
 mod accounts;
 mod progress;
+mod shared;
 mod status_message;
 mod supsetup;
 mod text;
@@ -106,11 +107,30 @@ pub enum Understood {
 /// What a message turned out to be.
 enum Found<'a> {
     Kind(EventKind),
-    /// Like progress: kept back, unless it is due.
-    Item(&'static str, &'a str),
+    /// Kept back, unless it is due or the last of its kind.
+    Progress {
+        key: &'static str,
+        last: bool,
+        kind: Lazy<'a>,
+    },
     /// A step whose line names an account.
     Private(&'static str),
     Quiet,
+}
+
+/// An event of progress that is made only where it is told: thousands of them are not.
+enum Lazy<'a> {
+    Step(&'static str, &'a str),
+    Progress { done: u64, total: u64, phase: &'static str },
+}
+
+impl Lazy<'_> {
+    fn made(self) -> EventKind {
+        match self {
+            Lazy::Step(step, detail) => text::step(step, detail),
+            Lazy::Progress { done, total, phase } => EventKind::RunProgress { done, total, phase: phase.to_owned() },
+        }
+    }
 }
 
 /// What recognising a file has to remember from line to line, and across a restart.
@@ -180,52 +200,39 @@ impl Recogniser {
         if log == Some(Log::Other) || (record.form == Form::Setup && self.memory.setup_of_other) {
             return Understood::Foreign;
         }
-        match find(record, message, log, self.by_name) {
-            Some(Found::Quiet) => Understood::Quiet,
-            Some(Found::Item(step, detail)) => {
-                if self.memory.thinning.is_due(step, written.0, false) {
-                    let detail = text::one_line(detail);
-                    let event = self.event(record, written, EventKind::Step { step: step.to_owned(), detail });
-                    out.push(event);
+        let kind = match find(record, message, log, self.by_name) {
+            Some(Found::Quiet) => return Understood::Quiet,
+            Some(Found::Progress { key, last, kind }) => {
+                if self.memory.thinning.is_due(key, written.0, last) {
+                    out.push(self.event(record, written, kind.made()));
                 } else {
-                    self.memory.thinning.hold(step, record, written);
+                    self.memory.thinning.hold(key, record, written);
                 }
-                Understood::Typed
+                return Understood::Typed;
             }
             Some(Found::Private(step)) => {
                 self.release(out);
-                let mut event = self.event(record, written, EventKind::Step { step: step.to_owned(), detail: String::new() });
-                event.line = without_account(&event.line);
+                let mut event = self.event(record, written, text::step(step, ""));
+                event.line = accounts::without_any(&event.line);
                 out.push(event);
-                Understood::Typed
+                return Understood::Typed;
             }
-            Some(Found::Kind(EventKind::RunProgress { done, total, phase })) => {
-                if self.memory.thinning.is_due(progress_key(&phase), written.0, done >= total) {
-                    let event = self.event(record, written, EventKind::RunProgress { done, total, phase });
-                    out.push(event);
-                } else {
-                    self.memory.thinning.hold(progress_key(&phase), record, written);
-                }
-                Understood::Typed
-            }
-            Some(Found::Kind(kind)) => {
-                self.release(out);
-                let kind = self.completed(kind, written.0);
-                out.push(self.event(record, written, kind));
-                Understood::Typed
-            }
+            Some(Found::Kind(kind)) => self.completed(kind, written.0),
             // WSUS does much besides synchronising, and says itself how bad it is.
-            None if log == Some(Log::SoftwareDistribution) && record.level == Level::Info => Understood::Quiet,
+            None if log == Some(Log::SoftwareDistribution) && record.level == Level::Info => return Understood::Quiet,
             None => match trouble::notice(message) {
                 Some(kind) => {
                     self.release(out);
                     out.push(self.event(record, written, kind));
-                    Understood::Noticed
+                    return Understood::Noticed;
                 }
-                None if log == Some(Log::SoftwareDistribution) => Understood::Quiet,
-                None => Understood::Unknown,
+                None if log == Some(Log::SoftwareDistribution) => return Understood::Quiet,
+                None => return Understood::Unknown,
             },
-        }
+        };
+        self.release(out);
+        out.push(self.event(record, written, kind));
+        Understood::Typed
     }
 
     /// Gives the progress that is held back, in the order it was written.
@@ -234,8 +241,7 @@ impl Recogniser {
             let record = held.record();
             let log = Log::of_record(&record);
             let kind = match find(&record, trimmed(record.message), log, self.by_name) {
-                Some(Found::Kind(kind)) => kind,
-                Some(Found::Item(step, detail)) => EventKind::Step { step: step.to_owned(), detail: text::one_line(detail) },
+                Some(Found::Progress { kind, .. }) => kind.made(),
                 _ => continue,
             };
             out.push(self.event(&record, held.written, kind));
@@ -321,34 +327,18 @@ fn known(message: &str, log: Option<Log>) -> Option<Found<'_>> {
     let (phrase, rest) = vocabulary::find(message, log)?;
     Some(match phrase.meaning {
         Meaning::Typed(read) => Found::Kind(read(rest)?),
-        Meaning::Step(step) => Found::Kind(EventKind::Step { step: step.to_owned(), detail: text::one_line(rest) }),
-        Meaning::Item(step) => Found::Item(step, rest),
+        Meaning::Progress(read) => match read(rest) {
+            Some((done, total, phase)) => {
+                Found::Progress { key: phase, last: done >= total, kind: Lazy::Progress { done, total, phase } }
+            }
+            None => Found::Kind(text::step("phase-working", rest)),
+        },
+        Meaning::Step(step) => Found::Kind(text::step(step, rest)),
+        Meaning::Item(step) => Found::Progress { key: step, last: false, kind: Lazy::Step(step, rest) },
         Meaning::Account(step) => Found::Private(step),
         Meaning::Error => Found::Kind(text::component_error(message)),
         Meaning::Quiet => Found::Quiet,
     })
-}
-
-fn progress_key(phase: &str) -> &'static str {
-    match phase {
-        "database" => "database",
-        "replica" => "replica",
-        _ => "wsus",
-    }
-}
-
-/// `Using CORP\someone credentials …`: the name goes, everything else stays.
-fn without_account(line: &str) -> String {
-    let end = ["to connect", "credentials"].iter().filter_map(|word| line.find(word)).min();
-    let start = ["sing account ", "sing "].iter().find_map(|word| line.find(word).map(|at| at + word.len()));
-    match (start, end) {
-        (Some(start), Some(end)) if start < end => {
-            let (before, after) = (line.get(..start).unwrap_or_default(), line.get(end..).unwrap_or_default());
-            format!("{before}<account> {after}")
-        }
-        // Nothing of a line in another shape is safe.
-        _ => "<line that names an account>".to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -356,6 +346,7 @@ fn kind_of(message: &str, log: Option<Log>) -> Option<EventKind> {
     let record = parse::parse(message);
     match find(&record, trimmed(message), log, log.unwrap_or(Log::Other)) {
         Some(Found::Kind(kind)) => Some(kind),
+        Some(Found::Progress { kind, .. }) => Some(kind.made()),
         _ => None,
     }
 }

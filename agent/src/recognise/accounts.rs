@@ -29,6 +29,21 @@ pub(super) fn without(text: &str) -> Option<String> {
     (from > 0).then(|| clean + text.get(from..).unwrap_or_default())
 }
 
+/// `Using CORP\someone credentials …`: of a line that is known to name an account the name goes, in whatever form it is
+/// written, and everything else stays.
+pub(super) fn without_any(line: &str) -> String {
+    let end = ["to connect", "credentials"].iter().filter_map(|word| line.find(word)).min();
+    let start = ["sing account ", "sing "].iter().find_map(|word| line.find(word).map(|at| at + word.len()));
+    match (start, end) {
+        (Some(start), Some(end)) if start < end => {
+            let (before, after) = (line.get(..start).unwrap_or_default(), line.get(end..).unwrap_or_default());
+            format!("{before}<account> {after}")
+        }
+        // Nothing of a line in another shape is safe.
+        _ => "<line that names an account>".to_owned(),
+    }
+}
+
 fn is_name(c: char) -> bool {
     c.is_alphanumeric() || "._-$".contains(c)
 }

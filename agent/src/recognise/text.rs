@@ -73,6 +73,16 @@ pub(super) fn text_and_source(rest: &str) -> (String, String) {
     (one_line(text).trim_end_matches('.').to_owned(), one_line(source))
 }
 
+/// A step, with what the line says beyond its name.
+pub(super) fn step(step: &str, detail: &str) -> EventKind {
+    EventKind::Step { step: step.to_owned(), detail: one_line(detail) }
+}
+
+/// Trouble without a type that is a warning by its own words.
+pub(super) fn warning(text: &str) -> EventKind {
+    EventKind::Notice { severity: "warning".to_owned(), text: one_line(text) }
+}
+
 /// An error as a component tells it.
 pub(super) fn component_error(message: &str) -> EventKind {
     let (text, source) = text_and_source(message);

@@ -7,13 +7,15 @@ use std::sync::OnceLock;
 
 use supwatch_proto::event::EventKind;
 
-use super::{Log, supsetup, wcm, wsus, wsusctrl, wsyncmgr};
+use super::{Log, shared, supsetup, wcm, wsus, wsusctrl, wsyncmgr};
 
 /// What a message means that begins in a known way.
 #[derive(Debug, Clone, Copy)]
 pub enum Meaning {
     /// A reader of its own, given what follows the beginning. It may find that this is something else.
     Typed(fn(&str) -> Option<EventKind>),
+    /// Progress, given what follows the beginning: done, of how many, in which phase. What counts nothing is a step.
+    Progress(fn(&str) -> Option<(u64, u64, &'static str)>),
     /// A step of the log's known life: its name. What follows the beginning is its detail.
     Step(&'static str),
     /// A step that comes once an update, thousands of times a run: told like progress.
@@ -47,16 +49,18 @@ pub(super) const fn own(start: &'static str, meaning: Meaning) -> Phrase {
     Phrase { start, meaning, own: true }
 }
 
-const TABLES: [(Log, &[Phrase]); 5] = [
-    (Log::Wsyncmgr, wsyncmgr::PHRASES),
-    (Log::Wcm, wcm::PHRASES),
-    (Log::WsusCtrl, wsusctrl::PHRASES),
-    (Log::SupSetup, supsetup::PHRASES),
-    (Log::SoftwareDistribution, wsus::PHRASES),
+/// The table of each log, and last the one that all of them share, so that a log's own meaning comes first.
+const TABLES: [(Option<Log>, &[Phrase]); 6] = [
+    (Some(Log::Wsyncmgr), wsyncmgr::PHRASES),
+    (Some(Log::Wcm), wcm::PHRASES),
+    (Some(Log::WsusCtrl), wsusctrl::PHRASES),
+    (Some(Log::SupSetup), supsetup::PHRASES),
+    (Some(Log::SoftwareDistribution), wsus::PHRASES),
+    (None, shared::PHRASES),
 ];
 
 /// Phrases by a hash of the first three bytes of their beginning, longest first.
-type Index = Vec<Vec<(Log, &'static Phrase)>>;
+type Index = Vec<Vec<(Option<Log>, &'static Phrase)>>;
 
 const BUCKETS: usize = 1024;
 
@@ -90,7 +94,7 @@ pub fn find(message: &str, log: Option<Log>) -> Option<(&'static Phrase, &str)> 
     let candidates = index().get(bucket(message)?)?;
     candidates
         .iter()
-        .filter(|(of, phrase)| log.map_or(!phrase.own, |log| *of == log))
+        .filter(|(of, phrase)| log.map_or(!phrase.own, |log| of.is_none_or(|of| of == log)))
         .find(|(_, phrase)| starts_with(message, phrase.start))
         .and_then(|(_, phrase)| Some((*phrase, message.get(phrase.start.len()..)?)))
 }

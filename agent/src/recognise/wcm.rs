@@ -1,17 +1,13 @@
 //! `WCM.log`: connections to WSUS, the configuration state, which upstream server is set and what is subscribed.
 
-use supwatch_proto::event::{ConnectionOutcome, EventKind};
+use supwatch_proto::event::EventKind;
 
-use super::text::{between, bounded, connection, number, one_line};
+use super::text::{between, bounded, number, one_line, step, warning};
 use super::vocabulary::Meaning::{Account, Error, Quiet, Step, Typed};
 use super::vocabulary::{Phrase, phrase};
 
 pub(super) const PHRASES: &[Phrase] = &[
     phrase("Setting new configuration state to", Typed(state)),
-    phrase("Attempting connection to WSUS server:", Typed(attempted)),
-    phrase("Attempting connection to local WSUS server", Typed(attempted_locally)),
-    phrase("Successfully connected to server:", Typed(connected)),
-    phrase("Successfully connected to local WSUS server", Typed(connected_locally)),
     phrase("Verify Upstream Server settings", Step("upstream-verified")),
     phrase("No changes - WSUS Server settings are correctly configured and Upstream Server is set to", Typed(upstream)),
     phrase("No changes - ", Step("no-changes")),
@@ -24,22 +20,12 @@ pub(super) const PHRASES: &[Phrase] = &[
     phrase("<Categories>", Quiet),
     phrase("</Categories>", Quiet),
     phrase("Configuration successful", Step("configured")),
-    phrase("Checking for supported version of WSUS", Step("console-checked")),
-    phrase("Checking runtime", Step("console-checked")),
-    // The probe of an old runtime; whether the console is missing shows when no other is found.
-    phrase("Did not find supported version of assembly", Step("console-assembly-absent")),
-    phrase("Found supported assembly", Step("console-assembly-found")),
     phrase("Supported WSUS version found", Typed(console_found)),
     phrase("Supported WSUS version not found", Typed(console_absent)),
-    phrase("Surface Drivers can", Step("surface-drivers")),
-    phrase("Sync Catalog Drivers", Step("catalog-drivers")),
     phrase("File notification triggered", Step("woken")),
     phrase("SCF change notification triggered", Step("woken")),
     phrase("Trigger event", Step("woken")),
-    phrase("Wait timed out", Step("woken")),
-    phrase("Timed Out", Step("woken")),
     phrase("Populating config from SCF", Step("configuration-read")),
-    phrase("Waiting for changes", Step("waiting")),
     phrase("DB Server not detected for SUP", Error),
     phrase("Remote configuration failed on WSUS Server", Error),
     phrase("Failed to set Subscriptions on the WSUS Server", Error),
@@ -48,35 +34,10 @@ pub(super) const PHRASES: &[Phrase] = &[
     phrase("Category UpdateClassification:", Error),
     phrase("Subscription contains categories unknown to WSUS", Error),
     phrase("HandleSMSClientPublication failed", Typed(publication)),
-    phrase("SMS_EXECUTIVE started", Step("service-started")),
-    phrase("SMS_EXECUTIVE signalled", Step("service-stopping")),
-    phrase("Shutting down", Step("service-stopping")),
-    phrase("System.", Typed(super::wsyncmgr::exception)),
 ];
 
 fn state(rest: &str) -> Option<EventKind> {
     Some(EventKind::WcmState { state: u32::try_from(number(rest.trim_start())?).ok()? })
-}
-
-fn attempted(rest: &str) -> Option<EventKind> {
-    Some(connection_event(rest, ConnectionOutcome::Attempted))
-}
-
-fn attempted_locally(_: &str) -> Option<EventKind> {
-    attempted("")
-}
-
-fn connected(rest: &str) -> Option<EventKind> {
-    Some(connection_event(rest, ConnectionOutcome::Connected))
-}
-
-fn connected_locally(_: &str) -> Option<EventKind> {
-    connected("")
-}
-
-fn connection_event(rest: &str, outcome: ConnectionOutcome) -> EventKind {
-    let (server, port, ssl) = connection(rest);
-    EventKind::WsusConnection { server, port, ssl, outcome }
 }
 
 fn upstream(rest: &str) -> Option<EventKind> {
@@ -87,7 +48,7 @@ fn upstream(rest: &str) -> Option<EventKind> {
 /// `for <server>, no connection account is available`
 fn no_account(rest: &str) -> Option<EventKind> {
     let (server, _) = rest.split_once(", no connection account")?;
-    Some(EventKind::Step { step: "no-connection-account".to_owned(), detail: one_line(server) })
+    Some(step("no-connection-account", server))
 }
 
 /// `<Category Id="Product:…"><![CDATA[name]]></Category>`, many of them.
@@ -120,13 +81,14 @@ fn console_absent(_: &str) -> Option<EventKind> {
 
 /// Publishing the client through WSUS is no synchronisation.
 fn publication(_: &str) -> Option<EventKind> {
-    Some(EventKind::Notice { severity: "warning".to_owned(), text: "publishing the client through WSUS failed".to_owned() })
+    Some(warning("publishing the client through WSUS failed"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::{Log, kind_of};
     use super::*;
+    use supwatch_proto::event::ConnectionOutcome;
 
     #[track_caller]
     fn check(message: &str, expected: EventKind) {

@@ -1,6 +1,6 @@
 //! `WSUSCtrl.log`: whether the software update point's WSUS is well.
 
-use supwatch_proto::event::{ConnectionOutcome, EventKind};
+use supwatch_proto::event::EventKind;
 
 use super::text::one_line;
 use super::vocabulary::Meaning::{Account, Error, Step, Typed};
@@ -14,21 +14,8 @@ pub(super) const PHRASES: &[Phrase] = &[
     phrase("WSUS Control Manager failed", Typed(unwell)),
     own("Failed to ", Error),
     phrase("No changes - local WSUS Server Proxy settings are correctly configured as", Step("proxy-set")),
-    phrase("Attempting connection to local WSUS server", Typed(attempted)),
-    phrase("Successfully connected to local WSUS server", Typed(connected)),
     phrase("Using ", Account("account-used")),
     phrase("Done using ", Account("account-done")),
-    phrase("Checking for supported version of WSUS", Step("console-checked")),
-    phrase("Checking runtime", Step("console-checked")),
-    phrase("Did not find supported version of assembly", Step("console-assembly-absent")),
-    phrase("Found supported assembly", Step("console-assembly-found")),
-    phrase("Supported WSUS version found", Step("console-found")),
-    phrase("Waiting for changes", Step("waiting")),
-    phrase("Wait timed out", Step("woken")),
-    phrase("Timed Out", Step("woken")),
-    phrase("SMS_EXECUTIVE started", Step("service-started")),
-    phrase("SMS_EXECUTIVE signalled", Step("service-stopping")),
-    phrase("System.", Typed(super::wsyncmgr::exception)),
     phrase("Microsoft.UpdateServices.", Error),
 ];
 
@@ -47,18 +34,6 @@ fn database_well(rest: &str) -> Option<EventKind> {
 
 fn unwell(rest: &str) -> Option<EventKind> {
     Some(EventKind::WsusHealth { healthy: false, server: String::new(), text: one_line(rest) })
-}
-
-fn connection(outcome: ConnectionOutcome) -> Option<EventKind> {
-    Some(EventKind::WsusConnection { server: String::new(), port: None, ssl: None, outcome })
-}
-
-fn attempted(_: &str) -> Option<EventKind> {
-    connection(ConnectionOutcome::Attempted)
-}
-
-fn connected(_: &str) -> Option<EventKind> {
-    connection(ConnectionOutcome::Connected)
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! `wsyncmgr.log`: the life of a run at the top site and at a child, in the order the lines come.
 
-use supwatch_proto::event::{ConnectionOutcome, EventKind, Scope, ServiceChange, Trigger};
+use supwatch_proto::event::{EventKind, Scope, ServiceChange, Trigger};
 use supwatch_proto::ids::SiteCode;
 
-use super::text::{after, between, bounded, component_error, connection, number, one_line, starts_with, text_and_source};
-use super::vocabulary::Meaning::{Account, Error, Item, Quiet, Step, Typed};
+use super::text::{after, between, bounded, component_error, number, one_line, starts_with, step, text_and_source, warning};
+use super::vocabulary::Meaning::{Account, Error, Item, Progress, Quiet, Step, Typed};
 use super::vocabulary::{Phrase, phrase};
 
 pub(super) const PHRASES: &[Phrase] = &[
@@ -21,8 +21,6 @@ pub(super) const PHRASES: &[Phrase] = &[
     phrase("Found ", Typed(sups_counted)),
     phrase("DB Server not detected for SUP", Error),
     phrase("Sync Surface Drivers option", Step("surface-drivers")),
-    phrase("Surface Drivers can", Step("surface-drivers")),
-    phrase("Sync Catalog Drivers", Step("catalog-drivers")),
     phrase("Calling ImportUpdateFromCatalogSite", Step("catalog-import")),
     phrase("Generic exception :", Error),
     // WSUS synchronises.
@@ -30,11 +28,10 @@ pub(super) const PHRASES: &[Phrase] = &[
     phrase("Using account ", Account("account-used")),
     phrase("http://", Step("wsus-address")),
     phrase("https://", Step("wsus-address")),
-    phrase("Attempting connection to WSUS server:", Typed(attempted)),
     phrase("Synchronizing WSUS server ", Typed(wsus_phase)),
     phrase("sync: Starting ", Step("phase-starting")),
     phrase("sync: SMS performing cleanup", Typed(maintenance_phase)),
-    phrase("sync: ", Typed(progress)),
+    phrase("sync: ", Progress(progress)),
     phrase("Done synchronizing WSUS Server", Step("wsus-done")),
     phrase("Done synchronizing SMS with WSUS Server", Step("database-done")),
     phrase("SyncGracePeriod", Step("grace-period")),
@@ -80,7 +77,7 @@ pub(super) const PHRASES: &[Phrase] = &[
     phrase("Deletion Completed", Step("obsolete-deletion-done")),
     phrase("Skipping Delete Expired", Step("expired-skipped")),
     phrase("Deleted ", Step("deleted")),
-    phrase("Failed to delete orphaned content folder", Typed(warning)),
+    phrase("Failed to delete orphaned content folder", Typed(folder_kept)),
     // The certificate for updates of third parties.
     phrase("Checking WSUS for third-party signing certificate", Step("signing-certificate")),
     phrase("Getting signing certificate", Step("signing-certificate")),
@@ -119,7 +116,6 @@ pub(super) const PHRASES: &[Phrase] = &[
     phrase("Shutting down", Typed(service_stopping)),
     phrase("Thread terminated unexpectedly", Error),
     phrase("WSUS update source not found on site", Error),
-    phrase("System.", Typed(exception)),
     phrase("WebException:", Error),
     phrase("The underlying connection was closed", Error),
     phrase("A connection attempt failed because the connected party", Error),
@@ -149,18 +145,9 @@ fn full(_: &str) -> Option<EventKind> {
     Some(EventKind::RunStarted { trigger: Trigger::Unknown, from: None, scope: Scope::Full })
 }
 
-fn step(step: &str, detail: &str) -> Option<EventKind> {
-    Some(EventKind::Step { step: step.to_owned(), detail: one_line(detail) })
-}
-
 /// `Found 2 SUPs`
 fn sups_counted(rest: &str) -> Option<EventKind> {
-    number(rest).filter(|_| rest.contains("SUP")).and_then(|_| step("sups-counted", rest))
-}
-
-fn attempted(rest: &str) -> Option<EventKind> {
-    let (server, port, ssl) = connection(rest);
-    Some(EventKind::WsusConnection { server, port, ssl, outcome: ConnectionOutcome::Attempted })
+    number(rest).filter(|_| rest.contains("SUP")).map(|_| step("sups-counted", rest))
 }
 
 fn phase(phase: &str, server: &str) -> Option<EventKind> {
@@ -169,7 +156,7 @@ fn phase(phase: &str, server: &str) -> Option<EventKind> {
 
 /// The line comes twice, first without the dots; copies that lost them are told by what follows.
 fn wsus_phase(rest: &str) -> Option<EventKind> {
-    if rest.ends_with("...") { phase("wsus", rest) } else { step("wsus-server", rest) }
+    if rest.ends_with("...") { phase("wsus", rest) } else { Some(step("wsus-server", rest)) }
 }
 
 fn database_phase(rest: &str) -> Option<EventKind> {
@@ -189,8 +176,8 @@ fn maintenance_phase(_: &str) -> Option<EventKind> {
 }
 
 /// `WSUS synchronizing updates, processed n out of m items (p%)`
-fn progress(rest: &str) -> Option<EventKind> {
-    let Some((what, counts)) = rest.split_once(", processed ") else { return step("phase-working", rest) };
+fn progress(rest: &str) -> Option<(u64, u64, &'static str)> {
+    let (what, counts) = rest.split_once(", processed ")?;
     let done = number(counts)?;
     let total = number(counts.split_once("out of ")?.1)?;
     let phase = if starts_with(what, "SMS") {
@@ -200,14 +187,14 @@ fn progress(rest: &str) -> Option<EventKind> {
     } else {
         "wsus"
     };
-    Some(EventKind::RunProgress { done, total, phase: phase.to_owned() })
+    Some((done, total, phase))
 }
 
 fn content_version(rest: &str) -> Option<EventKind> {
     let update_source = one_line(between(rest, "{", "}")?);
     // Copies cut the line off before the number.
     let Some(version) = rest.rsplit_once(" to ").and_then(|(_, version)| number(version)) else {
-        return step("content-version", rest);
+        return Some(step("content-version", rest));
     };
     Some(EventKind::CatalogVersion { update_source, version })
 }
@@ -249,15 +236,12 @@ fn update_failed(rest: &str) -> Option<EventKind> {
     Some(EventKind::UpdateFailed { update: one_line(update), text, source })
 }
 
-fn warning(rest: &str) -> Option<EventKind> {
-    Some(EventKind::Notice {
-        severity: "warning".to_owned(),
-        text: one_line(&format!("Failed to delete orphaned content folder{rest}")),
-    })
+fn folder_kept(rest: &str) -> Option<EventKind> {
+    Some(warning(&format!("Failed to delete orphaned content folder{rest}")))
 }
 
 fn not_https(_: &str) -> Option<EventKind> {
-    Some(EventKind::Notice { severity: "warning".to_owned(), text: "the connection to the remote WSUS is not HTTPS".to_owned() })
+    Some(warning("the connection to the remote WSUS is not HTTPS"))
 }
 
 fn succeeded(_: &str) -> Option<EventKind> {
@@ -292,17 +276,11 @@ fn service_stopping(_: &str) -> Option<EventKind> {
     Some(EventKind::ServiceChanged { change: ServiceChange::Stopping })
 }
 
-/// An exception's class, and not the name of anything else below `System`.
-pub(super) fn exception(rest: &str) -> Option<EventKind> {
-    let class = rest.split([':', ' ', '~', '\n']).next()?;
-    class.ends_with("Exception").then(|| component_error(&format!("System.{rest}")))
-}
-
 /// Lines that begin with a number, or with what no table can hold.
 pub(super) fn unusual(message: &str) -> Option<EventKind> {
     let first = message.as_bytes().first()?;
     if first.is_ascii_digit() && message.contains("update(s) were deleted from SUSDB") {
-        return step("obsolete-updates-deleted", message);
+        return Some(step("obsolete-updates-deleted", message));
     }
     // `0x80072EFE - The connection with the server was terminated abnormally`
     if message.get(..3).is_some_and(|head| head.eq_ignore_ascii_case("0x8")) && message.contains(" - ") {
@@ -323,10 +301,6 @@ mod tests {
     #[track_caller]
     fn check(message: &str, expected: EventKind) {
         assert_eq!(kind_of(message, Some(Log::Wsyncmgr)), Some(expected), "{message}");
-    }
-
-    fn step(step: &str, detail: &str) -> EventKind {
-        EventKind::Step { step: step.into(), detail: detail.into() }
     }
 
     #[test]
