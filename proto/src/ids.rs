@@ -66,6 +66,16 @@ impl<'de> Deserialize<'de> for SiteCode {
     }
 }
 
+impl schemars::JsonSchema for SiteCode {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "SiteCode".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "pattern": "^([A-Za-z0-9]{3}|[?])$"})
+    }
+}
+
 /// Who an agent is, from its certificate alone: its sites and its host, as `P01.S01/srv01`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AgentId(pub String);

@@ -3,9 +3,11 @@
 //! Every field may be absent, which means *not known*; `null` means *known to be none*. The two must never be mixed up:
 //! a rule that lacks data says so. Field names are those of the WSUS API and the site's WMI classes, in our words.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -53,10 +55,25 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Known<T> {
     }
 }
 
+impl<T: JsonSchema> JsonSchema for Known<T> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("Known_{}", T::schema_name()).into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let value = generator.subschema_for::<T>();
+        json_schema!({"anyOf": [value, {"type": "null"}]})
+    }
+}
+
 macro_rules! settings {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $field:ident: $type:ty),+ $(,)? }) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
         #[serde(default)]
         pub struct $name {
             $($(#[$doc])* #[serde(skip_serializing_if = "Known::is_unknown")] pub $field: Known<$type>,)+
@@ -124,6 +141,8 @@ settings! {
         internet: bool,
         /// Its proxy.
         proxy: Proxy,
+        /// Whether an account is set for the site server's connection to WSUS (`WSUSAccessAccount`); its name stays there.
+        connection_account: bool,
     }
 }
 settings! {
@@ -158,6 +177,10 @@ settings! {
         products: Vec<String>,
         /// Whether an alert is raised on failure.
         alert_on_failure: bool,
+        /// Server of the first (active) software update point (`DefaultWSUS`).
+        first_sup: String,
+        /// `ConfigurationState` of WCM: 0 none, 1 pending, 2 success, 3 failed, 4 subscription pending.
+        configuration_state: u32,
     }
 }
 settings! {
@@ -185,8 +208,98 @@ settings! {
         products: Vec<String>,
         /// The WSUS web site in IIS.
         website: Website,
-        /// Windows services and their states.
+        /// Windows services and their states, such as `running` and `stopped`; one that is not installed is not listed.
         services: BTreeMap<String, String>,
+        /// The application pool of the WSUS web services.
+        app_pool: AppPool,
+        /// HTTP answers of the virtual directories' web services, by name such as `ApiRemoting30`.
+        virtual_directories: BTreeMap<String, VirtualDirectory>,
+        /// The newest synchronisation as WSUS itself tells it.
+        wsus_sync: WsusSync,
+        /// Its database.
+        database: Database,
+        /// How the agent's connection to it went.
+        reach: Reach,
+        /// How the agent's connection to its update source went.
+        upstream_reach: Reach,
+    }
+}
+settings! {
+    /// The application pool of the WSUS web services (`WsusPool`).
+    AppPool {
+        /// `started` or `stopped`.
+        state: String,
+        /// Private memory limit in KB; 0: none.
+        private_memory_limit_kb: u64,
+        /// Requests that may wait.
+        queue_length: u64,
+    }
+}
+settings! {
+    /// What a web service answered.
+    VirtualDirectory {
+        /// HTTP status.
+        status: u16,
+        /// Whether the request carried the site server's credentials; an anonymous one proves less.
+        authenticated: bool,
+    }
+}
+settings! {
+    /// The newest synchronisation of a WSUS server, whoever started it.
+    WsusSync {
+        /// `not-processing`, `running` or `stopping`.
+        status: String,
+        /// `never-run`, `succeeded`, `failed`, `canceled` or `unknown`.
+        last_result: String,
+        /// Start of the last one.
+        started_at: Timestamp,
+        /// End of the last one.
+        last_end: Timestamp,
+        /// Whether it was started by hand; WSUS calls every synchronisation of Configuration Manager manual.
+        started_manually: bool,
+    }
+}
+settings! {
+    /// The database of a WSUS server.
+    Database {
+        /// SQL Server instance; `MICROSOFT##WID` is the Windows Internal Database.
+        server: String,
+        /// Whether several WSUS servers share it.
+        shared: bool,
+        /// Memory that SQL Server may take, in MB.
+        max_server_memory_mb: u64,
+        /// Memory of its computer, in MB.
+        physical_memory_mb: u64,
+    }
+}
+settings! {
+    /// How a connection of the agent went, step by step: name, TCP, TLS, HTTP.
+    Reach {
+        /// Host it went to.
+        host: String,
+        /// Port it went to.
+        port: u16,
+        /// Whether over SSL.
+        ssl: bool,
+        /// Whether through the configured proxy.
+        via_proxy: bool,
+        /// `answers`, `name-not-resolved`, `refused`, `timed-out`, `unreachable`, `tls-failed`, `proxy-refused` or `no-http`.
+        outcome: String,
+        /// HTTP status of the last answer.
+        status: u16,
+        /// The certificate shown, whether trusted or not.
+        certificate: Certificate,
+        /// The server's clock minus the agent's, in seconds, from the `Date` of its answer.
+        clock_offset_s: i64,
+    }
+}
+settings! {
+    /// A server's certificate.
+    Certificate {
+        /// Names it is for.
+        names: Vec<String>,
+        /// Its end.
+        expires_at: Timestamp,
     }
 }
 settings! {
@@ -229,6 +342,11 @@ settings! {
         /// Last success.
         last_success_at: Timestamp,
     }
+}
+
+/// The published JSON Schema of a snapshot.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Settings).to_value()
 }
 
 impl Settings {
@@ -276,6 +394,18 @@ pub fn same_server(one: &str, other: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Run with `SUPWATCH_REGENERATE=1` after a change that only adds.
+    #[test]
+    fn the_published_schema_is_that_of_the_types() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/settings.schema.json");
+        let text = format!("{}\n", serde_json::to_string_pretty(&schema()).expect("json"));
+        if std::env::var_os("SUPWATCH_REGENERATE").is_some() {
+            std::fs::write(path, &text).expect("written");
+        }
+        let published = std::fs::read_to_string(path).expect("the schema");
+        assert!(published == text, "settings.schema.json is not what the types say; regenerate it");
+    }
 
     #[test]
     fn absent_null_and_known_are_three_things() {
