@@ -18,6 +18,7 @@ use supwatch_proto::picture::Picture;
 
 use crate::diagnosis::Catalogue;
 use crate::hierarchy::Hierarchy;
+use crate::limits::Limits;
 
 mod archive;
 mod discover;
@@ -124,7 +125,7 @@ pub fn analyze(paths: &[PathBuf], at: Option<Timestamp>, now: Timestamp) -> Resu
         });
     }
     let judged_at = at.or(work.newest.of_all()).unwrap_or(now);
-    let picture = crate::picture::at(&work.hierarchy, judged_at);
+    let picture = crate::picture::at(&work.hierarchy, &found.limits, judged_at);
     Ok(Analysis { input: work.input, picture, remarks: work.remarks })
 }
 
@@ -136,6 +137,15 @@ pub fn hierarchy_file(folder: &Path) -> Result<Option<HierarchyFile>, AnalyzeErr
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(AnalyzeError::Read { path, source }),
     }
+}
+
+/// What `rules.toml` says, if a folder has one.
+pub fn rules_file(folder: &Path) -> Result<Option<Limits>, AnalyzeError> {
+    let path = folder.join("rules.toml");
+    if !path.is_file() {
+        return Ok(None);
+    }
+    Ok(Some(Limits::read(&path, &crate::rules::names())?))
 }
 
 struct Work {

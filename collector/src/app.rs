@@ -86,7 +86,7 @@ impl Collector {
         let mut expected = config.hierarchy;
         let hierarchy = identity.own.hierarchy.clone();
         expected.name.get_or_insert_with(|| hierarchy.clone());
-        let mind = Arc::new(Mind::awake(store, expected, now).await?);
+        let mind = Arc::new(Mind::awake(store, expected, config.limits, now).await?);
         let (listen, http) = (address(&listener, config.listen), address(&http_listener, config.http));
         let mut parts = JoinSet::new();
         parts.spawn(serve_grpc(listener, identity, Arc::clone(&mind), hierarchy));

@@ -100,7 +100,7 @@ impl FailOn {
             FailOn::Info => Severity::Info,
             FailOn::Never => return false,
         };
-        findings.iter().any(|finding| finding.resolved_at.is_none() && finding.severity <= limit)
+        findings.iter().any(|finding| finding.is_pressing() && finding.severity <= limit)
     }
 }
 

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use supwatch_proto::config::{Faults, Table};
 use supwatch_proto::describe::HierarchyFile;
 
+use crate::limits::Limits;
+
 /// The collector's configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -19,6 +21,10 @@ pub struct Config {
     pub store: PathBuf,
     /// What is expected of the hierarchy.
     pub hierarchy: HierarchyFile,
+    /// Limits and exceptions of the rules.
+    pub limits: Limits,
+    /// The `rules.toml` they are from; read again when it changes.
+    pub rules: Option<PathBuf>,
 }
 
 impl Config {
@@ -41,10 +47,19 @@ impl Config {
             Some(Ok(file)) => (file, Faults::default()),
             Some(Err(faults)) => (HierarchyFile::default(), faults),
         };
+        let rules = table.optional("rules", folder);
+        let limits = match rules.as_deref().map(|path| Limits::read(path, &crate::rules::names())) {
+            None => Limits::default(),
+            Some(Ok(limits)) => limits,
+            Some(Err(mut faults)) => {
+                inner.0.append(&mut faults.0);
+                Limits::default()
+            }
+        };
         let finished = table.finish(());
         match (finished, listen, identity, store) {
             (Ok(()), Some(listen), Some(identity), Some(store)) if inner.0.is_empty() => {
-                Ok(Config { listen, http, identity, store, hierarchy })
+                Ok(Config { listen, http, identity, store, hierarchy, limits, rules })
             }
             (finished, ..) => {
                 let mut faults = finished.err().unwrap_or_default();

@@ -118,6 +118,8 @@ impl Demo {
             identity: pki_folder.join("collector"),
             store: folder.join("store"),
             hierarchy: HierarchyFile::parse(HIERARCHY, &hierarchy_path)?,
+            limits: crate::limits::Limits::default(),
+            rules: None,
         })
         .await?;
         let (stop, stopping) = watch::channel(false);

@@ -1,21 +1,28 @@
 //! Events → what is last known of each site, and of the hierarchy they form.
 //!
-//! Pure: folding one event touches one site. What people expect (`hierarchy.toml`) stands beside what agents tell; what an
-//! agent says of its own site wins, and what logs merely imply (a notification names parent and child) comes last.
+//! Pure: folding one event touches one site, and says which other sites' verdicts may hang on it, so that no event judges
+//! the whole hierarchy. What people expect (`hierarchy.toml`) stands beside what agents tell; what an agent says of its own
+//! site wins, and what logs merely imply (a notification names parent and child) comes last.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use supwatch_proto::describe::{Generation, HierarchyFile, SiteDescription, SiteType};
-use supwatch_proto::event::{EventKind, StoredEvent};
+use supwatch_proto::event::{ConnectionOutcome, Event, EventKind, StoredEvent};
+use supwatch_proto::finding::Evidence;
 use supwatch_proto::ids::{AgentId, SiteCode};
 use supwatch_proto::settings::{Known, Settings, Sup, Wsus};
 
 use crate::diagnosis::Catalogue;
-use crate::runs::Runs;
+use crate::runs::{Runs, line_of};
+use crate::settings::{Merged, Seen, SiteSettings};
 
-/// Snapshots kept in memory for a site.
-const SNAPSHOTS_KEPT: usize = 50;
+mod index;
+
+use index::Index;
+
+/// Catalogue versions, notifications and troubles kept in memory for a site.
+const KEPT: usize = 50;
 
 /// All sites, their parents, and what is last known of each.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +35,7 @@ pub struct Hierarchy {
     pub sites: BTreeMap<SiteCode, Site>,
     /// Agents by identity.
     pub agents: BTreeMap<AgentId, Agent>,
+    index: Index,
 }
 
 /// What is last known of a site.
@@ -43,8 +51,18 @@ pub struct Site {
     pub implied_generation: Option<Generation>,
     /// Its runs.
     pub runs: Runs,
-    /// Its settings, oldest first.
-    pub snapshots: Vec<Snapshot>,
+    /// Its settings over time.
+    pub configured: SiteSettings,
+    /// WSUS server that WCM asked last.
+    active_wsus: Option<String>,
+    /// Notifications that its parent sent it, oldest first.
+    pub notified: Vec<Notification>,
+    /// Lines that tell of trouble with the database since the last success.
+    pub database_trouble: Vec<Evidence>,
+    /// What its agents could not read, by agent and file.
+    pub unreadable: BTreeMap<(AgentId, String), Unreadable>,
+    /// Agents that speak for it.
+    pub agents: BTreeSet<AgentId>,
     /// Next scheduled run, where the log proves it and it has not begun.
     pub next_run: Option<Timestamp>,
     /// Newest catalogue version and when it was set.
@@ -55,15 +73,24 @@ pub struct Site {
     pub newest: Option<Timestamp>,
 }
 
-/// A settings snapshot with its raw form.
+/// A parent's word that new metadata is there.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Snapshot {
-    /// When it was taken.
-    pub taken_at: Option<Timestamp>,
-    /// Read.
-    pub settings: Settings,
-    /// As it came.
-    pub raw: serde_json::Value,
+pub struct Notification {
+    /// When it was sent (the parent's clock).
+    pub at: Timestamp,
+    /// By which parent.
+    pub parent: SiteCode,
+    /// The parent's line.
+    pub evidence: Evidence,
+}
+
+/// Something an agent could not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// What is wrong with it.
+    pub text: String,
+    /// Since when (collector's clock).
+    pub since: Timestamp,
 }
 
 /// What is known of an agent.
@@ -83,6 +110,8 @@ pub struct Agent {
     pub version: String,
     /// Events it still holds.
     pub spooled_events: u64,
+    /// Its clock minus the collector's, in milliseconds, where it told its time.
+    pub clock_ahead_ms: Option<i64>,
 }
 
 /// Where a site stands.
@@ -99,59 +128,125 @@ pub enum Parent {
 impl Hierarchy {
     /// With the sites that are expected.
     pub fn new(expected: HierarchyFile) -> Hierarchy {
-        let sites = expected.sites.iter().map(|site| (site.code, Site::new(site.code))).collect();
+        let sites: BTreeMap<SiteCode, Site> = expected.sites.iter().map(|site| (site.code, Site::new(site.code))).collect();
         let listed = expected.sites.iter().map(|site| (site.code, site.description.clone())).collect();
-        Hierarchy { expected, listed, sites, agents: BTreeMap::new() }
+        let codes: Vec<SiteCode> = sites.keys().copied().collect();
+        let mut hierarchy = Hierarchy { expected, listed, sites, agents: BTreeMap::new(), index: Index::default() };
+        codes.into_iter().for_each(|code| hierarchy.place(code, &mut BTreeSet::new()));
+        hierarchy
     }
 
-    /// Takes an event in.
-    pub fn fold(&mut self, stored: &StoredEvent, catalogue: &Catalogue) {
+    /// Takes an event in, and gives the sites whose verdicts may be others now.
+    pub fn fold(&mut self, stored: &StoredEvent, catalogue: &Catalogue) -> BTreeSet<SiteCode> {
         let event = &stored.event;
+        let mut touched = BTreeSet::from([event.site]);
         let agent = self.agents.entry(stored.agent.clone()).or_default();
-        agent.sites.insert(event.site);
         agent.events += 1;
         agent.last_heard_at = agent.last_heard_at.max(Some(stored.received_at));
-        let site = self.sites.entry(event.site).or_insert_with(|| Site::new(event.site));
-        if matches!(&event.kind, EventKind::SettingsSnapshot { .. } | EventKind::SiteDescribed(_)) {
-            // What a snapshot says holds from when it was taken; it does not show that the log covers that time.
-        } else if let Some(time) = event.time {
-            if event.log == "wsyncmgr" {
-                site.covered_since = Some(site.covered_since.map_or(time, |since| since.min(time)));
-            }
-            site.newest = site.newest.max(Some(time));
+        if let EventKind::AgentHealth { version, .. } = &event.kind {
+            agent.version.clone_from(version);
         }
+        agent.sites.insert(event.site);
+        let new = !self.sites.contains_key(&event.site);
+        let site = self.sites.entry(event.site).or_insert_with(|| Site::new(event.site));
+        site.agents.insert(stored.agent.clone());
+        let synced = site.synced_version();
+        site.cover(event);
         match &event.kind {
             EventKind::SiteDescribed(description) => {
                 site.descriptions.insert(stored.agent.clone(), description.clone());
+                self.place(event.site, &mut touched);
+                self.rename(event.site, &mut touched);
             }
-            EventKind::SettingsSnapshot { settings } => site.take_snapshot(settings),
-            // A date that nobody can read in one way does not undo what the retry line told.
-            EventKind::NextRun { at_utc, .. } => site.next_run = at_utc.or(site.next_run),
-            EventKind::RetryScheduled { in_minutes } => {
-                let minutes = jiff::SignedDuration::from_secs(i64::from(*in_minutes) * 60);
-                site.next_run = event.time.and_then(|time| time.checked_add(minutes).ok());
-            }
-            EventKind::RunStarted { .. } => site.next_run = None,
-            EventKind::CatalogVersion { version, .. } => site.take_catalog_version(event.time, *version),
-            EventKind::AgentHealth { version, .. } => agent.version.clone_from(version),
-            EventKind::ParentNotified { parent } => site.implied_parent = Some(*parent),
-            EventKind::ChildrenNotified { sites } => {
-                for child in sites {
-                    self.sites.entry(*child).or_insert_with(|| Site::new(*child)).implied_parent = Some(event.site);
+            EventKind::SettingsSnapshot { settings } => {
+                let before = site.shared_settings();
+                if site.configured.take(&stored.agent, settings) {
+                    self.settings_changed(event.site, &before, &mut touched);
                 }
             }
-            EventKind::RunFailed { source, .. } => {
-                if source.contains("SoftwareUpdatesManagement.WSyncAction") {
-                    site.implied_generation = Some(Generation::Cm2007);
-                } else if source.contains("WsusSyncAction") {
-                    site.implied_generation = Some(Generation::CurrentBranch);
+            EventKind::ParentNotified { parent } => {
+                site.implied_parent = Some(*parent);
+                self.place(event.site, &mut touched);
+            }
+            EventKind::ChildrenNotified { sites } => sites.iter().for_each(|child| self.notify(event, *child, &mut touched)),
+            EventKind::AgentHealth { trouble, .. } => site.trouble(stored, trouble.as_deref()),
+            _ => {
+                let before = site.shared_settings();
+                if site.fold(event, catalogue) {
+                    self.settings_changed(event.site, &before, &mut touched);
                 }
             }
-            _ => {}
         }
-        if let Some(site) = self.sites.get_mut(&event.site) {
-            site.runs.fold(event, catalogue);
+        if new {
+            self.place(event.site, &mut touched);
         }
+        if let EventKind::RunSucceeded | EventKind::RunFailed { .. } | EventKind::StatusMessage(_) = &event.kind {
+            // What a child fails of may be its parent's fault.
+            if let Parent::Of(parent) = self.parent(event.site) {
+                touched.insert(parent);
+            }
+        }
+        if self.parent(event.site) == Parent::Top && self.site(event.site).and_then(Site::synced_version) != synced {
+            // What everybody below is measured by.
+            self.index.below(event.site, &mut touched);
+        }
+        touched
+    }
+
+    /// A parent told a child that new metadata is there.
+    fn notify(&mut self, event: &Event, child: SiteCode, touched: &mut BTreeSet<SiteCode>) {
+        let site = self.sites.entry(child).or_insert_with(|| Site::new(child));
+        site.implied_parent = Some(event.site);
+        if let Some(at) = event.time {
+            site.notified.push(Notification { at, parent: event.site, evidence: line_of(event) });
+            site.notified.drain(..site.notified.len().saturating_sub(KEPT));
+        }
+        touched.insert(child);
+        self.place(child, touched);
+    }
+
+    /// The settings of a site are others: so may be the verdicts on its children, and for what the top site says for all, on
+    /// everybody.
+    fn settings_changed(&mut self, code: SiteCode, before: &Shared, touched: &mut BTreeSet<SiteCode>) {
+        touched.extend(self.index.children(code));
+        self.rename(code, touched);
+        let shared_changed = self.site(code).is_some_and(|site| site.shared_settings() != *before);
+        if shared_changed && self.parent(code) == Parent::Top {
+            self.index.below(code, touched);
+        }
+    }
+
+    /// Keeps the index of who stands where true.
+    fn place(&mut self, code: SiteCode, touched: &mut BTreeSet<SiteCode>) {
+        let (parent, top) = match self.parent(code) {
+            Parent::Of(parent) => (Some(parent), false),
+            Parent::Top => (None, true),
+            Parent::Unknown => (None, false),
+        };
+        self.index.place(code, parent, top, touched);
+    }
+
+    /// Keeps the index of who is called what true.
+    fn rename(&mut self, code: SiteCode, touched: &mut BTreeSet<SiteCode>) {
+        let mut names: BTreeSet<String> = self.server(code).map(str::to_owned).into_iter().collect();
+        let settings = self.site(code).and_then(Site::settings);
+        for sup in settings.and_then(|settings| settings.sups.value()).into_iter().flatten() {
+            names.extend(sup.server.value().cloned());
+            names.extend(sup.names.value().into_iter().flatten().cloned());
+        }
+        let upstreams = settings.and_then(|settings| settings.wsus.value()).into_iter().flatten();
+        let asks = upstreams.filter_map(|wsus| wsus.upstream.value()?.server.value().cloned()).collect();
+        self.index.rename(code, names, asks, touched);
+    }
+
+    /// Sites one of whose servers may go by a name: by its first label.
+    pub fn sites_named(&self, name: &str) -> impl Iterator<Item = &Site> {
+        self.index.named(name).filter_map(|code| self.sites.get(&code))
+    }
+
+    /// Sites at the top; more than one is a fault.
+    pub fn tops(&self) -> &BTreeSet<SiteCode> {
+        self.index.tops()
     }
 
     /// A sign of life of an agent.
@@ -160,9 +255,16 @@ impl Hierarchy {
         agent.sites.extend(sites);
         agent.last_heard_at = agent.last_heard_at.max(Some(at));
         agent.spooled_events = spooled_events;
-        for site in sites {
-            self.sites.entry(*site).or_insert_with(|| Site::new(*site));
+        for code in sites {
+            let site = self.sites.entry(*code).or_insert_with(|| Site::new(*code));
+            site.agents.insert(id.clone());
+            self.place(*code, &mut BTreeSet::new());
         }
+    }
+
+    /// Agents that speak for a site.
+    pub fn agents_of<'a>(&'a self, site: &'a Site) -> impl Iterator<Item = (&'a AgentId, &'a Agent)> {
+        site.agents.iter().filter_map(|id| self.agents.get_key_value(id))
     }
 
     /// The hierarchy as it was known to be at a moment.
@@ -170,10 +272,25 @@ impl Hierarchy {
         let mut past = self.clone();
         for site in past.sites.values_mut() {
             site.runs = site.runs.as_of(at);
-            site.snapshots.retain(|snapshot| snapshot.taken_at.is_none_or(|taken| taken <= at));
+            site.configured = site.configured.as_of(at);
             site.catalog_versions.retain(|(set, _)| set.is_none_or(|set| set <= at));
+            site.notified.retain(|notification| notification.at <= at);
+            site.database_trouble.retain(|line| !matches!(line, Evidence::Line { time: Some(time), .. } if *time > at));
+            site.newest = site.newest.map(|newest| newest.min(at));
         }
+        let codes: Vec<SiteCode> = past.sites.keys().copied().collect();
+        codes.into_iter().for_each(|code| past.rename(code, &mut BTreeSet::new()));
         past
+    }
+
+    /// The same hierarchy with one site set otherwise, for the question what would be if.
+    pub fn assuming(&self, code: SiteCode, raw: serde_json::Value, at: Timestamp) -> Result<Hierarchy, serde_json::Error> {
+        let mut next = self.clone();
+        if let Some(site) = next.sites.get_mut(&code) {
+            site.configured.assume(raw, at)?;
+        }
+        next.rename(code, &mut BTreeSet::new());
+        Ok(next)
     }
 
     /// A site.
@@ -236,9 +353,12 @@ impl Hierarchy {
 
     /// Codes of the sites right below a site.
     pub fn children(&self, code: SiteCode) -> impl Iterator<Item = SiteCode> + '_ {
-        self.sites.keys().copied().filter(move |child| self.parent(*child) == Parent::Of(code))
+        self.index.children(code)
     }
 }
+
+/// What a top site says for everybody below it.
+type Shared = Option<(Option<serde_json::Value>, Option<serde_json::Value>)>;
 
 impl Site {
     fn new(code: SiteCode) -> Site {
@@ -248,7 +368,12 @@ impl Site {
             implied_parent: None,
             implied_generation: None,
             runs: Runs::new(code),
-            snapshots: Vec::new(),
+            configured: SiteSettings::default(),
+            active_wsus: None,
+            notified: Vec::new(),
+            database_trouble: Vec::new(),
+            unreadable: BTreeMap::new(),
+            agents: BTreeSet::new(),
             next_run: None,
             catalog_versions: Vec::new(),
             covered_since: None,
@@ -256,23 +381,75 @@ impl Site {
         }
     }
 
-    fn take_snapshot(&mut self, raw: &serde_json::Value) {
-        // What cannot be read is kept in the store and judged by nobody.
-        let Ok(settings) = Settings::from_json(raw) else { return };
-        let taken_at = settings.taken_at.value().copied();
-        let place = self.snapshots.partition_point(|kept| kept.taken_at <= taken_at);
-        self.snapshots.insert(place, Snapshot { taken_at, settings, raw: raw.clone() });
-        if self.snapshots.len() > SNAPSHOTS_KEPT {
-            self.snapshots.remove(0);
+    /// Which time its logs cover.
+    fn cover(&mut self, event: &Event) {
+        if matches!(&event.kind, EventKind::SettingsSnapshot { .. } | EventKind::SiteDescribed(_) | EventKind::AgentHealth { .. }) {
+            // What a snapshot says holds from when it was taken; it does not show that the log covers that time.
+        } else if let Some(time) = event.time {
+            if event.log == "wsyncmgr" {
+                self.covered_since = Some(self.covered_since.map_or(time, |since| since.min(time)));
+            }
+            self.newest = self.newest.max(Some(time));
+        }
+    }
+
+    /// Takes in what a log line says, and tells whether the settings are others now.
+    fn fold(&mut self, event: &Event, catalogue: &Catalogue) -> bool {
+        match &event.kind {
+            // A date that nobody can read in one way does not undo what the retry line told.
+            EventKind::NextRun { at_utc, .. } => self.next_run = at_utc.or(self.next_run),
+            EventKind::RetryScheduled { in_minutes } => {
+                let minutes = jiff::SignedDuration::from_secs(i64::from(*in_minutes) * 60);
+                self.next_run = event.time.and_then(|time| time.checked_add(minutes).ok());
+            }
+            EventKind::RunStarted { .. } => self.next_run = None,
+            EventKind::CatalogVersion { version, .. } => self.take_catalog_version(event.time, *version),
+            EventKind::RunFailed { source, .. } => {
+                if source.contains("SoftwareUpdatesManagement.WSyncAction") {
+                    self.implied_generation = Some(Generation::Cm2007);
+                } else if source.contains("WsusSyncAction") {
+                    self.implied_generation = Some(Generation::CurrentBranch);
+                }
+            }
+            EventKind::WsusConnection { server, outcome: ConnectionOutcome::Attempted, .. } if event.log == "wcm" => {
+                self.active_wsus = (!server.is_empty()).then(|| server.clone());
+            }
+            EventKind::RunSucceeded => self.database_trouble.clear(),
+            _ => {}
+        }
+        if crate::rules::tells_of_database_trouble(event) {
+            self.database_trouble.push(line_of(event));
+            self.database_trouble.drain(..self.database_trouble.len().saturating_sub(KEPT));
+        }
+        if event.log == "wsyncmgr" || event.log == "wcm" {
+            // It is read again.
+            self.unreadable.retain(|(_, file), _| *file != event.file);
+        }
+        self.runs.fold(event, catalogue);
+        let seen = Seen::of(event, self.active_wsus.as_deref());
+        seen.iter().fold(false, |changed, seen| self.configured.see(seen, event.time) | changed)
+    }
+
+    fn trouble(&mut self, stored: &StoredEvent, trouble: Option<&str>) {
+        let key = (stored.agent.clone(), stored.event.file.clone());
+        match trouble {
+            Some(text) => {
+                let new = Unreadable { text: text.to_owned(), since: stored.received_at };
+                self.unreadable.entry(key).or_insert(new).text = text.to_owned();
+                while self.unreadable.len() > KEPT {
+                    self.unreadable.pop_first();
+                }
+            }
+            None => {
+                self.unreadable.remove(&key);
+            }
         }
     }
 
     fn take_catalog_version(&mut self, time: Option<Timestamp>, version: u64) {
         if self.catalog_versions.last().is_none_or(|(_, newest)| *newest != version) {
             self.catalog_versions.push((time, version));
-            if self.catalog_versions.len() > SNAPSHOTS_KEPT {
-                self.catalog_versions.remove(0);
-            }
+            self.catalog_versions.drain(..self.catalog_versions.len().saturating_sub(KEPT));
         }
     }
 
@@ -281,14 +458,29 @@ impl Site {
         self.catalog_versions.last().map(|(_, version)| *version)
     }
 
-    /// Newest snapshot.
-    pub fn snapshot(&self) -> Option<&Snapshot> {
-        self.snapshots.last()
+    /// The catalogue version its last success ended with.
+    pub fn synced_version(&self) -> Option<u64> {
+        let ended = self.runs.last_success()?.run.ended_at;
+        let known = |(set, _): &&(Option<Timestamp>, u64)| match (set, ended) {
+            // The line may come a moment after the one that tells the success.
+            (Some(set), Some(ended)) => set.duration_since(ended) <= jiff::SignedDuration::from_mins(1),
+            _ => true,
+        };
+        self.catalog_versions.iter().rev().find(known).map(|(_, version)| *version)
+    }
+
+    /// All that is known of its settings, with where each field comes from.
+    pub fn merged(&self) -> Option<&Merged> {
+        self.configured.merged()
     }
 
     /// Newest settings.
     pub fn settings(&self) -> Option<&Settings> {
-        self.snapshot().map(|snapshot| &snapshot.settings)
+        self.merged().map(|merged| &merged.settings)
+    }
+
+    fn shared_settings(&self) -> Shared {
+        self.merged().map(|merged| (merged.raw.get("component").cloned(), merged.raw.get("sup_status").cloned()))
     }
 
     /// First software update point.

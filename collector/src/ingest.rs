@@ -126,7 +126,7 @@ impl IngestService for Ingest {
         }
         self.mind.connected(&session, &hello.version);
         let newest = hello.next_sequence.saturating_sub(1);
-        self.mind.heard(id, &sites, newest.saturating_sub(session.durable_sequence));
+        self.mind.heard(id, &sites, newest.saturating_sub(session.durable_sequence), None);
         let (answers, outbound) = mpsc::channel(ANSWERS);
         let welcome = wire::Welcome {
             protocol: PROTOCOL,
@@ -201,7 +201,7 @@ impl AgentStream {
                     Ok(durable_sequence) => {
                         self.durable = durable_sequence;
                         self.newest = self.newest.max(durable_sequence);
-                        self.mind.heard(&self.id, &self.sites, self.newest - durable_sequence);
+                        self.mind.heard(&self.id, &self.sites, self.newest - durable_sequence, None);
                         answer(answers, stream_response::Body::Ack(wire::Ack { durable_sequence })).await
                     }
 
@@ -213,7 +213,7 @@ impl AgentStream {
             }
             Some(stream_request::Body::Heartbeat(heartbeat)) => {
                 self.newest = self.durable.saturating_add(heartbeat.spooled_events);
-                self.mind.heard(&self.id, &self.sites, heartbeat.spooled_events);
+                self.mind.heard(&self.id, &self.sites, heartbeat.spooled_events, supwatch_proto::time::from_wire(heartbeat.clock));
                 Ok(())
             }
             Some(stream_request::Body::Hello(_)) | None => Err(Status::invalid_argument("neither a batch nor a heartbeat")),

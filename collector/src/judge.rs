@@ -1,48 +1,71 @@
 //! Events and time arrive: fold, judge what they touch, keep what changed.
 //!
-//! Pure: the clock is an argument and the store is somebody else's. One event judges one site; only what changes the shape
-//! or settings of the hierarchy judges all.
+//! Pure: the clock is an argument and the store is somebody else's. An event judges the sites whose verdicts hang on it, which
+//! the hierarchy names; time judges all of them in turn.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use supwatch_proto::describe::HierarchyFile;
-use supwatch_proto::event::{EventKind, StoredEvent};
-use supwatch_proto::finding::{Evidence, Finding, finding_id};
+use supwatch_proto::event::StoredEvent;
+use supwatch_proto::finding::{Evidence, Finding, Suppression, finding_id};
 use supwatch_proto::ids::{AgentId, SiteCode};
 use supwatch_proto::verdict::{Answer, Verdict};
 
 use crate::diagnosis::Catalogue;
 use crate::hierarchy::Hierarchy;
-use crate::rules::{Failure, RULES, Scene};
+use crate::limits::Limits;
+use crate::rules::{Failure, RULES, Scene, closing_note};
 
 /// The collector's mind.
 #[derive(Debug)]
 pub struct Judge {
     hierarchy: Hierarchy,
+    limits: Limits,
     verdicts: BTreeMap<SiteCode, Vec<Verdict>>,
-    findings: BTreeMap<String, Finding>,
+    findings: BTreeMap<SiteCode, BTreeMap<String, Finding>>,
     touched: BTreeSet<SiteCode>,
-    everything: bool,
+    /// Where the next tick goes on.
+    turn: Option<SiteCode>,
+    judged: u64,
     live: bool,
 }
 
+/// Ticks after which time has been looked at for every site.
+const TICKS_A_ROUND: usize = 12;
+
+/// Sites that a tick looks at at least: a small hierarchy is looked at whole.
+const SITES_A_TICK: usize = 100;
+
 impl Judge {
     /// Begins with what is expected and with the findings of an earlier life.
-    pub fn new(expected: HierarchyFile, findings: Vec<Finding>, live: bool) -> Judge {
-        Judge {
-            hierarchy: Hierarchy::new(expected),
-            verdicts: BTreeMap::new(),
-            findings: findings.into_iter().map(|finding| (finding.id.clone(), finding)).collect(),
-            touched: BTreeSet::new(),
-            everything: true,
-            live,
+    pub fn new(expected: HierarchyFile, limits: Limits, findings: Vec<Finding>, live: bool) -> Judge {
+        let hierarchy = Hierarchy::new(expected);
+        let mut kept: BTreeMap<SiteCode, BTreeMap<String, Finding>> = BTreeMap::new();
+        for finding in findings {
+            kept.entry(finding.site).or_default().insert(finding.id.clone(), finding);
         }
+        // Findings of sites that are gone, such as one that was mistyped in `hierarchy.toml`, are looked at too.
+        let touched = hierarchy.sites.keys().chain(kept.keys()).copied().collect();
+        Judge { hierarchy, limits, verdicts: BTreeMap::new(), findings: kept, touched, turn: None, judged: 0, live }
     }
 
     /// What is known.
     pub fn hierarchy(&self) -> &Hierarchy {
         &self.hierarchy
+    }
+
+    /// Limits and exceptions.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Other limits: everything is judged by them.
+    pub fn set_limits(&mut self, limits: Limits) {
+        if self.limits != limits {
+            self.limits = limits;
+            self.touch_all();
+        }
     }
 
     /// Every verdict, by site, then in the order of the rules.
@@ -52,28 +75,30 @@ impl Judge {
 
     /// Every finding, open or resolved.
     pub fn findings(&self) -> impl Iterator<Item = &Finding> {
-        self.findings.values()
+        self.findings.values().flat_map(BTreeMap::values)
+    }
+
+    /// A finding by its id.
+    pub fn finding(&self, id: &str) -> Option<&Finding> {
+        self.findings.values().find_map(|of_site| of_site.get(id))
+    }
+
+    /// Sites judged so far, each time counted.
+    pub fn judged(&self) -> u64 {
+        self.judged
     }
 
     /// Takes an event in; it is judged by the next [`Judge::judge`].
     pub fn take(&mut self, stored: &StoredEvent) {
-        self.hierarchy.fold(stored, Catalogue::built_in());
-        match stored.event.kind {
-            EventKind::SiteDescribed(_)
-            | EventKind::SettingsSnapshot { .. }
-            | EventKind::ParentNotified { .. }
-            | EventKind::ChildrenNotified { .. } => {
-                self.everything = true;
-            }
-            _ => {
-                self.touched.insert(stored.event.site);
-            }
-        }
+        self.touched.extend(self.hierarchy.fold(stored, Catalogue::built_in()));
     }
 
-    /// A sign of life.
-    pub fn heard(&mut self, agent: &AgentId, sites: &[SiteCode], at: Timestamp, spooled_events: u64) {
+    /// A sign of life; `clock` is the agent's time.
+    pub fn heard(&mut self, agent: &AgentId, sites: &[SiteCode], at: Timestamp, spooled_events: u64, clock: Option<Timestamp>) {
         self.hierarchy.heard(agent, sites, at, spooled_events);
+        if let (Some(clock), Some(known)) = (clock, self.hierarchy.agents.get_mut(agent)) {
+            known.clock_ahead_ms = i64::try_from(clock.duration_since(at).as_millis()).ok();
+        }
         self.touched.extend(sites);
     }
 
@@ -92,38 +117,35 @@ impl Judge {
         }
     }
 
-    /// Time passed: rules about time are judged for every site.
+    /// Time passed: what hangs on it is judged for every site in turn, a part of them each tick.
     pub fn tick(&mut self) {
-        self.everything = true;
+        let all = self.hierarchy.sites.len();
+        let count = all.div_ceil(TICKS_A_ROUND).max(SITES_A_TICK).min(all);
+        let from = self.turn;
+        let behind = self.hierarchy.sites.keys().filter(|code| from.is_none_or(|from| **code > from));
+        let turn: Vec<SiteCode> = behind.chain(self.hierarchy.sites.keys()).take(count).copied().collect();
+        self.turn = turn.last().copied();
+        self.touched.extend(turn);
+    }
+
+    /// Everything is judged next.
+    pub fn touch_all(&mut self) {
+        self.touched.extend(self.hierarchy.sites.keys());
+        self.touched.extend(self.findings.keys());
     }
 
     /// Judges what was touched and gives the findings that changed.
     pub fn judge(&mut self, now: Timestamp) -> Vec<Finding> {
         let mut changed = Vec::new();
-        let sites: Vec<SiteCode> = if std::mem::take(&mut self.everything) {
-            self.forget_vanished(now, &mut changed);
-            self.hierarchy.sites.keys().copied().collect()
-        } else {
-            self.touched.iter().copied().collect()
-        };
-        self.touched.clear();
-        for site in sites {
-            let (verdicts, failures) = judge_site(&self.hierarchy, site, now, self.live);
+        for site in std::mem::take(&mut self.touched) {
+            let (verdicts, failures) = judge_site(&self.hierarchy, &self.limits, site, now, self.live);
+            self.judged += 1;
             self.update(site, &verdicts, failures, now, &mut changed);
-            self.verdicts.insert(site, verdicts);
-        }
-        changed
-    }
-
-    /// Findings of sites that no longer exist, such as one that was mistyped in `hierarchy.toml`.
-    fn forget_vanished(&mut self, now: Timestamp, changed: &mut Vec<Finding>) {
-        for finding in self.findings.values_mut() {
-            if finding.resolved_at.is_none() && self.hierarchy.site(finding.site).is_none() {
-                finding.resolved_at = Some(now);
-                finding.changed_at = Some(now);
-                changed.push(finding.clone());
+            if self.hierarchy.site(site).is_some() {
+                self.verdicts.insert(site, verdicts);
             }
         }
+        changed
     }
 
     fn update(
@@ -134,17 +156,23 @@ impl Judge {
         now: Timestamp,
         changed: &mut Vec<Finding>,
     ) {
+        if failures.is_empty() && !self.findings.contains_key(&site) {
+            return;
+        }
+        let findings = self.findings.entry(site).or_default();
         let mut standing = BTreeSet::new();
         for (verdict, failure) in failures {
             let new = opened(&verdict, failure, now);
             standing.insert(new.id.clone());
-            let next = match self.findings.get(&new.id) {
+            let mut next = match findings.get(&new.id) {
                 Some(old) if old.resolved_at.is_none() => continued(old, new, now),
-                _ => new,
+                Some(old) => Finding { suppressed: old.suppressed.clone(), ..new },
+                None => new,
             };
-            if self.findings.get(&next.id) != Some(&next) {
+            next.suppressed = next.suppressed.filter(|suppressed| suppressed.until.is_none_or(|until| until > now));
+            if findings.get(&next.id) != Some(&next) {
                 changed.push(next.clone());
-                self.findings.insert(next.id.clone(), next);
+                findings.insert(next.id.clone(), next);
             }
         }
         // What cannot be said any more is not mended: it stands until somebody can say.
@@ -154,21 +182,45 @@ impl Judge {
             };
             verdicts.iter().filter(concerns).any(|verdict| verdict.answer == Answer::Unknown)
         };
-        for finding in self.findings.values_mut() {
-            if finding.site == site && finding.resolved_at.is_none() && !standing.contains(&finding.id) && !unsaid(finding) {
+        let scene = self.hierarchy.site(site).map(|site| Scene {
+            hierarchy: &self.hierarchy,
+            site,
+            now,
+            live: self.live,
+            limits: &self.limits,
+        });
+        for finding in findings.values_mut() {
+            if finding.resolved_at.is_none() && !standing.contains(&finding.id) && !unsaid(finding) {
+                if let Some(note) = scene.and_then(|scene| closing_note(&scene, finding)) {
+                    finding.summary.en.push_str(&format!(". {}", note.en));
+                    finding.summary.ja.push_str(&format!("。{}", note.ja));
+                }
                 finding.resolved_at = Some(now);
                 finding.changed_at = Some(now);
                 changed.push(finding.clone());
             }
         }
     }
+
+    /// Somebody decides to bear with a finding, or not to any longer. Gives the finding as it is then.
+    pub fn suppress(&mut self, id: &str, suppression: Option<Suppression>) -> Option<Finding> {
+        let finding = self.findings.values_mut().find_map(|of_site| of_site.get_mut(id))?;
+        finding.suppressed = suppression;
+        Some(finding.clone())
+    }
 }
 
 /// Every rule over one site.
-pub fn judge_site(hierarchy: &Hierarchy, site: SiteCode, now: Timestamp, live: bool) -> (Vec<Verdict>, Vec<(Verdict, Failure)>) {
+pub fn judge_site(
+    hierarchy: &Hierarchy,
+    limits: &Limits,
+    site: SiteCode,
+    now: Timestamp,
+    live: bool,
+) -> (Vec<Verdict>, Vec<(Verdict, Failure)>) {
     let (mut verdicts, mut failures) = (Vec::new(), Vec::new());
     let Some(site) = hierarchy.site(site) else { return (verdicts, failures) };
-    let scene = Scene { hierarchy, site, now, live };
+    let scene = Scene { hierarchy, site, now, live, limits };
     for (verdict, failure) in RULES.iter().flat_map(|rule| rule.judge(&scene)) {
         if let Some(failure) = failure {
             failures.push((verdict.clone(), failure));
@@ -195,12 +247,13 @@ pub fn opened(verdict: &Verdict, failure: Failure, now: Timestamp) -> Finding {
         changed_at: Some(since.unwrap_or(now)),
         resolved_at: None,
         occurrences,
+        suppressed: None,
     }
 }
 
 /// The same finding, seen again: it keeps when it opened, and changes only if what it says does.
 fn continued(old: &Finding, new: Finding, now: Timestamp) -> Finding {
-    let mut next = Finding { opened_at: old.opened_at, changed_at: old.changed_at, ..new };
+    let mut next = Finding { opened_at: old.opened_at, changed_at: old.changed_at, suppressed: old.suppressed.clone(), ..new };
     // A summary that counts hours changes with the clock alone; that is no change worth telling.
     let same = next.severity == old.severity
         && next.cause == old.cause
@@ -218,7 +271,9 @@ fn continued(old: &Finding, new: Finding, now: Timestamp) -> Finding {
 /// The same setting seen again in a later snapshot is nothing new.
 fn same_evidence(one: &[Evidence], other: &[Evidence]) -> bool {
     let bare = |evidence: &Evidence| match evidence.clone() {
-        Evidence::Setting { site, setting, value, .. } => Evidence::Setting { site, setting, value, taken_at: None },
+        Evidence::Setting { site, setting, value, .. } => {
+            Evidence::Setting { site, setting, value, taken_at: None, source: String::new(), since: None }
+        }
         line @ Evidence::Line { .. } => line,
     };
     one.len() == other.len() && one.iter().zip(other).all(|(one, other)| bare(one) == bare(other))
@@ -228,6 +283,7 @@ fn same_evidence(one: &[Evidence], other: &[Evidence]) -> bool {
 mod tests {
     use super::*;
     use crate::rules::testing::events;
+    use supwatch_proto::event::EventKind;
     use supwatch_proto::ids::Epoch;
 
     fn at(text: &str) -> Timestamp {
@@ -251,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_finding_opens_changes_resolves_and_keeps_its_id_when_it_opens_again() {
-        let mut judge = Judge::new(HierarchyFile::default(), Vec::new(), false);
+        let mut judge = Judge::new(HierarchyFile::default(), Limits::default(), Vec::new(), false);
         let fail = &["Performing sync on local request", "Sync failed: Unable to connect to the remote server. Source: X"];
         feed(&mut judge, fail);
         assert!(!judge.judge(at("2026-03-01T05:00:00Z")).is_empty());
@@ -275,7 +331,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_said_any_more_is_not_taken_for_mended() {
-        let mut judge = Judge::new(HierarchyFile::default(), Vec::new(), false);
+        let mut judge = Judge::new(HierarchyFile::default(), Limits::default(), Vec::new(), false);
         let snapshot = |judge: &mut Judge, taken: &str, replica: serde_json::Value| {
             let mut settings = crate::rules::testing::healthy("cen", None);
             settings["taken_at"] = taken.into();

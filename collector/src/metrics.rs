@@ -99,7 +99,7 @@ pub fn page(picture: &Picture, refused: u64) -> Result<String, prometheus::Error
     for (agent, events) in agents {
         count("supwatch_events_total", &[agent], events);
     }
-    for finding in picture.findings.iter().filter(|finding| finding.resolved_at.is_none()) {
+    for finding in picture.findings.iter().filter(|finding| finding.is_pressing()) {
         let labels = [finding.site.as_str(), &finding.rule, finding.severity.as_str()];
         if let Some(gauge) = gauges.get("supwatch_findings_open").and_then(|gauge| gauge.get_metric_with_label_values(&labels).ok())
         {
@@ -134,7 +134,8 @@ mod tests {
         let world = World::new()
             .central("CEN")
             .log("CEN", &["Performing sync on local request", "Sync failed: Unable to connect to the remote server. Source: X"]);
-        let picture = crate::picture::at(world.hierarchy(), "2026-03-01T05:00:00Z".parse().expect("time"));
+        let picture =
+            crate::picture::at(world.hierarchy(), &crate::limits::Limits::default(), "2026-03-01T05:00:00Z".parse().expect("time"));
         let page = page(&picture, 2).expect("page");
         for sample in [
             "supwatch_last_run_failed{cause=\"cannot-connect\",site=\"CEN\"} 1",

@@ -10,6 +10,7 @@ use supwatch_proto::picture::Picture;
 use tokio::sync::watch;
 
 use crate::judge::Judge;
+use crate::limits::Limits;
 use crate::picture;
 use crate::refusals::Refusals;
 use crate::store::{Cursor, EventQuery, Session, Store, StoreError};
@@ -28,8 +29,13 @@ pub struct Mind {
 
 impl Mind {
     /// Replays the store, so that a restarted collector knows what it knew.
-    pub async fn awake(store: Arc<dyn Store>, expected: HierarchyFile, clock: fn() -> Timestamp) -> Result<Mind, StoreError> {
-        let mut judge = Judge::new(expected, store.findings().await?, true);
+    pub async fn awake(
+        store: Arc<dyn Store>,
+        expected: HierarchyFile,
+        limits: Limits,
+        clock: fn() -> Timestamp,
+    ) -> Result<Mind, StoreError> {
+        let mut judge = Judge::new(expected, limits, store.findings().await?, true);
         let (mut at, mut count) = (Cursor::default(), 0u64);
         loop {
             let page = store.scan(&EventQuery::default(), at).await?;
@@ -44,7 +50,7 @@ impl Mind {
         let agents: Vec<(AgentId, Vec<SiteCode>)> =
             judge.hierarchy().agents.iter().map(|(id, agent)| (id.clone(), agent.sites.iter().copied().collect())).collect();
         for (agent, sites) in agents {
-            judge.heard(&agent, &sites, clock(), 0);
+            judge.heard(&agent, &sites, clock(), 0, None);
         }
         let (arrived, _) = watch::channel(count);
         let (stopping, _) = watch::channel(false);
@@ -97,8 +103,8 @@ impl Mind {
     }
 
     /// A sign of life.
-    pub fn heard(&self, agent: &AgentId, sites: &[SiteCode], spooled_events: u64) {
-        self.write().heard(agent, sites, (self.clock)(), spooled_events);
+    pub fn heard(&self, agent: &AgentId, sites: &[SiteCode], spooled_events: u64, clock: Option<Timestamp>) {
+        self.write().heard(agent, sites, (self.clock)(), spooled_events, clock);
     }
 
     /// An agent's stream opened.
@@ -130,7 +136,7 @@ impl Mind {
     pub fn picture(&self, at: Option<Timestamp>, resolved: bool) -> Picture {
         let judge = self.read();
         match at {
-            Some(at) => picture::at(judge.hierarchy(), at),
+            Some(at) => picture::at(judge.hierarchy(), judge.limits(), at),
             None => picture::now(&judge, (self.clock)(), resolved, self.refusals.list()),
         }
     }

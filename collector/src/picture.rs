@@ -11,6 +11,7 @@ use supwatch_proto::verdict::{Answer, Severity, Verdict};
 
 use crate::hierarchy::{Hierarchy, Parent, Site};
 use crate::judge::{Judge, judge_site, opened};
+use crate::limits::Limits;
 
 /// Runs of a site that a picture shows.
 const RUNS_SHOWN: usize = 100;
@@ -23,13 +24,13 @@ pub fn now(judge: &Judge, at: Timestamp, resolved: bool, refusals: Vec<Refusal>)
 }
 
 /// The picture at a moment in the past: judged anew from what was known to hold then.
-pub fn at(hierarchy: &Hierarchy, at: Timestamp) -> Picture {
+pub fn at(hierarchy: &Hierarchy, limits: &Limits, at: Timestamp) -> Picture {
     let mut past = hierarchy.as_of(at);
     // Who was connected then is not kept, so the past has no watchers to judge.
     past.agents.clear();
     let (mut verdicts, mut findings) = (Vec::new(), Vec::new());
     for site in past.sites.keys() {
-        let (of_site, failures) = judge_site(&past, *site, at, false);
+        let (of_site, failures) = judge_site(&past, limits, *site, at, false);
         verdicts.extend(of_site);
         findings.extend(failures.into_iter().map(|(verdict, failure)| opened(&verdict, failure, at)));
     }
@@ -44,7 +45,8 @@ fn draw(
     refusals: Vec<Refusal>,
 ) -> Picture {
     findings.sort_by(|a, b| {
-        let key = |f: &Finding| (f.resolved_at.is_some(), f.severity, f.site, f.rule.clone(), f.subject.clone());
+        let key =
+            |f: &Finding| (f.resolved_at.is_some(), f.suppressed.is_some(), f.severity, f.site, f.rule.clone(), f.subject.clone());
         key(a).cmp(&key(b))
     });
     let mut runs: Vec<Run> = hierarchy
@@ -67,7 +69,7 @@ fn draw(
 fn draw_site(hierarchy: &Hierarchy, site: &Site, findings: &[Finding], verdicts: &[Verdict]) -> SitePicture {
     let code = site.code;
     let mut counts = FindingCounts::default();
-    for finding in findings.iter().filter(|finding| finding.site == code && finding.resolved_at.is_none()) {
+    for finding in findings.iter().filter(|finding| finding.site == code && finding.is_pressing()) {
         match finding.severity {
             Severity::Critical => counts.critical += 1,
             Severity::Warning => counts.warning += 1,
@@ -100,7 +102,7 @@ fn draw_site(hierarchy: &Hierarchy, site: &Site, findings: &[Finding], verdicts:
             .collect(),
         server: hierarchy.server(code).map(str::to_owned),
         generation: hierarchy.generation(code),
-        settings: site.snapshot().map(|snapshot| snapshot.raw.clone()),
+        settings: site.merged().map(|merged| merged.raw.clone()),
     }
 }
 

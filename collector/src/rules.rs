@@ -1,7 +1,7 @@
 //! The rules: every one in [`RULES`], each a pure judgement of one site in its hierarchy.
 //!
-//! A verdict depends on the hierarchy and the time passed in, on nothing else. A rule that lacks data says what it lacks; a
-//! rule that does not concern a site gives no verdict.
+//! A verdict depends on the hierarchy, the limits and the time passed in, on nothing else. A rule that lacks data says what it
+//! lacks and who could tell; a rule that does not concern a site gives no verdict.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -13,6 +13,7 @@ use supwatch_proto::text::Text;
 use supwatch_proto::verdict::{Answer, Severity, Verdict};
 
 use crate::hierarchy::{Hierarchy, Parent, Site};
+use crate::limits::Limits;
 
 mod topology;
 mod top_source;
@@ -20,13 +21,37 @@ mod child_replica;
 mod child_upstream;
 mod sup_missing;
 mod filters;
+mod sups;
 mod language_mismatch;
 mod classification_mismatch;
 mod product_mismatch;
+mod filter_drift;
+mod languages_added_late;
 mod port_mismatch;
+mod ssl_mismatch;
+mod fqdn_mismatch;
+mod proxy_mismatch;
+mod proxy_account;
+mod wsus_console_missing;
+mod vdir_access;
+mod service_stopped;
+mod app_pool;
+mod wsus_version;
 mod sync_failed;
 mod sync_overdue;
+mod sync_stuck;
+mod wsus_busy;
+mod sync_started_outside;
+mod wave_missed;
+mod catalog_lag;
+mod upstream_outage;
+mod run_now_unavailable;
+mod first_sync_running;
+mod database_trouble;
 mod agent_silent;
+mod agent_lagging;
+mod clock_skew;
+mod log_unreadable;
 #[cfg(test)]
 pub mod testing;
 
@@ -41,6 +66,12 @@ pub struct Rule {
     pub title: (&'static str, &'static str),
     /// Why it matters.
     pub why: (&'static str, &'static str),
+    /// Settings and logs it looks at.
+    pub looks_at: &'static [&'static str],
+    /// How to mend it, step by step.
+    pub fix: &'static [(&'static str, &'static str)],
+    /// Where this is written.
+    pub source: &'static str,
     /// Judges the watcher itself: it gives no verdict offline.
     pub watcher: bool,
     judge: fn(&Scene<'_>) -> Vec<Judged>,
@@ -56,15 +87,50 @@ pub const RULES: &[Rule] = &[
     language_mismatch::RULE,
     classification_mismatch::RULE,
     product_mismatch::RULE,
+    filter_drift::RULE,
+    languages_added_late::RULE,
     port_mismatch::RULE,
+    ssl_mismatch::RULE,
+    fqdn_mismatch::RULE,
+    proxy_mismatch::RULE,
+    proxy_account::RULE,
+    wsus_console_missing::RULE,
+    vdir_access::RULE,
+    service_stopped::RULE,
+    app_pool::RULE,
+    wsus_version::RULE,
     sync_failed::RULE,
     sync_overdue::RULE,
+    sync_stuck::RULE,
+    wsus_busy::RULE,
+    sync_started_outside::RULE,
+    wave_missed::RULE,
+    catalog_lag::RULE,
+    upstream_outage::RULE,
+    run_now_unavailable::RULE,
+    first_sync_running::RULE,
+    database_trouble::RULE,
     agent_silent::RULE,
+    agent_lagging::RULE,
+    clock_skew::RULE,
+    log_unreadable::RULE,
 ];
+
+pub use database_trouble::tells_of as tells_of_database_trouble;
+
+/// The names of all rules.
+pub fn names() -> Vec<&'static str> {
+    RULES.iter().map(|rule| rule.name).collect()
+}
 
 /// A rule by its name.
 pub fn get(name: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.name == name)
+}
+
+/// What is still to be said when a finding is resolved.
+pub fn closing_note(scene: &Scene<'_>, finding: &supwatch_proto::finding::Finding) -> Option<Text> {
+    if finding.rule == filter_drift::RULE.name { filter_drift::closing(scene, finding) } else { None }
 }
 
 impl Rule {
@@ -78,22 +144,41 @@ impl Rule {
         Text::new(self.why.0, self.why.1)
     }
 
+    /// How to mend it, in both languages.
+    pub fn steps(&self) -> Vec<Text> {
+        self.fix.iter().map(|(en, ja)| Text::new(*en, *ja)).collect()
+    }
+
     /// What the rule says of a site; a failed verdict comes with its failure.
     pub fn judge(&self, scene: &Scene<'_>) -> Vec<(Verdict, Option<Failure>)> {
-        if self.watcher && !scene.live {
+        let code = scene.site.code;
+        if (self.watcher && !scene.live) || scene.limits.disabled(self.name, code, scene.now) {
             return Vec::new();
         }
-        (self.judge)(scene)
-            .into_iter()
-            .map(|Judged { subject, looked_at, outcome }| {
-                let (answer, missing, failure) = match outcome {
-                    Outcome::Pass => (Answer::Pass, Vec::new(), None),
-                    Outcome::Unknown(missing) => (Answer::Unknown, missing, None),
-                    Outcome::Fail(failure) => (Answer::Fail, Vec::new(), Some(*failure)),
-                };
-                (Verdict { rule: self.name.to_owned(), site: scene.site.code, subject, answer, looked_at, missing }, failure)
-            })
-            .collect()
+        (self.judge)(scene).into_iter().map(|judged| self.verdict(scene, judged)).collect()
+    }
+
+    fn verdict(&self, scene: &Scene<'_>, Judged { subject, looked_at, outcome }: Judged) -> (Verdict, Option<Failure>) {
+        let looked_at =
+            if looked_at.is_empty() { self.looks_at.iter().map(|path| (*path).to_owned()).collect() } else { looked_at };
+        let code = scene.site.code;
+        let mut verdict =
+            Verdict { rule: self.name.to_owned(), site: code, subject, answer: Answer::Pass, looked_at, missing: Vec::new() };
+        match outcome {
+            Outcome::Pass => (verdict, None),
+            Outcome::Unknown(missing) => (Verdict { answer: Answer::Unknown, missing, ..verdict }, None),
+            Outcome::Fail(mut failure) => {
+                if let Some(reason) = scene.limits.meant(&verdict, scene.now) {
+                    verdict.looked_at.push(format!("rules.toml: {reason}"));
+                    return (verdict, None);
+                }
+                failure.severity = scene.limits.severity(self.name, code, scene.now).unwrap_or(failure.severity);
+                if failure.remedy.is_empty() {
+                    failure.remedy = self.steps();
+                }
+                (Verdict { answer: Answer::Fail, ..verdict }, Some(*failure))
+            }
+        }
     }
 }
 
@@ -108,6 +193,8 @@ pub struct Scene<'a> {
     pub now: Timestamp,
     /// Whether agents are watched; offline there are none.
     pub live: bool,
+    /// Limits and exceptions.
+    pub limits: &'a Limits,
 }
 
 /// A rule's word on one subject.
@@ -145,6 +232,11 @@ pub struct Failure {
 }
 
 impl Judged {
+    /// One that looked at what its rule always looks at.
+    fn usual(outcome: Outcome) -> Judged {
+        Judged::new(&[], outcome)
+    }
+
     fn new(looked_at: &[&str], outcome: Outcome) -> Judged {
         Judged { subject: String::new(), looked_at: looked_at.iter().map(|path| (*path).to_owned()).collect(), outcome }
     }
@@ -198,7 +290,7 @@ impl Failure {
 fn evidence_time(evidence: &Evidence) -> Option<Timestamp> {
     match evidence {
         Evidence::Line { time, .. } => *time,
-        Evidence::Setting { taken_at, .. } => *taken_at,
+        Evidence::Setting { since, taken_at, .. } => since.or(*taken_at),
     }
 }
 
@@ -223,27 +315,39 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// A setting as evidence.
+/// A setting as evidence, with where it comes from and since when it is so.
 fn setting(site: &Site, path: impl Into<String>, value: impl Into<Value>) -> Evidence {
+    let path = path.into();
+    let origin = site.merged().and_then(|merged| merged.origin(&path));
     Evidence::Setting {
         site: site.code,
-        setting: path.into(),
         value: value.into(),
-        taken_at: site.snapshot().and_then(|s| s.taken_at),
+        taken_at: origin.and_then(|origin| origin.taken_at).or_else(|| site.merged().and_then(|merged| merged.taken_at)),
+        source: origin.map(|origin| origin.source.clone()).unwrap_or_default(),
+        since: origin.and_then(|origin| origin.since),
+        setting: path,
     }
 }
 
 /// `no settings from P01`
 fn no_settings(site: SiteCode) -> Text {
     Text::new(
-        format!("no settings from {site}: put a settings.json into its site folder"),
-        format!("{site} の設定がありません。サイトフォルダーに settings.json を置いてください"),
+        format!("no settings from {site}: let its agent run Get-SyncSettings.ps1, or put a settings.json into its site folder"),
+        format!(
+            "{site} の設定がありません。エージェントで Get-SyncSettings.ps1 を実行するか、サイトフォルダーに settings.json を置いてください"
+        ),
     )
 }
 
 /// `wsus[sup1].languages of P01`
 fn no_setting(site: SiteCode, path: &str) -> Text {
-    Text::new(format!("{path} of {site}"), format!("{site} の {path}"))
+    let supplied_by = match path {
+        path if path.contains("reach") || path.contains("virtual_directories") => {
+            ("the agent's probes tell it ([probe] in agent.toml)", "エージェントのプローブ (agent.toml の [probe]) で取得できます")
+        }
+        _ => ("Get-SyncSettings.ps1 or a settings.json tells it", "Get-SyncSettings.ps1 または settings.json で取得できます"),
+    };
+    Text::new(format!("{path} of {site}: {}", supplied_by.0), format!("{site} の {path}。{}", supplied_by.1))
 }
 
 /// Where a site stands is not known.

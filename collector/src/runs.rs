@@ -28,6 +28,12 @@ pub const RUNS_KEPT: usize = 400;
 pub struct TrackedRun {
     /// The run.
     pub run: Run,
+    /// When it was last seen to come on: a new phase, more done. That it merely says it lives is no progress.
+    pub progressed_at: Option<Timestamp>,
+    /// The line that showed it.
+    pub progress_line: Option<Evidence>,
+    /// The line that began it.
+    pub start_line: Option<Evidence>,
     /// Lines of its own log that tell its failure.
     told: Vec<Evidence>,
     /// What other logs, and earlier lines of its own, show of the same failure: the best line of each log.
@@ -36,7 +42,21 @@ pub struct TrackedRun {
 
 impl TrackedRun {
     fn new(run: Run) -> TrackedRun {
-        TrackedRun { run, told: Vec::new(), joined: Vec::new() }
+        TrackedRun {
+            progressed_at: run.started_at,
+            progress_line: None,
+            start_line: None,
+            run,
+            told: Vec::new(),
+            joined: Vec::new(),
+        }
+    }
+
+    fn progress(&mut self, event: &Event) {
+        if event.time.is_some() && event.time >= self.progressed_at {
+            self.progressed_at = event.time;
+            self.progress_line = Some(line_of(event));
+        }
     }
 
     /// Every line that shows the failure, in the order of time.
@@ -112,6 +132,8 @@ impl Runs {
                 tracked.told.clear();
                 tracked.joined.clear();
                 tracked.run.progress = None;
+                let phases = tracked.run.phases.iter().filter_map(|phase| phase.started_at).filter(|time| *time <= at);
+                tracked.progressed_at = phases.max().or(tracked.run.started_at);
                 tracked.run.phases.retain(|phase| phase.started_at.is_none_or(|time| time <= at));
                 for phase in &mut tracked.run.phases {
                     phase.ended_at = phase.ended_at.filter(|time| *time <= at);
@@ -146,6 +168,9 @@ impl Runs {
             EventKind::RunPhase { phase, server } => self.phase(event, phase, server),
             EventKind::RunProgress { done, total, .. } => {
                 if let Some(tracked) = self.running() {
+                    if tracked.run.progress != Some((*done, *total)) {
+                        tracked.progress(event);
+                    }
                     tracked.run.progress = Some((*done, *total));
                 }
             }
@@ -153,6 +178,13 @@ impl Runs {
             EventKind::RunFailed { text, source, code } => self.failed(event, text, source, code.as_deref(), catalogue),
             EventKind::StatusMessage(message) => self.status(event, message, catalogue),
             EventKind::ServiceChanged { .. } => self.abandon(),
+            EventKind::CatalogVersion { .. } | EventKind::UpdateFailed { .. } | EventKind::FiltersSeen { .. }
+                if event.log == "wsyncmgr" =>
+            {
+                if let Some(tracked) = self.running() {
+                    tracked.progress(event);
+                }
+            }
             _ => {}
         }
         self.wcm.fold(event, catalogue);
@@ -214,6 +246,10 @@ impl Runs {
             .then(|| self.last().filter(|last| last.run.outcome == RunOutcome::Failed).map(|last| last.run.id.clone()))
             .flatten();
         self.push(event.time, trigger, from, scope, retry_of);
+        if let Some(tracked) = self.kept.back_mut() {
+            tracked.start_line = Some(line_of(event));
+            tracked.progress_line.clone_from(&tracked.start_line);
+        }
     }
 
     fn push(
@@ -271,7 +307,11 @@ impl Runs {
         if phase == "maintenance" && (over || self.last().is_none()) {
             return;
         }
-        let Some(TrackedRun { run, .. }) = self.current() else { return };
+        let Some(tracked) = self.current() else { return };
+        if tracked.run.phases.last().is_none_or(|last| last.phase != phase) {
+            tracked.progress(event);
+        }
+        let run = &mut tracked.run;
         match run.phases.last_mut() {
             // The status message comes before the line that names the server.
             Some(last) if last.phase == phase && (last.server.is_empty() || server.is_empty() || last.server == server) => {
@@ -345,7 +385,8 @@ impl Runs {
 }
 
 /// The line an event was read from.
-fn line_of(event: &Event) -> Evidence {
+/// The line of an event as evidence.
+pub fn line_of(event: &Event) -> Evidence {
     Evidence::Line { site: event.site, file: event.file.clone(), offset: event.offset, time: event.time, line: event.line.clone() }
 }
 

@@ -38,6 +38,28 @@ pub struct Finding {
     pub resolved_at: Option<Timestamp>,
     /// How often it was seen, such as failed runs in a row.
     pub occurrences: u32,
+    /// That somebody decided to bear with it for a while.
+    pub suppressed: Option<Suppression>,
+}
+
+/// Somebody's decision to bear with a finding: it is still judged and shown, and nobody is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suppression {
+    /// Why.
+    pub reason: String,
+    /// Who decided, from the certificate.
+    pub by: String,
+    /// When.
+    pub at: Option<Timestamp>,
+    /// When it ends; `None`: when somebody lifts it.
+    pub until: Option<Timestamp>,
+}
+
+impl Finding {
+    /// Whether it stands and nobody decided to bear with it.
+    pub fn is_pressing(&self) -> bool {
+        self.resolved_at.is_none() && self.suppressed.is_none()
+    }
 }
 
 /// What shows that a finding holds.
@@ -65,8 +87,12 @@ pub enum Evidence {
         setting: String,
         /// Its value.
         value: serde_json::Value,
-        /// When the snapshot was taken.
+        /// When its source last said so.
         taken_at: Option<Timestamp>,
+        /// That source, such as `wsus-api`, `file`, `log` or `probe`.
+        source: String,
+        /// Since when it has this value, as far as was seen.
+        since: Option<Timestamp>,
     },
 }
 
@@ -94,6 +120,7 @@ impl From<Finding> for wire::Finding {
             changed_at,
             resolved_at,
             occurrences,
+            suppressed,
         } = finding;
         wire::Finding {
             id,
@@ -109,6 +136,7 @@ impl From<Finding> for wire::Finding {
             changed_at: changed_at.map(to_wire),
             resolved_at: resolved_at.map(to_wire),
             occurrences,
+            suppressed: suppressed.map(wire::Suppression::from),
         }
     }
 }
@@ -131,6 +159,7 @@ impl TryFrom<wire::Finding> for Finding {
             changed_at,
             resolved_at,
             occurrences,
+            suppressed,
         } = message;
         Ok(Finding {
             id,
@@ -147,7 +176,20 @@ impl TryFrom<wire::Finding> for Finding {
             changed_at: from_wire(changed_at),
             resolved_at: from_wire(resolved_at),
             occurrences,
+            suppressed: suppressed.map(Suppression::from),
         })
+    }
+}
+
+impl From<Suppression> for wire::Suppression {
+    fn from(Suppression { reason, by, at, until }: Suppression) -> wire::Suppression {
+        wire::Suppression { reason, by, at: at.map(to_wire), until: until.map(to_wire) }
+    }
+}
+
+impl From<wire::Suppression> for Suppression {
+    fn from(wire::Suppression { reason, by, at, until }: wire::Suppression) -> Suppression {
+        Suppression { reason, by, at: from_wire(at), until: from_wire(until) }
     }
 }
 
@@ -159,12 +201,14 @@ impl From<Evidence> for wire::Evidence {
                 site: site.to_string(),
                 what: Some(What::Line(wire::LineEvidence { file, offset, time: time.map(to_wire), line })),
             },
-            Evidence::Setting { site, setting, value, taken_at } => wire::Evidence {
+            Evidence::Setting { site, setting, value, taken_at, source, since } => wire::Evidence {
                 site: site.to_string(),
                 what: Some(What::Setting(wire::SettingEvidence {
                     setting,
                     value: value.to_string(),
                     taken_at: taken_at.map(to_wire),
+                    source,
+                    since: since.map(to_wire),
                 })),
             },
         }
@@ -182,11 +226,13 @@ impl TryFrom<wire::Evidence> for Evidence {
             What::Line(wire::LineEvidence { file, offset, time, line }) => {
                 Ok(Evidence::Line { site, file, offset, time: from_wire(time), line })
             }
-            What::Setting(wire::SettingEvidence { setting, value, taken_at }) => Ok(Evidence::Setting {
+            What::Setting(wire::SettingEvidence { setting, value, taken_at, source, since }) => Ok(Evidence::Setting {
                 site,
                 setting,
                 value: serde_json::from_str(&value).map_err(|error| WireError::invalid("value", &value, error))?,
                 taken_at: from_wire(taken_at),
+                source,
+                since: from_wire(since),
             }),
         }
     }
@@ -222,6 +268,8 @@ mod tests {
                     setting: "s".into(),
                     value: serde_json::json!(["en"]),
                     taken_at: Some(Timestamp::UNIX_EPOCH),
+                    source: "wsus-api".into(),
+                    since: Some(Timestamp::UNIX_EPOCH),
                 },
             ],
             remedy: vec![Text::new("do", "する")],
@@ -229,6 +277,7 @@ mod tests {
             changed_at: None,
             resolved_at: None,
             occurrences: 3,
+            suppressed: Some(Suppression { reason: "known".into(), by: "operator/a".into(), at: None, until: None }),
         };
         assert_eq!(Finding::try_from(wire::Finding::from(finding.clone())), Ok(finding));
     }

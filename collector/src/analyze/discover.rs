@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use supwatch_agent::{settings, site_folder};
 use supwatch_proto::describe::HierarchyFile;
 
-use super::{AnalyzeError, SiteFileAt, hierarchy_file};
+use super::{AnalyzeError, SiteFileAt, hierarchy_file, rules_file};
+use crate::limits::Limits;
 
 /// One site to read.
 #[derive(Debug, Default)]
@@ -23,6 +24,8 @@ pub struct SiteInput {
 pub struct Found {
     /// What is expected.
     pub hierarchy: HierarchyFile,
+    /// Limits and exceptions of the rules.
+    pub limits: Limits,
     /// The sites.
     pub sites: Vec<SiteInput>,
 }
@@ -46,13 +49,21 @@ impl Found {
             return Ok(());
         }
         let before = self.sites.len();
-        if let Some(file) = hierarchy_file(path)? {
-            self.hierarchy = file;
-        }
+        self.expectations(path)?;
         self.folder(path, 3)?;
         if self.sites.len() == before {
             let reason = "this folder holds no logs (*.log, *.lo_) and no site folders (with site.toml)".to_owned();
             return Err(AnalyzeError::Useless { path: path.to_owned(), reason });
+        }
+        Ok(())
+    }
+
+    fn expectations(&mut self, path: &Path) -> Result<(), AnalyzeError> {
+        if let Some(file) = hierarchy_file(path)? {
+            self.hierarchy = file;
+        }
+        if let Some(limits) = rules_file(path)? {
+            self.limits = limits;
         }
         Ok(())
     }
@@ -71,9 +82,7 @@ impl Found {
         if depth == 0 {
             return Ok(());
         }
-        if let Some(file) = hierarchy_file(path)? {
-            self.hierarchy = file;
-        }
+        self.expectations(path)?;
         let mut below: Vec<PathBuf> = Vec::new();
         for entry in std::fs::read_dir(path).map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;

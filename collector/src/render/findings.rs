@@ -68,8 +68,12 @@ fn show(evidence: &Evidence, look: Look) -> Vec<String> {
             lines.extend(wrap(&safe(line), room).into_iter().take(4).map(|part| format!("  {}", fit(&part, room))));
             lines
         }
-        Evidence::Setting { site, setting, value, taken_at } => {
-            let text = format!("{site} {} = {} ({} UTC)", safe(setting), safe(&value.to_string()), time(*taken_at));
+        Evidence::Setting { site, setting, value, taken_at, source, since } => {
+            let since = since.filter(|since| Some(*since) != *taken_at);
+            let since = since.map(|at| format!(", {} {}", look.say("since", "変更"), time(Some(at)))).unwrap_or_default();
+            let source = if source.is_empty() { String::new() } else { format!("{} ", safe(source)) };
+            let value = safe(&value.to_string());
+            let text = format!("{site} {} = {value} ({source}{} UTC{since})", safe(setting), time(*taken_at));
             wrap(&text, room)
         }
     }

@@ -180,7 +180,7 @@ pub struct FindingJson {
 #[allow(missing_docs)]
 pub enum EvidenceJson {
     Line { site: String, file: String, offset: u64, time: Option<String>, line: String },
-    Setting { site: String, setting: String, value: Value, taken_at: Option<String> },
+    Setting { site: String, setting: String, value: Value, taken_at: Option<String>, source: String, since: Option<String> },
 }
 
 /// One verdict.
@@ -342,11 +342,13 @@ fn evidence(evidence: &Evidence) -> EvidenceJson {
             time: stamp(*time),
             line: line.clone(),
         },
-        Evidence::Setting { site, setting, value, taken_at } => EvidenceJson::Setting {
+        Evidence::Setting { site, setting, value, taken_at, source, since } => EvidenceJson::Setting {
             site: site.to_string(),
             setting: setting.clone(),
             value: value.clone(),
             taken_at: stamp(*taken_at),
+            source: source.clone(),
+            since: stamp(*since),
         },
     }
 }

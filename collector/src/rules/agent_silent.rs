@@ -1,4 +1,4 @@
-//! The agents of a site have been heard of lately. Judges the watcher, so it gives no verdict offline.
+//! Each agent of a site has been heard of lately, also where another one of the site has. Judges the watcher, so it gives no verdict offline.
 
 use super::{Failure, Judged, Rule, Scene};
 use jiff::SignedDuration;
@@ -13,6 +13,12 @@ pub(super) const RULE: Rule = Rule {
         "Of a site whose agent is silent everything else shown is old.",
         "エージェントから連絡がないサイトについて表示される情報は、すべて古いものです。",
     ),
+    looks_at: LOOKED_AT,
+    fix: &[(
+        "On the agent's server, see whether the service supwatch-agent runs and what its log says; then whether the collector's port can be reached from there.",
+        "エージェントのサーバーで supwatch-agent サービスの状態とログを確認し、コレクターのポートに接続できるか確認してください。",
+    )],
+    source: "supwatch's own",
     watcher: true,
     judge,
 };
@@ -22,33 +28,41 @@ const LOOKED_AT: &[&str] = &["agent heartbeats"];
 /// Minutes without a sign of life, unless `hierarchy.toml` says otherwise.
 pub const SILENT_MINUTES: u32 = 5;
 
+/// How long an agent may be silent beside a live one of the same site before it counts as replaced.
+const REPLACED: SignedDuration = SignedDuration::from_hours(7 * 24);
+
 fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     let code = scene.site.code;
-    let limit = scene.hierarchy.expected.agent_silent_minutes.unwrap_or(SILENT_MINUTES);
-    let agents: Vec<_> = scene.hierarchy.agents.iter().filter(|(_, agent)| agent.sites.contains(&code)).collect();
-    let heard = agents.iter().filter_map(|(_, agent)| agent.last_heard_at).max();
-    let Some(heard) = heard else {
+    let limit = scene.limits.silent_minutes.or(scene.hierarchy.expected.agent_silent_minutes).unwrap_or(SILENT_MINUTES);
+    let heard: Vec<_> = scene.hierarchy.agents_of(scene.site).filter_map(|(id, agent)| Some((id, agent.last_heard_at?))).collect();
+    if heard.is_empty() {
         let missing = Text::new(
             format!("an agent for {code}: none has ever connected"),
             format!("{code} のエージェント (一度も接続していません)"),
         );
         return vec![Judged::unknown(LOOKED_AT, vec![missing])];
-    };
-    let silent = scene.now.duration_since(heard);
-    if silent <= SignedDuration::from_mins(i64::from(limit)) {
-        return vec![Judged::pass(LOOKED_AT)];
     }
-    let names = agents.iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>().join(", ");
+    let newest = heard.iter().map(|(_, at)| *at).max();
+    heard
+        .iter()
+        // One that another has replaced for a week is gone, not silent.
+        .filter(|(_, at)| newest.is_none_or(|newest| newest.duration_since(*at) <= REPLACED))
+        .map(|(id, at)| one(scene, &id.0, *at, limit))
+        .collect()
+}
+
+fn one(scene: &Scene<'_>, id: &str, heard: jiff::Timestamp, limit: u32) -> Judged {
+    let code = scene.site.code;
+    if scene.now.duration_since(heard) <= SignedDuration::from_mins(i64::from(limit)) {
+        return Judged::pass(LOOKED_AT).of(id);
+    }
     let summary = Text::new(
-        format!("the agent of {code} ({names}) has been silent for more than {limit} minutes"),
-        format!("{code} のエージェント ({names}) から {limit} 分以上連絡がありません"),
+        format!("the agent of {code} ({id}) has been silent for more than {limit} minutes"),
+        format!("{code} のエージェント ({id}) から {limit} 分以上連絡がありません"),
     );
-    let mut failure = Failure::new(Severity::Warning, summary).remedied_by(
-        "On the agent's server, see whether the service supwatch-agent runs and what its log says; then whether the collector's port can be reached from there.",
-        "エージェントのサーバーで supwatch-agent サービスの状態とログを確認し、コレクターのポートに接続できるか確認してください。",
-    );
+    let mut failure = Failure::new(Severity::Warning, summary);
     failure.since = Some(heard);
-    vec![Judged::fail(LOOKED_AT, failure)]
+    Judged::fail(LOOKED_AT, failure).of(id)
 }
 
 #[cfg(test)]
@@ -62,5 +76,12 @@ mod tests {
         world.clone().heard("CEN").later_hours(1).check("agent-silent", "CEN fail");
         World::new().expect("P01", "primary", "CEN").live().check("agent-silent", "P01 unknown");
         World::new().central("CEN").check("agent-silent", "");
+    }
+
+    #[test]
+    fn a_silent_agent_beside_a_live_one_is_told_until_it_counts_as_replaced() {
+        let two = World::new().live().heard_of("old", "P01", 0);
+        two.clone().later_hours(1).heard_of("new", "P01", 0).check("agent-silent", "P01 pass, P01 fail");
+        two.later_hours(24 * 8).heard_of("new", "P01", 0).check("agent-silent", "P01 pass");
     }
 }

@@ -15,6 +15,22 @@ pub(super) const RULE: Rule = Rule {
         "WSUS Configuration Manager cannot configure a replica, so the synchronisation of that site fails with \"WSUS server not configured\".",
         "WSUS Configuration Manager はレプリカを構成できないため、そのサイトの同期は「WSUS サーバーが構成されていません」で失敗します。",
     ),
+    looks_at: &["wsus[].is_replica", "site.toml type"],
+    fix: &[
+        (
+            "On the WSUS server of the software update point, open the WSUS console and click Options > Update Source and Proxy Server.",
+            "該当するソフトウェアの更新ポイントの WSUS サーバーで WSUS コンソールを開き、[オプション]>[更新元およびプロキシ サーバー]をクリックしてください。",
+        ),
+        (
+            "First SUP of a primary site: clear \"This server is a replica of the upstream server\". SUP of a secondary site, or a further SUP, since 2012: select it.",
+            "プライマリ サイトの最初の SUP では[このサーバーは上流サーバーのレプリカである]の選択を解除してください。セカンダリ サイトの SUP と追加の SUP では、2012 以降は選択してください。",
+        ),
+        (
+            "Wait for WSUS Configuration Manager (at most 60 minutes, WCM.log), then synchronise from the top site.",
+            "WSUS Configuration Manager の処理 (最大 60 分、WCM.log) を待ってから、最上位サイトで同期を実行してください。",
+        ),
+    ],
+    source: "the article, \"WSUS server not configured\"; documentation: plan for software update points",
     watcher: false,
     judge,
 };

@@ -17,6 +17,18 @@ pub(super) const RULE: Rule = Rule {
         "A SUP that takes from anywhere else gets other updates than its hierarchy, or none.",
         "別の場所から同期する SUP は、階層と異なる更新を受け取るか、まったく受け取りません。",
     ),
+    looks_at: &["wsus[].upstream", "wsus[].sync_from_microsoft_update", "sups[first] above"],
+    fix: &[
+        (
+            "On the child's WSUS server, open the WSUS console: Options > Update Source and Proxy Server, and set the name and port of the parent's first SUP, with SSL if that one uses SSL.",
+            "子サイトの WSUS サーバーで WSUS コンソールの[オプション]>[更新元およびプロキシ サーバー]を開き、親サイトの最初の SUP の名前とポート (SSL を使用している場合は SSL も) を設定してください。",
+        ),
+        (
+            "WSUS Configuration Manager sets the same every 60 minutes; if it does not, WCM.log of the child says why.",
+            "WSUS Configuration Manager は 60 分ごとに同じ設定を行います。行われない場合は、子サイトの WCM.log に理由が記録されています。",
+        ),
+    ],
+    source: "the article, \"WSUS server not configured\"; documentation: plan for software update points",
     watcher: false,
     judge,
 };
@@ -88,10 +100,7 @@ fn judge_edge(scene: &Scene<'_>, edge: &Edge<'_>) -> Judged {
                 what.ja
             ),
         );
-        let failure = Failure::new(Severity::Critical, summary).shown_by(evidence).remedied_by(
-            &format!("On {}, set the WSUS update source (Options > Update Source and Proxy Server) to {wanted} with the port of that WSUS web site, or let WSUS Configuration Manager do so and look in WCM.log for why it does not.", name_of(edge.sup)),
-            &format!("{} の WSUS コンソールの[オプション]>[更新元およびプロキシ サーバー]で、更新元を {wanted} とその WSUS Web サイトのポートに設定するか、WCM.log で WSUS Configuration Manager が設定できない理由を確認してください。", name_of(edge.sup)),
-        );
+        let failure = Failure::new(Severity::Critical, summary).shown_by(evidence);
         Judged::fail(looked_at, failure)
     };
     if edge.wsus.sync_from_microsoft_update == Known::Some(true) {

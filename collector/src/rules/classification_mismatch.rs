@@ -13,6 +13,18 @@ pub(super) const RULE: Rule = Rule {
         "Classifications are set at the top site and reach every site from there; a difference means that somebody edited a WSUS by hand, and unexpected updates come in or expected ones do not.",
         "分類は最上位サイトで設定され、そこから各サイトに反映されます。差異がある場合は WSUS が直接編集されており、予期しない更新が同期されるか、必要な更新が同期されません。",
     ),
+    looks_at: &["wsus[first].classifications"],
+    fix: &[
+        (
+            "Set classifications at the top site alone: Software Update Point Component Properties > Classifications.",
+            "分類は最上位サイトの[ソフトウェアの更新ポイント コンポーネントのプロパティ]>[分類]でのみ設定してください。",
+        ),
+        (
+            "Do not edit them in a WSUS console; WSUS Configuration Manager applies the component's within 60 minutes.",
+            "WSUS コンソールでは編集しないでください。WSUS Configuration Manager が 60 分以内にコンポーネントの設定を反映します。",
+        ),
+    ],
+    source: "the article, \"unexpected software updates are synchronized\"",
     watcher: false,
     judge: |scene: &Scene<'_>| {
         compare(

@@ -103,11 +103,7 @@ pub(super) fn compare(scene: &Scene<'_>, what: &Filter) -> Vec<Judged> {
         format!("{} と親サイト {} の{}が異なります ({})", site.code, parent.code, what.name.1, ja.join("、")),
     );
     let failure = Failure::new(Severity::Warning, summary)
-        .shown_by([setting(site, path.clone(), json!(own.0)), setting(parent, path.clone(), json!(above.0))])
-        .remedied_by(
-            "Set the filter at the top site alone (Software Update Point Component Properties) and do not edit it in a WSUS console; WSUS Configuration Manager applies it within 60 minutes.",
-            "フィルターは最上位サイトの[ソフトウェアの更新ポイント コンポーネントのプロパティ]でのみ設定し、WSUS コンソールでは編集しないでください。WSUS Configuration Manager が 60 分以内に反映します。",
-        );
+        .shown_by([setting(site, path.clone(), json!(own.0)), setting(parent, path.clone(), json!(above.0))]);
     vec![Judged::fail(looked_at, failure)]
 }
 

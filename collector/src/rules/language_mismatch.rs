@@ -16,6 +16,18 @@ pub(super) const RULE: Rule = Rule {
         "A child cannot get a language its parent does not have, and titles and descriptions stay foreign where a summary language is missing.",
         "親にない言語は子に届かず、概要詳細の言語が不足するとタイトルや説明がその言語で表示されません。",
     ),
+    looks_at: LOOKED_AT,
+    fix: &[
+        (
+            "Select the languages in Software Update Point Component Properties > Languages: summary details at the top site, update files at each site.",
+            "[ソフトウェアの更新ポイント コンポーネントのプロパティ]>[言語]で言語を選択してください (概要詳細は最上位サイト、更新ファイルは各サイト)。",
+        ),
+        (
+            "Do it before the next synchronisation: updates that are already there do not get a language later.",
+            "次の同期の前に行ってください。既に同期された更新には後から言語が追加されません。",
+        ),
+    ],
+    source: "the article, \"software updates are not synchronized in the configured languages\"",
     watcher: false,
     judge,
 };
@@ -69,10 +81,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
             Languages::Some(own) => json!(own),
         };
         let summary = Text::new(format!("{} {}", site.code, en.join(", and ")), format!("{}: {}", site.code, ja.join("、")));
-        Failure::new(Severity::Warning, summary).shown_by([setting(site, OWN, shown)]).shown_by(evidence).remedied_by(
-            "Select the languages in Software Update Point Component Properties > Languages (summary details at the top site, update files at each site), before the next synchronisation: updates that are already there do not get them later.",
-            "次の同期の前に、[ソフトウェアの更新ポイント コンポーネントのプロパティ]>[言語]で言語を選択してください (概要詳細は最上位サイト、更新ファイルは各サイト)。既に同期された更新には後から追加されません。",
-        )
+        Failure::new(Severity::Warning, summary).shown_by([setting(site, OWN, shown)]).shown_by(evidence)
     });
     vec![Judged::weigh(LOOKED_AT, failure, missing_data)]
 }

@@ -15,6 +15,18 @@ pub(super) const RULE: Rule = Rule {
         "The site server connects to WSUS with the ports of the SUP's properties; with others than IIS listens on, the synchronisation fails with \"WSUS server not configured\".",
         "サイト サーバーは SUP のプロパティのポートで WSUS に接続します。IIS の設定と異なると、同期は「WSUS サーバーが構成されていません」で失敗します。",
     ),
+    looks_at: &["sups[].http_port", "sups[].https_port", "wsus[].website"],
+    fix: &[
+        (
+            "In IIS Manager on the WSUS server, select the WSUS web site (often \"WSUS Administration\") > Bindings, and note the ports for http and https.",
+            "WSUS サーバーの IIS マネージャーで WSUS Web サイト (多くは[WSUS の管理]) の[バインド]を開き、http と https のポートを確認してください。",
+        ),
+        (
+            "Set the same ports in the properties of the software update point: Administration > Site Configuration > Servers and Site System Roles.",
+            "[管理]>[サイトの構成]>[サーバーとサイト システムの役割]のソフトウェアの更新ポイントのプロパティに、同じポートを設定してください。",
+        ),
+    ],
+    source: "the article, general tips and \"WSUS server not configured\"",
     watcher: false,
     judge,
 };
@@ -55,18 +67,13 @@ fn judge_sup(scene: &Scene<'_>, settings: &Settings, sup: &Sup) -> Judged {
         }
     }
     let failure = (!wrong.is_empty()).then(|| {
-        let (en, ja): (Vec<String>, Vec<String>) = wrong
-            .iter()
-            .map(|(set, listens)| (format!("{set} instead of {listens}"), format!("{set} (IIS は {listens})")))
-            .unzip();
+        let (en, ja): (Vec<String>, Vec<String>) =
+            wrong.iter().map(|(set, listens)| (format!("{set} instead of {listens}"), format!("{set} (IIS は {listens})"))).unzip();
         let summary = Text::new(
             format!("SUP {name} of {} is set to other ports than its WSUS web site: {}", site.code, en.join(", ")),
             format!("{} の SUP {name} のポートが WSUS Web サイトと異なります: {}", site.code, ja.join("、")),
         );
-        Failure::new(Severity::Critical, summary).shown_by(evidence).remedied_by(
-            "Compare the ports in the software update point's properties with the bindings of the WSUS web site in IIS Manager, and make them equal.",
-            "ソフトウェアの更新ポイントのプロパティのポートと、IIS マネージャーの WSUS Web サイトのバインドを比較し、一致させてください。",
-        )
+        Failure::new(Severity::Critical, summary).shown_by(evidence)
     });
     Judged::weigh(&["sups[].http_port", "sups[].https_port", "wsus[].website"], failure, missing).of(name)
 }

@@ -15,6 +15,18 @@ pub(super) const RULE: Rule = Rule {
         "Without one the site cannot synchronise, and nothing below it can.",
         "ソフトウェアの更新ポイントがないと、そのサイトと下位サイトは同期できません。",
     ),
+    looks_at: LOOKED_AT,
+    fix: &[
+        (
+            "Install a software update point for the site: Administration > Site Configuration > Servers and Site System Roles > Add Site System Roles.",
+            "[管理]>[サイトの構成]>[サーバーとサイト システムの役割]>[サイト システムの役割の追加]で、サイトにソフトウェアの更新ポイントをインストールしてください。",
+        ),
+        (
+            "Follow SUPSetup.log until \"Installation was successful\", then WCM.log.",
+            "SUPSetup.log に「Installation was successful」と記録されるまで確認し、続いて WCM.log を確認してください。",
+        ),
+    ],
+    source: "the article, \"synchronization fails for unknown reasons\"; documentation: plan for software update points",
     watcher: false,
     judge,
 };
@@ -40,10 +52,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
                 format!("{code} has no software update point"),
                 format!("{code} にソフトウェアの更新ポイントがありません"),
             );
-            let failure = Failure::new(Severity::Critical, summary).shown_by([setting(scene.site, "sups", json!([]))]).remedied_by(
-                "Install a software update point for the site: Administration > Site Configuration > Servers and Site System Roles.",
-                "[管理]>[サイトの構成]>[サーバーとサイト システムの役割]で、サイトにソフトウェアの更新ポイントをインストールしてください。",
-            );
+            let failure = Failure::new(Severity::Critical, summary).shown_by([setting(scene.site, "sups", json!([]))]);
             Judged::fail(LOOKED_AT, failure)
         }
     }]

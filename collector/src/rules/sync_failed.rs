@@ -17,6 +17,18 @@ pub(super) const RULE: Rule = Rule {
         "A failed run leaves the site, and every site below it, without new updates until a retry succeeds.",
         "同期が失敗すると、再試行が成功するまで、そのサイトと下位サイトに新しい更新が届きません。",
     ),
+    looks_at: LOOKED_AT,
+    fix: &[
+        (
+            "Look at the finding: its cause has remedies of its own, and its evidence names the line.",
+            "検出された問題を確認してください。原因ごとの対処方法と、根拠となるログの行が示されます。",
+        ),
+        (
+            "Where the log only says \"WSUS server not configured\", WCM.log of the same site says why.",
+            "ログに「WSUS サーバーが構成されていません」とだけある場合は、同じサイトの WCM.log に理由が記録されています。",
+        ),
+    ],
+    source: "the article, \"checking for errors\" and each of its error sections",
     watcher: false,
     judge,
 };

@@ -17,6 +17,18 @@ pub(super) const RULE: Rule = Rule {
         "Nothing failed, and yet no updates come: the schedule, the notification or the service stands still.",
         "失敗していなくても更新が届いていません。スケジュール、通知、またはサービスが停止しています。",
     ),
+    looks_at: LOOKED_AT,
+    fix: &[
+        (
+            "See what the site waits for: the newest lines of its wsyncmgr.log, and for a child whether the parent's log says \"Sending sync notification to child site(s)\".",
+            "サイトが何を待っているか、wsyncmgr.log の最新の行を確認してください。子サイトの場合は、親サイトのログに「Sending sync notification to child site(s)」があるか確認してください。",
+        ),
+        (
+            "Make sure that the component SMS_WSUS_SYNC_MANAGER runs (SMS_EXECUTIVE service) and that the synchronisation schedule of the top site is on.",
+            "SMS_WSUS_SYNC_MANAGER コンポーネント (SMS_EXECUTIVE サービス) が動作しており、最上位サイトの同期スケジュールが有効であることを確認してください。",
+        ),
+    ],
+    source: "the article, \"checking for errors\"; documentation: synchronization schedule",
     watcher: false,
     judge,
 };
@@ -62,16 +74,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         format!("{} has not synchronised for {}, scheduled is every {hours} h", site.code, ago(scene.now, since)),
         format!("{} は {} 同期に成功していません (予定は {hours} 時間ごと)", site.code, ago(scene.now, since)),
     );
-    let mut failure = Failure::new(severity, summary)
-        .shown_by(evidence)
-        .remedied_by(
-            "See what the site waits for: the newest lines of its wsyncmgr.log, and for a child whether the parent's log says \"Sending sync notification to child site(s)\".",
-            "サイトが何を待っているか、wsyncmgr.log の最新の行を確認してください。子サイトの場合は、親サイトのログに「Sending sync notification to child site(s)」があるか確認してください。",
-        )
-        .remedied_by(
-            "Make sure that the component SMS_WSUS_SYNC_MANAGER runs (SMS_EXECUTIVE service) and that the synchronisation schedule of the top site is on.",
-            "SMS_WSUS_SYNC_MANAGER コンポーネント (SMS_EXECUTIVE サービス) が動作しており、最上位サイトの同期スケジュールが有効であることを確認してください。",
-        );
+    let mut failure = Failure::new(severity, summary).shown_by(evidence);
     failure.since = since.checked_add(SignedDuration::from_hours(i64::from(hours) * WARNING_GAPS)).ok();
     vec![Judged::fail(LOOKED_AT, failure)]
 }

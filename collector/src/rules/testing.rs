@@ -13,10 +13,16 @@ use supwatch_proto::time::Certainty;
 use super::{Failure, Scene, get};
 use crate::diagnosis::Catalogue;
 use crate::hierarchy::Hierarchy;
+use crate::limits::Limits;
 
 /// Lines without stamps become events of `wsyncmgr.log`, a minute apart, from 2026-03-01 04:00 UTC.
 pub fn events(site: &str, lines: &[&str]) -> Vec<Event> {
     events_from(site, SYNC, lines, 0)
+}
+
+/// The same of `WCM.log`.
+pub fn wcm_events(site: &str, lines: &[&str]) -> Vec<Event> {
+    events_from(site, WCM, lines, 0)
 }
 
 /// File and component.
@@ -72,6 +78,7 @@ pub struct World {
     now: Timestamp,
     live: bool,
     minutes: usize,
+    limits: Limits,
 }
 
 impl Default for World {
@@ -82,7 +89,13 @@ impl Default for World {
 
 impl World {
     pub fn new() -> World {
-        World { hierarchy: Hierarchy::default(), now: "2026-03-01T05:00:00Z".parse().expect("time"), live: false, minutes: 0 }
+        World {
+            hierarchy: Hierarchy::default(),
+            now: "2026-03-01T05:00:00Z".parse().expect("time"),
+            live: false,
+            minutes: 0,
+            limits: Limits::default(),
+        }
     }
 
     pub fn hierarchy(&self) -> &Hierarchy {
@@ -97,6 +110,24 @@ impl World {
     pub fn sync_hours(mut self, hours: u32) -> World {
         self.hierarchy.expected.sync_hours = Some(hours);
         self
+    }
+
+    /// With a `rules.toml`.
+    pub fn limits(mut self, text: &str) -> World {
+        self.limits = Limits::parse(text, std::path::Path::new("rules.toml"), &super::names()).expect("good");
+        self
+    }
+
+    /// A stand-alone primary site of 2007 in native mode.
+    pub fn native(self, code: &str) -> World {
+        let description = SiteDescription {
+            site_type: Some(SiteType::Primary),
+            parent: Some(None),
+            generation: Some(Generation::Cm2007),
+            mode: Some(supwatch_proto::describe::SiteMode::Native),
+            ..SiteDescription::default()
+        };
+        self.fold(code, "agent", EventKind::SiteDescribed(description))
     }
 
     pub fn central(self, code: &str) -> World {
@@ -164,10 +195,32 @@ impl World {
         self
     }
 
-    pub fn heard(mut self, code: &str) -> World {
+    pub fn heard(self, code: &str) -> World {
+        self.heard_of("agent", code, 0)
+    }
+
+    pub fn heard_holding(self, code: &str, spooled: u64) -> World {
+        self.heard_of("agent", code, spooled)
+    }
+
+    pub fn heard_of(mut self, agent: &str, code: &str, spooled: u64) -> World {
         let now = self.now;
-        self.hierarchy.heard(&AgentId("agent".to_owned()), &[code.parse().expect("code")], now, 0);
+        self.hierarchy.heard(&AgentId(agent.to_owned()), &[code.parse().expect("code")], now, spooled);
         self
+    }
+
+    pub fn clock_of(mut self, code: &str, ahead_ms: i64) -> World {
+        let code: SiteCode = code.parse().expect("code");
+        let agents = self.hierarchy.agents.values_mut().filter(|agent| agent.sites.contains(&code));
+        agents.for_each(|agent| agent.clock_ahead_ms = Some(ahead_ms));
+        self
+    }
+
+    pub fn cannot_read(self, code: &str, file: &str, why: &str) -> World {
+        let kind = EventKind::AgentHealth { version: String::new(), trouble: Some(format!("{file}: {why}")) };
+        let mut event = Self::event(code, kind);
+        file.clone_into(&mut event.file);
+        self.fold_event(event, "agent")
     }
 
     pub fn live(mut self) -> World {
@@ -180,8 +233,17 @@ impl World {
         self
     }
 
+    pub fn later_minutes(mut self, minutes: i64) -> World {
+        self.now = self.now.checked_add(SignedDuration::from_mins(minutes)).expect("time");
+        self
+    }
+
     fn fold(self, code: &str, agent: &str, kind: EventKind) -> World {
-        let event = Event {
+        self.fold_event(Self::event(code, kind), agent)
+    }
+
+    fn event(code: &str, kind: EventKind) -> Event {
+        Event {
             site: code.parse().expect("code"),
             sequence: 0,
             time: None,
@@ -193,8 +255,7 @@ impl World {
             thread: 0,
             kind,
             line: String::new(),
-        };
-        self.fold_event(event, agent)
+        }
     }
 
     fn fold_event(mut self, event: Event, agent: &str) -> World {
@@ -209,7 +270,9 @@ impl World {
         self.hierarchy
             .sites
             .values()
-            .flat_map(|site| rule.judge(&Scene { hierarchy: &self.hierarchy, site, now: self.now, live: self.live }))
+            .flat_map(|site| {
+                rule.judge(&Scene { hierarchy: &self.hierarchy, site, now: self.now, live: self.live, limits: &self.limits })
+            })
             .collect()
     }
 

@@ -14,6 +14,22 @@ pub(super) const RULE: Rule = Rule {
         "Everything below gets its updates from here. WSUS Configuration Manager sets this once, when the SUP is made, and does not put it back when somebody changes it in the WSUS console.",
         "下位のすべてのサイトはここから更新を受け取ります。この設定は SUP の作成時に一度だけ構成され、WSUS コンソールで変更されても WSUS Configuration Manager は元に戻しません。",
     ),
+    looks_at: LOOKED_AT,
+    fix: &[
+        (
+            "On the WSUS server of the top site, open the WSUS console: Options > Update Source and Proxy Server.",
+            "最上位サイトの WSUS サーバーで WSUS コンソールを開き、[オプション]>[更新元およびプロキシ サーバー]をクリックしてください。",
+        ),
+        (
+            "Select \"Synchronize from Microsoft Update\". WSUS Configuration Manager does not put this setting back by itself.",
+            "[Microsoft Update から同期する]を選択してください。WSUS Configuration Manager はこの設定を自動では元に戻しません。",
+        ),
+        (
+            "Since 2012 another source is allowed: then choose it in Software Update Point Component Properties > Sync Settings, not in the WSUS console.",
+            "2012 以降では別の同期元も使用できます。その場合は WSUS コンソールではなく[ソフトウェアの更新ポイント コンポーネントのプロパティ]>[同期の設定]で選択してください。",
+        ),
+    ],
+    source: "the article, general tips and \"Run Synchronization is not available\"; documentation: plan for software updates",
     watcher: false,
     judge,
 };
@@ -54,12 +70,11 @@ fn judge_top(scene: &Scene<'_>) -> Judged {
                 format!("the first SUP of top site {} ({sup}) does not synchronise from Microsoft Update", site.code),
                 format!("最上位サイト {} の最初の SUP ({sup}) が Microsoft Update から同期していません", site.code),
             );
-            let failure = Failure::new(Severity::Critical, summary)
-                .shown_by([setting(site, format!("wsus[{sup}].sync_from_microsoft_update"), false)])
-                .remedied_by(
-                    "On the WSUS server, open the WSUS console: Options > Update Source and Proxy Server, and select \"Synchronize from Microsoft Update\". WSUS Configuration Manager does not put this setting back by itself.",
-                    "WSUS サーバーで WSUS コンソールの[オプション]>[更新元およびプロキシ サーバー]を開き、[Microsoft Update から同期する]を選択してください。WSUS Configuration Manager はこの設定を自動では元に戻しません。",
-                );
+            let failure = Failure::new(Severity::Critical, summary).shown_by([setting(
+                site,
+                format!("wsus[{sup}].sync_from_microsoft_update"),
+                false,
+            )]);
             Judged::fail(LOOKED_AT, failure)
         }
     }

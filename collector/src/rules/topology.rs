@@ -19,6 +19,18 @@ pub(super) const RULE: Rule = Rule {
         "Updates flow from one top site down. Two top sites, a cycle, or two servers with one site code mean that what is watched is not what runs.",
         "更新は一つの最上位サイトから下へ流れます。最上位が二つある、循環している、一つのサイト コードを二台のサーバーが名乗る場合、監視対象と実態が一致していません。",
     ),
+    looks_at: LOOKED_AT,
+    fix: &[
+        (
+            "Compare type and parent in each site's site.toml with the console: Administration > Site Configuration > Sites.",
+            "各サイトの site.toml の type と parent を、コンソールの[管理]>[サイトの構成]>[サイト]と比較してください。",
+        ),
+        (
+            "If two servers claim one site code, mark the passive site server with passive = true in its site.toml, or correct the code.",
+            "二台のサーバーが同じサイト コードを名乗っている場合は、パッシブ サイト サーバーの site.toml に passive = true と書くか、コードを訂正してください。",
+        ),
+    ],
+    source: "documentation: design a hierarchy of sites",
     watcher: false,
     judge,
 };
@@ -29,10 +41,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     let problem =
         two_servers(scene).or_else(|| cycle(scene)).or_else(|| two_tops(scene)).or_else(|| secondary_with_children(scene));
     if let Some(summary) = problem {
-        let failure = Failure::new(Severity::Critical, summary).remedied_by(
-            "Compare type and parent in each site's site.toml with the console: Administration > Site Configuration > Sites.",
-            "各サイトの site.toml の type と parent を、コンソールの[管理]>[サイトの構成]>[サイト]と比較してください。",
-        );
+        let failure = Failure::new(Severity::Critical, summary);
         return vec![Judged::fail(LOOKED_AT, failure)];
     }
     vec![parent_known(scene)]

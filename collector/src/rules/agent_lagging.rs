@@ -1,0 +1,60 @@
+//! No agent holds back more events than it should. Judges the watcher, so it gives no verdict offline.
+
+use super::{Failure, Judged, Outcome, Rule, Scene};
+use supwatch_proto::text::Text;
+use supwatch_proto::verdict::Severity;
+
+pub(super) const RULE: Rule = Rule {
+    name: "agent-lagging",
+    severity: Severity::Warning,
+    title: ("the site's agents deliver what they read", "エージェントが読み取った内容を送信できている"),
+    why: (
+        "What an agent still holds is not judged yet: everything shown of the site is older than it looks.",
+        "エージェントに滞留しているイベントはまだ判定されていないため、表示は見かけより古い状態です。",
+    ),
+    looks_at: &["agent heartbeats", "limits.agent_lagging_events"],
+    fix: &[
+        (
+            "After a long outage this passes by itself; `supwatch sites SITE` shows the number going down.",
+            "長い停止の後であれば自然に解消します。`supwatch sites SITE` で件数が減ることを確認してください。",
+        ),
+        (
+            "If it grows, look at the line between agent and collector and at the collector's load.",
+            "増え続ける場合は、エージェントとコレクターの間の回線とコレクターの負荷を確認してください。",
+        ),
+    ],
+    source: "supwatch's own",
+    watcher: true,
+    judge,
+};
+
+fn judge(scene: &Scene<'_>) -> Vec<Judged> {
+    let code = scene.site.code;
+    let agents = scene.hierarchy.agents_of(scene.site).filter(|(_, agent)| agent.last_heard_at.is_some());
+    agents
+        .map(|(id, agent)| {
+            let held = agent.spooled_events;
+            if held <= scene.limits.lagging_events {
+                return Judged::usual(Outcome::Pass).of(&id.0);
+            }
+            let summary = Text::new(
+                format!("agent {id} of {code} holds back more than {} events", scene.limits.lagging_events),
+                format!("{code} のエージェント {id} に {} 件を超えるイベントが滞留しています", scene.limits.lagging_events),
+            );
+            Judged::usual(Outcome::Fail(Box::new(Failure::new(Severity::Warning, summary)))).of(&id.0)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::rules::testing::World;
+
+    #[test]
+    fn a_large_backlog_fails() {
+        let world = World::new().central("CEN").live();
+        world.clone().heard_holding("CEN", 10).check("agent-lagging", "CEN pass");
+        world.clone().heard_holding("CEN", 10_001).check("agent-lagging", "CEN fail");
+        World::new().expect("P01", "primary", "CEN").live().check("agent-lagging", "");
+    }
+}

@@ -1,0 +1,124 @@
+//! After a wave every site has the catalogue version that the top site's last success ended with.
+
+use super::{Failure, Judged, Outcome, Rule, Scene, setting};
+use crate::hierarchy::Site;
+use serde_json::json;
+use supwatch_proto::describe::SiteType;
+use supwatch_proto::finding::Evidence;
+use supwatch_proto::run::RunOutcome;
+use supwatch_proto::text::Text;
+use supwatch_proto::verdict::Severity;
+
+pub(super) const RULE: Rule = Rule {
+    name: "catalog-lag",
+    severity: Severity::Warning,
+    title: ("every site has the top site's catalogue version", "各サイトのカタログ バージョンが最上位サイトと一致している"),
+    why: (
+        "A site that stays at an older version offers its clients old updates although every run looks well.",
+        "古いバージョンのままのサイトでは、同期が成功していても、クライアントに古い更新が提供されます。",
+    ),
+    looks_at: &["wsyncmgr.log", "wsyncmgr.log of the top site", "sup_status of the top site"],
+    fix: &[
+        (
+            "Compare the catalog versions in the console: Monitoring > Software Update Point Synchronization Status.",
+            "コンソールの[監視]>[ソフトウェアの更新ポイントの同期ステータス]でカタログ バージョンを比較してください。",
+        ),
+        (
+            "Follow the notification from the top down: `supwatch runs`, and the first site on the way whose version is behind.",
+            "最上位から順に通知を確認し (`supwatch runs`)、最初にバージョンが遅れているサイトを調べてください。",
+        ),
+    ],
+    source: "documentation: track software update synchronization; monitor software updates",
+    watcher: false,
+    judge,
+};
+
+fn judge(scene: &Scene<'_>) -> Vec<Judged> {
+    let (site, code) = (scene.site, scene.site.code);
+    let secondary = scene.hierarchy.site_type(code) == Some(SiteType::Secondary);
+    if scene.is_top() == Some(true) || site.has_no_sup() || (secondary && site.runs.last().is_none()) {
+        return Vec::new();
+    }
+    let unknown = |en: String, ja: String| vec![Judged::usual(Outcome::Unknown(vec![Text::new(en, ja)]))];
+    let Some(top) = scene.hierarchy.top_of(code).and_then(|top| scene.hierarchy.site(top)) else {
+        return unknown(format!("the top site above {code}"), format!("{code} の最上位サイト"));
+    };
+    let (Some(wanted), Some(succeeded)) = (top.synced_version(), top.runs.last_success()) else {
+        return unknown(
+            format!("the catalogue version of a success of {} in its wsyncmgr.log", top.code),
+            format!("{} の wsyncmgr.log にある成功した同期のカタログ バージョン", top.code),
+        );
+    };
+    let Some((own, evidence)) = own_version(site, top) else {
+        return unknown(
+            format!("a catalogue version of {code}, in its wsyncmgr.log or in sup_status of {}", top.code),
+            format!("{code} のカタログ バージョン (wsyncmgr.log または {} の sup_status)", top.code),
+        );
+    };
+    if own >= wanted {
+        return vec![Judged::usual(Outcome::Pass)];
+    }
+    // Behind while the wave is still under way is no lag.
+    let after = |tracked: &&crate::runs::TrackedRun| {
+        tracked.run.outcome != RunOutcome::Running
+            && tracked.run.started_at >= succeeded.run.started_at
+            && tracked.run.started_at.is_some()
+    };
+    let over =
+        site.runs.last().is_some_and(|last| last.run.outcome != RunOutcome::Running) && site.runs.iter().rev().any(|t| after(&t));
+    if !over {
+        return unknown(
+            format!("a finished run of {code} after that of {}: the wave is still under way", top.code),
+            format!("{} の同期以降に完了した {code} の同期 (同期の途中です)", top.code),
+        );
+    }
+    let summary = Text::new(
+        format!("{code} is at catalogue version {own}, the last success of {} at {wanted}", top.code),
+        format!("{code} のカタログ バージョンは {own} ですが、{} の最後に成功した同期では {wanted} です", top.code),
+    );
+    let mut failure = Failure::new(Severity::Warning, summary).shown_by(evidence);
+    failure.since = succeeded.run.ended_at;
+    vec![Judged::usual(Outcome::Fail(Box::new(failure)))]
+}
+
+/// What the site's own log says, else what the top site's provider says of it.
+fn own_version(site: &Site, top: &Site) -> Option<(u64, Vec<Evidence>)> {
+    if let Some(version) = site.catalog_version() {
+        return Some((version, Vec::new()));
+    }
+    let rows = top.settings()?.sup_status.value()?;
+    let row = rows.iter().find(|row| row.site.value() == Some(&site.code))?;
+    let version = *row.catalog_version.value()?;
+    let server = row.server.value().map(|server| format!(" {server}")).unwrap_or_default();
+    let path = format!("sup_status[{}{server}].catalog_version", site.code);
+    Some((version, vec![setting(top, path, json!(version))]))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::rules::testing::World;
+
+    fn version(site: &str, number: u64) -> String {
+        format!("Set content version of update source {{G}} for site {site} to {number}")
+    }
+
+    fn world(own: u64) -> World {
+        World::new()
+            .central("CEN")
+            .primary("P01", "CEN")
+            .log("CEN", &["Performing sync on regular schedule", &version("CEN", 34), "Sync succeeded. x"])
+            .log("P01", &["Performing sync on parent request", &version("P01", own), "Sync succeeded. x"])
+    }
+
+    #[test]
+    fn the_same_version_passes_and_an_older_one_fails() {
+        world(34).check("catalog-lag", "P01 pass");
+        world(33).check("catalog-lag", "P01 fail");
+    }
+
+    #[test]
+    fn a_wave_under_way_and_a_site_without_a_version_are_unknown() {
+        world(33).log("P01", &["Performing sync on parent request"]).check("catalog-lag", "P01 unknown");
+        World::new().central("CEN").primary("P01", "CEN").check("catalog-lag", "P01 unknown");
+    }
+}

@@ -1,0 +1,116 @@
+//! The logs of a site tell no trouble of its databases since the last success.
+
+use super::{Failure, Judged, Outcome, Rule, Scene};
+use supwatch_proto::describe::SiteType;
+use supwatch_proto::event::{Event, EventKind};
+use supwatch_proto::text::Text;
+use supwatch_proto::verdict::Severity;
+
+pub(super) const RULE: Rule = Rule {
+    name: "database-trouble",
+    severity: Severity::Critical,
+    title: ("the databases work", "データベースが正常に動作している"),
+    why: (
+        "Error 12 and \"invalid schema\", time-outs and lack of memory are SQL Server's trouble: synchronising again does not mend them.",
+        "エラー 12 と「無効なスキーマ」、タイムアウト、メモリ不足は SQL Server 側の問題で、再同期しても解消しません。",
+    ),
+    looks_at: &["wsyncmgr.log", "WCM.log", "WSUSCtrl.log"],
+    fix: &[
+        (
+            "Error 12 or \"DCM digest has invalid schema\": restart the SQL Server service of the site database.",
+            "エラー 12 または「DCM digest has invalid schema」の場合は、サイト データベースの SQL Server サービスを再起動してください。",
+        ),
+        (
+            "Time-outs: re-index SUSDB and the site database, decline superseded updates, and run the WSUS clean-up.",
+            "タイムアウトの場合は、SUSDB とサイト データベースのインデックスを再構築し、置き換えられた更新を拒否して、WSUS のクリーンアップを実行してください。",
+        ),
+        (
+            "Memory: let the SQL Server administrator look at max server memory and at the load of the computer.",
+            "メモリ不足の場合は、最大サーバー メモリとコンピューターの負荷を SQL Server 管理者に確認してもらってください。",
+        ),
+    ],
+    source: "the article, \"error 12 and invalid schema in wsyncmgr.log\" and \"synchronization fails for unknown reasons\"; message 7002",
+    watcher: false,
+    judge,
+};
+
+/// Words of SQL Server's trouble in an error of a component, in lower case.
+const WORDS: &[&str] = &[
+    "sp_setupsdmpackage",
+    "invalid schema",
+    "sqlexception",
+    "[sql server]",
+    "odbc",
+    "deadlock",
+    "0x80131904",
+    "insufficient system memory",
+    "timeout expired",
+    "transaction log for database",
+    "ci_files_ak",
+    "ci_documentstore_pk",
+];
+
+/// Whether an event tells of trouble with a database. Maintenance that could not reach SUSDB is no trouble of the database.
+pub fn tells_of(event: &Event) -> bool {
+    let text = match &event.kind {
+        EventKind::ComponentError { text, .. } | EventKind::RunFailed { text, .. } | EventKind::UpdateFailed { text, .. } => text,
+        EventKind::StatusMessage(message) => return message.id == 7002,
+        _ => return false,
+    };
+    let text = text.to_lowercase();
+    let maintenance = text.contains("could not delete obselete")
+        || text.contains("indexing failed")
+        || text.starts_with("sqlexception thrown while connect");
+    !maintenance && WORDS.iter().any(|word| text.contains(word))
+}
+
+fn judge(scene: &Scene<'_>) -> Vec<Judged> {
+    let (site, code) = (scene.site, scene.site.code);
+    let trouble = &site.database_trouble;
+    let Some(last) = trouble.last() else {
+        if site.runs.last().is_some() {
+            return vec![Judged::usual(Outcome::Pass)];
+        }
+        if site.has_no_sup() || scene.hierarchy.site_type(code) == Some(SiteType::Secondary) {
+            return Vec::new();
+        }
+        let missing = Text::new(
+            format!("a run of {code}: no wsyncmgr.log of it shows one"),
+            format!("{code} の同期 (wsyncmgr.log に記録がありません)"),
+        );
+        return vec![Judged::usual(Outcome::Unknown(vec![missing]))];
+    };
+    let summary = Text::new(
+        format!("the log of {code} tells of trouble with its database"),
+        format!("{code} のログにデータベースの問題が記録されています"),
+    );
+    let first = trouble.first().filter(|first| *first != last);
+    let mut failure = Failure::new(Severity::Critical, summary).shown_by(first.into_iter().chain([last]).cloned());
+    failure.since = trouble.first().and_then(super::evidence_time);
+    failure.occurrences = u32::try_from(trouble.len()).unwrap_or(u32::MAX);
+    vec![Judged::usual(Outcome::Fail(Box::new(failure)))]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::rules::testing::World;
+
+    const START: &str = "Performing sync on regular schedule";
+
+    #[test]
+    fn error_12_fails_until_a_run_succeeds() {
+        let world = World::new()
+            .central("CEN")
+            .log("CEN", &[START, "sp_SetupSDMPackage returns an error", "DCM digest has invalid schema"]);
+        assert_eq!(world.failure("database-trouble", "CEN").occurrences, 2);
+        world.clone().check("database-trouble", "CEN fail");
+        world.log("CEN", &["Sync succeeded. x"]).check("database-trouble", "CEN pass");
+    }
+
+    #[test]
+    fn other_failures_are_none_of_the_database() {
+        let failed = "Sync failed: Unable to connect to the remote server. Source: X";
+        World::new().central("CEN").log("CEN", &[START, failed]).check("database-trouble", "CEN pass");
+        World::new().central("CEN").check("database-trouble", "CEN unknown");
+    }
+}

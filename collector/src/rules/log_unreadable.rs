@@ -1,0 +1,65 @@
+//! The agents can read what they are to read. Judges the watcher, so it gives no verdict offline.
+
+use super::{Failure, Judged, Outcome, Rule, Scene};
+use supwatch_proto::text::Text;
+use supwatch_proto::verdict::Severity;
+
+pub(super) const RULE: Rule = Rule {
+    name: "log-unreadable",
+    severity: Severity::Warning,
+    title: ("the agents can read logs and settings", "エージェントがログと設定を読み取れる"),
+    why: (
+        "What cannot be read is not judged: a site may look well because nobody sees it.",
+        "読み取れないものは判定されないため、問題があっても正常に見えることがあります。",
+    ),
+    looks_at: &["what the agents tell of their files"],
+    fix: &[
+        (
+            "On the agent's server, check the path and the rights of the service's account to it.",
+            "エージェントのサーバーで、パスと、サービス アカウントのアクセス権を確認してください。",
+        ),
+        (
+            "A snapshot that is none: compare it with the published schema, or let Get-SyncSettings.ps1 write it anew.",
+            "設定スナップショットが不正な場合は、公開スキーマと比較するか、Get-SyncSettings.ps1 で作り直してください。",
+        ),
+    ],
+    source: "supwatch's own",
+    watcher: true,
+    judge,
+};
+
+fn judge(scene: &Scene<'_>) -> Vec<Judged> {
+    let (site, code) = (scene.site, scene.site.code);
+    if site.agents.is_empty() {
+        return Vec::new();
+    }
+    if site.unreadable.is_empty() {
+        return vec![Judged::usual(Outcome::Pass)];
+    }
+    site.unreadable
+        .iter()
+        .map(|((agent, file), trouble)| {
+            let summary = Text::new(
+                format!("agent {agent} of {code}: {}", trouble.text),
+                format!("{code} のエージェント {agent}: {}", trouble.text),
+            );
+            let mut failure = Failure::new(Severity::Warning, summary);
+            failure.since = Some(trouble.since);
+            Judged::usual(Outcome::Fail(Box::new(failure))).of(file)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::rules::testing::World;
+
+    #[test]
+    fn a_file_that_cannot_be_read_fails_until_it_is_read() {
+        let world = World::new().central("CEN").live();
+        world.clone().heard("CEN").check("log-unreadable", "CEN pass");
+        let trouble = world.cannot_read("CEN", "wsyncmgr.log", "access is denied");
+        trouble.clone().check("log-unreadable", "CEN fail");
+        trouble.log("CEN", &["Sync succeeded. x"]).check("log-unreadable", "CEN pass");
+    }
+}

@@ -1,0 +1,71 @@
+//! What the rules about single software update points share: going through them, and saying what is missing of one.
+
+use serde_json::Value;
+use supwatch_proto::describe::SiteType;
+use supwatch_proto::finding::Evidence;
+use supwatch_proto::settings::{Settings, Sup, Wsus};
+use supwatch_proto::text::Text;
+
+use super::{Judged, Outcome, Scene, name_of, no_setting, setting};
+
+/// One software update point of the site, with the WSUS behind it.
+pub(super) struct Point<'a> {
+    pub scene: &'a Scene<'a>,
+    pub settings: &'a Settings,
+    pub sup: &'a Sup,
+    pub wsus: Option<&'a Wsus>,
+    pub first: bool,
+    pub name: &'a str,
+}
+
+/// What a rule says of each software update point; nothing of a secondary site nobody tells of, since it need not have one.
+pub(super) fn each<'a>(scene: &'a Scene<'a>, judge: impl Fn(&Point<'a>) -> Option<Judged>) -> Vec<Judged> {
+    let settings = match scene.settings() {
+        Ok(settings) => settings,
+        Err(_) if scene.hierarchy.site_type(scene.site.code) == Some(SiteType::Secondary) => return Vec::new(),
+        Err(missing) => return vec![Judged::usual(Outcome::Unknown(vec![missing]))],
+    };
+    let Some(sups) = settings.sups.value() else {
+        if scene.site.has_no_sup() {
+            return Vec::new();
+        }
+        return vec![Judged::usual(Outcome::Unknown(vec![no_setting(scene.site.code, "sups")]))];
+    };
+    let point = |sup: &'a Sup| Point {
+        scene,
+        settings,
+        sup,
+        wsus: settings.wsus_of(sup),
+        first: settings.first_sup() == Some(sup),
+        name: name_of(sup),
+    };
+    sups.iter().filter_map(|sup| judge(&point(sup)).map(|judged| judged.of(name_of(sup)))).collect()
+}
+
+impl Point<'_> {
+    /// A field of the SUP that nobody tells.
+    pub fn no_sup(&self, field: &str) -> Text {
+        no_setting(self.scene.site.code, &format!("sups[{}].{field}", self.name))
+    }
+
+    /// A field of its WSUS that nobody tells.
+    pub fn no_wsus(&self, field: &str) -> Text {
+        no_setting(self.scene.site.code, &format!("wsus[{}].{field}", self.name))
+    }
+
+    /// A field of the SUP as evidence.
+    pub fn sup_says(&self, field: &str, value: impl Into<Value>) -> Evidence {
+        setting(self.scene.site, format!("sups[{}].{field}", self.name), value)
+    }
+
+    /// A field of its WSUS as evidence.
+    pub fn wsus_says(&self, field: &str, value: impl Into<Value>) -> Evidence {
+        setting(self.scene.site, format!("wsus[{}].{field}", self.name), value)
+    }
+
+    /// `SUP sup1.corp.example of P01`
+    pub fn called(&self) -> Text {
+        let code = self.scene.site.code;
+        Text::new(format!("SUP {} of {code}", self.name), format!("{code} の SUP {}", self.name))
+    }
+}

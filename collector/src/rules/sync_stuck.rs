@@ -1,0 +1,98 @@
+//! A run that goes on comes on: a phase begins or more is done. A long run that progresses is not stuck, and a component that
+//! merely says it lives does not progress.
+
+use super::{Failure, Judged, Outcome, Rule, Scene};
+use jiff::SignedDuration;
+use supwatch_proto::describe::SiteType;
+use supwatch_proto::run::RunOutcome;
+use supwatch_proto::text::Text;
+use supwatch_proto::verdict::Severity;
+
+pub(super) const RULE: Rule = Rule {
+    name: "sync-stuck",
+    severity: Severity::Warning,
+    title: ("a running synchronisation progresses", "実行中の同期が進行している"),
+    why: (
+        "A run that stands still blocks every later one, and ends in a time-out hours later at best.",
+        "停止した同期は後続の同期を妨げ、数時間後にタイムアウトするまで終わりません。",
+    ),
+    looks_at: &["wsyncmgr.log", "limits.sync_stuck_minutes"],
+    fix: &[
+        (
+            "In the WSUS console, click Synchronizations and look at the status of the running one.",
+            "WSUS コンソールで[同期]をクリックし、実行中の同期の状態を確認してください。",
+        ),
+        (
+            "If WSUS is not synchronising, restart Update Services and WsusPool, then the component SMS_WSUS_SYNC_MANAGER (Configuration Manager Service Manager).",
+            "WSUS が同期していない場合は、Update Services と WsusPool を再起動し、続いて SMS_WSUS_SYNC_MANAGER コンポーネントを再起動してください (Configuration Manager サービス マネージャー)。",
+        ),
+        (
+            "If it is the database that is slow, decline superseded updates and re-index SUSDB.",
+            "データベースが遅い場合は、置き換えられた更新を拒否し、SUSDB のインデックスを再構築してください。",
+        ),
+    ],
+    source: "the article, \"WSUS synchronization is in progress and times out\"",
+    watcher: false,
+    judge,
+};
+
+fn judge(scene: &Scene<'_>) -> Vec<Judged> {
+    let site = scene.site;
+    let Some(last) = site.runs.last() else {
+        if site.has_no_sup() || scene.hierarchy.site_type(site.code) == Some(SiteType::Secondary) {
+            return Vec::new();
+        }
+        let code = site.code;
+        let missing = Text::new(
+            format!("a run of {code}: no wsyncmgr.log of it shows one"),
+            format!("{code} の同期 (wsyncmgr.log に記録がありません)"),
+        );
+        return vec![Judged::usual(Outcome::Unknown(vec![missing]))];
+    };
+    if last.run.outcome != RunOutcome::Running {
+        return vec![Judged::usual(Outcome::Pass)];
+    }
+    let Some(progressed) = last.progressed_at else {
+        let code = site.code;
+        let missing = Text::new(format!("times in the wsyncmgr.log of {code}"), format!("{code} の wsyncmgr.log の日時"));
+        return vec![Judged::usual(Outcome::Unknown(vec![missing]))];
+    };
+    let still = scene.now.duration_since(progressed);
+    if still <= SignedDuration::from_mins(i64::from(scene.limits.stuck_minutes)) {
+        return vec![Judged::usual(Outcome::Pass)];
+    }
+    let phase = last.run.phases.last().map(|phase| phase.phase.clone());
+    let (en, ja) = phase.map_or_else(Default::default, |phase| (format!(" in phase {phase}"), format!(" (フェーズ {phase})")));
+    let summary = Text::new(
+        format!("the synchronisation of {} has stood still{en} since {progressed:.0}", site.code),
+        format!("{} の同期が {progressed:.0} から進行していません{ja}", site.code),
+    );
+    let mut failure = Failure::new(Severity::Warning, summary).shown_by(last.progress_line.clone());
+    failure.since = Some(progressed);
+    vec![Judged::usual(Outcome::Fail(Box::new(failure)))]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::rules::testing::World;
+
+    #[test]
+    fn a_run_that_stands_still_is_stuck_and_one_that_progresses_is_not() {
+        let running = World::new().central("CEN").log(
+            "CEN",
+            &["Performing sync on regular schedule", "sync: WSUS synchronizing updates, processed 10 out of 900 items (1%)"],
+        );
+        running.clone().check("sync-stuck", "CEN pass");
+        running.clone().later_hours(4).check("sync-stuck", "CEN fail");
+        let fillers = vec!["Waiting for changes for 60 minutes"; 180];
+        running.clone().log("CEN", &fillers).later_hours(3).check("sync-stuck", "CEN fail");
+        let on =
+            running.log("CEN", &fillers).log("CEN", &["sync: WSUS synchronizing updates, processed 400 out of 900 items (44%)"]);
+        on.later_hours(3).check("sync-stuck", "CEN pass");
+    }
+
+    #[test]
+    fn without_a_run_it_is_unknown() {
+        World::new().central("CEN").check("sync-stuck", "CEN unknown");
+    }
+}

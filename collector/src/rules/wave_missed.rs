@@ -1,0 +1,112 @@
+//! A child that was told of new metadata starts its own run in time. Names the edge where a wave stopped.
+
+use super::{Failure, Judged, Outcome, Rule, Scene, no_parent};
+use crate::hierarchy::Parent;
+use jiff::SignedDuration;
+use supwatch_proto::describe::SiteType;
+use supwatch_proto::text::Text;
+use supwatch_proto::verdict::Severity;
+
+pub(super) const RULE: Rule = Rule {
+    name: "wave-missed",
+    severity: Severity::Critical,
+    title: ("a child that was told starts to synchronise", "通知された子サイトが同期を開始する"),
+    why: (
+        "The notification from parent to child is what carries a synchronisation down the hierarchy; where it is lost, everything below stays behind, and nothing fails.",
+        "親サイトから子サイトへの通知によって同期が下位に伝わります。通知が失われると、エラーにならないまま下位サイトが取り残されます。",
+    ),
+    looks_at: &["wsyncmgr.log", "wsyncmgr.log of the parent", "limits.wave_missed_minutes"],
+    fix: &[
+        (
+            "See whether the notification arrived: on the child, wsyncmgr.log says \"Found parent sync notification file\"; the file <parent>.SYN lies in inboxes\\WSyncMgr.box.",
+            "通知が届いたか確認してください。子サイトの wsyncmgr.log に「Found parent sync notification file」が記録され、inboxes\\WSyncMgr.box に <親サイト コード>.SYN が置かれます。",
+        ),
+        (
+            "If it did not: look at replication between the two sites (sender.log, despool.log, replmgr.log) and at SMS_EXECUTIVE on the child.",
+            "届いていない場合は、サイト間のレプリケーション (sender.log、despool.log、replmgr.log) と子サイトの SMS_EXECUTIVE を確認してください。",
+        ),
+    ],
+    source: "the article, \"Run Synchronization is not available\" (a child starts on its parent's request alone); documentation: track software update synchronization",
+    watcher: false,
+    judge,
+};
+
+/// Clocks of two servers may differ by so much.
+const SKEW: SignedDuration = SignedDuration::from_mins(10);
+
+fn judge(scene: &Scene<'_>) -> Vec<Judged> {
+    let site = scene.site;
+    if site.has_no_sup() {
+        return Vec::new();
+    }
+    let parent = match scene.hierarchy.parent(site.code) {
+        Parent::Top => return Vec::new(),
+        Parent::Unknown => return vec![Judged::usual(Outcome::Unknown(vec![no_parent(site.code)]))],
+        Parent::Of(parent) => parent,
+    };
+    let secondary = scene.hierarchy.site_type(site.code) == Some(SiteType::Secondary);
+    let Some(told) = site.notified.iter().rev().find(|told| told.parent == parent) else {
+        if secondary && site.runs.last().is_none() {
+            return Vec::new();
+        }
+        let missing = Text::new(
+            format!("a notification from {parent} to {} in the wsyncmgr.log of {parent}", site.code),
+            format!("{parent} の wsyncmgr.log にある {} への通知", site.code),
+        );
+        return vec![Judged::usual(Outcome::Unknown(vec![missing]))];
+    };
+    let started = |at: jiff::Timestamp| told.at.duration_since(at) <= SKEW;
+    if site.runs.iter().any(|tracked| tracked.run.started_at.is_some_and(started)) {
+        return vec![Judged::usual(Outcome::Pass)];
+    }
+    let limit = SignedDuration::from_mins(i64::from(scene.limits.wave_minutes));
+    if scene.now.duration_since(told.at) <= limit {
+        return vec![Judged::usual(Outcome::Pass)];
+    }
+    // Only a log that goes on shows that nothing began.
+    let covered = site.newest.is_some_and(|newest| newest.duration_since(told.at) >= SignedDuration::ZERO);
+    if !covered {
+        let missing = Text::new(
+            format!("the wsyncmgr.log of {} after {:.0}, when {parent} told it", site.code, told.at),
+            format!("{parent} が通知した {:.0} 以降の {} の wsyncmgr.log", told.at, site.code),
+        );
+        return vec![Judged::usual(Outcome::Unknown(vec![missing]))];
+    }
+    let summary = Text::new(
+        format!(
+            "{} did not start after {parent} told it at {:.0}: the wave stopped between {parent} and {}",
+            site.code, told.at, site.code
+        ),
+        format!(
+            "{parent} が {:.0} に通知しましたが、{} は同期を開始していません。同期は {parent} と {} の間で止まっています",
+            told.at, site.code, site.code
+        ),
+    );
+    let mut failure = Failure::new(Severity::Critical, summary).shown_by([told.evidence.clone()]);
+    failure.since = told.at.checked_add(limit).ok();
+    vec![Judged::usual(Outcome::Fail(Box::new(failure)))]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::rules::testing::World;
+
+    fn told() -> World {
+        World::new().central("CEN").primary("P01", "CEN").log("CEN", &["Sending sync notification to child site(s): P01"])
+    }
+
+    #[test]
+    fn a_child_that_starts_in_time_passes() {
+        told()
+            .log("P01", &["Found parent sync notification file CEN.SYN", "Performing sync on parent request"])
+            .later_hours(3)
+            .check("wave-missed", "P01 pass");
+        told().check("wave-missed", "P01 pass");
+    }
+
+    #[test]
+    fn a_child_whose_log_goes_on_without_a_run_missed_it() {
+        told().log("P01", &["Wakeup for a polling cycle"]).later_hours(3).check("wave-missed", "P01 fail");
+        told().later_hours(3).check("wave-missed", "P01 unknown");
+    }
+}

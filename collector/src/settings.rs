@@ -1,0 +1,332 @@
+//! What a site is set to, put together from everything that tells: the dump script, files, the logs, the agent's probes.
+//!
+//! Pure. Each source's newest word counts field by field, and of two that tell the same field the younger one; every field
+//! keeps where it comes from, how old that is and since when it has its value. What was known before and is different now
+//! is a [`Change`].
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use supwatch_proto::ids::AgentId;
+use supwatch_proto::settings::Settings;
+
+mod paths;
+mod merge;
+mod changes;
+mod seen;
+
+pub use changes::{Change, PutBack, Undone, undone};
+pub use paths::{PathError, assign, leaves};
+pub use seen::Seen;
+
+/// Different snapshots kept in memory for each source of a site.
+const SNAPSHOTS_KEPT: usize = 50;
+
+/// Changes kept in memory for a site.
+const CHANGES_KEPT: usize = 500;
+
+/// Where a field comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Its source, such as `wsus-api`, `file`, `log` or `probe`.
+    pub source: String,
+    /// When that source last said so.
+    pub taken_at: Option<Timestamp>,
+    /// Since when the field has its value, as far as was seen.
+    pub since: Option<Timestamp>,
+}
+
+/// One source's word, as long as it said the same.
+#[derive(Debug, Clone, PartialEq)]
+struct Snapshot {
+    key: Key,
+    /// When it was first said.
+    taken_at: Option<Timestamp>,
+    /// When it was last said.
+    confirmed_at: Option<Timestamp>,
+    raw: Value,
+}
+
+/// Who says something: two agents, or two lines of a log, replace nothing of each other.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    source: String,
+    by: String,
+}
+
+/// All sources together.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Merged {
+    /// Read.
+    pub settings: Settings,
+    /// As JSON, with fields that nobody here knows.
+    pub raw: Value,
+    /// Where each field comes from, by its path.
+    pub origins: BTreeMap<String, Origin>,
+    /// When the youngest of it was taken.
+    pub taken_at: Option<Timestamp>,
+}
+
+/// The settings of one site over time.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SiteSettings {
+    /// By time, of all sources.
+    history: Vec<Snapshot>,
+    merged: Option<Merged>,
+    changes: Vec<Change>,
+    /// When WCM last looked at the settings of WSUS, and when it last wrote them.
+    wcm_checks: Vec<Timestamp>,
+    wcm_writes: Vec<Timestamp>,
+}
+
+impl SiteSettings {
+    /// Everything known now; `None` where nobody ever told anything.
+    pub fn merged(&self) -> Option<&Merged> {
+        self.merged.as_ref()
+    }
+
+    /// What changed, oldest first.
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// When WCM last looked at the settings of WSUS.
+    pub fn wcm_checked_at(&self) -> Option<Timestamp> {
+        self.wcm_checks.last().copied()
+    }
+
+    /// Times at which WCM wrote its settings to WSUS.
+    pub fn wcm_writes(&self) -> &[Timestamp] {
+        &self.wcm_writes
+    }
+
+    /// Takes a snapshot in, and tells whether anything is known differently now. One that cannot be read is kept in the
+    /// store and judged by nobody.
+    pub fn take(&mut self, by: &AgentId, raw: &Value) -> bool {
+        let Ok(settings) = Settings::from_json(raw) else { return false };
+        let source = settings.source.value().cloned().unwrap_or_else(|| "file".to_owned());
+        self.insert(Key { source, by: by.0.clone() }, settings.taken_at.value().copied(), raw)
+    }
+
+    /// Takes in what a log line says of the settings.
+    pub fn see(&mut self, seen: &Seen, at: Option<Timestamp>) -> bool {
+        match seen {
+            Seen::Fields { facet, raw } => self.insert(Key { source: "log".to_owned(), by: facet.clone() }, at, raw),
+            Seen::Checked => {
+                remember(&mut self.wcm_checks, at);
+                false
+            }
+            Seen::Written => {
+                remember(&mut self.wcm_writes, at);
+                false
+            }
+        }
+    }
+
+    fn insert(&mut self, key: Key, taken_at: Option<Timestamp>, raw: &Value) -> bool {
+        let raw = paths::without_head(raw);
+        let newest = self.history.iter_mut().rev().find(|known| known.key == key);
+        if let Some(known) = newest.filter(|known| known.raw == raw && known.confirmed_at <= taken_at) {
+            known.confirmed_at = taken_at;
+        } else {
+            let place = self.history.partition_point(|known| known.taken_at <= taken_at);
+            self.history.insert(place, Snapshot { key: key.clone(), taken_at, confirmed_at: taken_at, raw });
+            let of_source = self.history.iter().filter(|known| known.key == key).count();
+            if of_source > SNAPSHOTS_KEPT
+                && let Some(oldest) = self.history.iter().position(|known| known.key == key)
+            {
+                self.history.remove(oldest);
+            }
+        }
+        self.refresh()
+    }
+
+    /// Puts everything together anew; `true` where a value is another one.
+    fn refresh(&mut self) -> bool {
+        let before = self.merged.take();
+        let mut next = merge::merge(&newest_of_each(&self.history));
+        let changed = match &before {
+            None => true,
+            Some(before) => {
+                let changes = changes::between(before, &next);
+                keep_since(&mut next, before);
+                let changed = before.raw != next.raw;
+                self.changes.extend(changes);
+                self.changes.drain(..self.changes.len().saturating_sub(CHANGES_KEPT));
+                changed
+            }
+        };
+        self.merged = Some(next);
+        changed
+    }
+
+    /// What was known at a moment.
+    pub fn as_of(&self, at: Timestamp) -> SiteSettings {
+        let known = |time: &Option<Timestamp>| time.is_none_or(|time| time <= at);
+        let history: Vec<Snapshot> = self
+            .history
+            .iter()
+            .filter(|snapshot| known(&snapshot.taken_at))
+            .cloned()
+            .map(|mut snapshot| {
+                snapshot.confirmed_at = snapshot.confirmed_at.filter(|time| *time <= at).or(snapshot.taken_at);
+                snapshot
+            })
+            .collect();
+        let changes: Vec<Change> = self.changes.iter().filter(|change| known(&change.seen_at)).cloned().collect();
+        let merged = (!history.is_empty()).then(|| {
+            let mut merged = merge::merge(&newest_of_each(&history));
+            for (path, origin) in &mut merged.origins {
+                let before = changes.iter().rev().find(|change| change.path == *path).and_then(|change| change.seen_at);
+                let first = first_told(&history, path, merged.raw.pointer(&paths::pointer(&merged.raw, path).unwrap_or_default()));
+                origin.since = before.or(first).or(origin.since);
+            }
+            merged
+        });
+        let past = |times: &[Timestamp]| times.iter().copied().filter(|time| *time <= at).collect();
+        SiteSettings { history, merged, changes, wcm_checks: past(&self.wcm_checks), wcm_writes: past(&self.wcm_writes) }
+    }
+
+    /// The same site set to something else, for the question what would be if. Nothing of it is remembered as a change.
+    pub fn assume(&mut self, raw: Value, at: Timestamp) -> Result<(), serde_json::Error> {
+        let settings = Settings::from_json(&raw)?;
+        let before = self.merged.take().unwrap_or_default();
+        let mut next = Merged { settings, raw, taken_at: Some(at), ..before.clone() };
+        let assumed = Origin { source: "assumed".to_owned(), taken_at: Some(at), since: Some(at) };
+        let known = leaves(&before.raw);
+        for (path, value) in leaves(&next.raw) {
+            if known.get(&path) != Some(&value) {
+                next.origins.insert(path, assumed.clone());
+            }
+        }
+        self.merged = Some(next);
+        Ok(())
+    }
+}
+
+/// The newest snapshot of each source, oldest first.
+fn newest_of_each(history: &[Snapshot]) -> Vec<&Snapshot> {
+    let mut newest: BTreeMap<&Key, &Snapshot> = BTreeMap::new();
+    for snapshot in history {
+        newest.insert(&snapshot.key, snapshot);
+    }
+    let mut parts: Vec<&Snapshot> = newest.into_values().collect();
+    parts.sort_by_key(|snapshot| snapshot.confirmed_at);
+    parts
+}
+
+/// A value that stays has been there since it first was.
+fn keep_since(next: &mut Merged, before: &Merged) {
+    let (old, new) = (leaves(&before.raw), leaves(&next.raw));
+    for (path, origin) in &mut next.origins {
+        if let Some(known) = before.origins.get(path)
+            && old.get(path) == new.get(path)
+        {
+            origin.since = known.since;
+        }
+    }
+}
+
+/// When a value was first told without a break since.
+fn first_told(history: &[Snapshot], path: &str, value: Option<&Value>) -> Option<Timestamp> {
+    let mut first = None;
+    for snapshot in history.iter().rev() {
+        let told = paths::pointer(&snapshot.raw, path).and_then(|pointer| snapshot.raw.pointer(&pointer));
+        match told {
+            Some(told) if Some(told) == value => first = snapshot.taken_at,
+            Some(_) => break,
+            None => {}
+        }
+    }
+    first
+}
+
+fn remember(times: &mut Vec<Timestamp>, at: Option<Timestamp>) {
+    const KEPT: usize = 200;
+    if let Some(at) = at {
+        times.push(at);
+        times.drain(..times.len().saturating_sub(KEPT));
+    }
+}
+
+impl Merged {
+    /// Where a field comes from; a path may name the first software update point as `[first]`.
+    pub fn origin(&self, path: &str) -> Option<&Origin> {
+        let named;
+        let path = match self.settings.first_sup().and_then(|sup| sup.server.value()) {
+            Some(first) if path.contains("[first]") => {
+                named = path.replace("[first]", &format!("[{first}]"));
+                named.as_str()
+            }
+            _ => path,
+        };
+        // A rule may point at a whole part, such as an upstream server: its youngest field speaks for it.
+        let part = |known: &str| known.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
+        self.origins
+            .get(path)
+            .or_else(|| self.origins.iter().filter(|(known, _)| part(known)).map(|(_, origin)| origin).max_by_key(|o| o.since))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn at(text: &str) -> Timestamp {
+        format!("2026-03-01T{text}:00Z").parse().expect("time")
+    }
+
+    fn take(settings: &mut SiteSettings, source: &str, time: &str, mut raw: Value) -> bool {
+        raw["source"] = source.into();
+        raw["taken_at"] = at(time).to_string().into();
+        settings.take(&AgentId("a".into()), &raw)
+    }
+
+    fn replica(value: bool) -> Value {
+        json!({"sups": [{"server": "sup1.corp.example"}], "wsus": [{"server": "sup1.corp.example", "is_replica": value}]})
+    }
+
+    #[test]
+    fn the_younger_source_wins_field_by_field_and_each_field_keeps_its_origin() {
+        let mut settings = SiteSettings::default();
+        take(&mut settings, "wsus-api", "10:00", replica(false));
+        take(&mut settings, "probe", "10:05", json!({"wsus": [{"server": "SUP1", "reach": {"outcome": "answers"}}]}));
+        let merged = settings.merged().expect("merged");
+        assert_eq!(merged.raw["wsus"].as_array().map(Vec::len), Some(1), "{}", merged.raw);
+        let of = |path: &str| merged.origin(path).map(|origin| origin.source.as_str());
+        assert_eq!(of("wsus[sup1.corp.example].is_replica"), Some("wsus-api"));
+        assert_eq!(of("wsus[first].reach.outcome"), Some("probe"));
+        assert_eq!(of("wsus[first].reach"), Some("probe"));
+    }
+
+    #[test]
+    fn the_same_said_again_is_no_change_and_keeps_its_since() {
+        let mut settings = SiteSettings::default();
+        assert!(take(&mut settings, "wsus-api", "10:00", replica(false)));
+        assert!(!take(&mut settings, "wsus-api", "11:00", replica(false)));
+        let origin = settings.merged().and_then(|merged| merged.origin("wsus[first].is_replica")).cloned().expect("origin");
+        assert_eq!((origin.taken_at, origin.since), (Some(at("11:00")), Some(at("10:00"))));
+        assert!(take(&mut settings, "wsus-api", "12:00", replica(true)));
+        assert_eq!(settings.changes().len(), 1);
+        let past = settings.as_of(at("11:30"));
+        let known = past.merged().expect("merged");
+        assert_eq!(known.settings.wsus.value().map(|wsus| wsus[0].is_replica.value() == Some(&false)), Some(true));
+        assert!(past.changes().is_empty());
+    }
+
+    #[test]
+    fn what_one_source_no_longer_says_is_not_known_any_more() {
+        let mut settings = SiteSettings::default();
+        take(&mut settings, "wsus-api", "10:00", replica(true));
+        take(
+            &mut settings,
+            "wsus-api",
+            "11:00",
+            json!({"sups": [{"server": "sup1.corp.example"}], "wsus": [{"server": "sup1.corp.example"}]}),
+        );
+        assert!(settings.merged().expect("merged").raw["wsus"][0]["is_replica"].is_null());
+        assert!(settings.changes().is_empty(), "not to know is no change: {:?}", settings.changes());
+    }
+}

@@ -1,0 +1,212 @@
+//! What is different from what was known before, and whether somebody put it back.
+//!
+//! Not to know a field any more is no change, nor is what merely tells how things go: states, answers, clocks.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::paths::{NAMED, leaves, name_of, same_element};
+use super::{Merged, Origin, SiteSettings};
+
+/// One field that is set otherwise than before.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// Which field.
+    pub path: String,
+    /// Its value before; `None` where the whole element is new.
+    pub before: Option<Value>,
+    /// Its value since; `None` where the whole element is gone.
+    pub after: Option<Value>,
+    /// When the value before was last seen: the change lies between this and `seen_at`.
+    pub last_seen_before: Option<Timestamp>,
+    /// When the new value was first seen.
+    pub seen_at: Option<Timestamp>,
+    /// Who saw it.
+    pub source: String,
+}
+
+/// Parts that tell how things go, not how they are set.
+const STATES: &[&str] =
+    &["wsus_sync", "reach", "upstream_reach", "virtual_directories", "sup_status", "configuration_state", "refused"];
+
+fn is_state(path: &str) -> bool {
+    path.split(['.', '[']).any(|piece| STATES.contains(&piece))
+}
+
+/// What differs between two moments.
+pub(super) fn between(before: &Merged, after: &Merged) -> Vec<Change> {
+    let (old, new) = (leaves(&before.raw), leaves(&after.raw));
+    let mut found = Vec::new();
+    for (path, value) in &new {
+        let Some(was) = old.get(path).filter(|was| !same(was, value)) else { continue };
+        let (from, to) = (before.origins.get(path), after.origins.get(path));
+        found.push(change(path, Some(was), Some(value), from, to));
+    }
+    for list in NAMED {
+        let elements = |merged: &Merged| merged.raw.get(*list).and_then(Value::as_array).cloned();
+        // Only where both moments list them does one more or less mean anything.
+        let (Some(old), Some(new)) = (elements(before), elements(after)) else { continue };
+        let path = |element: &Value| format!("{list}[{}]", name_of(list, element).unwrap_or_default());
+        let missing = |from: &Value, others: &[Value]| !others.iter().any(|other| same_element(list, from, other));
+        for gone in old.iter().filter(|element| missing(element, &new)) {
+            found.push(Change { last_seen_before: before.taken_at, ..whole(path(gone), Some(gone), None, after) });
+        }
+        for added in new.iter().filter(|element| missing(element, &old)) {
+            found.push(Change { last_seen_before: before.taken_at, ..whole(path(added), None, Some(added), after) });
+        }
+    }
+    found.retain(|change| !is_state(&change.path));
+    found
+}
+
+fn whole(path: String, before: Option<&Value>, after: Option<&Value>, now: &Merged) -> Change {
+    let source = now.origins.values().max_by_key(|origin| origin.taken_at).map(|origin| origin.source.clone());
+    Change {
+        path,
+        before: before.cloned(),
+        after: after.cloned(),
+        last_seen_before: None,
+        seen_at: now.taken_at,
+        source: source.unwrap_or_default(),
+    }
+}
+
+fn change(path: &str, was: Option<&Value>, is: Option<&Value>, from: Option<&Origin>, to: Option<&Origin>) -> Change {
+    Change {
+        path: path.to_owned(),
+        before: was.cloned(),
+        after: is.cloned(),
+        last_seen_before: from.and_then(|origin| origin.taken_at),
+        seen_at: to.and_then(|origin| origin.since.or(origin.taken_at)),
+        source: to.map(|origin| origin.source.clone()).unwrap_or_default(),
+    }
+}
+
+/// Lists are sets: their order says nothing, nor does the case of names.
+pub(super) fn same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Array(one), Value::Array(other)) => {
+            let set = |list: &[Value]| {
+                let mut names: Vec<String> = list.iter().map(|item| item.to_string().to_lowercase()).collect();
+                names.sort();
+                names.dedup();
+                names
+            };
+            set(one) == set(other)
+        }
+        (Value::String(one), Value::String(other)) => one.eq_ignore_ascii_case(other),
+        _ => one == other,
+    }
+}
+
+/// Who put a setting back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PutBack {
+    /// WCM wrote its settings to WSUS at that time.
+    ByWcm,
+    /// Nobody says who.
+    BySomebody,
+}
+
+/// A change that was undone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Undone {
+    /// Which field.
+    pub path: String,
+    /// What it was set to for a while.
+    pub value: Option<Value>,
+    /// When that was first seen.
+    pub changed_at: Option<Timestamp>,
+    /// When the old value was back.
+    pub put_back_at: Option<Timestamp>,
+    /// Who put it back.
+    pub by: PutBack,
+}
+
+/// WCM looks every hour and its log may be read a little later or earlier than the settings.
+const SLACK: SignedDuration = SignedDuration::from_mins(5);
+
+/// The changes that somebody undid, oldest first.
+pub fn undone(settings: &SiteSettings) -> Vec<Undone> {
+    let changes = settings.changes();
+    let mut found = Vec::new();
+    for (place, change) in changes.iter().enumerate() {
+        let next = changes.iter().skip(place + 1).find(|later| later.path == change.path);
+        let back = next.filter(|later| match (&later.after, &change.before) {
+            (Some(after), Some(before)) => same(after, before),
+            (after, before) => after == before,
+        });
+        let Some(back) = back else { continue };
+        let (from, to) = (change.seen_at, back.seen_at);
+        let in_between =
+            |time: &Timestamp| from.is_none_or(|from| *time >= from) && to.is_none_or(|to| time.duration_since(to) <= SLACK);
+        // WCM sets WSUS and nothing else.
+        let by_wcm = change.path.starts_with("wsus") && settings.wcm_writes().iter().any(in_between);
+        found.push(Undone {
+            path: change.path.clone(),
+            value: change.after.clone(),
+            changed_at: change.seen_at,
+            put_back_at: back.seen_at,
+            by: if by_wcm { PutBack::ByWcm } else { PutBack::BySomebody },
+        });
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Seen;
+    use super::*;
+    use serde_json::json;
+    use supwatch_proto::ids::AgentId;
+
+    fn take(settings: &mut SiteSettings, hour: u32, languages: &[&str], more: &Value) {
+        let mut raw = json!({"source": "wsus-api", "taken_at": format!("2026-03-01T{hour:02}:00:00Z"),
+            "sups": [{"server": "a.x"}], "wsus": [{"server": "a.x", "languages": languages}]});
+        for (field, value) in more.as_object().expect("object") {
+            raw["wsus"][0][field] = value.clone();
+        }
+        settings.take(&AgentId("a".into()), &raw);
+    }
+
+    #[test]
+    fn order_and_case_are_no_change_and_neither_is_a_state() {
+        let mut settings = SiteSettings::default();
+        take(&mut settings, 1, &["en", "ja"], &json!({"wsus_sync": {"status": "running"}}));
+        take(&mut settings, 2, &["JA", "en"], &json!({"wsus_sync": {"status": "not-processing"}}));
+        assert_eq!(settings.changes(), []);
+        take(&mut settings, 3, &["en"], &json!({}));
+        let paths: Vec<&str> = settings.changes().iter().map(|change| change.path.as_str()).collect();
+        assert_eq!(paths, ["wsus[a.x].languages"]);
+        let at = |hour: u32| format!("2026-03-01T{hour:02}:00:00Z").parse().ok();
+        assert_eq!((settings.changes()[0].last_seen_before, settings.changes()[0].seen_at), (at(2), at(3)));
+    }
+
+    #[test]
+    fn what_is_put_back_is_told_with_who_did_it() {
+        let mut settings = SiteSettings::default();
+        for (hour, languages) in [(1, &["en"][..]), (2, &["en", "de"]), (3, &["en"]), (4, &["fr"]), (5, &["en"])] {
+            if hour == 3 {
+                settings.see(&Seen::Written, "2026-03-01T02:58:00Z".parse().ok());
+            }
+            take(&mut settings, hour, languages, &json!({}));
+        }
+        let found: Vec<(Option<Value>, PutBack)> = undone(&settings).into_iter().map(|undone| (undone.value, undone.by)).collect();
+        // The third is the putting back itself, undone again later.
+        assert_eq!(found[0], (Some(json!(["en", "de"])), PutBack::ByWcm));
+        assert_eq!(found.last(), Some(&(Some(json!(["fr"])), PutBack::BySomebody)));
+    }
+
+    #[test]
+    fn a_server_that_comes_or_goes_is_one_change() {
+        let mut settings = SiteSettings::default();
+        let sups = |names: &[&str], hour: u32| {
+            json!({"source": "wsus-api", "taken_at": format!("2026-03-01T{hour:02}:00:00Z"),
+            "sups": names.iter().map(|name| json!({"server": name, "http_port": 8530})).collect::<Vec<_>>()})
+        };
+        settings.take(&AgentId("a".into()), &sups(&["a.x"], 1));
+        settings.take(&AgentId("a".into()), &sups(&["a.x", "b.x"], 2));
+        let change = settings.changes().last().expect("a change");
+        assert_eq!((change.path.as_str(), &change.before), ("sups[b.x]", &None));
+    }
+}
