@@ -33,22 +33,24 @@ pub struct Origin {
     pub source: String,
     /// When that source last said so.
     pub taken_at: Option<Timestamp>,
-    /// Since when the field has its value, as far as was seen.
+    /// Since when that source says so.
     pub since: Option<Timestamp>,
 }
 
 /// One source's word, as long as it said the same.
 #[derive(Debug, Clone, PartialEq)]
 struct Snapshot {
-    key: Key,
+    source: String,
     /// When it was first said.
     taken_at: Option<Timestamp>,
     /// When it was last said.
     confirmed_at: Option<Timestamp>,
     raw: Value,
+    /// Since when each of its fields has its value.
+    since: BTreeMap<String, Option<Timestamp>>,
 }
 
-/// Who says something: two agents, or two lines of a log, replace nothing of each other.
+/// Who says something: two agents, or two kinds of lines of a log, replace nothing of each other.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     source: String,
@@ -68,11 +70,11 @@ pub struct Merged {
     pub taken_at: Option<Timestamp>,
 }
 
-/// The settings of one site over time.
+/// The settings of one site over time. What it says depends on what was told and when, not on the order in which it came.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SiteSettings {
-    /// By time, of all sources.
-    history: Vec<Snapshot>,
+    /// What each source said, oldest first.
+    sources: BTreeMap<Key, Vec<Snapshot>>,
     merged: Option<Merged>,
     changes: Vec<Change>,
     /// When WCM last looked at the settings of WSUS, and when it last wrote them.
@@ -93,7 +95,7 @@ impl SiteSettings {
 
     /// When WCM last looked at the settings of WSUS.
     pub fn wcm_checked_at(&self) -> Option<Timestamp> {
-        self.wcm_checks.last().copied()
+        self.wcm_checks.iter().max().copied()
     }
 
     /// Times at which WCM wrote its settings to WSUS.
@@ -126,73 +128,61 @@ impl SiteSettings {
 
     fn insert(&mut self, key: Key, taken_at: Option<Timestamp>, raw: &Value) -> bool {
         let raw = paths::without_head(raw);
-        let newest = self.history.iter_mut().rev().find(|known| known.key == key);
-        if let Some(known) = newest.filter(|known| known.raw == raw && known.confirmed_at <= taken_at) {
-            known.confirmed_at = taken_at;
+        let source = key.source.clone();
+        let said = self.sources.entry(key).or_default();
+        let place = said.partition_point(|known| known.taken_at <= taken_at);
+        let before = place.checked_sub(1).and_then(|before| said.get_mut(before)).filter(|known| known.raw == raw);
+        if let Some(known) = before {
+            known.confirmed_at = known.confirmed_at.max(taken_at);
+        } else if let Some(known) = said.get_mut(place).filter(|known| known.raw == raw) {
+            known.taken_at = taken_at;
         } else {
-            let place = self.history.partition_point(|known| known.taken_at <= taken_at);
-            self.history.insert(place, Snapshot { key: key.clone(), taken_at, confirmed_at: taken_at, raw });
-            let of_source = self.history.iter().filter(|known| known.key == key).count();
-            if of_source > SNAPSHOTS_KEPT
-                && let Some(oldest) = self.history.iter().position(|known| known.key == key)
-            {
-                self.history.remove(oldest);
-            }
+            said.insert(place, Snapshot { source, taken_at, confirmed_at: taken_at, raw, since: BTreeMap::new() });
+        }
+        date(said, place.saturating_sub(1));
+        if said.len() > SNAPSHOTS_KEPT {
+            thin(said);
         }
         self.refresh()
     }
 
     /// Puts everything together anew; `true` where a value is another one.
     fn refresh(&mut self) -> bool {
-        let before = self.merged.take();
-        let mut next = merge::merge(&newest_of_each(&self.history));
-        let changed = match &before {
-            None => true,
-            Some(before) => {
-                let changes = changes::between(before, &next);
-                keep_since(&mut next, before);
-                let changed = before.raw != next.raw;
-                self.changes.extend(changes);
-                self.changes.drain(..self.changes.len().saturating_sub(CHANGES_KEPT));
-                changed
-            }
-        };
+        let next = merge::merge(self.sources.values().filter_map(|said| said.last()));
+        let changed = self.merged.as_ref().is_none_or(|before| before.raw != next.raw);
         self.merged = Some(next);
+        if changed {
+            self.changes = changes::of(self.sources.values().map(Vec::as_slice));
+            self.changes.drain(..self.changes.len().saturating_sub(CHANGES_KEPT));
+        }
         changed
     }
 
     /// What was known at a moment.
     pub fn as_of(&self, at: Timestamp) -> SiteSettings {
-        let known = |time: &Option<Timestamp>| time.is_none_or(|time| time <= at);
-        let history: Vec<Snapshot> = self
-            .history
-            .iter()
-            .filter(|snapshot| known(&snapshot.taken_at))
-            .cloned()
-            .map(|mut snapshot| {
+        let mut past = self.clone();
+        for said in past.sources.values_mut() {
+            said.retain(|snapshot| snapshot.taken_at.is_none_or(|taken| taken <= at));
+            for snapshot in said {
                 snapshot.confirmed_at = snapshot.confirmed_at.filter(|time| *time <= at).or(snapshot.taken_at);
-                snapshot
-            })
-            .collect();
-        let changes: Vec<Change> = self.changes.iter().filter(|change| known(&change.seen_at)).cloned().collect();
-        let merged = (!history.is_empty()).then(|| {
-            let mut merged = merge::merge(&newest_of_each(&history));
-            for (path, origin) in &mut merged.origins {
-                let before = changes.iter().rev().find(|change| change.path == *path).and_then(|change| change.seen_at);
-                let first = first_told(&history, path, merged.raw.pointer(&paths::pointer(&merged.raw, path).unwrap_or_default()));
-                origin.since = before.or(first).or(origin.since);
             }
-            merged
-        });
-        let past = |times: &[Timestamp]| times.iter().copied().filter(|time| *time <= at).collect();
-        SiteSettings { history, merged, changes, wcm_checks: past(&self.wcm_checks), wcm_writes: past(&self.wcm_writes) }
+        }
+        past.sources.retain(|_, said| !said.is_empty());
+        past.merged = None;
+        past.changes.clear();
+        if !past.sources.is_empty() {
+            past.refresh();
+        }
+        past.wcm_checks.retain(|time| *time <= at);
+        past.wcm_writes.retain(|time| *time <= at);
+        past
     }
 
     /// The same site set to something else, for the question what would be if. Nothing of it is remembered as a change.
     pub fn assume(&mut self, raw: Value, at: Timestamp) -> Result<(), serde_json::Error> {
         let settings = Settings::from_json(&raw)?;
         let before = self.merged.take().unwrap_or_default();
-        let mut next = Merged { settings, raw, taken_at: Some(at), ..before.clone() };
+        let mut next = Merged { settings, raw, taken_at: Some(at), origins: before.origins };
         let assumed = Origin { source: "assumed".to_owned(), taken_at: Some(at), since: Some(at) };
         let known = leaves(&before.raw);
         for (path, value) in leaves(&next.raw) {
@@ -205,48 +195,36 @@ impl SiteSettings {
     }
 }
 
-/// The newest snapshot of each source, oldest first.
-fn newest_of_each(history: &[Snapshot]) -> Vec<&Snapshot> {
-    let mut newest: BTreeMap<&Key, &Snapshot> = BTreeMap::new();
-    for snapshot in history {
-        newest.insert(&snapshot.key, snapshot);
-    }
-    let mut parts: Vec<&Snapshot> = newest.into_values().collect();
-    parts.sort_by_key(|snapshot| snapshot.confirmed_at);
-    parts
-}
-
-/// A value that stays has been there since it first was.
-fn keep_since(next: &mut Merged, before: &Merged) {
-    let (old, new) = (leaves(&before.raw), leaves(&next.raw));
-    for (path, origin) in &mut next.origins {
-        if let Some(known) = before.origins.get(path)
-            && old.get(path) == new.get(path)
-        {
-            origin.since = known.since;
-        }
+/// Dates the fields of one source's snapshots from a place on: a value that stays has been there since it first was.
+fn date(said: &mut [Snapshot], from: usize) {
+    for place in from..said.len() {
+        let (older, rest) = said.split_at_mut(place);
+        let Some(snapshot) = rest.first_mut() else { return };
+        let before = older.last().map(|older| (leaves(&older.raw), &older.since));
+        snapshot.since = leaves(&snapshot.raw)
+            .into_iter()
+            .map(|(path, value)| {
+                let same = before.as_ref().filter(|(known, _)| known.get(&path) == Some(&value));
+                let since = same.and_then(|(_, since)| since.get(&path).copied()).unwrap_or(snapshot.taken_at);
+                (path, since)
+            })
+            .collect();
     }
 }
 
-/// When a value was first told without a break since.
-fn first_told(history: &[Snapshot], path: &str, value: Option<&Value>) -> Option<Timestamp> {
-    let mut first = None;
-    for snapshot in history.iter().rev() {
-        let told = paths::pointer(&snapshot.raw, path).and_then(|pointer| snapshot.raw.pointer(&pointer));
-        match told {
-            Some(told) if Some(told) == value => first = snapshot.taken_at,
-            Some(_) => break,
-            None => {}
-        }
-    }
-    first
+/// Makes room: of two snapshots between which nothing was set otherwise the older goes, else the oldest of all.
+fn thin(said: &mut Vec<Snapshot>) {
+    let quiet = said.windows(2).position(|pair| matches!(pair, [one, next] if changes::differing(one, next).is_empty()));
+    said.remove(quiet.unwrap_or(0));
 }
+
+/// Times kept of what WCM did.
+const TIMES_KEPT: usize = 200;
 
 fn remember(times: &mut Vec<Timestamp>, at: Option<Timestamp>) {
-    const KEPT: usize = 200;
     if let Some(at) = at {
         times.push(at);
-        times.drain(..times.len().saturating_sub(KEPT));
+        times.drain(..times.len().saturating_sub(TIMES_KEPT));
     }
 }
 

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::paths::{NAMED, leaves, name_of, same_element};
-use super::{Merged, Origin, SiteSettings};
+use super::{SiteSettings, Snapshot};
 
 /// One field that is set otherwise than before.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,52 +33,62 @@ fn is_state(path: &str) -> bool {
     path.split(['.', '[']).any(|piece| STATES.contains(&piece))
 }
 
-/// What differs between two moments.
-pub(super) fn between(before: &Merged, after: &Merged) -> Vec<Change> {
-    let (old, new) = (leaves(&before.raw), leaves(&after.raw));
-    let mut found = Vec::new();
-    for (path, value) in &new {
-        let Some(was) = old.get(path).filter(|was| !same(was, value)) else { continue };
-        let (from, to) = (before.origins.get(path), after.origins.get(path));
-        found.push(change(path, Some(was), Some(value), from, to));
+/// Every change that any source saw, oldest first. Each source is compared with itself alone: two that disagree have not
+/// changed anything. What two of them saw is one change.
+pub(super) fn of<'a>(sources: impl Iterator<Item = &'a [Snapshot]>) -> Vec<Change> {
+    let mut all: Vec<Change> = sources
+        .flat_map(|said| said.windows(2))
+        .flat_map(|pair| match pair {
+            [before, after] => differing(before, after),
+            _ => Vec::new(),
+        })
+        .collect();
+    all.sort_by(|one, other| (one.seen_at, &one.path).cmp(&(other.seen_at, &other.path)));
+    let mut kept: Vec<Change> = Vec::new();
+    for change in all {
+        let twin = kept.iter().rev().find(|known| known.path == change.path);
+        if twin.is_none_or(|known| !same_option(known.after.as_ref(), change.after.as_ref())) {
+            kept.push(change);
+        }
     }
+    kept
+}
+
+/// What one source said otherwise than before.
+pub(super) fn differing(before: &Snapshot, after: &Snapshot) -> Vec<Change> {
+    let (old, new) = (leaves(&before.raw), leaves(&after.raw));
+    let change = |path: String, was: Option<&Value>, is: Option<&Value>| Change {
+        path,
+        before: was.cloned(),
+        after: is.cloned(),
+        last_seen_before: before.confirmed_at,
+        seen_at: after.taken_at,
+        source: after.source.clone(),
+    };
+    let mut found: Vec<Change> = new
+        .iter()
+        .filter_map(|(path, value)| {
+            let was = old.get(path).filter(|was| !same(was, value))?;
+            Some(change(path.clone(), Some(was), Some(value)))
+        })
+        .collect();
     for list in NAMED {
-        let elements = |merged: &Merged| merged.raw.get(*list).and_then(Value::as_array).cloned();
+        let elements = |snapshot: &Snapshot| snapshot.raw.get(*list).and_then(Value::as_array).cloned();
         // Only where both moments list them does one more or less mean anything.
         let (Some(old), Some(new)) = (elements(before), elements(after)) else { continue };
         let path = |element: &Value| format!("{list}[{}]", name_of(list, element).unwrap_or_default());
         let missing = |from: &Value, others: &[Value]| !others.iter().any(|other| same_element(list, from, other));
-        for gone in old.iter().filter(|element| missing(element, &new)) {
-            found.push(Change { last_seen_before: before.taken_at, ..whole(path(gone), Some(gone), None, after) });
-        }
-        for added in new.iter().filter(|element| missing(element, &old)) {
-            found.push(Change { last_seen_before: before.taken_at, ..whole(path(added), None, Some(added), after) });
-        }
+        found.extend(old.iter().filter(|element| missing(element, &new)).map(|gone| change(path(gone), Some(gone), None)));
+        found.extend(new.iter().filter(|element| missing(element, &old)).map(|added| change(path(added), None, Some(added))));
     }
     found.retain(|change| !is_state(&change.path));
     found
 }
 
-fn whole(path: String, before: Option<&Value>, after: Option<&Value>, now: &Merged) -> Change {
-    let source = now.origins.values().max_by_key(|origin| origin.taken_at).map(|origin| origin.source.clone());
-    Change {
-        path,
-        before: before.cloned(),
-        after: after.cloned(),
-        last_seen_before: None,
-        seen_at: now.taken_at,
-        source: source.unwrap_or_default(),
-    }
-}
-
-fn change(path: &str, was: Option<&Value>, is: Option<&Value>, from: Option<&Origin>, to: Option<&Origin>) -> Change {
-    Change {
-        path: path.to_owned(),
-        before: was.cloned(),
-        after: is.cloned(),
-        last_seen_before: from.and_then(|origin| origin.taken_at),
-        seen_at: to.and_then(|origin| origin.since.or(origin.taken_at)),
-        source: to.map(|origin| origin.source.clone()).unwrap_or_default(),
+fn same_option(one: Option<&Value>, other: Option<&Value>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => same(one, other),
+        (one, other) => one.is_none() && other.is_none(),
     }
 }
 
@@ -132,10 +142,7 @@ pub fn undone(settings: &SiteSettings) -> Vec<Undone> {
     let mut found = Vec::new();
     for (place, change) in changes.iter().enumerate() {
         let next = changes.iter().skip(place + 1).find(|later| later.path == change.path);
-        let back = next.filter(|later| match (&later.after, &change.before) {
-            (Some(after), Some(before)) => same(after, before),
-            (after, before) => after == before,
-        });
+        let back = next.filter(|later| same_option(later.after.as_ref(), change.before.as_ref()));
         let Some(back) = back else { continue };
         let (from, to) = (change.seen_at, back.seen_at);
         let in_between =

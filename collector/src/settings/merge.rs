@@ -16,8 +16,10 @@ use super::{Merged, Origin, Snapshot};
 /// Sources that see a part only.
 const PARTIAL: &[&str] = &["log", "probe", "registry"];
 
-/// Puts parts together, the oldest first.
-pub(super) fn merge(parts: &[&Snapshot]) -> Merged {
+/// Puts together what each source said last.
+pub(super) fn merge<'a>(parts: impl Iterator<Item = &'a Snapshot>) -> Merged {
+    let mut parts: Vec<&Snapshot> = parts.collect();
+    parts.sort_by_key(|part| part.confirmed_at);
     let mut work = Work { raw: Value::Object(Map::new()), origins: BTreeMap::new(), listed: BTreeMap::new() };
     for list in NAMED {
         // The youngest complete list says which elements there are.
@@ -26,7 +28,7 @@ pub(super) fn merge(parts: &[&Snapshot]) -> Merged {
             work.listed.insert(list, elements.as_array().cloned().unwrap_or_default());
         }
     }
-    for part in parts {
+    for part in &parts {
         work.take(part);
     }
     let taken_at = parts.iter().filter_map(|part| part.confirmed_at).max();
@@ -35,7 +37,7 @@ pub(super) fn merge(parts: &[&Snapshot]) -> Merged {
 }
 
 fn is_partial(part: &Snapshot) -> bool {
-    PARTIAL.contains(&part.key.source.as_str())
+    PARTIAL.contains(&part.source.as_str())
 }
 
 struct Work {
@@ -46,24 +48,22 @@ struct Work {
 
 impl Work {
     fn take(&mut self, part: &Snapshot) {
-        let origin =
-            Origin { source: part.key.source.clone(), taken_at: part.confirmed_at, since: part.taken_at.or(part.confirmed_at) };
         let Value::Object(fields) = &part.raw else { return };
         // Servers first: whether a WSUS may be added depends on the software update points that are known.
         let mut fields: Vec<(&String, &Value)> = fields.iter().collect();
         fields.sort_by_key(|(name, _)| name.as_str() != "sups");
         for (name, value) in fields {
             match (NAMED.iter().find(|list| *list == name), value) {
-                (Some(list), Value::Array(elements)) => self.take_list(list, elements, &origin, is_partial(part)),
+                (Some(list), Value::Array(elements)) => self.take_list(list, elements, part),
                 _ => {
                     let Some(into) = self.raw.as_object_mut() else { return };
-                    put(into, name, value, name, &origin, &mut self.origins);
+                    Field { name, path: name.clone(), own: name.clone(), part }.put(into, value, &mut self.origins);
                 }
             }
         }
     }
 
-    fn take_list(&mut self, list: &'static str, elements: &[Value], origin: &Origin, partial: bool) {
+    fn take_list(&mut self, list: &'static str, elements: &[Value], part: &Snapshot) {
         let known_sups = self.raw.get("sups").and_then(Value::as_array).cloned().unwrap_or_default();
         let Some(into) = self.raw.as_object_mut() else { return };
         let kept = into.entry(list).or_insert_with(|| Value::Array(Vec::new()));
@@ -71,11 +71,12 @@ impl Work {
             *kept = Value::Array(Vec::new());
         }
         let Some(kept) = kept.as_array_mut() else { return };
-        for element in elements {
+        for (place, element) in elements.iter().enumerate() {
+            let own = format!("{list}[{}]", name_of(list, element).unwrap_or_else(|| format!("#{place}")));
             let listed = self.listed.get(list).map(|all| all.iter().find(|known| same_element(list, known, element)));
             let allowed = match listed {
                 Some(found) => found.is_some(),
-                None if !partial => true,
+                None if !is_partial(part) => true,
                 None if list == "sups" => element.get("first") == Some(&Value::Bool(true)),
                 None => known_sups.iter().any(|sup| same_element("sups", sup, element)),
             };
@@ -98,53 +99,59 @@ impl Work {
             let path = format!("{list}[{}]", name_of(list, target).unwrap_or_else(|| format!("#{place}")));
             let (Some(target), Value::Object(fields)) = (target.as_object_mut(), element) else { continue };
             for (name, value) in fields.iter().filter(|(name, _)| *name != "server" && *name != "site") {
-                put(target, name, value, &format!("{path}.{name}"), origin, &mut self.origins);
+                let field = Field { name, path: format!("{path}.{name}"), own: format!("{own}.{name}"), part };
+                field.put(target, value, &mut self.origins);
             }
         }
     }
 }
 
-fn put(
-    into: &mut Map<String, Value>,
-    name: &str,
-    value: &Value,
-    path: &str,
-    origin: &Origin,
-    origins: &mut BTreeMap<String, Origin>,
-) {
-    if let Value::Object(fields) = value {
-        let inner = into.entry(name).or_insert_with(|| Value::Object(Map::new()));
-        if !inner.is_object() {
-            *inner = Value::Object(Map::new());
-            origins.remove(path);
-        }
-        if let Some(inner) = inner.as_object_mut() {
-            for (name, value) in fields {
-                put(inner, name, value, &format!("{path}.{name}"), origin, origins);
+/// One field on its way into the whole: where it goes, and what its source calls it.
+struct Field<'a> {
+    name: &'a str,
+    path: String,
+    own: String,
+    part: &'a Snapshot,
+}
+
+impl Field<'_> {
+    fn put(&self, into: &mut Map<String, Value>, value: &Value, origins: &mut BTreeMap<String, Origin>) {
+        if let Value::Object(fields) = value {
+            let inner = into.entry(self.name).or_insert_with(|| Value::Object(Map::new()));
+            if !inner.is_object() {
+                *inner = Value::Object(Map::new());
+                origins.remove(&self.path);
             }
+            if let Some(inner) = inner.as_object_mut() {
+                for (name, value) in fields {
+                    let (path, own) = (format!("{}.{name}", self.path), format!("{}.{name}", self.own));
+                    Field { name, path, own, part: self.part }.put(inner, value, origins);
+                }
+            }
+            return;
         }
-        return;
+        let below = format!("{}.", self.path);
+        origins.retain(|known, _| !known.starts_with(&below));
+        into.insert(self.name.to_owned(), value.clone());
+        let since = self.part.since.get(&self.own).copied().unwrap_or(self.part.taken_at);
+        let origin = Origin { source: self.part.source.clone(), taken_at: self.part.confirmed_at, since };
+        origins.insert(self.path.clone(), origin);
     }
-    let below = format!("{path}.");
-    origins.retain(|known, _| !known.starts_with(&below));
-    into.insert(name.to_owned(), value.clone());
-    origins.insert(path.to_owned(), origin.clone());
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Key;
     use super::*;
     use serde_json::json;
 
     fn part(source: &str, minute: u32, raw: Value) -> Snapshot {
         let at = format!("2026-03-01T10:{minute:02}:00Z").parse().ok();
-        Snapshot { key: Key { source: source.to_owned(), by: String::new() }, taken_at: at, confirmed_at: at, raw }
+        Snapshot { source: source.to_owned(), taken_at: at, confirmed_at: at, raw, since: BTreeMap::new() }
     }
 
     #[track_caller]
     fn check(parts: &[Snapshot], expected: Value) {
-        assert_eq!(merge(&parts.iter().collect::<Vec<_>>()).raw, expected);
+        assert_eq!(merge(parts.iter()).raw, expected);
     }
 
     #[test]

@@ -96,22 +96,6 @@ fn pieces(path: &str) -> Vec<(&str, Option<&str>)> {
     found
 }
 
-/// The same path as a JSON pointer into a snapshot.
-pub(super) fn pointer(raw: &Value, path: &str) -> Option<String> {
-    let (mut at, mut found) = (raw, String::new());
-    for (field, name) in pieces(path) {
-        at = at.get(field)?;
-        found.push('/');
-        found.push_str(&field.replace('~', "~0").replace('/', "~1"));
-        if let Some(name) = name {
-            let place = place_of(field, at.as_array()?, name)?;
-            at = at.get(place)?;
-            found.push_str(&format!("/{place}"));
-        }
-    }
-    Some(found)
-}
-
 fn place_of(field: &str, list: &[Value], name: &str) -> Option<usize> {
     list.iter().position(|element| {
         name_of(field, element).is_some_and(|own| own == name || same_server(&own, name)) || has_alias(element, name)
@@ -319,13 +303,5 @@ mod tests {
         assert!(error("wsus.is_replica=maybe").contains("write true, false"));
         assert!(error("wsus.upstream=x").contains("name one of them"));
         assert!(error("wsus").contains("write a setting and its value"));
-    }
-
-    #[test]
-    fn every_leaf_has_a_pointer() {
-        let site = site();
-        for (path, value) in leaves(&site) {
-            assert_eq!(pointer(&site, &path).and_then(|pointer| site.pointer(&pointer)), Some(&value), "{path}");
-        }
     }
 }
