@@ -31,13 +31,13 @@ $ErrorActionPreference = 'Stop'
 $computer = [System.Net.Dns]::GetHostEntry('').HostName
 $sections = [ordered]@{}
 
-# A reason is told without anything that could be the name of an account (DOMAIN\name, name@domain).
+# A reason is told without what could be the name of an account: what is quoted, DOMAIN\name, name@domain.
 function Read-Section([string]$Name, [scriptblock]$Read) {
     try {
         $sections[$Name] = [ordered]@{ ok = $true; data = @(& $Read) }
     } catch {
         $cause = $_.Exception.GetBaseException()
-        $text = $cause.Message -replace '[^\s''"]+[\\@][^\s''"]+', '<name>'
+        $text = $cause.Message -replace '''[^'']*''|"[^"]*"|\S*[\\@]\S*', '<name>'
         $sections[$Name] = [ordered]@{ ok = $false; reason = '{0}: {1}' -f $cause.GetType().Name, $text }
     }
 }
@@ -193,7 +193,7 @@ Read-Section 'database' {
 }
 
 $now = [datetime]::UtcNow.ToString('s') + 'Z'
-$dump = [ordered]@{ schema = 'supwatch/dump/v1'; taken_at = $now; computer = $computer; sections = $sections }
+$dump = [ordered]@{ schema = 'supwatch/dump/v1'; taken_at = $now; computer = $computer; site = $code; sections = $sections }
 $bytes = [System.Text.UTF8Encoding]::new($false).GetBytes(($dump | ConvertTo-Json -Depth 8 -Compress))
 if ($OutFile) {
     $path = $PSCmdlet.GetUnresolvedProviderPathFromPSPath($OutFile)
