@@ -4,6 +4,7 @@
 //! well be a dump of the PowerShell script, which becomes a snapshot here, as does what a configured command prints.
 
 pub mod dump;
+pub mod command;
 
 use std::path::{Path, PathBuf};
 

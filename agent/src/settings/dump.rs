@@ -131,7 +131,7 @@ fn section_name(name: &str) -> Option<String> {
 
 /// A message of Windows without what could be the name of an account: what is quoted, what has a backslash or an `@`, and
 /// what follows a word such as *user*.
-fn without_names(message: &str) -> String {
+pub(super) fn without_names(message: &str) -> String {
     let (mut clean, mut rest, mut hide) = (String::new(), message, false);
     while let Some(first) = rest.chars().next() {
         let end = match first {
