@@ -135,6 +135,32 @@ fn read_site(folder: PathBuf, logs: Option<PathBuf>) -> Result<Site, Faults> {
 mod tests {
     use super::*;
 
+    #[track_caller]
+    fn command_of(lines: &str) -> Option<SettingsCommand> {
+        let dir = tempfile::tempdir().expect("folder");
+        std::fs::write(dir.path().join("site.toml"), "code = \"P01\"\n").expect("file");
+        let path = dir.path().join("agent.toml");
+        let text = format!("collector = \"https://x\"\nidentity = \"id\"\nstate = \"s\"\n[[site]]\nfolder = \".\"\n{lines}");
+        std::fs::write(&path, text).expect("file");
+        let mut config = Config::read(&path).expect("good");
+        let command = config.sites.pop().and_then(|site| site.command)?;
+        assert_eq!(command.folder, dir.path());
+        Some(SettingsCommand {
+            program: command.program.strip_prefix(dir.path()).unwrap_or(&command.program).to_owned(),
+            ..command
+        })
+    }
+
+    #[test]
+    fn a_command_runs_hourly_unless_it_is_told_otherwise() {
+        assert_eq!(command_of(""), None);
+        let named = command_of("command = [\"powershell.exe\", \"-File\", \"x.ps1\"]").expect("a command");
+        assert_eq!((named.program.to_str(), named.arguments.len()), (Some("powershell.exe"), 2));
+        assert_eq!((named.every, named.limit), (Duration::from_secs(3600), Duration::from_secs(300)));
+        let own = command_of("command = [\"bin/dump\"]\ncommand_minutes = 5").expect("a command");
+        assert_eq!((own.program.to_str(), own.every), (Some("bin/dump"), Duration::from_secs(300)));
+    }
+
     #[test]
     fn all_faults_of_all_files_are_told_together() {
         let dir = tempfile::tempdir().expect("folder");
