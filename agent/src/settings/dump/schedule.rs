@@ -47,7 +47,7 @@ fn gap(token: &[u8]) -> Known<u32> {
     let longest = months.checked_sub(1).and_then(|index| LONGEST_MONTHS.get(index as usize)).copied();
     let hours = match (field(19, 3), longest) {
         // Weekdays of a month are whole weeks apart: the second Tuesday wanders by up to six days.
-        (4, Some(days)) => (days + 6) / 7 * 7 * 24,
+        (4, Some(days)) => days.div_ceil(7) * 7 * 24,
         (_, Some(days)) => days * 24,
         (_, None) => minutes.div_ceil(60),
     };
@@ -84,6 +84,7 @@ mod tests {
         check(&token(2, 8 << 8), Known::Some(8));
         check(&token(2, 1 << 3 | 6 << 8 | 30 << 13), Known::Some(31));
         check(&token(2, 15 << 13), Known::Some(1));
+        check(&token(2, 31 << 3 | 23 << 8 | 59 << 13), Known::Some(32 * 24));
         check(&token(3, 3 << 16 | 1 << 13), Known::Some(168));
         check(&token(4, 3 << 16 | 1 << 12 | 2 << 9), Known::Some(35 * 24));
         check(&token(4, 3 << 16 | 3 << 12 | 2 << 9), Known::Some(98 * 24));

@@ -171,7 +171,7 @@ fn website(iis: Bag<'_>) -> Website {
         let bound = bindings.iter().find(|bag| bag.text("protocol").is_some_and(|own| own.eq_ignore_ascii_case(protocol)));
         let Some(binding) = bound else { return Known::None };
         let text = binding.text("bindingInformation").unwrap_or_default();
-        known(text.rsplitn(3, ':').nth(1).and_then(|port| port.parse().ok()))
+        known(text.rsplit(':').nth(1).and_then(|port| port.parse().ok()))
     };
     let requires_ssl = |directory: &Bag<'_>| match directory.number("Flags") {
         Some(flags) => flags & SSL_FLAG != 0,
