@@ -11,9 +11,11 @@ use std::time::Duration;
 use supwatch_proto::config::Faults;
 use supwatch_proto::ids::SiteCode;
 use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
 
 use crate::collect::Collect;
-use crate::config::Config;
+use crate::config::{Config, Site};
+use crate::settings::command::{Handle, Runner};
 use crate::spool::{Spool, SpoolError};
 use crate::uplink::{Until, Uplink, UplinkError};
 use crate::watch::{Waker, Watch};
@@ -42,6 +44,9 @@ pub enum AppError {
     /// An option of the command line is wrong.
     #[error("{0}")]
     Option(String),
+    /// A thread that runs a settings command is gone.
+    #[error("the thread that runs a settings command ended unexpectedly")]
+    Command,
     /// The collecting thread is gone.
     #[error("the thread that reads the logs ended unexpectedly")]
     Collector,
@@ -59,25 +64,37 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), A
     tracing::info!(epoch = %spool.epoch(), next = spool.next_sequence(), sites = config.sites.len(), "agent starts");
     let (until_sender, until) = watch::channel(Until::Stopped);
     let uplink = uplink_of(&config);
+    let sites = config.sites.clone();
     let (stopping, collecting) = collect_thread(Arc::clone(&spool), config)?;
+    let (mut commands, handles) = run_commands(&spool, &sites);
     let delivering = {
         let (spool, until) = (Arc::clone(&spool), until.clone());
         tokio::spawn(async move { uplink.run(&spool, now, until).await })
     };
-    let mut collecting = collecting;
+    let (mut collecting, mut ran) = (collecting, Ok(()));
     let ended = tokio::select! {
         () = stop => None,
         ended = &mut collecting.ended => Some(ended),
+        // Nothing comes of a runner before it is stopped, unless the spool failed it.
+        Some(ended) = commands.join_next() => {
+            ran = joined(ended);
+            None
+        }
     };
+    handles.iter().for_each(Handle::stop);
     stopping.stop();
     let result = match ended {
         Some(ended) => ended,
         None => collecting.ended.await,
     };
+    while let Some(ended) = commands.join_next().await {
+        ran = ran.and(joined(ended));
+    }
     until_sender.send_replace(Until::Drained);
     let delivered = tokio::time::timeout(GRACE, delivering).await.is_ok();
     tracing::info!(delivered, undelivered = spool.next_sequence() - spool.oldest_sequence(), "agent stops");
-    result.map_err(|_| AppError::Collector)?.map_err(AppError::Spool)
+    result.map_err(|_| AppError::Collector)?.map_err(AppError::Spool)?;
+    ran
 }
 
 /// Reads what is there, delivers it, and ends.
@@ -85,6 +102,9 @@ pub async fn once(config: &Config) -> Result<u64, AppError> {
     let spool = Arc::new(Spool::open(&config.state.join("spool"))?);
     let (collected, sites) = (Arc::clone(&spool), config.sites.clone());
     let sweep = tokio::task::spawn_blocking(move || {
+        for (site, command) in sites.iter().filter_map(|site| Some((site.file.code, site.command.clone()?))) {
+            Runner::new(site, command, Arc::clone(&collected)).0.once(now)?;
+        }
         let mut collect = Collect::new(&collected, &sites);
         // The second sweep takes the last records as whole: nobody waits for more of them.
         collect.sweep(Duration::ZERO, &|| false)?;
@@ -100,6 +120,23 @@ pub async fn once(config: &Config) -> Result<u64, AppError> {
 fn uplink_of(config: &Config) -> Uplink {
     let sites: Vec<SiteCode> = config.sites.iter().map(|site| site.file.code).collect();
     Uplink { collector: config.collector.clone(), identity: config.identity.clone(), sites }
+}
+
+/// The settings commands, each on a thread of its own: one that waits for its server holds up nobody.
+fn run_commands(spool: &Arc<Spool>, sites: &[Site]) -> (JoinSet<Result<(), SpoolError>>, Vec<Handle>) {
+    let (mut tasks, mut handles) = (JoinSet::new(), Vec::new());
+    for site in sites {
+        let Some(command) = site.command.clone() else { continue };
+        let (runner, handle) = Runner::new(site.file.code, command, Arc::clone(spool));
+        tasks.spawn_blocking(move || runner.watch(now));
+        handles.push(handle);
+    }
+    (tasks, handles)
+}
+
+/// How a runner ended.
+fn joined(ended: Result<Result<(), SpoolError>, tokio::task::JoinError>) -> Result<(), AppError> {
+    ended.map_err(|_| AppError::Command)?.map_err(AppError::Spool)
 }
 
 /// How to end the collecting thread.

@@ -7,7 +7,13 @@ use supwatch_proto::config::{Faults, Table};
 use supwatch_proto::describe::SiteFile;
 
 use crate::reader::Reading;
+use crate::settings::command::SettingsCommand;
 use crate::site_folder;
+
+/// Time after which a settings command is killed.
+const COMMAND_LIMIT: Duration = Duration::from_secs(300);
+/// Minutes between two runs of a settings command.
+const COMMAND_MINUTES: i64 = 60;
 
 /// A site to watch.
 #[derive(Debug, Clone)]
@@ -20,6 +26,8 @@ pub struct Site {
     pub file: SiteFile,
     /// How its logs are read.
     pub reading: Reading,
+    /// A program that prints its settings.
+    pub command: Option<SettingsCommand>,
 }
 
 /// The agent's configuration.
@@ -66,10 +74,11 @@ impl Config {
             let line = site.line();
             let found = site.required("folder", "the site folder, with its site.toml", folder);
             let logs = site.optional("logs", folder);
+            let command = command(&mut site, &base);
             table.absorb(site);
             let Some(found) = found else { continue };
             match read_site(found, logs) {
-                Ok(site) => sites.push(site),
+                Ok(site) => sites.push(Site { command, ..site }),
                 Err(faults) => {
                     table.fault(line, "this site's folder has faults, told below");
                     inner.extend(faults.0);
@@ -89,16 +98,68 @@ impl Config {
     }
 }
 
+/// `command` and `command_minutes`. A program with a folder before its name is meant from the configuration's folder.
+fn command(site: &mut Table, base: &Path) -> Option<SettingsCommand> {
+    let minutes = site.integer("command_minutes", 5..=1440);
+    let Some(words) = site.strings("command") else {
+        if minutes.is_some() {
+            site.fault(site.line(), "command_minutes is given without command");
+        }
+        return None;
+    };
+    let Some((program, arguments)) = words.split_first() else {
+        site.fault(site.line(), "command is empty: name a program and its arguments");
+        return None;
+    };
+    let path = base.join(program);
+    // Found from the folder it runs in, a relative path would be meant twice.
+    let program = if program.contains(['/', '\\']) { std::path::absolute(&path).unwrap_or(path) } else { PathBuf::from(program) };
+    let minutes = u64::try_from(minutes.unwrap_or(COMMAND_MINUTES)).unwrap_or_default();
+    Some(SettingsCommand {
+        program,
+        arguments: arguments.to_vec(),
+        folder: if base.as_os_str().is_empty() { PathBuf::from(".") } else { base.to_owned() },
+        every: Duration::from_secs(60 * minutes),
+        limit: COMMAND_LIMIT,
+    })
+}
+
 fn read_site(folder: PathBuf, logs: Option<PathBuf>) -> Result<Site, Faults> {
     let path = folder.join("site.toml");
     let file = site_folder::read_site_file(&path)?;
     let reading = site_folder::reading(&file, &path)?;
-    Ok(Site { logs: logs.unwrap_or_else(|| folder.join("logs")), folder, file, reading })
+    Ok(Site { logs: logs.unwrap_or_else(|| folder.join("logs")), folder, file, reading, command: None })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[track_caller]
+    fn command_of(lines: &str) -> Option<SettingsCommand> {
+        let dir = tempfile::tempdir().expect("folder");
+        std::fs::write(dir.path().join("site.toml"), "code = \"P01\"\n").expect("file");
+        let path = dir.path().join("agent.toml");
+        let text = format!("collector = \"https://x\"\nidentity = \"id\"\nstate = \"s\"\n[[site]]\nfolder = \".\"\n{lines}");
+        std::fs::write(&path, text).expect("file");
+        let mut config = Config::read(&path).expect("good");
+        let command = config.sites.pop().and_then(|site| site.command)?;
+        assert_eq!(command.folder, dir.path());
+        Some(SettingsCommand {
+            program: command.program.strip_prefix(dir.path()).unwrap_or(&command.program).to_owned(),
+            ..command
+        })
+    }
+
+    #[test]
+    fn a_command_runs_hourly_unless_it_is_told_otherwise() {
+        assert_eq!(command_of(""), None);
+        let named = command_of("command = [\"powershell.exe\", \"-File\", \"x.ps1\"]").expect("a command");
+        assert_eq!((named.program.to_str(), named.arguments.len()), (Some("powershell.exe"), 2));
+        assert_eq!((named.every, named.limit), (Duration::from_secs(3600), Duration::from_secs(300)));
+        let own = command_of("command = [\"bin/dump\"]\ncommand_minutes = 5").expect("a command");
+        assert_eq!((own.program.to_str(), own.every), (Some("bin/dump"), Duration::from_secs(300)));
+    }
 
     #[test]
     fn all_faults_of_all_files_are_told_together() {
@@ -106,12 +167,15 @@ mod tests {
         std::fs::create_dir(dir.path().join("P01")).expect("folder");
         std::fs::write(dir.path().join("P01/site.toml"), "code = \"P1\"\ncolour = \"red\"\n").expect("file");
         let path = dir.path().join("agent.toml");
-        std::fs::write(&path, "collector = \"http://x\"\nidentiy = \"id\"\n[[site]]\nfolder = \"P01\"\n").expect("file");
+        let text = "collector = \"http://x\"\nidentiy = \"id\"\n[[site]]\nfolder = \"P01\"\ncommand = []\ncommand_minutes = 1\n";
+        std::fs::write(&path, text).expect("file");
         let shown = Config::read(&path).expect_err("faults").to_string();
         for part in [
             "agent.toml:1: collector: it must begin with https://",
             "did you mean \"identity\"",
             "state is missing",
+            "command is empty",
+            "agent.toml:6: site.command_minutes is 1: it must be 5 to 1440",
             "site.toml:1: code",
             "site.toml:2: colour",
         ] {

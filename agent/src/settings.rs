@@ -1,6 +1,10 @@
 //! Settings snapshots of a site folder: `settings.json`, the newest, and `settings-<time>.json`, older ones.
 //!
-//! The agent sends a snapshot as it was read, with fields it does not know; the collector gives it meaning.
+//! The agent sends a snapshot as it was read, with fields it does not know; the collector gives it meaning. A file may as
+//! well be a dump of the PowerShell script, which becomes a snapshot here, as does what a configured command prints.
+
+pub mod dump;
+pub mod command;
 
 use std::path::{Path, PathBuf};
 
@@ -11,6 +15,8 @@ use supwatch_proto::time::Certainty;
 
 /// Largest snapshot taken; larger ones are no settings.
 pub const SIZE_LIMIT: u64 = 48 * 1024;
+/// Largest dump taken, in bytes: it tells everything, such as every product by id, title and kind.
+pub const DUMP_LIMIT: u64 = 4 * 1024 * 1024;
 
 /// Why a file is no snapshot.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +30,7 @@ pub enum SettingsError {
         source: std::io::Error,
     },
     /// It is no snapshot.
-    #[error("{}: this is no settings snapshot: {reason}; the format is supwatch/settings/v1", path.display())]
+    #[error("{}: this is no settings snapshot: {reason}; the format is supwatch/settings/v1 or supwatch/dump/v1", path.display())]
     Content {
         /// File.
         path: PathBuf,
@@ -33,15 +39,25 @@ pub enum SettingsError {
     },
 }
 
-/// The snapshot in a text, as an event. Other JSON or another site's snapshot is refused, since a wrong site's settings
+/// The snapshot in a text, or what a dump in it makes, as an event. Other JSON or another site's snapshot is refused, since a wrong site's settings
 /// would accuse the wrong server.
 pub fn read_text(text: &str, path: &Path, site: SiteCode) -> Result<Event, SettingsError> {
     let wrong = |reason: String| SettingsError::Content { path: path.to_owned(), reason };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if text.len() as u64 > SIZE_LIMIT {
-        return Err(wrong(format!("it is larger than {} KiB", SIZE_LIMIT / 1024)));
+    if text.len() as u64 > DUMP_LIMIT {
+        return Err(wrong(format!("it is larger than {} KiB", DUMP_LIMIT / 1024)));
     }
-    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
+    let given: serde_json::Value = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
+    let (value, size) = if dump::is_dump(&given) {
+        let snapshot = dump::snapshot(&given);
+        let size = snapshot.to_string().len();
+        (snapshot, size)
+    } else {
+        (given, text.len())
+    };
+    if size as u64 > SIZE_LIMIT {
+        return Err(wrong(format!("as a snapshot it has {} KiB, and {} KiB are what travels", size / 1024, SIZE_LIMIT / 1024)));
+    }
     let settings = Settings::from_json(&value).map_err(|error| wrong(error.to_string()))?;
     if let Some(schema) = settings.schema.value().filter(|schema| *schema != "supwatch/settings/v1") {
         return Err(wrong(format!("its schema is {schema:?}, not \"supwatch/settings/v1\"")));

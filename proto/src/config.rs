@@ -133,6 +133,26 @@ impl Table {
         self.optional(key, |text| Ok::<_, String>(text.to_owned()))
     }
 
+    /// A list of strings, if the key is there.
+    pub fn strings(&mut self, key: &str) -> Option<Vec<String>> {
+        let (line, value) = self.take(key)?;
+        let Value::Array(items) = value else {
+            self.wrong(key, line, "a list of strings", &value);
+            return None;
+        };
+        let mut found = Vec::new();
+        for (line, item) in items {
+            match item {
+                Value::String(text) => found.push(text),
+                other => {
+                    self.wrong(key, line, "a list of strings", &other);
+                    return None;
+                }
+            }
+        }
+        Some(found)
+    }
+
     /// A string that means something, if the key is there.
     pub fn optional<T, E: fmt::Display>(&mut self, key: &str, read: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
         let (line, value) = self.take(key)?;
@@ -367,6 +387,23 @@ mod tests {
                 "2: tls must be true or false, not a string",
             ]
         );
+    }
+
+    #[test]
+    fn a_list_of_strings_holds_nothing_else() {
+        let read = |text: &str| {
+            let mut table = Table::parse(text, Path::new("a.toml")).expect("TOML");
+            let found = table.strings("command");
+            table.finish(found).map_err(|faults| faults.to_string())
+        };
+        assert_eq!(read("command = [\"a\", \"b\"]"), Ok(Some(vec!["a".to_owned(), "b".to_owned()])));
+        assert_eq!(read(""), Ok(None));
+        for (text, found) in [
+            ("command = \"a\"", "1: command must be a list of strings, not a string"),
+            ("command = [\n\"a\",\n3]", "3: command must be a list of strings, not a number"),
+        ] {
+            assert!(read(text).expect_err("a fault").contains(found), "{text}");
+        }
     }
 
     #[test]

@@ -9,4 +9,5 @@ mod article;
 mod logs_as_they_are;
 mod command_line;
 mod bad_input;
+mod settings_script;
 mod demo;
