@@ -208,29 +208,6 @@ impl Table {
         }
     }
 
-    /// A list of strings that mean something, if the key is there; each that means nothing is a fault of its own.
-    pub fn strings<T, E: fmt::Display>(&mut self, key: &str, read: impl Fn(&str) -> Result<T, E>) -> Option<Vec<T>> {
-        let (line, value) = self.take(key)?;
-        let Value::Array(items) = value else {
-            self.wrong(key, line, "a list of strings", &value);
-            return None;
-        };
-        let mut found = Vec::new();
-        for (line, item) in items {
-            match &item {
-                Value::String(text) => match read(text) {
-                    Ok(meant) => found.push(meant),
-                    Err(error) => {
-                        let text = format!("{}: {error}", self.full(key));
-                        self.fault(line, text);
-                    }
-                },
-                other => self.wrong(key, line, "a list of strings", other),
-            }
-        }
-        Some(found)
-    }
-
     /// A sub-table, if the key is there. Give it back with [`Table::absorb`].
     pub fn table(&mut self, key: &str) -> Option<Table> {
         match self.take(key)? {
