@@ -90,6 +90,12 @@ pub struct Analysis {
     pub input: Vec<InputFile>,
     /// The picture.
     pub picture: Picture,
+    /// What it was drawn from.
+    pub hierarchy: Hierarchy,
+    /// Limits and exceptions it was judged by.
+    pub limits: Limits,
+    /// The moment it was judged at.
+    pub judged_at: Timestamp,
     /// Things worth telling on the way, such as an empty log.
     pub remarks: Vec<String>,
 }
@@ -126,7 +132,8 @@ pub fn analyze(paths: &[PathBuf], at: Option<Timestamp>, now: Timestamp) -> Resu
     }
     let judged_at = at.or(work.newest.of_all()).unwrap_or(now);
     let picture = crate::picture::at(&work.hierarchy, &found.limits, judged_at);
-    Ok(Analysis { input: work.input, picture, remarks: work.remarks })
+    let Work { hierarchy, input, remarks, .. } = work;
+    Ok(Analysis { input, picture, hierarchy, limits: found.limits, judged_at, remarks })
 }
 
 /// What `hierarchy.toml` says, if a folder has one.

@@ -4,10 +4,12 @@
 //! is let go last.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use supwatch_proto::wire::ingest_service_server::IngestServiceServer;
+use supwatch_proto::wire::operate_service_server::OperateServiceServer;
 use supwatch_proto::wire::query_service_server::QueryServiceServer;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -16,7 +18,9 @@ use tonic::transport::Server;
 
 use crate::config::Config;
 use crate::ingest::{Ingest, MESSAGE_BYTES};
+use crate::limits::Limits;
 use crate::mind::Mind;
+use crate::operate::Operate;
 use crate::query::Query;
 use crate::store::embedded::Embedded;
 use crate::store::{Store, StoreError};
@@ -24,6 +28,8 @@ use crate::tls::{self, ServerIdentity, TlsError};
 
 /// Time between two judgements of what time alone changes.
 const TICK: Duration = Duration::from_secs(5);
+/// Largest question or order.
+const REQUEST_BYTES: usize = 64 * 1024;
 /// Time that streams have to end when stopping.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -91,7 +97,7 @@ impl Collector {
         let mut parts = JoinSet::new();
         parts.spawn(serve_grpc(listener, identity, Arc::clone(&mind), hierarchy));
         parts.spawn(serve_http(http_listener, Arc::clone(&mind)));
-        parts.spawn(tick(Arc::clone(&mind)));
+        parts.spawn(tick(Arc::clone(&mind), config.rules));
         tracing::info!(%listen, %http, store = %config.store.display(), "collector listens");
         Ok(Collector { listen, http, mind, parts })
     }
@@ -142,9 +148,12 @@ async fn serve_grpc(listener: TcpListener, identity: ServerIdentity, mind: Arc<M
     let (reporter, health) = tonic_health::server::health_reporter();
     let ingest = IngestServiceServer::new(Ingest { mind: Arc::clone(&mind), hierarchy: hierarchy.clone() })
         .max_decoding_message_size(MESSAGE_BYTES);
-    let query = QueryServiceServer::new(Query { mind, hierarchy }).max_decoding_message_size(64 * 1024);
+    let operate = OperateServiceServer::new(Operate { mind: Arc::clone(&mind), hierarchy: hierarchy.clone() })
+        .max_decoding_message_size(REQUEST_BYTES);
+    let query = QueryServiceServer::new(Query { mind, hierarchy }).max_decoding_message_size(REQUEST_BYTES);
     reporter.set_serving::<IngestServiceServer<Ingest>>().await;
     reporter.set_serving::<QueryServiceServer<Query>>().await;
+    reporter.set_serving::<OperateServiceServer<Operate>>().await;
     Server::builder()
         .max_concurrent_streams(16)
         .concurrency_limit_per_connection(16)
@@ -155,6 +164,7 @@ async fn serve_grpc(listener: TcpListener, identity: ServerIdentity, mind: Arc<M
         .add_service(health)
         .add_service(ingest)
         .add_service(query)
+        .add_service(operate)
         .serve_with_incoming_shutdown(ReceiverStream::new(accepted), stopped)
         .await
         .map_err(|error| AppError::Part { part: "the gRPC server", reason: supwatch_proto::channel::words(&error) })
@@ -166,14 +176,39 @@ async fn serve_http(listener: TcpListener, mind: Arc<Mind>) -> Result<(), AppErr
     served.map_err(|error| AppError::Part { part: "the HTTP server", reason: error.to_string() })
 }
 
-async fn tick(mind: Arc<Mind>) -> Result<(), AppError> {
+/// Time passes, and `rules.toml` may have changed.
+async fn tick(mind: Arc<Mind>, rules: Option<PathBuf>) -> Result<(), AppError> {
     let mut ticks = tokio::time::interval(TICK);
     let stop = mind.stopped();
+    let mut read = match &rules {
+        Some(path) => tokio::fs::read(path).await.unwrap_or_default(),
+        None => Vec::new(),
+    };
     tokio::pin!(stop);
     loop {
         tokio::select! {
             () = &mut stop => return Ok(()),
             _ = ticks.tick() => mind.tick().await?,
         }
+        if let Some(path) = &rules {
+            reread(&mind, path, &mut read).await?;
+        }
     }
+}
+
+/// A `rules.toml` that is wrong changes nothing, and is told once.
+async fn reread(mind: &Mind, path: &Path, read: &mut Vec<u8>) -> Result<(), AppError> {
+    let Ok(bytes) = tokio::fs::read(path).await else { return Ok(()) };
+    if bytes == *read {
+        return Ok(());
+    }
+    match Limits::parse(&String::from_utf8_lossy(&bytes), path, &crate::rules::names()) {
+        Ok(limits) => {
+            tracing::info!(rules = %path.display(), "rules read anew");
+            mind.set_limits(limits).await?;
+        }
+        Err(faults) => tracing::warn!(%faults, "rules.toml has faults; the rules stay as they were"),
+    }
+    *read = bytes;
+    Ok(())
 }

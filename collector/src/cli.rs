@@ -22,6 +22,9 @@ mod check;
 mod client;
 mod explain;
 mod read;
+mod settings;
+mod suppress;
+mod whatif;
 
 /// Watches software-update synchronisation across a Configuration Manager hierarchy
 #[derive(Debug, Parser)]
@@ -124,6 +127,10 @@ enum Command {
     Runs(read::Runs),
     /// History of events
     Events(read::Events),
+    /// What a site is set to: now, then, before, and compared with another
+    Settings(settings::Settings),
+    /// Which rules would say otherwise if a site were set otherwise
+    Whatif(whatif::WhatIf),
     /// The rules and what they say here
     Rules(explain::Rules),
     /// Monitoring-plugin form: one line, exit 0/1/2/3
@@ -222,6 +229,8 @@ fn run(cli: Cli) -> Outcome {
         Command::Explain(explain) => explain.run(&global),
         Command::Runs(runs) => runs.run(&global),
         Command::Events(events) => events.run(&global),
+        Command::Settings(settings) => settings.run(&global),
+        Command::Whatif(whatif) => whatif.run(&global),
         Command::Rules(rules) => rules.run(&global),
         Command::Check(check) => check.run(&global),
         Command::Pki(pki) => pki.run(),
@@ -301,6 +310,21 @@ fn moment(text: &str) -> Result<Timestamp, String> {
     }
     let back: jiff::SignedDuration = text.strip_prefix('-').ok_or_else(wrong)?.parse().map_err(|_| wrong())?;
     crate::app::now().checked_sub(back).map_err(|_| wrong())
+}
+
+/// The same ahead: a time, a date (to its end), or plus a span such as +14d.
+fn moment_ahead(text: &str) -> Result<Timestamp, String> {
+    let wrong = || format!("{text:?} is no time to come: write 2027-01-31, 2027-01-31T18:00:00Z, or a span such as +2w");
+    if let Ok(date) = text.parse::<jiff::civil::Date>() {
+        let end = date.tomorrow().and_then(|next| next.to_zoned(jiff::tz::TimeZone::UTC));
+        return end.map(|zoned| zoned.timestamp()).map_err(|_| wrong());
+    }
+    if let Some(span) = text.strip_prefix('+') {
+        let span: jiff::Span = span.parse().map_err(|_| wrong())?;
+        let now = crate::app::now().to_zoned(jiff::tz::TimeZone::UTC);
+        return now.checked_add(span).map(|zoned| zoned.timestamp()).map_err(|_| wrong());
+    }
+    text.parse().map_err(|_| wrong())
 }
 
 fn site(text: &str) -> Result<SiteCode, String> {

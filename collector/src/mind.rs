@@ -5,6 +5,8 @@ use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use jiff::Timestamp;
 use supwatch_proto::describe::HierarchyFile;
 use supwatch_proto::event::{Event, StoredEvent};
+use supwatch_proto::finding::{Finding, Suppression};
+use supwatch_proto::history::{AuditEntry, SettingsView, VerdictChange};
 use supwatch_proto::ids::{AgentId, SiteCode};
 use supwatch_proto::picture::Picture;
 use tokio::sync::watch;
@@ -13,7 +15,26 @@ use crate::judge::Judge;
 use crate::limits::Limits;
 use crate::picture;
 use crate::refusals::Refusals;
+use crate::settings;
 use crate::store::{Cursor, EventQuery, Session, Store, StoreError};
+use crate::whatif::{WhatIfError, whatif};
+
+/// What somebody decides about a finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// To bear with it.
+    Suppress {
+        /// Why.
+        reason: String,
+        /// Until when; `None`: until somebody lifts it.
+        until: Option<Timestamp>,
+    },
+    /// No longer to.
+    Unsuppress {
+        /// Why.
+        reason: String,
+    },
+}
 
 /// The collector's state, shared by ingest, query and metrics.
 pub struct Mind {
@@ -139,6 +160,64 @@ impl Mind {
             Some(at) => picture::at(judge.hierarchy(), judge.limits(), at),
             None => picture::now(&judge, (self.clock)(), resolved, self.refusals.list()),
         }
+    }
+
+    /// The settings of a site, now or at a moment in the past; `None` where there is no such site.
+    pub fn settings(&self, site: SiteCode, at: Option<Timestamp>) -> Option<SettingsView> {
+        let judge = self.read();
+        let known = judge.hierarchy().site(site)?;
+        let now = (self.clock)();
+        Some(match at {
+            Some(at) => {
+                let mut past = known.clone();
+                past.configured = known.configured.as_of(at);
+                settings::view(judge.hierarchy(), &past, at)
+            }
+            None => settings::view(judge.hierarchy(), known, now),
+        })
+    }
+
+    /// Which verdicts would be others if a site were set otherwise.
+    pub fn whatif(&self, site: SiteCode, set: &[String]) -> Result<Vec<VerdictChange>, WhatIfError> {
+        let judge = self.read();
+        whatif(judge.hierarchy(), judge.limits(), site, set, (self.clock)())
+    }
+
+    /// Somebody decides to bear with a finding, or no longer to. Durable when this returns; `None` where
+    /// there is no such finding.
+    pub async fn decide(&self, id: &str, by: &str, decision: Decision) -> Result<Option<Finding>, StoreError> {
+        let now = (self.clock)();
+        let (action, reason, until) = match &decision {
+            Decision::Suppress { reason, until } => ("suppress", reason.clone(), *until),
+            Decision::Unsuppress { reason } => ("unsuppress", reason.clone(), None),
+        };
+        let suppression = match decision {
+            Decision::Suppress { reason, until } => Some(Suppression { reason, by: by.to_owned(), at: Some(now), until }),
+            Decision::Unsuppress { .. } => None,
+        };
+        let Some(finding) = self.read().finding(id).cloned().map(|finding| Finding { suppressed: suppression.clone(), ..finding })
+        else {
+            return Ok(None);
+        };
+        let entry = AuditEntry {
+            at: now,
+            by: by.to_owned(),
+            action: action.to_owned(),
+            finding: id.to_owned(),
+            rule: finding.rule.clone(),
+            site: finding.site,
+            reason,
+            until,
+        };
+        self.store.decide(&entry, &finding).await?;
+        tracing::info!(by, action, finding = id, rule = finding.rule, site = %finding.site, "decided");
+        Ok(self.write().suppress(id, suppression))
+    }
+
+    /// Other limits of the rules, from now on.
+    pub async fn set_limits(&self, limits: Limits) -> Result<(), StoreError> {
+        self.write().set_limits(limits);
+        self.judge_and_keep().await
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Judge> {

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use supwatch_proto::event::StoredEvent;
+use supwatch_proto::ids::SiteCode;
 use supwatch_proto::text::Text;
 use supwatch_proto::time::from_wire;
 use supwatch_proto::wire;
@@ -59,6 +60,34 @@ impl QueryService for Query {
         Ok(Response::new(wire::PictureResponse { picture: Some(picture.into()) }))
     }
 
+    async fn settings(&self, request: Request<wire::SettingsRequest>) -> Result<Response<wire::SettingsResponse>, Status> {
+        self.admit(&request)?;
+        let wire::SettingsRequest { site, at } = request.into_inner();
+        let site = code(&site)?;
+        let view =
+            self.mind.settings(site, from_wire(at)).ok_or_else(|| Status::not_found(format!("there is no site {site} here")))?;
+        Ok(Response::new(view.into()))
+    }
+
+    async fn what_if(&self, request: Request<wire::WhatIfRequest>) -> Result<Response<wire::WhatIfResponse>, Status> {
+        self.admit(&request)?;
+        let wire::WhatIfRequest { site, set } = request.into_inner();
+        let mind = Arc::clone(&self.mind);
+        let site = code(&site)?;
+        // Judging everything twice takes its time with thousands of sites.
+        let changes = tokio::task::spawn_blocking(move || mind.whatif(site, &set)).await;
+        let changes = changes.map_err(|_| Status::internal("the question could not be worked out"))?;
+        let changes = changes.map_err(|error| Status::invalid_argument(error.to_string()))?;
+        Ok(Response::new(wire::WhatIfResponse { changes: changes.into_iter().map(wire::VerdictChange::from).collect() }))
+    }
+
+    async fn audit(&self, request: Request<wire::AuditRequest>) -> Result<Response<wire::AuditResponse>, Status> {
+        self.admit(&request)?;
+        let wire::AuditRequest {} = request.into_inner();
+        let entries = self.mind.store().audit().await.map_err(|error| Status::unavailable(error.to_string()))?;
+        Ok(Response::new(wire::AuditResponse { entries: entries.into_iter().map(wire::AuditEntry::from).collect() }))
+    }
+
     async fn events(&self, request: Request<wire::EventsRequest>) -> Result<Response<EventStream>, Status> {
         self.admit(&request)?;
         let wire::EventsRequest { sites, since, until, kinds, last, follow } = request.into_inner();
@@ -75,6 +104,10 @@ impl QueryService for Query {
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
+}
+
+fn code(text: &str) -> Result<SiteCode, Status> {
+    text.parse().map_err(|error: supwatch_proto::ids::BadSiteCode| Status::invalid_argument(error.to_string()))
 }
 
 type Sender = mpsc::Sender<Result<wire::EventsResponse, Status>>;

@@ -12,6 +12,7 @@ pub mod json;
 pub mod table;
 pub mod tree;
 pub mod findings;
+pub mod settings;
 
 /// How to write.
 #[derive(Debug, Clone, Copy)]

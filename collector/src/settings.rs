@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde_json::Value;
+use supwatch_proto::history::SettingChange as Change;
 use supwatch_proto::ids::AgentId;
 use supwatch_proto::settings::Settings;
 
@@ -15,10 +16,12 @@ mod paths;
 mod merge;
 mod changes;
 mod seen;
+mod view;
 
-pub use changes::{Change, PutBack, Undone, undone};
+pub use changes::{same, undone};
 pub use paths::{PathError, assign, leaves};
 pub use seen::Seen;
+pub use view::view;
 
 /// Different snapshots kept in memory for each source of a site.
 const SNAPSHOTS_KEPT: usize = 50;

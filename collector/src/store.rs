@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use supwatch_proto::event::{Event, StoredEvent};
 use supwatch_proto::finding::Finding;
+use supwatch_proto::history::AuditEntry;
 use supwatch_proto::ids::{AgentId, Epoch, SiteCode};
 
 pub mod marks;
@@ -147,4 +148,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// All findings.
     async fn findings(&self) -> Result<Vec<Finding>, StoreError>;
+
+    /// Keeps a decision of an operator, with the finding as it is since, all or nothing. It is never taken away.
+    async fn decide(&self, entry: &AuditEntry, finding: &Finding) -> Result<(), StoreError>;
+
+    /// Every decision, oldest first.
+    async fn audit(&self) -> Result<Vec<AuditEntry>, StoreError>;
 }

@@ -90,6 +90,7 @@ pub enum Evidence {
         /// When its source last said so.
         taken_at: Option<Timestamp>,
         /// That source, such as `wsus-api`, `file`, `log` or `probe`.
+        #[serde(default)]
         source: String,
         /// Since when it has this value, as far as was seen.
         since: Option<Timestamp>,

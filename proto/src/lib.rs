@@ -15,6 +15,7 @@ pub mod run;
 pub mod verdict;
 pub mod finding;
 pub mod picture;
+pub mod history;
 pub mod describe;
 pub mod config;
 pub mod channel;

@@ -5,6 +5,7 @@ use supwatch_proto::channel::{IdentityFiles, connect, explain};
 use supwatch_proto::picture::Picture;
 use supwatch_proto::time::to_wire;
 use supwatch_proto::wire;
+use supwatch_proto::wire::operate_service_client::OperateServiceClient;
 use supwatch_proto::wire::query_service_client::QueryServiceClient;
 use tonic::transport::Channel;
 
@@ -13,8 +14,17 @@ use super::{Failure, Global};
 /// Largest answer: ten thousand sites with their runs.
 const ANSWER_BYTES: usize = 256 << 20;
 
-/// Connects as the global options say.
+/// Connects as the global options say, to ask.
 pub async fn client(global: &Global) -> Result<QueryServiceClient<Channel>, Failure> {
+    Ok(QueryServiceClient::new(channel(global).await?).max_decoding_message_size(ANSWER_BYTES))
+}
+
+/// The same, to change something.
+pub async fn operate(global: &Global) -> Result<OperateServiceClient<Channel>, Failure> {
+    Ok(OperateServiceClient::new(channel(global).await?))
+}
+
+async fn channel(global: &Global) -> Result<Channel, Failure> {
     let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let endpoint = global.endpoint.clone().or_else(|| environment("SUPWATCH_ENDPOINT"));
     let endpoint = endpoint.ok_or_else(|| {
@@ -28,8 +38,7 @@ pub async fn client(global: &Global) -> Result<QueryServiceClient<Channel>, Fail
         )
     })?;
     let files = IdentityFiles::read(&identity).map_err(Failure::usage)?;
-    let channel = connect(&endpoint, &files).await.map_err(|error| Failure::Collector(error.to_string()))?;
-    Ok(QueryServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES))
+    connect(&endpoint, &files).await.map_err(|error| Failure::Collector(error.to_string()))
 }
 
 /// A status of the collector, in words.

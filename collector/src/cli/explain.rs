@@ -30,7 +30,7 @@ impl Explain {
     pub(super) fn run(&self, global: &Global) -> Outcome {
         let what = self.what.join(" ");
         let found = find(&what, global)?;
-        let (look, lang) = (global.look(), global.lang());
+        let look = global.look();
         if global.is_json() {
             print_json(&as_json(&found, global))?;
             return Ok(0);
@@ -41,6 +41,10 @@ impl Explain {
             Found::Rule(rule) => {
                 head(&mut out, look, rule.name, &rule.title());
                 body(&mut out, look, &rule.why());
+                let looks_at = rule.looks_at.join(", ");
+                body(&mut out, look, &Text::new(format!("It looks at: {looks_at}"), format!("参照する情報: {looks_at}")));
+                steps(&mut out, look, &rule.steps());
+                body(&mut out, look, &Text::new(format!("Source: {}", rule.source), format!("出典: {}", rule.source)));
             }
             Found::Message(message) => {
                 head(&mut out, look, &format!("{} {} {}", message.id, message.severity, message.component), &message.meaning);
@@ -48,12 +52,7 @@ impl Explain {
             Found::Cause(cause) => {
                 head(&mut out, look, &cause.id, &cause.title);
                 body(&mut out, look, &cause.meaning);
-                out.push_str(&format!("\n{}\n", look.paint(Tone::Strong, look.say("what to do", "対処方法"))));
-                for (number, step) in (1..).zip(&cause.remedies) {
-                    for (index, line) in wrap(&safe(step.get(lang)), look.width.saturating_sub(5)).iter().enumerate() {
-                        out.push_str(&if index == 0 { format!("  {number}. {line}\n") } else { format!("     {line}\n") });
-                    }
-                }
+                steps(&mut out, look, &cause.remedies);
                 body(&mut out, look, &Text::new(format!("Source: {}", cause.source), format!("出典: {}", cause.source)));
             }
         }
@@ -65,6 +64,16 @@ impl Explain {
 fn head(out: &mut String, look: Look, name: &str, title: &Text) {
     out.push_str(&format!("{}\n", look.paint(Tone::Strong, name)));
     body(out, look, title);
+}
+
+/// Remedies in order.
+fn steps(out: &mut String, look: Look, remedies: &[Text]) {
+    out.push_str(&format!("\n{}\n", look.paint(Tone::Strong, look.say("what to do", "対処方法"))));
+    for (number, step) in (1..).zip(remedies) {
+        for (index, line) in wrap(&safe(look.text(step)), look.width.saturating_sub(5)).iter().enumerate() {
+            out.push_str(&if index == 0 { format!("  {number}. {line}\n") } else { format!("     {line}\n") });
+        }
+    }
 }
 
 fn body(out: &mut String, look: Look, text: &Text) {
@@ -113,7 +122,9 @@ fn as_json(found: &Found, global: &Global) -> serde_json::Value {
 
 fn rule_json(rule: &Rule, global: &Global) -> serde_json::Value {
     let lang = global.lang();
-    serde_json::json!({"rule": rule.name, "severity": rule.severity, "title": rule.title().get(lang), "why": rule.why().get(lang), "watcher": rule.watcher})
+    serde_json::json!({"rule": rule.name, "severity": rule.severity, "title": rule.title().get(lang), "why": rule.why().get(lang),
+        "looks_at": rule.looks_at, "remedy": rule.steps().iter().map(|step| step.get(lang).to_owned()).collect::<Vec<_>>(),
+        "source": rule.source, "watcher": rule.watcher})
 }
 
 #[derive(Debug, clap::Args)]

@@ -9,7 +9,7 @@ use supwatch_proto::verdict::Severity;
 use supwatch_proto::wire;
 
 use super::client::{self, client, picture};
-use super::{FailOn, Failure, Global, Outcome, print, print_json, print_more, runtime};
+use super::{FailOn, Failure, Global, Outcome, print, print_json, print_more, runtime, suppress};
 use crate::render::table::Table;
 use crate::render::{Look, duration, findings, json, safe, time, tree};
 
@@ -165,6 +165,21 @@ pub(super) struct Findings {
     /// In full, with evidence and remedies
     #[arg(long)]
     full: bool,
+    /// Bear with a finding: it is still judged and shown, but nobody is told; needs --reason
+    #[arg(long, value_name = "ID", requires = "reason", conflicts_with_all = ["unsuppress", "audit"])]
+    suppress: Option<String>,
+    /// No longer bear with a finding; needs --reason
+    #[arg(long, value_name = "ID", requires = "reason", conflicts_with = "audit")]
+    unsuppress: Option<String>,
+    /// Why
+    #[arg(long)]
+    reason: Option<String>,
+    /// When --suppress ends; without it, when somebody lifts it
+    #[arg(long, value_parser = super::moment_ahead, requires = "suppress")]
+    until: Option<Timestamp>,
+    /// Who bore with what, when and why
+    #[arg(long)]
+    audit: bool,
     /// As of this time
     #[arg(long, value_parser = super::moment, allow_hyphen_values = true)]
     at: Option<Timestamp>,
@@ -175,6 +190,16 @@ pub(super) struct Findings {
 
 impl Findings {
     pub(super) fn run(&self, global: &Global) -> Outcome {
+        let reason = self.reason.as_deref().unwrap_or_default();
+        if let Some(id) = &self.suppress {
+            return suppress::suppress(global, id, reason, self.until).map(|()| 0);
+        }
+        if let Some(id) = &self.unsuppress {
+            return suppress::unsuppress(global, id, reason).map(|()| 0);
+        }
+        if self.audit {
+            return suppress::audit(global).map(|()| 0);
+        }
         let mut found = picture(global, self.at, self.all)?.findings;
         let limit = match self.severity {
             Some(FailOn::Critical) => Severity::Critical,

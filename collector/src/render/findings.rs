@@ -1,6 +1,6 @@
 //! Findings in full: what, since when, the lines and settings that show it, and the remedies in order.
 
-use supwatch_proto::finding::{Evidence, Finding};
+use supwatch_proto::finding::{Evidence, Finding, Suppression};
 use supwatch_proto::verdict::Severity;
 
 use super::table::{Cell, Table};
@@ -35,6 +35,9 @@ pub fn full(finding: &Finding, look: Look) -> String {
     if let Some(resolved) = finding.resolved_at {
         facts.push(format!("{} {} UTC", look.say("resolved", "解決"), time(Some(resolved))));
     }
+    if let Some(suppressed) = &finding.suppressed {
+        facts.push(suppression(suppressed, look));
+    }
     if finding.occurrences > 1 {
         facts.push(format!("{} {}", finding.occurrences, look.say("times", "回")));
     }
@@ -57,6 +60,15 @@ pub fn full(finding: &Finding, look: Look) -> String {
         paragraph(&mut out, "    ", &format!("{}. ", index + 1), &safe(look.text(step)), look);
     }
     out
+}
+
+/// `suppressed by operator/anna until 2026-03-01: new server comes`
+fn suppression(suppressed: &Suppression, look: Look) -> String {
+    let until = match suppressed.until {
+        Some(until) => format!(" {} {} UTC", look.say("until", "期限"), time(Some(until))),
+        None => String::new(),
+    };
+    format!("{} {}{until}: {}", look.say("suppressed by", "抑制"), safe(&suppressed.by), safe(&suppressed.reason))
 }
 
 fn show(evidence: &Evidence, look: Look) -> Vec<String> {
@@ -101,7 +113,12 @@ pub fn list(findings: &[Finding], look: Look) -> String {
     ]);
     for finding in findings {
         let (tone, word) = severity(finding.severity, look);
-        let tone = if finding.resolved_at.is_some() { Tone::Dim } else { tone };
+        let word = match (&finding.resolved_at, &finding.suppressed) {
+            (Some(_), _) => format!("{word}, {}", look.say("resolved", "解決済み")),
+            (None, Some(_)) => format!("{word}, {}", look.say("suppressed", "抑制中")),
+            (None, None) => word.to_owned(),
+        };
+        let tone = if finding.is_pressing() { tone } else { Tone::Dim };
         table.row(vec![
             Cell::new(tone, word),
             finding.site.as_str().into(),

@@ -172,6 +172,19 @@ pub struct FindingJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resolved_at: Option<String>,
     pub occurrences: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suppressed: Option<SuppressionJson>,
+}
+
+/// Somebody's decision to bear with a finding for a while.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct SuppressionJson {
+    pub reason: String,
+    pub by: String,
+    pub at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
 }
 
 /// One piece of evidence: a line or a setting.
@@ -330,6 +343,12 @@ pub fn finding(finding: &Finding, lang: Lang) -> FindingJson {
         changed_at: stamp(finding.changed_at),
         resolved_at: stamp(finding.resolved_at),
         occurrences: finding.occurrences,
+        suppressed: finding.suppressed.as_ref().map(|suppressed| SuppressionJson {
+            reason: suppressed.reason.clone(),
+            by: suppressed.by.clone(),
+            at: stamp(suppressed.at),
+            until: stamp(suppressed.until),
+        }),
     }
 }
 

@@ -4,26 +4,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
+use supwatch_proto::history::{SettingChange as Change, UndoneChange};
 
 use super::paths::{NAMED, leaves, name_of, same_element};
 use super::{SiteSettings, Snapshot};
-
-/// One field that is set otherwise than before.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Change {
-    /// Which field.
-    pub path: String,
-    /// Its value before; `None` where the whole element is new.
-    pub before: Option<Value>,
-    /// Its value since; `None` where the whole element is gone.
-    pub after: Option<Value>,
-    /// When the value before was last seen: the change lies between this and `seen_at`.
-    pub last_seen_before: Option<Timestamp>,
-    /// When the new value was first seen.
-    pub seen_at: Option<Timestamp>,
-    /// Who saw it.
-    pub source: String,
-}
 
 /// Parts that tell how things go, not how they are set.
 const STATES: &[&str] =
@@ -93,7 +77,7 @@ fn same_option(one: Option<&Value>, other: Option<&Value>) -> bool {
 }
 
 /// Lists are sets: their order says nothing, nor does the case of names.
-pub(super) fn same(one: &Value, other: &Value) -> bool {
+pub fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Array(one), Value::Array(other)) => {
             let set = |list: &[Value]| {
@@ -109,35 +93,11 @@ pub(super) fn same(one: &Value, other: &Value) -> bool {
     }
 }
 
-/// Who put a setting back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PutBack {
-    /// WCM wrote its settings to WSUS at that time.
-    ByWcm,
-    /// Nobody says who.
-    BySomebody,
-}
-
-/// A change that was undone.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Undone {
-    /// Which field.
-    pub path: String,
-    /// What it was set to for a while.
-    pub value: Option<Value>,
-    /// When that was first seen.
-    pub changed_at: Option<Timestamp>,
-    /// When the old value was back.
-    pub put_back_at: Option<Timestamp>,
-    /// Who put it back.
-    pub by: PutBack,
-}
-
 /// WCM looks every hour and its log may be read a little later or earlier than the settings.
 const SLACK: SignedDuration = SignedDuration::from_mins(5);
 
 /// The changes that somebody undid, oldest first.
-pub fn undone(settings: &SiteSettings) -> Vec<Undone> {
+pub fn undone(settings: &SiteSettings) -> Vec<UndoneChange> {
     let changes = settings.changes();
     let mut found = Vec::new();
     for (place, change) in changes.iter().enumerate() {
@@ -149,12 +109,12 @@ pub fn undone(settings: &SiteSettings) -> Vec<Undone> {
             |time: &Timestamp| from.is_none_or(|from| *time >= from) && to.is_none_or(|to| time.duration_since(to) <= SLACK);
         // WCM sets WSUS and nothing else.
         let by_wcm = change.path.starts_with("wsus") && settings.wcm_writes().iter().any(in_between);
-        found.push(Undone {
+        found.push(UndoneChange {
             path: change.path.clone(),
             value: change.after.clone(),
             changed_at: change.seen_at,
             put_back_at: back.seen_at,
-            by: if by_wcm { PutBack::ByWcm } else { PutBack::BySomebody },
+            by_wcm,
         });
     }
     found
@@ -198,10 +158,10 @@ mod tests {
             }
             take(&mut settings, hour, languages, &json!({}));
         }
-        let found: Vec<(Option<Value>, PutBack)> = undone(&settings).into_iter().map(|undone| (undone.value, undone.by)).collect();
+        let found: Vec<(Option<Value>, bool)> = undone(&settings).into_iter().map(|undone| (undone.value, undone.by_wcm)).collect();
         // The third is the putting back itself, undone again later.
-        assert_eq!(found[0], (Some(json!(["en", "de"])), PutBack::ByWcm));
-        assert_eq!(found.last(), Some(&(Some(json!(["fr"])), PutBack::BySomebody)));
+        assert_eq!(found[0], (Some(json!(["en", "de"])), true));
+        assert_eq!(found.last(), Some(&(Some(json!(["fr"])), false)));
     }
 
     #[test]

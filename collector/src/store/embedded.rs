@@ -1,4 +1,5 @@
-//! The embedded store: one durable tree. `A`+agent its marks, `E`+number blocks of events, `V`+id findings.
+//! The embedded store: one durable tree. `A`+agent its marks, `E`+number blocks of events, `V`+id findings, `U`+time what
+//! operators decided.
 //!
 //! One thread writes. It takes everything that waits and commits it together, so that many agents share one fsync. Events
 //! lie in compressed blocks, because a key costs far more than an event.
@@ -10,9 +11,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use prost::Message;
+use serde::de::DeserializeOwned;
 use supwatch_durable::{Batch, Durable};
 use supwatch_proto::event::{Event, StoredEvent};
 use supwatch_proto::finding::Finding;
+use supwatch_proto::history::AuditEntry;
 use supwatch_proto::ids::{AgentId, Epoch};
 use supwatch_proto::wire;
 use tokio::sync::{mpsc, oneshot};
@@ -41,6 +44,7 @@ enum Request {
     Open { agent: AgentId, claims: Claims, reply: oneshot::Sender<Result<Session, StoreError>> },
     Commit { session: Session, received_at: Timestamp, events: Vec<Event>, reply: oneshot::Sender<Result<Committed, StoreError>> },
     Findings { findings: Vec<Finding>, reply: oneshot::Sender<Result<(), StoreError>> },
+    Decide { entry: AuditEntry, finding: Box<Finding>, reply: oneshot::Sender<Result<(), StoreError>> },
 }
 
 /// A block of events of one agent that came together.
@@ -84,6 +88,26 @@ impl Embedded {
         Ok(Embedded { db, writer: sender })
     }
 
+    /// Everything below a prefix, in the order of keys.
+    async fn read_all<T: DeserializeOwned + Send + 'static>(
+        &self,
+        prefix: &'static [u8],
+        what: &'static str,
+    ) -> Result<Vec<T>, StoreError> {
+        let db = Arc::clone(&self.db);
+        let read = move || {
+            db.scan(prefix, prefix)
+                .map(|entry| {
+                    let (key, version, value) = entry?;
+                    check_version(version)?;
+                    serde_json::from_slice(&value)
+                        .map_err(|_| StoreError::Content(format!("{what} {}", String::from_utf8_lossy(&key))))
+                })
+                .collect()
+        };
+        tokio::task::spawn_blocking(read).await.map_err(|_| StoreError::Closed)?
+    }
+
     async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Request) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         self.writer.send(request(reply)).await.map_err(|_| StoreError::Closed)?;
@@ -114,18 +138,15 @@ impl Store for Embedded {
     }
 
     async fn findings(&self) -> Result<Vec<Finding>, StoreError> {
-        let db = Arc::clone(&self.db);
-        let read = move || {
-            db.scan(b"V", b"V")
-                .map(|entry| {
-                    let (key, version, value) = entry?;
-                    check_version(version)?;
-                    serde_json::from_slice(&value)
-                        .map_err(|_| StoreError::Content(format!("finding {}", String::from_utf8_lossy(&key))))
-                })
-                .collect()
-        };
-        tokio::task::spawn_blocking(read).await.map_err(|_| StoreError::Closed)?
+        self.read_all(b"V", "finding").await
+    }
+
+    async fn decide(&self, entry: &AuditEntry, finding: &Finding) -> Result<(), StoreError> {
+        self.ask(|reply| Request::Decide { entry: entry.clone(), finding: Box::new(finding.clone()), reply }).await
+    }
+
+    async fn audit(&self) -> Result<Vec<AuditEntry>, StoreError> {
+        self.read_all(b"U", "decision").await
     }
 }
 
@@ -212,10 +233,14 @@ impl Writer {
                 Some(Box::new(move |result| drop(reply.send(result.map(|()| Committed { durable_sequence, stored })))))
             }
             Request::Findings { findings, reply } => {
-                for finding in &findings {
-                    let key = [b"V", finding.id.as_bytes()].concat();
-                    batch.put(&key, VERSION, &serde_json::to_vec(finding).unwrap_or_default());
-                }
+                findings.iter().for_each(|finding| put_finding(batch, finding));
+                Some(Box::new(move |result| drop(reply.send(result))))
+            }
+            Request::Decide { entry, finding, reply } => {
+                let nanoseconds = u128::try_from(entry.at.as_nanosecond()).unwrap_or_default();
+                let key = [b"U".as_slice(), &nanoseconds.to_be_bytes(), entry.finding.as_bytes()].concat();
+                batch.put(&key, VERSION, &serde_json::to_vec(&entry).unwrap_or_default());
+                put_finding(batch, &finding);
                 Some(Box::new(move |result| drop(reply.send(result))))
             }
         }
@@ -247,6 +272,11 @@ impl Writer {
         batch.put(&block_key(self.next_block), VERSION, &value);
         self.next_block += 1;
     }
+}
+
+fn put_finding(batch: &mut Batch, finding: &Finding) {
+    let key = [b"V", finding.id.as_bytes()].concat();
+    batch.put(&key, VERSION, &serde_json::to_vec(finding).unwrap_or_default());
 }
 
 fn put_marks(batch: &mut Batch, agent: &AgentId, marks: &Marks) {

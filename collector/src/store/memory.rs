@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use supwatch_proto::event::{Event, StoredEvent};
 use supwatch_proto::finding::Finding;
+use supwatch_proto::history::AuditEntry;
 use supwatch_proto::ids::AgentId;
 
 use super::marks::Marks;
@@ -21,6 +22,7 @@ struct Inner {
     marks: BTreeMap<AgentId, Marks>,
     blocks: Vec<Vec<StoredEvent>>,
     findings: BTreeMap<String, Finding>,
+    audit: Vec<AuditEntry>,
 }
 
 impl Memory {
@@ -73,5 +75,16 @@ impl Store for Memory {
 
     async fn findings(&self) -> Result<Vec<Finding>, StoreError> {
         Ok(self.inner().findings.values().cloned().collect())
+    }
+
+    async fn decide(&self, entry: &AuditEntry, finding: &Finding) -> Result<(), StoreError> {
+        let mut inner = self.inner();
+        inner.audit.push(entry.clone());
+        inner.findings.insert(finding.id.clone(), finding.clone());
+        Ok(())
+    }
+
+    async fn audit(&self) -> Result<Vec<AuditEntry>, StoreError> {
+        Ok(self.inner().audit.clone())
     }
 }
