@@ -155,6 +155,7 @@ impl Hierarchy {
         match &event.kind {
             EventKind::SiteDescribed(description) => {
                 site.descriptions.insert(stored.agent.clone(), description.clone());
+                touched.extend(self.index.children(event.site));
                 self.place(event.site, &mut touched);
                 self.rename(event.site, &mut touched);
             }

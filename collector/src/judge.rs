@@ -280,6 +280,9 @@ fn same_evidence(one: &[Evidence], other: &[Evidence]) -> bool {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::rules::testing::events;

@@ -140,7 +140,17 @@ impl SiteSettings {
         } else if let Some(known) = said.get_mut(place).filter(|known| known.raw == raw) {
             known.taken_at = taken_at;
         } else {
+            // What was said in between parts a word that seemed to have stood all the time.
+            let parted = place.checked_sub(1).and_then(|before| said.get_mut(before)).filter(|known| known.confirmed_at > taken_at);
+            let later = parted.map(|known| {
+                let later = Snapshot { taken_at: known.confirmed_at, ..known.clone() };
+                known.confirmed_at = known.taken_at;
+                later
+            });
             said.insert(place, Snapshot { source, taken_at, confirmed_at: taken_at, raw, since: BTreeMap::new() });
+            if let Some(later) = later {
+                said.insert(place + 1, later);
+            }
         }
         date(said, place.saturating_sub(1));
         if said.len() > SNAPSHOTS_KEPT {
@@ -152,12 +162,10 @@ impl SiteSettings {
     /// Puts everything together anew; `true` where a value is another one.
     fn refresh(&mut self) -> bool {
         let next = merge::merge(self.sources.values().filter_map(|said| said.last()));
-        let changed = self.merged.as_ref().is_none_or(|before| before.raw != next.raw);
-        self.merged = Some(next);
-        if changed {
-            self.changes = changes::of(self.sources.values().map(Vec::as_slice));
-            self.changes.drain(..self.changes.len().saturating_sub(CHANGES_KEPT));
-        }
+        let mut changes = changes::of(self.sources.values().map(Vec::as_slice));
+        changes.drain(..changes.len().saturating_sub(CHANGES_KEPT));
+        let changed = changes != self.changes || self.merged.as_ref().is_none_or(|before| before.raw != next.raw);
+        (self.merged, self.changes) = (Some(next), changes);
         changed
     }
 
