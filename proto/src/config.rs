@@ -161,6 +161,32 @@ impl Table {
         self.optional(key, read)
     }
 
+    /// The strings of a list that mean something; none where the key is not there. Each that means nothing is a fault of its own line.
+    pub fn list<T, E: fmt::Display>(&mut self, key: &str, read: impl Fn(&str) -> Result<T, E>) -> Vec<T> {
+        let items = match self.take(key) {
+            None => return Vec::new(),
+            Some((_, Value::Array(items))) => items,
+            Some((line, value)) => {
+                self.wrong(key, line, "a list of strings", &value);
+                return Vec::new();
+            }
+        };
+        let mut meant = Vec::new();
+        for (line, item) in items {
+            match &item {
+                Value::String(text) => match read(text) {
+                    Ok(one) => meant.push(one),
+                    Err(error) => {
+                        let text = format!("{}: {error}", self.full(key));
+                        self.fault(line, text);
+                    }
+                },
+                other => self.wrong(key, line, "a list of strings", other),
+            }
+        }
+        meant
+    }
+
     /// A true or false, if the key is there.
     pub fn boolean(&mut self, key: &str) -> Option<bool> {
         match self.take(key)? {
@@ -343,6 +369,22 @@ mod tests {
                 "1: port is 70000: it must be 1 to 65535",
                 "2: tls must be true or false, not a string",
             ]
+        );
+    }
+
+    #[test]
+    fn each_wrong_item_of_a_list_is_told_with_its_line() {
+        let text = "ports = [\n  \"1\",\n  \"x\",\n  3,\n]\nwsus = \"one\"\n";
+        let mut table = Table::parse(text, Path::new("a.toml")).expect("TOML");
+        assert_eq!(table.list("ports", |text| text.parse::<u16>().map_err(|_| "it must be a number")), [1]);
+        assert!(table.list("wsus", str::parse::<u16>).is_empty());
+        assert!(table.list("absent", str::parse::<u16>).is_empty());
+        let shown = table.finish(()).expect_err("faults").to_string();
+        assert_eq!(
+            shown,
+            "a.toml:3: ports: it must be a number\n\
+             a.toml:4: ports must be a list of strings, not a number\n\
+             a.toml:6: wsus must be a list of strings, not a string"
         );
     }
 
