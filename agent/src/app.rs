@@ -1,6 +1,6 @@
 //! Wires the stages together and runs them. The only place that reads the clock.
 //!
-//! Stopping travels with the data: first the collecting thread ends, then the uplink delivers what it can within the grace
+//! Stopping travels with the data: first probes and the collecting thread end, then the uplink delivers what it can within the grace
 //! period; what it cannot stays in the spool.
 
 use std::path::Path;
@@ -14,6 +14,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::collect::Collect;
 use crate::config::Config;
+use crate::probe::{ProbeError, Prober};
 use crate::spool::{Spool, SpoolError};
 use crate::uplink::{Until, Uplink, UplinkError};
 use crate::watch::{Waker, Watch};
@@ -33,6 +34,9 @@ pub enum AppError {
     /// The collector could not be reached.
     #[error(transparent)]
     Uplink(#[from] UplinkError),
+    /// The probes failed.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
     /// The operating system refuses.
     #[error("cannot start: {0}")]
     Start(std::io::Error),
@@ -59,15 +63,21 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), A
     tracing::info!(epoch = %spool.epoch(), next = spool.next_sequence(), sites = config.sites.len(), "agent starts");
     let (until_sender, until) = watch::channel(Until::Stopped);
     let uplink = uplink_of(&config);
+    let prober = Prober::of(&config, &spool, now);
     let (stopping, collecting) = collect_thread(Arc::clone(&spool), config)?;
     let delivering = {
         let (spool, until) = (Arc::clone(&spool), until.clone());
         tokio::spawn(async move { uplink.run(&spool, now, until).await })
     };
     let mut collecting = collecting;
+    let mut failed = None;
     let ended = tokio::select! {
         () = stop => None,
         ended = &mut collecting.ended => Some(ended),
+        error = probes(prober.as_ref()) => {
+            failed = Some(error);
+            None
+        }
     };
     stopping.stop();
     let result = match ended {
@@ -77,7 +87,16 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), A
     until_sender.send_replace(Until::Drained);
     let delivered = tokio::time::timeout(GRACE, delivering).await.is_ok();
     tracing::info!(delivered, undelivered = spool.next_sequence() - spool.oldest_sequence(), "agent stops");
-    result.map_err(|_| AppError::Collector)?.map_err(AppError::Spool)
+    result.map_err(|_| AppError::Collector)?.map_err(AppError::Spool)?;
+    failed.map_or(Ok(()), |error| Err(AppError::Probe(error)))
+}
+
+/// Probes until dropped, or until it fails; for ever where probes are off.
+async fn probes(prober: Option<&Prober>) -> ProbeError {
+    match prober {
+        Some(prober) => prober.run().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Reads what is there, delivers it, and ends.
@@ -91,6 +110,9 @@ pub async fn once(config: &Config) -> Result<u64, AppError> {
         collect.sweep(crate::tail::SETTLED, &|| false)
     });
     sweep.await.map_err(|_| AppError::Collector)??;
+    if let Some(prober) = Prober::of(config, &spool, now) {
+        prober.once().await?;
+    }
     let (_keep, mut until) = watch::channel(Until::Drained);
     uplink_of(config).session(&spool, now, &mut until).await?;
     Ok(spool.next_sequence() - 1)

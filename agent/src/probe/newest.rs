@@ -1,0 +1,78 @@
+//! The newest that the agent itself knows of a site's settings, for the plan of a round.
+//!
+//! Today that is the site folder's `settings.json`; [`Newest::take`] is where any other source of snapshots hands one over.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use supwatch_proto::event::EventKind;
+use supwatch_proto::ids::SiteCode;
+use supwatch_proto::settings::{Known, Settings};
+
+use crate::config::Site;
+use crate::settings;
+
+/// What is known of one site.
+#[derive(Debug, Clone)]
+pub struct Newest {
+    site: SiteCode,
+    path: PathBuf,
+    /// Size and time of the file when it was last read: it is read again only when it moved.
+    stamp: Option<(u64, SystemTime)>,
+    settings: Option<Settings>,
+}
+
+impl Newest {
+    /// Nothing yet.
+    pub fn of(site: &Site) -> Newest {
+        Newest { site: site.file.code, path: site.folder.join("settings.json"), stamp: None, settings: None }
+    }
+
+    /// The settings, if any are known.
+    pub fn settings(&self) -> Option<&Settings> {
+        self.settings.as_ref()
+    }
+
+    /// Looks at the file; true if it says something new. One that is no snapshot may be half written, and changes nothing;
+    /// whoever collects snapshots tells of it.
+    pub fn look(&mut self) -> bool {
+        let stamp = std::fs::metadata(&self.path).ok().and_then(|file| Some((file.len(), file.modified().ok()?)));
+        if stamp.is_none() || stamp == self.stamp {
+            return false;
+        }
+        let Ok(event) = settings::read_file(&self.path, self.site) else { return false };
+        self.stamp = stamp;
+        let EventKind::SettingsSnapshot { settings } = &event.kind else { return false };
+        Settings::from_json(settings).is_ok_and(|settings| self.take(settings))
+    }
+
+    /// Takes a snapshot; true if it says anything else than the last one, but for its time.
+    pub fn take(&mut self, settings: Settings) -> bool {
+        let settings = Settings { taken_at: Known::Unknown, ..settings };
+        let changed = self.settings.as_ref() != Some(&settings);
+        self.settings = Some(settings);
+        changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_says_something_new_counts() {
+        let dir = tempfile::tempdir().expect("folder");
+        let path = dir.path().join("settings.json");
+        let mut newest = Newest { site: "P01".parse().expect("code"), path: path.clone(), stamp: None, settings: None };
+        let mut looks = |text: &str| {
+            std::fs::write(&path, text).expect("file");
+            let changed = newest.look();
+            (changed, newest.settings().map(|settings| settings.sups.value().map_or(0, Vec::len)))
+        };
+        assert_eq!(looks(r#"{"sups": [{}]}"#), (true, Some(1)));
+        assert_eq!(looks(r#"{"sups": [{}], "taken_at": "2026-03-01T04:00:00Z"}"#), (false, Some(1)));
+        assert_eq!(looks(r#"{"sups": [{}, {"#), (false, Some(1)), "half written");
+        assert_eq!(looks(r#"{"sups": [{}, {}, {}]}"#), (true, Some(3)));
+        assert_eq!(looks(r#"{"site": "P02"}"#), (false, Some(3)), "another site's");
+    }
+}
