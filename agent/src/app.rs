@@ -99,7 +99,7 @@ async fn probes(prober: Option<&Prober>) -> ProbeError {
     }
 }
 
-/// Reads what is there, delivers it, and ends.
+/// Reads what is there, probes once where probes are on, delivers it, and ends.
 pub async fn once(config: &Config) -> Result<u64, AppError> {
     let spool = Arc::new(Spool::open(&config.state.join("spool"))?);
     let (collected, sites) = (Arc::clone(&spool), config.sites.clone());

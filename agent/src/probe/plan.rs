@@ -271,6 +271,15 @@ mod tests {
     }
 
     #[test]
+    fn a_configured_server_is_also_known_by_the_name_of_its_sup() {
+        let settings = json!({
+            "sups": [{"server": "sup1", "names": ["wsus-vip"], "ssl": false, "http_port": 8530}],
+            "wsus": [{"server": "wsus-vip"}],
+        });
+        check(&settings, &["https://sup1:8531", "https://wsus-vip:8531"], &["http://sup1:8530: Wsus for Itself of wsus-vip"]);
+    }
+
+    #[test]
     fn an_upstream_needs_two_services_and_a_wsus_four() {
         let directories = |ask: Ask| ask.services().iter().filter_map(|service| service.directory).collect::<Vec<_>>();
         assert_eq!(directories(Ask::Upstream), ["DssAuthWebService", "ServerSyncWebService"]);
