@@ -8,6 +8,8 @@ pub mod address;
 pub mod plan;
 pub mod certificate;
 pub mod http;
+pub mod seen;
+pub mod connect;
 pub mod steps;
 pub mod partial;
 pub mod newest;
@@ -117,6 +119,9 @@ impl Prober {
     /// Asks every server of a site in turn, and stores what is news.
     async fn round(&self, site: &Site, settings: Option<&Settings>) -> Result<(), ProbeError> {
         let plan = plan::targets(settings, &site.wsus, self.upstream);
+        if plan.len() == plan::SERVERS {
+            tracing::warn!(site = %site.file.code, "{} servers of a site are asked at most; any further ones are not", plan::SERVERS);
+        }
         let mut round = Vec::new();
         for target in plan {
             if !round.is_empty() {

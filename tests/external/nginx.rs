@@ -32,9 +32,12 @@ pub fn free(ip: &str) -> SocketAddr {
     TcpListener::bind((ip, 0)).expect("a loopback address").local_addr().expect("an address")
 }
 
+/// A certificate and its key, as PEM.
+pub type Identity = (String, String);
+
 impl Nginx {
-    /// Serves: each server's address, certificate and key if it speaks TLS, and what follows in its block.
-    pub fn start(servers: &[(SocketAddr, Option<(String, String)>, &str)]) -> Nginx {
+    /// Serves: each server's address, its identity if it speaks TLS, and what follows in its block.
+    pub fn start(servers: &[(SocketAddr, Option<Identity>, &str)]) -> Nginx {
         let dir = tempfile::tempdir().expect("folder");
         let at = |name: &str| dir.path().join(name).display().to_string();
         let mut blocks = String::new();
@@ -92,7 +95,7 @@ fn program() -> PathBuf {
 }
 
 /// A certificate and its key, for a name and until the end of a year.
-pub fn certificate(name: &str, year: i32) -> (String, String) {
+pub fn certificate(name: &str, year: i32) -> Identity {
     let key = rcgen::KeyPair::generate().expect("key");
     let mut parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).expect("a name");
     parameters.not_before = rcgen::date_time_ymd(2019, 1, 1);

@@ -119,14 +119,14 @@ fn what_each_server_answers_is_stored_step_by_step() {
             ],
         }),
     );
-    let before = jiff::Timestamp::now();
+    let before = std::fs::metadata(folder.folder.join("settings.json")).and_then(|file| file.modified()).expect("a time");
     let took = once(&config);
 
     let snapshots = stored(&house).expect("events");
     let [snapshot] = snapshots.as_slice() else { panic!("{snapshots:?}") };
     assert_eq!((&snapshot["source"], &snapshot["site"]), (&json!("probe"), &json!("P01")));
     let taken_at: jiff::Timestamp = snapshot["taken_at"].as_str().and_then(|text| text.parse().ok()).expect("a time");
-    assert!(taken_at > before);
+    assert!(taken_at > jiff::Timestamp::try_from(before).expect("a time"));
     let answer = |status: u16| json!({"status": status, "authenticated": false});
     let directories = |one, two, three, four| json!({"ApiRemoting30": answer(one), "SimpleAuthWebService": answer(two), "DssAuthWebService": answer(three), "ServerSyncWebService": answer(four)});
     check(snapshot, "127.0.0.1", "virtual_directories", &directories(401, 403, 503, 200));

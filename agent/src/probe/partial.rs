@@ -7,7 +7,7 @@ use supwatch_proto::ids::SiteCode;
 use supwatch_proto::settings::{Known, Reach, Settings, VirtualDirectory, Wsus};
 
 use crate::probe::plan::{Part, Place, Target};
-use crate::probe::steps::Seen;
+use crate::probe::seen::Seen;
 
 /// Clock offsets that are the same: network and the whole seconds of a `Date` differ by as much.
 const CLOCK_JITTER_S: u64 = 2;

@@ -3,25 +3,16 @@
 //! The first step that fails ends the asking, since those after it would tell the same. A request that fails is no step:
 //! one web service may be stuck while others answer, so the next is asked still; after two in a row nobody waits for more.
 
-use std::io::ErrorKind;
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rustls::pki_types::ServerName;
-use supwatch_proto::settings::Certificate;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 
-use crate::probe::address::Address;
-use crate::probe::certificate;
-use crate::probe::http::{Answer, HttpError, Session, Stream, connect_through};
+use crate::probe::connect::{connect, refusal};
+use crate::probe::http::{Answer, Session};
 use crate::probe::plan::{Ask, Target};
+use crate::probe::seen::{Outcome, Seen};
 
-/// Addresses of a name that are tried.
-const ADDRESSES: usize = 4;
 /// Requests in a row without an answer before a server is let alone.
 const UNANSWERED: u32 = 2;
 
@@ -53,95 +44,6 @@ impl Default for Limits {
             target: seconds(60),
             pause: seconds(1),
         }
-    }
-}
-
-/// How it went; the words of a snapshot's `reach.outcome`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// A web server answered, with whatever status.
-    Answers,
-    /// The name service gave no address, or not in time.
-    NameNotResolved,
-    /// The computer is there and nothing listens.
-    Refused,
-    /// Nothing came within a step's time limit.
-    TimedOut,
-    /// The network, or a proxy, finds no way.
-    Unreachable,
-    /// No TLS connection comes about.
-    TlsFailed,
-    /// The proxy refuses, for want of credentials or by its rules.
-    ProxyRefused,
-    /// What answers is no web server.
-    NoHttp,
-}
-
-impl Outcome {
-    /// The word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Outcome::Answers => "answers",
-            Outcome::NameNotResolved => "name-not-resolved",
-            Outcome::Refused => "refused",
-            Outcome::TimedOut => "timed-out",
-            Outcome::Unreachable => "unreachable",
-            Outcome::TlsFailed => "tls-failed",
-            Outcome::ProxyRefused => "proxy-refused",
-            Outcome::NoHttp => "no-http",
-        }
-    }
-}
-
-impl From<HttpError> for Outcome {
-    fn from(error: HttpError) -> Outcome {
-        match error {
-            HttpError::NoHttp => Outcome::NoHttp,
-            HttpError::TimedOut => Outcome::TimedOut,
-        }
-    }
-}
-
-/// What was seen of a server.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Seen {
-    /// The first thing that went wrong, if any did.
-    failure: Option<Outcome>,
-    /// Virtual directories with the status of their web services.
-    pub directories: Vec<(&'static str, u16)>,
-    /// Whether anything answered.
-    answered: bool,
-    /// Status of the last answer, the proxy's where the proxy refused.
-    pub status: Option<u16>,
-    /// Certificate that was shown.
-    pub certificate: Option<Certificate>,
-    /// The server's clock minus ours, in whole seconds.
-    pub clock_offset_s: Option<i64>,
-}
-
-impl Seen {
-    /// How it went. One answer is enough for a server to be there; which of its services do not answer is told one by one.
-    pub fn outcome(&self) -> Outcome {
-        if self.answered { Outcome::Answers } else { self.failure.unwrap_or(Outcome::TimedOut) }
-    }
-
-    /// As a server is seen that answers.
-    #[cfg(test)]
-    pub fn answering(directories: &[(&'static str, u16)], clock_offset_s: i64) -> Seen {
-        let status = directories.last().map(|(_, status)| *status);
-        Seen { directories: directories.to_vec(), answered: true, status, clock_offset_s: Some(clock_offset_s), ..Seen::default() }
-    }
-
-    fn fail(&mut self, outcome: Outcome) {
-        self.failure.get_or_insert(outcome);
-    }
-
-    fn answer(&mut self, directory: Option<&'static str>, answer: Answer, now: Timestamp) {
-        self.answered = true;
-        self.status = Some(answer.status);
-        self.directories.extend(directory.map(|directory| (directory, answer.status)));
-        let offset = answer.date.map(|date| date.as_second() - now.as_second());
-        self.clock_offset_s = self.clock_offset_s.or(offset);
     }
 }
 
@@ -205,80 +107,12 @@ async fn ready(session: Option<Session>, target: &Target, limits: &Limits, seen:
     Ok(Session::over(stream).await?)
 }
 
-/// What a proxy's own answer means: a fault of a gateway is told of what lies behind it.
-fn refusal(status: u16) -> Outcome {
-    if status >= 500 { Outcome::Unreachable } else { Outcome::ProxyRefused }
-}
-
-async fn connect(target: &Target, limits: &Limits, seen: &mut Seen) -> Result<Box<dyn Stream>, Outcome> {
-    let server = &target.address;
-    let addresses = resolve(target.proxy.as_ref().unwrap_or(server), limits.resolve).await?;
-    let mut tcp = tcp(&addresses, limits.connect).await?;
-    if !server.ssl {
-        return Ok(Box::new(tcp));
-    }
-    if target.proxy.is_some() {
-        let answer = timeout(limits.request, connect_through(&mut tcp, &server.host_and_port())).await;
-        let status = answer.map_err(|_| Outcome::TimedOut)??;
-        if !(200..300).contains(&status) {
-            seen.status = Some(status);
-            return Err(refusal(status));
-        }
-    }
-    tls(tcp, server, limits.tls, seen).await
-}
-
-/// The addresses of a name. On a thread of its own: the system's name service cannot be interrupted, and neither a probe nor
-/// the end of the agent shall wait for it.
-async fn resolve(server: &Address, limit: Duration) -> Result<Vec<SocketAddr>, Outcome> {
-    let (host, port) = (server.host.clone(), server.port);
-    let (tell, told) = tokio::sync::oneshot::channel();
-    let look_up = move || {
-        let found = (host.as_str(), port).to_socket_addrs().map(|found| found.take(ADDRESSES).collect::<Vec<_>>());
-        // Nobody listens any more when it took too long.
-        let _ = tell.send(found.unwrap_or_default());
-    };
-    let thread = std::thread::Builder::new().name("name-service".to_owned()).spawn(look_up);
-    thread.map_err(|_| Outcome::NameNotResolved)?;
-    match timeout(limit, told).await {
-        Ok(Ok(found)) if !found.is_empty() => Ok(found),
-        _ => Err(Outcome::NameNotResolved),
-    }
-}
-
-/// Connects to the first address that takes it. Each gets its share of the time, so that a dead one hides no living one.
-async fn tcp(addresses: &[SocketAddr], limit: Duration) -> Result<TcpStream, Outcome> {
-    let share = limit / u32::try_from(addresses.len()).unwrap_or(1).max(1);
-    let mut worst = Outcome::Unreachable;
-    for address in addresses {
-        worst = match timeout(share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => Outcome::Refused,
-            Ok(Err(error)) if error.kind() == ErrorKind::TimedOut => Outcome::TimedOut,
-            Ok(Err(_)) => Outcome::Unreachable,
-            Err(_) => Outcome::TimedOut,
-        };
-    }
-    Err(worst)
-}
-
-async fn tls(tcp: TcpStream, server: &Address, limit: Duration, seen: &mut Seen) -> Result<Box<dyn Stream>, Outcome> {
-    let name = ServerName::try_from(server.host.clone()).map_err(|_| Outcome::TlsFailed)?;
-    let (config, shown) = certificate::looking().map_err(|_| Outcome::TlsFailed)?;
-    let handshake = timeout(limit, TlsConnector::from(Arc::new(config)).connect(name, tcp)).await;
-    // Also a handshake that fails may have come as far as the certificate.
-    seen.certificate = shown.read().or(seen.certificate.take());
-    match handshake {
-        Ok(Ok(stream)) => Ok(Box::new(stream)),
-        Ok(Err(_)) => Err(Outcome::TlsFailed),
-        Err(_) => Err(Outcome::TimedOut),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::address::Address;
     use crate::probe::plan::{Part, Place};
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use supwatch_proto::settings::Known;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
