@@ -1,6 +1,6 @@
 //! Wires the stages together and runs them. The only place that reads the clock.
 //!
-//! Stopping travels with the data: first the collecting thread ends, then the uplink delivers what it can within the grace
+//! Stopping travels with the data: first probes and the collecting thread end, then the uplink delivers what it can within the grace
 //! period; what it cannot stays in the spool.
 
 use std::path::Path;
@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::collect::Collect;
 use crate::config::{Config, Site};
+use crate::probe::{ProbeError, Prober};
 use crate::settings::command::{Handle, Runner};
 use crate::spool::{Spool, SpoolError};
 use crate::uplink::{Until, Uplink, UplinkError};
@@ -35,6 +36,9 @@ pub enum AppError {
     /// The collector could not be reached.
     #[error(transparent)]
     Uplink(#[from] UplinkError),
+    /// The probes failed.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
     /// The operating system refuses.
     #[error("cannot start: {0}")]
     Start(std::io::Error),
@@ -64,7 +68,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), A
     tracing::info!(epoch = %spool.epoch(), next = spool.next_sequence(), sites = config.sites.len(), "agent starts");
     let (until_sender, until) = watch::channel(Until::Stopped);
     let uplink = uplink_of(&config);
-    let sites = config.sites.clone();
+    let (sites, prober) = (config.sites.clone(), Prober::of(&config, &spool, now));
     let (stopping, collecting) = collect_thread(Arc::clone(&spool), config)?;
     let (mut commands, handles) = run_commands(&spool, &sites);
     let delivering = {
@@ -78,6 +82,10 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), A
         // Nothing comes of a runner before it is stopped, unless the spool failed it.
         Some(ended) = commands.join_next() => {
             ran = joined(ended);
+            None
+        }
+        error = probes(prober.as_ref()) => {
+            ran = Err(AppError::Probe(error));
             None
         }
     };
@@ -97,7 +105,15 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), A
     ran
 }
 
-/// Reads what is there, delivers it, and ends.
+/// Probes until dropped, or until it fails; for ever where probes are off.
+async fn probes(prober: Option<&Prober>) -> ProbeError {
+    match prober {
+        Some(prober) => prober.run().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Reads what is there, probes once where probes are on, delivers it, and ends.
 pub async fn once(config: &Config) -> Result<u64, AppError> {
     let spool = Arc::new(Spool::open(&config.state.join("spool"))?);
     let (collected, sites) = (Arc::clone(&spool), config.sites.clone());
@@ -111,6 +127,9 @@ pub async fn once(config: &Config) -> Result<u64, AppError> {
         collect.sweep(crate::tail::SETTLED, &|| false)
     });
     sweep.await.map_err(|_| AppError::Collector)??;
+    if let Some(prober) = Prober::of(config, &spool, now) {
+        prober.once().await?;
+    }
     let (_keep, mut until) = watch::channel(Until::Drained);
     uplink_of(config).session(&spool, now, &mut until).await?;
     Ok(spool.next_sequence() - 1)

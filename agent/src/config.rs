@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use supwatch_proto::config::{Faults, Table};
 use supwatch_proto::describe::SiteFile;
+use supwatch_proto::settings::same_server;
 
+use crate::probe::address::Address;
 use crate::reader::Reading;
 use crate::settings::command::SettingsCommand;
 use crate::site_folder;
@@ -28,6 +30,17 @@ pub struct Site {
     pub reading: Reading,
     /// A program that prints its settings.
     pub command: Option<SettingsCommand>,
+    /// WSUS servers to probe although no snapshot names them.
+    pub wsus: Vec<Address>,
+}
+
+/// How servers are probed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Probing {
+    /// Time between two rounds.
+    pub every: Duration,
+    /// Whether update sources are probed too.
+    pub upstream: bool,
 }
 
 /// The agent's configuration.
@@ -41,6 +54,8 @@ pub struct Config {
     pub state: PathBuf,
     /// Time between two looks at everything.
     pub sweep: Duration,
+    /// How servers are probed; none: they are not.
+    pub probe: Option<Probing>,
     /// The sites.
     pub sites: Vec<Site>,
 }
@@ -65,6 +80,11 @@ impl Config {
         let identity = table.required("identity", "the folder with certificate.pem, key.pem and ca.pem", folder);
         let state = table.required("state", "a folder for the spool", folder);
         let sweep = table.integer("sweep_seconds", 1..=60).unwrap_or(5);
+        let probe = table.table("probe").map(|mut probe| {
+            let probing = probing(&mut probe);
+            table.absorb(probe);
+            probing
+        });
         let (mut sites, mut inner) = (Vec::new(), Vec::new());
         let tables = table.tables("site");
         if tables.is_empty() {
@@ -75,10 +95,11 @@ impl Config {
             let found = site.required("folder", "the site folder, with its site.toml", folder);
             let logs = site.optional("logs", folder);
             let command = command(&mut site, &base);
+            let wsus = wsus(&mut site);
             table.absorb(site);
             let Some(found) = found else { continue };
             match read_site(found, logs) {
-                Ok(site) => sites.push(Site { command, ..site }),
+                Ok(site) => sites.push(Site { command, wsus, ..site }),
                 Err(faults) => {
                     table.fault(line, "this site's folder has faults, told below");
                     inner.extend(faults.0);
@@ -88,7 +109,9 @@ impl Config {
         let sweep = Duration::from_secs(u64::try_from(sweep).unwrap_or(5));
         let finished = table.finish(());
         match (finished, collector, identity, state) {
-            (Ok(()), Some(collector), Some(identity), Some(state)) => Ok(Config { collector, identity, state, sweep, sites }),
+            (Ok(()), Some(collector), Some(identity), Some(state)) => {
+                Ok(Config { collector, identity, state, sweep, probe, sites })
+            }
             (finished, ..) => {
                 let mut faults = finished.err().unwrap_or_default();
                 faults.0.extend(inner);
@@ -124,11 +147,28 @@ fn command(site: &mut Table, base: &Path) -> Option<SettingsCommand> {
     })
 }
 
+fn probing(table: &mut Table) -> Probing {
+    let minutes = table.integer("minutes", 5..=1440).unwrap_or(15);
+    let upstream = table.boolean("upstream").unwrap_or(true);
+    Probing { every: Duration::from_secs(60 * u64::try_from(minutes).unwrap_or(15)), upstream }
+}
+
+/// The servers to probe. One server is one WSUS, so that its answers have one place to go to.
+fn wsus(site: &mut Table) -> Vec<Address> {
+    let servers = site.list("wsus", str::parse::<Address>);
+    for (index, one) in servers.iter().enumerate() {
+        if servers.iter().skip(index + 1).any(|other| same_server(&one.host, &other.host)) {
+            site.fault(site.line(), format!("site.wsus names {} twice: give each server once", one.host));
+        }
+    }
+    servers
+}
+
 fn read_site(folder: PathBuf, logs: Option<PathBuf>) -> Result<Site, Faults> {
     let path = folder.join("site.toml");
     let file = site_folder::read_site_file(&path)?;
     let reading = site_folder::reading(&file, &path)?;
-    Ok(Site { logs: logs.unwrap_or_else(|| folder.join("logs")), folder, file, reading, command: None })
+    Ok(Site { logs: logs.unwrap_or_else(|| folder.join("logs")), folder, file, reading, command: None, wsus: Vec::new() })
 }
 
 #[cfg(test)]
@@ -159,6 +199,45 @@ mod tests {
         assert_eq!((named.every, named.limit), (Duration::from_secs(3600), Duration::from_secs(300)));
         let own = command_of("command = [\"bin/dump\"]\ncommand_minutes = 5").expect("a command");
         assert_eq!((own.program.to_str(), own.every), (Some("bin/dump"), Duration::from_secs(300)));
+    }
+
+    /// Reads the configuration of a good site with some lines more.
+    fn read(more: &str) -> Result<Config, String> {
+        let dir = tempfile::tempdir().expect("folder");
+        std::fs::write(dir.path().join("site.toml"), "code = \"P01\"\n").expect("file");
+        let path = dir.path().join("agent.toml");
+        let text = "collector = \"https://x\"\nidentity = \"i\"\nstate = \"s\"\n[[site]]\nfolder = \".\"\n";
+        std::fs::write(&path, format!("{text}{more}")).expect("file");
+        Config::read(&path).map_err(|faults| faults.to_string())
+    }
+
+    #[track_caller]
+    fn refused(more: &str, expected: &str) {
+        let shown = read(more).expect_err("faults");
+        assert!(shown.contains(expected), "{expected} not in:\n{shown}");
+        assert!(!shown.contains("secret"), "{shown}");
+    }
+
+    #[test]
+    fn probes_are_off_until_they_are_turned_on() {
+        assert_eq!(read("").expect("good").probe, None);
+        let probing = |minutes: u64, upstream| Some(Probing { every: Duration::from_secs(60 * minutes), upstream });
+        assert_eq!(read("[probe]\n").expect("good").probe, probing(15, true));
+        assert_eq!(read("[probe]\nminutes = 5\nupstream = false\n").expect("good").probe, probing(5, false));
+        refused("[probe]\nminutes = 4\n", "agent.toml:7: probe.minutes is 4: it must be 5 to 1440");
+        refused("[probe]\nminuts = 5\n", "agent.toml:7: probe.minuts is no known key; did you mean \"minutes\"?");
+    }
+
+    #[test]
+    fn servers_to_probe_are_urls_without_accounts_each_named_once() {
+        let config = read("wsus = [\"https://sup1.corp.example:8531\", \"http://sup2:8530\"]\n").expect("good");
+        assert_eq!(
+            config.sites[0].wsus.iter().map(Address::authority).collect::<Vec<_>>(),
+            ["sup1.corp.example:8531", "sup2:8530"]
+        );
+        refused("wsus = [\n  \"https://svc:secret@sup1:8531\",\n]\n", "agent.toml:7: site.wsus: leave out user name and password");
+        refused("wsus = [\"sup1\"]\n", "agent.toml:6: site.wsus: write each server like");
+        refused("wsus = [\"http://sup1\", \"https://SUP1.corp.example\"]\n", "site.wsus names sup1 twice");
     }
 
     #[test]

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! watch → tail → lines → encoding → assemble → parse → clock → recognise → spool → uplink
-//!                                              settings (snapshot, site.toml) ──▶┘
+//!                                   settings (snapshot, site.toml), probe ───────▶┘
 //! ```
 //!
 //! The stages from `lines` to `recognise` are pure; [`reader`] joins them for one file and is all that the offline commands
-//! need. The edges are `tail` (files), `spool` (disk) and `uplink` (network).
+//! need. The edges are `tail` (files), `spool` (disk), `probe` and `uplink` (network).
 
 pub mod lines;
 pub mod encoding;
@@ -21,6 +21,7 @@ pub mod watch;
 pub mod tail;
 pub mod spool;
 pub mod collect;
+pub mod probe;
 pub mod uplink;
 pub mod config;
 pub mod app;

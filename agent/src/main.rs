@@ -76,7 +76,12 @@ fn main() -> ExitCode {
             ExitCode::from(match error {
                 AppError::Config(_) | AppError::Option(_) => 2,
                 AppError::Uplink(_) => 3,
-                AppError::Spool(_) | AppError::Start(_) | AppError::Read(_) | AppError::Command | AppError::Collector => 4,
+                AppError::Spool(_)
+                | AppError::Probe(_)
+                | AppError::Start(_)
+                | AppError::Read(_)
+                | AppError::Command
+                | AppError::Collector => 4,
             })
         }
     }

@@ -134,23 +134,21 @@ impl SiteSettings {
         let source = key.source.clone();
         let said = self.sources.entry(key).or_default();
         let place = said.partition_point(|known| known.taken_at <= taken_at);
-        let before = place.checked_sub(1).and_then(|before| said.get_mut(before)).filter(|known| known.raw == raw);
-        if let Some(known) = before {
-            known.confirmed_at = known.confirmed_at.max(taken_at);
-        } else if let Some(known) = said.get_mut(place).filter(|known| known.raw == raw) {
-            known.taken_at = taken_at;
-        } else {
-            // What was said in between parts a word that seemed to have stood all the time.
-            let parted = place.checked_sub(1).and_then(|before| said.get_mut(before)).filter(|known| known.confirmed_at > taken_at);
-            let later = parted.map(|known| {
+        let before = place.checked_sub(1).and_then(|before| said.get_mut(before));
+        // What is said in between parts a word that seemed to stand all the time.
+        let parted = before.as_ref().is_some_and(|known| known.confirmed_at > taken_at);
+        match before {
+            Some(known) if known.raw == raw => known.confirmed_at = known.confirmed_at.max(taken_at),
+            Some(known) if parted => {
                 let later = Snapshot { taken_at: known.confirmed_at, ..known.clone() };
                 known.confirmed_at = known.taken_at;
-                later
-            });
-            said.insert(place, Snapshot { source, taken_at, confirmed_at: taken_at, raw, since: BTreeMap::new() });
-            if let Some(later) = later {
-                said.insert(place + 1, later);
+                let new = Snapshot { source, taken_at, confirmed_at: taken_at, raw, since: BTreeMap::new() };
+                said.splice(place..place, [new, later]);
             }
+            _ => match said.get_mut(place).filter(|known| known.raw == raw) {
+                Some(known) => known.taken_at = taken_at,
+                None => said.insert(place, Snapshot { source, taken_at, confirmed_at: taken_at, raw, since: BTreeMap::new() }),
+            },
         }
         date(said, place.saturating_sub(1));
         if said.len() > SNAPSHOTS_KEPT {

@@ -1,8 +1,11 @@
-//! Tests against other people's tools: Prometheus' promtool, buf, tree-sitter. A missing tool is a failure.
+//! Tests against other people's tools: Prometheus' promtool, buf, tree-sitter, nginx in the part of WSUS' web site. A missing
+//! tool is a failure.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
+mod nginx;
 mod powershell;
+mod probes;
 
 use std::io::Write;
 use std::process::{Command, Stdio};

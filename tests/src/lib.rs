@@ -111,6 +111,15 @@ impl Running {
         self.child.wait().expect("waited");
     }
 
+    /// Asks it to end, as a service manager does; gives its exit code and how long it took.
+    #[cfg(unix)]
+    pub fn terminate(mut self) -> (i32, Duration) {
+        let start = Instant::now();
+        let asked = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().expect("kill runs");
+        assert!(asked.success());
+        (self.ends(), start.elapsed())
+    }
+
     /// Waits for it to end by itself, and gives its exit code.
     pub fn ends(&mut self) -> i32 {
         wait_for("the end of a program", || match self.child.try_wait().expect("status") {

@@ -75,12 +75,22 @@ pub enum CommandError {
     Stopped,
 }
 
-/// What is known of the last snapshot sent.
+/// The last snapshot sent, as the spool keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Sent {
     /// Checksum of all but when it was taken.
     checksum: u32,
     at: Timestamp,
+    snapshot: serde_json::Value,
+}
+
+fn checkpoint(site: SiteCode) -> String {
+    format!("{site}/settings command")
+}
+
+/// The last snapshot that a site's command gave, with its checksum.
+pub fn last(spool: &Spool, site: SiteCode) -> Result<Option<(u32, serde_json::Value)>, SpoolError> {
+    Ok(spool.checkpoint::<Sent>(&checkpoint(site))?.map(|sent| (sent.checksum, sent.snapshot)))
 }
 
 /// How others reach a [`Runner`].
@@ -156,8 +166,12 @@ impl Runner {
     }
 
     fn send(&self, event: Event, now: Timestamp) -> Result<(), SpoolError> {
-        let name = format!("{}/settings command", self.site);
-        let sent = Sent { checksum: checksum(&event.kind), at: now };
+        let name = checkpoint(self.site);
+        let snapshot = match &event.kind {
+            EventKind::SettingsSnapshot { settings } => settings.clone(),
+            _ => serde_json::Value::Null,
+        };
+        let sent = Sent { checksum: checksum(&snapshot), at: now, snapshot };
         let news = match self.spool.checkpoint::<Sent>(&name)? {
             // A clock that was set back must not silence it for long.
             Some(last) => last.checksum != sent.checksum || now.duration_since(last.at).abs() >= SENT_AGAIN,
@@ -201,9 +215,8 @@ impl Runner {
 }
 
 /// The checksum of what a snapshot says, without when it was taken.
-fn checksum(kind: &EventKind) -> u32 {
-    let EventKind::SettingsSnapshot { settings } = kind else { return 0 };
-    let mut said = settings.clone();
+fn checksum(snapshot: &serde_json::Value) -> u32 {
+    let mut said = snapshot.clone();
     if let Some(object) = said.as_object_mut() {
         object.remove("taken_at");
     }

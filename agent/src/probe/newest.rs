@@ -1,0 +1,97 @@
+//! The newest that the agent itself knows of a site's settings, for the plan of a round.
+//!
+//! That is the site folder's `settings.json`, or what the site's settings command printed, whichever came last.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use supwatch_proto::event::EventKind;
+use supwatch_proto::ids::SiteCode;
+use supwatch_proto::settings::{Known, Settings};
+
+use crate::config::Site;
+use crate::settings::{self, command};
+use crate::spool::{Spool, SpoolError};
+
+/// What is known of one site.
+#[derive(Debug, Clone)]
+pub struct Newest {
+    site: SiteCode,
+    path: PathBuf,
+    /// Size and time of the file when it was last read: it is read again only when it moved.
+    stamp: Option<(u64, SystemTime)>,
+    /// Checksum of what the command printed last.
+    printed: Option<u32>,
+    settings: Option<Settings>,
+}
+
+impl Newest {
+    /// Nothing yet.
+    pub fn of(site: &Site) -> Newest {
+        let path = site.folder.join("settings.json");
+        Newest { site: site.file.code, path, stamp: None, printed: None, settings: None }
+    }
+
+    /// The settings, if any are known.
+    pub fn settings(&self) -> Option<&Settings> {
+        self.settings.as_ref()
+    }
+
+    /// Looks at the file and at what the command printed; true if either says something new.
+    pub fn look(&mut self, spool: &Spool) -> Result<bool, SpoolError> {
+        let file = self.look_at_file();
+        Ok(self.look_at_command(spool)? | file)
+    }
+
+    /// A file that is no snapshot may be half written, and changes nothing; whoever collects snapshots tells of it.
+    fn look_at_file(&mut self) -> bool {
+        let stamp = std::fs::metadata(&self.path).ok().and_then(|file| Some((file.len(), file.modified().ok()?)));
+        if stamp.is_none() || stamp == self.stamp {
+            return false;
+        }
+        let Ok(event) = settings::read_file(&self.path, self.site) else { return false };
+        self.stamp = stamp;
+        let EventKind::SettingsSnapshot { settings } = &event.kind else { return false };
+        Settings::from_json(settings).is_ok_and(|settings| self.take(settings))
+    }
+
+    fn look_at_command(&mut self, spool: &Spool) -> Result<bool, SpoolError> {
+        let Some((checksum, snapshot)) = command::last(spool, self.site)? else { return Ok(false) };
+        if self.printed == Some(checksum) {
+            return Ok(false);
+        }
+        self.printed = Some(checksum);
+        Ok(Settings::from_json(&snapshot).is_ok_and(|settings| self.take(settings)))
+    }
+
+    /// Takes a snapshot; true if it says anything else than the last one, but for its time.
+    fn take(&mut self, settings: Settings) -> bool {
+        let settings = Settings { taken_at: Known::Unknown, ..settings };
+        let changed = self.settings.as_ref() != Some(&settings);
+        self.settings = Some(settings);
+        changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_says_something_new_counts() {
+        let dir = tempfile::tempdir().expect("folder");
+        let path = dir.path().join("settings.json");
+        let mut newest =
+            Newest { site: "P01".parse().expect("code"), path: path.clone(), stamp: None, printed: None, settings: None };
+        let mut looks = |text: &str| {
+            std::fs::write(&path, text).expect("file");
+            let changed = newest.look_at_file();
+            (changed, newest.settings().map(|settings| settings.sups.value().map_or(0, Vec::len)))
+        };
+        assert_eq!(looks(r#"{"sups": [{}]}"#), (true, Some(1)));
+        assert_eq!(looks(r#"{"sups": [{}], "taken_at": "2026-03-01T04:00:00Z"}"#), (false, Some(1)));
+        assert_eq!(looks(r#"{"sups": [{}, {"#), (false, Some(1)), "half written");
+        assert_eq!(looks(r#"{"sups": [{}, {}, {}]}"#), (true, Some(3)));
+        assert_eq!(looks(r#"{"site": "P02"}"#), (false, Some(3)), "another site's");
+    }
+}
