@@ -22,6 +22,7 @@ mod check;
 mod client;
 mod explain;
 mod read;
+mod report;
 
 /// Watches software-update synchronisation across a Configuration Manager hierarchy
 #[derive(Debug, Parser)]
