@@ -18,6 +18,8 @@ mod findings;
 mod settings;
 mod runs;
 mod rules;
+#[cfg(test)]
+mod tests;
 
 use html::{Html, Tag};
 use parts::{badge, severity, time};
@@ -36,6 +38,9 @@ mod marks {
     pub(super) const RUNS: usize = 4_200_000;
     pub(super) const RULES: usize = 4_600_000;
 }
+
+/// Columns of the title.
+const TITLE: usize = 200;
 
 /// What the page tells besides the picture.
 #[derive(Debug, Clone, Copy)]
@@ -82,7 +87,7 @@ fn head(html: &mut Html, picture: &Picture, about: &About<'_>) {
     html.void(meta("generator", format!("supwatch {}", about.version)));
     let title =
         format!("{}: {} · {} UTC", look.say("supwatch report", "supwatch レポート"), name(picture, look), time_text(picture));
-    html.with("title", &title);
+    html.title(&fit(&title, TITLE));
     html.style(STYLE);
 }
 
@@ -93,8 +98,8 @@ fn policy() -> String {
     format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'")
 }
 
-fn name(picture: &Picture, look: Look) -> String {
-    if picture.hierarchy.is_empty() { look.say("hierarchy", "階層").to_owned() } else { fit(&picture.hierarchy, 100) }
+fn name(picture: &Picture, look: Look) -> &str {
+    if picture.hierarchy.is_empty() { look.say("hierarchy", "階層") } else { &picture.hierarchy }
 }
 
 fn time_text(picture: &Picture) -> String {
@@ -106,7 +111,7 @@ fn top(html: &mut Html, picture: &Picture, about: &About<'_>) {
     let look = html.look;
     html.element("h1", |html| {
         html.say("Software update synchronisation: ", "ソフトウェア更新の同期: ");
-        html.element("bdi", |html| html.text(&name(picture, look)));
+        html.element("bdi", |html| html.cut(name(picture, look), parts::NAME));
     });
     html.element(Tag::class("p", "dim"), |html| {
         html.say("judged at ", "判定時刻 ");

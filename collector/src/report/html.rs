@@ -85,6 +85,13 @@ impl Html {
         self.out.push('\n');
     }
 
+    /// The title of the page, in which a browser knows no elements, so what is hidden stands there without a box.
+    pub fn title(&mut self, text: &str) {
+        self.open(&Tag::from("title"));
+        text.chars().for_each(|c| self.char(c));
+        self.out.push_str("</title>\n");
+    }
+
     /// The stylesheet, which is no text: it comes from the program itself, and its hash is in the page's policy.
     pub fn style(&mut self, sheet: &'static str) {
         self.out.push_str("<style>");

@@ -29,8 +29,13 @@ pub(super) fn section(html: &mut Html, picture: &Picture) {
             look.say("fail", "失敗"),
             look.say("unknown", "不明"),
         ];
+        let mut shown = 0;
         table(html, "verdicts", look.say("Verdicts by rule", "ルール別の判定数"), &head, |rows| {
             for (rule, verdicts) in &by_rule {
+                if rows.len() > marks::RULES {
+                    break;
+                }
+                shown += 1;
                 let count = |answer| verdicts.iter().filter(|verdict| verdict.answer == answer).count();
                 rows.row(|row| {
                     row.name(|html| html.element("code", |html| html.cut(rule, NAME)));
@@ -44,6 +49,10 @@ pub(super) fn section(html: &mut Html, picture: &Picture) {
                 });
             }
         });
+        let more = by_rule.len() - shown;
+        if more > 0 {
+            left_out(html, &format!("{more} more rules are left out."), &format!("ほか {more} 件のルールを省略しました。"));
+        }
         unknowns(html, &by_rule);
     });
 }
@@ -68,7 +77,9 @@ fn unknowns(html: &mut Html, by_rule: &BTreeMap<&str, Vec<&Verdict>>) {
                 let missing = verdict.missing.iter().map(|text: &Text| look.text(text)).collect();
                 lacking.entry(missing).or_default().push((verdict.site, verdict.subject.as_str()));
             }
-            if !lacking.is_empty() {
+            if html.len() > marks::RULES {
+                left += lacking.values().map(Vec::len).sum::<usize>();
+            } else if !lacking.is_empty() {
                 html.element("h3", |html| html.element("code", |html| html.cut(rule, NAME)));
                 html.element("ul", |html| lacking.iter().for_each(|(missing, about)| entry(html, missing, about, &mut left)));
             }

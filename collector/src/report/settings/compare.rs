@@ -210,3 +210,60 @@ fn names(known: &Known<Vec<String>>) -> Value {
         Known::Some(names) => Value::Many(names.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value as Json, json};
+    use supwatch_proto::text::Lang;
+
+    const LOOK: Look = Look { lang: Lang::En, color: false, width: 0 };
+
+    /// Compares one setting of two WSUS servers, the child's and its parent's.
+    #[track_caller]
+    fn check(name: &str, own: Json, above: Json, expected: Mark) {
+        let settings = |server: &str, mut wsus: Json| {
+            wsus["server"] = json!(server);
+            let sup = json!({"server": server, "names": [format!("vip-{server}")], "ssl": wsus["ssl"]});
+            Settings::from_json(&json!({"sups": [sup], "wsus": [wsus]})).expect("settings")
+        };
+        let (own, above) = (settings("p01", own), settings("cen.corp.example", above));
+        let (own, above) = (First::of(&own).expect("a SUP"), First::of(&above).expect("a SUP"));
+        let line = LINES.iter().find(|line| line.name.0 == name).expect("a line");
+        assert_eq!((line.compare)(&own, &above, LOOK), expected);
+    }
+
+    #[test]
+    fn names_are_the_same_whatever_their_order_and_case() {
+        check("languages", json!({"languages": ["en", "JA"]}), json!({"languages": ["ja", "EN"]}), Mark::Same);
+        check("languages", json!({"languages": ["en"]}), json!({"languages": ["ja", "en"]}), Mark::Differs);
+        check("languages", json!({"all_languages": true}), json!({"languages": ["en"]}), Mark::Differs);
+        check("products", json!({"products": []}), json!({"products": ["Windows 11"]}), Mark::Differs);
+    }
+
+    #[test]
+    fn what_nobody_knows_neither_differs_nor_agrees() {
+        check("languages", json!({}), json!({"languages": ["en"]}), Mark::Unknown);
+        check("replica", json!({}), json!({}), Mark::Unknown);
+        check("proxy", json!({"proxy": {"enabled": true}}), json!({"proxy": {"enabled": false}}), Mark::Unknown);
+        check("ports (HTTP, HTTPS)", json!({}), json!({"website": {"http_port": 80}}), Mark::Unknown);
+    }
+
+    #[test]
+    fn no_proxy_is_a_setting_too() {
+        check("proxy", json!({"proxy": {"enabled": false}}), json!({"proxy": null}), Mark::Same);
+        let proxy = json!({"proxy": {"enabled": true, "server": "proxy", "port": 8080, "account": true}});
+        check("proxy", proxy, json!({"proxy": {"enabled": false}}), Mark::Differs);
+    }
+
+    #[test]
+    fn an_update_source_is_held_against_the_parent_by_any_of_its_names() {
+        let from = |server: &str| json!({"sync_from_microsoft_update": false, "upstream": {"server": server}});
+        check("update source", from("CEN"), json!({}), Mark::Parent);
+        check("update source", from("vip-cen.corp.example"), json!({}), Mark::Parent);
+        check("update source", from("other"), json!({}), Mark::NotParent);
+        check("update source", json!({"sync_from_microsoft_update": true}), json!({}), Mark::NotParent);
+        // The name of an upstream stays set while WSUS takes from Microsoft.
+        check("update source", json!({"upstream": {"server": "cen"}}), json!({}), Mark::Unknown);
+    }
+}
