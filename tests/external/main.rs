@@ -1,4 +1,4 @@
-//! Tests against other people's tools: Prometheus' promtool and buf. A missing tool is a failure.
+//! Tests against other people's tools: Prometheus' promtool, buf, Chromium. A missing tool is a failure.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 
 use supwatch_tests::site::SiteFolder;
 use supwatch_tests::{House, root, text, wait_for};
+
+mod report;
 
 #[test]
 fn promtool_accepts_the_metrics_of_a_collector_with_findings() {
