@@ -67,5 +67,11 @@ fn a_page_that_cannot_be_written_is_an_error_and_costs_no_log() {
         assert_eq!((code, stdout.as_str()), (4, ""), "{stderr}");
         assert!(stderr.contains("the report cannot be written") && stderr.contains(reason), "{stderr}");
     }
+    if cfg!(target_os = "linux") {
+        // A folder in which nobody can make a file shows itself only in the end; what was found out is not lost by it.
+        let (code, stdout, stderr) = analyze(&log, Path::new("/proc/report.html"), &[]);
+        assert_eq!(code, 4, "{stderr}");
+        assert!(stdout.contains("sync-failed") && stderr.contains("check the folder, its rights and its room"), "{stdout}{stderr}");
+    }
     assert_eq!(std::fs::read(&log).expect("log"), std::fs::read(&input).expect("log"), "a log is never written to");
 }

@@ -88,7 +88,7 @@ impl Html {
     /// The title of the page, in which a browser knows no elements, so what is hidden stands there without a box.
     pub fn title(&mut self, text: &str) {
         self.open(&Tag::from("title"));
-        text.chars().for_each(|c| self.char(c));
+        self.unboxed(text);
         self.out.push_str("</title>\n");
     }
 
@@ -144,10 +144,14 @@ impl Html {
             self.out.push(' ');
             self.out.push_str(name);
             self.out.push_str("=\"");
-            value.chars().for_each(|c| self.char(c));
+            self.unboxed(value);
             self.out.push('"');
         }
         self.out.push('>');
+    }
+
+    fn unboxed(&mut self, text: &str) {
+        text.replace("\r\n", "\n").chars().for_each(|c| self.char(c));
     }
 
     fn char(&mut self, c: char) {
