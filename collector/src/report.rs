@@ -1,7 +1,7 @@
 //! A picture and what was read → one HTML page that explains itself, for a ticket.
 //!
 //! Pure. The page needs nothing but itself: no script, no font, no picture, and a policy that forbids a browser to load any.
-//! It is bounded whatever the input: each section may fill the page up to its mark in [`marks`], and says what it leaves out.
+//! It is bounded whatever the input: each section may fill the page up to its mark below, and says what it leaves out.
 
 use ring::digest::{SHA256, digest};
 use supwatch_proto::picture::Picture;

@@ -97,9 +97,10 @@ addEventListener("load", () => {
     const hidden = element.closest("thead") && view.getComputedStyle(element.closest("thead")).position === "absolute";
     if (!hidden && range.getBoundingClientRect().right > view.innerWidth + 1) wide.push(walker.currentNode.data.slice(0, 60));
   }
+  const thin = Math.min(...[...inside.querySelectorAll("tbody th, tbody td")].map(cell => cell.getBoundingClientRect().width));
   const root = inside.documentElement;
   document.querySelector("output").textContent = JSON.stringify({
-    texts, worst, worstText, wide, width: view.innerWidth, needs: root.scrollWidth,
+    texts, worst, worstText, wide, thin, width: view.innerWidth, needs: root.scrollWidth,
     background: bright(numbers(view.getComputedStyle(inside.body).backgroundColor)),
     scripts: inside.scripts.length, language: root.lang, resources: view.performance.getEntriesByType("resource").length,
   });
@@ -189,12 +190,13 @@ fn chromium_shows_the_report_in_both_schemes_and_languages_wide_and_narrow() {
             assert!(picture.colors > 50, "{page}: {} colours are a blank page", picture.colors);
         }
         assert!(light.light > 200 && narrow.light > 200 && dark.light < 80, "{page}: {} and {}", light.light, dark.light);
-        for (scheme, width) in [(LIGHT, 1400), (DARK, 1400), (LIGHT, 360), (DARK, 360), (LIGHT, 800)] {
+        for (scheme, width) in [(LIGHT, 1400), (DARK, 1400), (LIGHT, 360), (DARK, 360), (LIGHT, 700), (LIGHT, 950)] {
             let found = browser.measure(page, scheme, width);
             let what = format!("{page}, {scheme}, {width}: {found}");
             assert!(found["texts"].as_u64() > Some(100), "{what}");
             assert!(found["worst"].as_f64() >= Some(4.5), "too little contrast: {what}");
             assert_eq!(found["wide"], json!([]), "text beyond the edge: {what}");
+            assert!(found["thin"].as_f64() >= Some(48.0), "a column that nobody can read: {what}");
             assert!(found["needs"].as_u64() <= found["width"].as_u64(), "wider than its window: {what}");
             assert!((found["background"].as_f64() > Some(0.5)) == (scheme == LIGHT), "{what}");
             assert_eq!((&found["scripts"], &found["resources"], &found["width"]), (&json!(0), &json!(0), &json!(width)), "{what}");
