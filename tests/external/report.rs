@@ -51,6 +51,13 @@ impl Browser {
         Picture::read(&file)
     }
 
+    /// Sheets of paper that a page takes; columns that are starved on paper make it many.
+    fn sheets(&self, page: &str) -> usize {
+        let file = self.path("page.pdf");
+        self.open(page, &[&format!("--print-to-pdf={}", file.display()), "--no-pdf-header-footer"]);
+        text(&std::fs::read(file).expect("a PDF")).lines().filter(|line| line.ends_with("/Type /Page")).count()
+    }
+
     /// What a script of ours measures in a page that has none.
     fn measure(&self, page: &str, scheme: &str, width: u32) -> Value {
         let html = std::fs::read_to_string(self.path(page)).expect("a page");
@@ -190,6 +197,8 @@ fn chromium_shows_the_report_in_both_schemes_and_languages_wide_and_narrow() {
             assert!(picture.colors > 50, "{page}: {} colours are a blank page", picture.colors);
         }
         assert!(light.light > 200 && narrow.light > 200 && dark.light < 80, "{page}: {} and {}", light.light, dark.light);
+        let pages = browser.sheets(page);
+        assert!((2..=7).contains(&pages), "{page}: {pages} sheets of paper");
         for (scheme, width) in [(LIGHT, 1400), (DARK, 1400), (LIGHT, 360), (DARK, 360), (LIGHT, 700), (LIGHT, 950)] {
             let found = browser.measure(page, scheme, width);
             let what = format!("{page}, {scheme}, {width}: {found}");
