@@ -22,6 +22,7 @@ mod check;
 mod client;
 mod explain;
 mod read;
+mod report;
 mod settings;
 mod suppress;
 mod whatif;

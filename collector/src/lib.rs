@@ -4,8 +4,8 @@
 //! ingest → store → hierarchy → rules, diagnosis → judge → findings → metrics / query → CLI
 //! ```
 //!
-//! `hierarchy`, `runs`, `rules`, `diagnosis`, `judge`, `metrics` and `render` are pure: what they say depends on the events
-//! and on the time passed in, so judging live and judging a replay give the same.
+//! `hierarchy`, `runs`, `rules`, `diagnosis`, `judge`, `metrics`, `render` and `report` are pure: what they say depends on the
+//! events and on the time passed in, so judging live and judging a replay give the same.
 
 pub mod identity;
 pub mod tls;
@@ -32,4 +32,5 @@ pub mod pki;
 pub mod analyze;
 pub mod demo;
 pub mod render;
+pub mod report;
 pub mod cli;

@@ -14,7 +14,7 @@ use crate::judge::{Judge, judge_site, opened};
 use crate::limits::Limits;
 
 /// Runs of a site that a picture shows.
-const RUNS_SHOWN: usize = 100;
+pub(crate) const RUNS_SHOWN: usize = 100;
 
 /// The picture now, with the findings as they live.
 pub fn now(judge: &Judge, at: Timestamp, resolved: bool, refusals: Vec<Refusal>) -> Picture {

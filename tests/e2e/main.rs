@@ -11,3 +11,4 @@ mod command_line;
 mod bad_input;
 mod settings_script;
 mod demo;
+mod report;

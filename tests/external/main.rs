@@ -1,5 +1,5 @@
-//! Tests against other people's tools: Prometheus' promtool, buf, tree-sitter, nginx in the part of WSUS' web site. A missing
-//! tool is a failure.
+//! Tests against other people's tools: promtool, buf, tree-sitter, nginx in the part of WSUS' web site, Chromium, mail and
+//! web servers. A missing tool is a failure.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
@@ -12,6 +12,8 @@ use std::process::{Command, Stdio};
 
 use supwatch_tests::site::SiteFolder;
 use supwatch_tests::{House, root, text, wait_for};
+
+mod report;
 
 #[test]
 fn promtool_accepts_the_metrics_of_a_collector_with_findings() {

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use super::report::Target;
 use super::{FailOn, Failure, Global, Outcome, print, print_json};
 use crate::analyze::{Analysis, analyze};
 use crate::app;
 use crate::render::{findings, json, safe, table::Table, tree};
+use crate::report::{self, About};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Analyze {
@@ -20,21 +22,35 @@ pub(super) struct Analyze {
     /// Exit with 1 from this severity on
     #[arg(long, value_enum, default_value_t = FailOn::Critical)]
     fail_on: FailOn,
+    /// Write a page for a ticket, too: one HTML file that needs nothing but itself
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
 }
 
 impl Analyze {
     pub(super) fn run(&self, global: &Global) -> Outcome {
+        let target = self.report.as_deref().map(Target::new).transpose()?;
         let analysis = analyze(&self.paths, self.at, app::now()).map_err(Failure::own)?;
         for remark in &analysis.remarks {
             eprintln!("supwatch: {remark}");
         }
+        // What was found out is printed even where the page cannot be written.
+        let written = target.map(|target| write_report(&target, &analysis, global));
         if global.is_json() {
             print_json(&json::analysis(&analysis, global.lang()))?;
         } else {
             print(&draw(&analysis, global))?;
         }
+        written.transpose()?;
         Ok(u8::from(self.fail_on.fails(&analysis.picture.findings)))
     }
+}
+
+fn write_report(target: &Target, analysis: &Analysis, global: &Global) -> Result<(), Failure> {
+    let about = About { version: env!("CARGO_PKG_VERSION"), input: &analysis.input, remarks: &analysis.remarks };
+    target.write(&report::page(&analysis.picture, &about, global.look()))?;
+    eprintln!("supwatch: report written to {target}");
+    Ok(())
 }
 
 fn draw(analysis: &Analysis, global: &Global) -> String {

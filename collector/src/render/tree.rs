@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use supwatch_proto::describe::SiteType;
 use supwatch_proto::finding::Finding;
 use supwatch_proto::ids::SiteCode;
 use supwatch_proto::picture::{Picture, SitePicture, SiteState};
@@ -84,21 +85,30 @@ fn branch(
     }
 }
 
-fn line(picture: &Picture, site: &SitePicture, look: Look, lead: &str, out: &mut String) {
-    let (tone, sign, word) = match site.state {
+/// Tone, sign and word of a site's state.
+pub fn state(state: SiteState, look: Look) -> (Tone, &'static str, &'static str) {
+    match state {
         SiteState::Ok => (Tone::Good, "✓", look.say("ok", "正常")),
         SiteState::Running => (Tone::Good, "↻", look.say("running", "実行中")),
         SiteState::Failed => (Tone::Bad, "✗", look.say("failed", "失敗")),
         SiteState::Overdue => (Tone::Warning, "!", look.say("overdue", "遅延")),
         SiteState::Silent => (Tone::Warning, "?", look.say("silent", "応答なし")),
         SiteState::Unknown => (Tone::Dim, "·", look.say("unknown", "不明")),
-    };
-    let kind = match site.site_type {
-        Some(supwatch_proto::describe::SiteType::Central) => look.say("central", "中央"),
-        Some(supwatch_proto::describe::SiteType::Primary) => look.say("primary", "プライマリ"),
-        Some(supwatch_proto::describe::SiteType::Secondary) => look.say("secondary", "セカンダリ"),
+    }
+}
+
+/// The word for a site's type.
+pub fn kind(site_type: Option<SiteType>, look: Look) -> &'static str {
+    match site_type {
+        Some(SiteType::Central) => look.say("central", "中央"),
+        Some(SiteType::Primary) => look.say("primary", "プライマリ"),
+        Some(SiteType::Secondary) => look.say("secondary", "セカンダリ"),
         None => look.say("site", "サイト"),
-    };
+    }
+}
+
+fn line(picture: &Picture, site: &SitePicture, look: Look, lead: &str, out: &mut String) {
+    let ((tone, sign, word), kind) = (state(site.state, look), kind(site.site_type, look));
     let success = match (site.last_success_at, picture.at) {
         (Some(then), Some(now)) => format!("{} {}", look.say("last success", "最終成功"), ago(now, then, look)),
         _ => look.say("never seen to succeed", "成功の記録なし").to_owned(),
