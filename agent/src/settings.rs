@@ -1,10 +1,11 @@
 //! Settings snapshots of a site folder: `settings.json`, the newest, and `settings-<time>.json`, older ones.
 //!
-//! The agent sends a snapshot as it was read, with fields it does not know; the collector gives it meaning. A file may as
+//! The agent sends a snapshot as it was read, with fields it does not know but without secrets; the collector gives it meaning. A file may as
 //! well be a dump of the PowerShell script, which becomes a snapshot here, as does what a configured command prints.
 
 pub mod dump;
 pub mod command;
+mod secrets;
 
 use std::path::{Path, PathBuf};
 
@@ -39,15 +40,18 @@ pub enum SettingsError {
     },
 }
 
-/// The snapshot in a text, or what a dump in it makes, as an event. Other JSON or another site's snapshot is refused, since a wrong site's settings
-/// would accuse the wrong server.
+/// The snapshot in a text, or what a dump in it makes, as an event. Other JSON or another site's snapshot is refused, since
+/// a wrong site's settings would accuse the wrong server.
 pub fn read_text(text: &str, path: &Path, site: SiteCode) -> Result<Event, SettingsError> {
     let wrong = |reason: String| SettingsError::Content { path: path.to_owned(), reason };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.len() as u64 > DUMP_LIMIT {
         return Err(wrong(format!("it is larger than {} KiB", DUMP_LIMIT / 1024)));
     }
-    let given: serde_json::Value = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
+    let mut given: serde_json::Value = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
+    if !dump::is_dump(&given) {
+        secrets::scrub(&mut given);
+    }
     let (value, size) = if dump::is_dump(&given) {
         let snapshot = dump::snapshot(&given);
         let size = snapshot.to_string().len();
@@ -58,7 +62,8 @@ pub fn read_text(text: &str, path: &Path, site: SiteCode) -> Result<Event, Setti
     if size as u64 > SIZE_LIMIT {
         return Err(wrong(format!("as a snapshot it has {} KiB, and {} KiB are what travels", size / 1024, SIZE_LIMIT / 1024)));
     }
-    let settings = Settings::from_json(&value).map_err(|error| wrong(error.to_string()))?;
+    // The reason may quote what stands there.
+    let settings = Settings::from_json(&value).map_err(|error| wrong(dump::without_names(&error.to_string())))?;
     if let Some(schema) = settings.schema.value().filter(|schema| *schema != "supwatch/settings/v1") {
         return Err(wrong(format!("its schema is {schema:?}, not \"supwatch/settings/v1\"")));
     }
@@ -86,7 +91,7 @@ pub fn read_file(path: &Path, site: SiteCode) -> Result<Event, SettingsError> {
     read_text(&String::from_utf8_lossy(&bytes), path, site)
 }
 
-/// The snapshot files of a site folder, oldest first: the dated ones by name, then `settings.json`.
+/// Whether a file of a site folder is a snapshot; in which order they are read does not matter, each says when it was taken.
 pub fn is_snapshot(name: &str) -> bool {
     name == "settings.json" || (name.starts_with("settings-") && name.ends_with(".json"))
 }

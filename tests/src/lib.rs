@@ -152,9 +152,17 @@ pub struct House {
 impl House {
     /// With a `hierarchy.toml`; the collector runs.
     pub fn new(hierarchy: &str) -> House {
+        House::with_rules(hierarchy, None)
+    }
+
+    /// With a `rules.toml` too.
+    pub fn with_rules(hierarchy: &str, rules: Option<&str>) -> House {
         let dir = tempfile::tempdir().expect("folder");
         let path = dir.path().join("hierarchy.toml");
         std::fs::write(path, hierarchy).expect("file");
+        if let Some(rules) = rules {
+            std::fs::write(dir.path().join("rules.toml"), rules).expect("file");
+        }
         let mut house = House { dir, collector: None, port: 0, http: "127.0.0.1:0".to_owned() };
         let pki = house.path("pki");
         house.run(&["pki", "init", pki.to_str().expect("path"), "--hierarchy", "corp"], 0);
@@ -170,10 +178,13 @@ impl House {
     /// Starts the collector, on the ports it had before.
     pub fn start_collector(&mut self) {
         let config = self.path("supwatch.toml");
-        let text = format!(
+        let mut text = format!(
             "listen = \"127.0.0.1:{}\"\nhttp = \"{}\"\nidentity = \"pki/collector\"\nstore = \"store\"\nhierarchy = \"hierarchy.toml\"\n",
             self.port, self.http
         );
+        if self.path("rules.toml").is_file() {
+            text.push_str("rules = \"rules.toml\"\n");
+        }
         std::fs::write(&config, text).expect("file");
         let mut command = Command::new(binary("supwatch"));
         command.args(["serve", "--config"]).arg(&config).env("NO_COLOR", "1");
@@ -234,6 +245,14 @@ impl House {
         let output = supwatch(arguments);
         assert_eq!(output.status.code(), Some(code), "supwatch {arguments:?}\n{}{}", text(&output.stdout), text(&output.stderr));
         output
+    }
+
+    /// Asks the collector and checks the exit code.
+    #[track_caller]
+    pub fn run_asking(&self, arguments: &[&str], code: i32) -> Output {
+        let asking = self.asking(arguments);
+        let asking: Vec<&str> = asking.iter().map(String::as_str).collect();
+        self.run(&asking, code)
     }
 
     /// Arguments that name this collector and its operator.

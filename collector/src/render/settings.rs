@@ -22,7 +22,7 @@ pub fn now(view: &SettingsView, look: Look) -> String {
     let origins: BTreeMap<&str, &FieldOrigin> = view.origins.iter().map(|origin| (origin.path.as_str(), origin)).collect();
     let usual = usual(view);
     let mut out = match usual {
-        Some((source, taken)) => {
+        Some((source, taken, _)) => {
             let from = look.say("from", "情報源");
             format!("{} · {from} {}, {} UTC\n", look.paint(Tone::Strong, view.site.as_str()), safe(source), time(taken))
         }
@@ -54,21 +54,23 @@ pub fn now(view: &SettingsView, look: Look) -> String {
     out
 }
 
-/// Source and time of most fields.
-fn usual(view: &SettingsView) -> Option<(&str, Option<Timestamp>)> {
-    let mut counts: BTreeMap<(&str, Option<Timestamp>), usize> = BTreeMap::new();
+/// Where most fields come from: source, time, and since when.
+type Usual<'a> = (&'a str, Option<Timestamp>, Option<Timestamp>);
+
+fn usual(view: &SettingsView) -> Option<Usual<'_>> {
+    let mut counts: BTreeMap<Usual<'_>, usize> = BTreeMap::new();
     for origin in &view.origins {
-        *counts.entry((origin.source.as_str(), origin.taken_at)).or_default() += 1;
+        *counts.entry((origin.source.as_str(), origin.taken_at, origin.since)).or_default() += 1;
     }
     counts.into_iter().max_by_key(|(_, count)| *count).map(|(usual, _)| usual)
 }
 
-fn beside(origin: &FieldOrigin, usual: Option<(&str, Option<Timestamp>)>, look: Look) -> String {
+fn beside(origin: &FieldOrigin, usual: Option<Usual<'_>>, look: Look) -> String {
     let mut said = Vec::new();
-    if usual != Some((origin.source.as_str(), origin.taken_at)) {
+    if usual.is_none_or(|(source, taken, _)| source != origin.source || taken != origin.taken_at) {
         said.push(format!("{} {} UTC", safe(&origin.source), time(origin.taken_at)));
     }
-    if origin.since != origin.taken_at {
+    if origin.since != origin.taken_at && usual.is_none_or(|(.., since)| since != origin.since) {
         said.push(format!("{} {} UTC", look.say("since", "変更"), time(origin.since)));
     }
     if said.is_empty() { String::new() } else { format!("  ({})", said.join(", ")) }
@@ -175,7 +177,7 @@ fn put_back(view: &SettingsView, look: Look) -> String {
         let by = match (look.lang, undone.by_wcm) {
             (Lang::En, true) => "put back by WCM",
             (Lang::En, false) => "put back",
-            (Lang::Ja, true) => "WCM が元に戻しました",
+            (Lang::Ja, true) => " WCM が元に戻しました",
             (Lang::Ja, false) => "元に戻されました",
         };
         out.push_str(&match look.lang {
