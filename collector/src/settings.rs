@@ -51,6 +51,14 @@ struct Snapshot {
     raw: Value,
     /// Since when each of its fields has its value.
     since: BTreeMap<String, Option<Timestamp>>,
+    /// What it says otherwise than the one before it.
+    changes: Vec<Change>,
+}
+
+impl Snapshot {
+    fn new(source: String, at: Option<Timestamp>, raw: Value) -> Snapshot {
+        Snapshot { source, taken_at: at, confirmed_at: at, raw, since: BTreeMap::new(), changes: Vec::new() }
+    }
 }
 
 /// Who says something: two agents, or two kinds of lines of a log, replace nothing of each other.
@@ -142,12 +150,11 @@ impl SiteSettings {
             Some(known) if parted => {
                 let later = Snapshot { taken_at: known.confirmed_at, ..known.clone() };
                 known.confirmed_at = known.taken_at;
-                let new = Snapshot { source, taken_at, confirmed_at: taken_at, raw, since: BTreeMap::new() };
-                said.splice(place..place, [new, later]);
+                said.splice(place..place, [Snapshot::new(source, taken_at, raw), later]);
             }
             _ => match said.get_mut(place).filter(|known| known.raw == raw) {
                 Some(known) => known.taken_at = taken_at,
-                None => said.insert(place, Snapshot { source, taken_at, confirmed_at: taken_at, raw, since: BTreeMap::new() }),
+                None => said.insert(place, Snapshot::new(source, taken_at, raw)),
             },
         }
         date(said, place.saturating_sub(1));
@@ -160,7 +167,7 @@ impl SiteSettings {
     /// Puts everything together anew; `true` where a value is another one.
     fn refresh(&mut self) -> bool {
         let next = merge::merge(self.sources.values().filter_map(|said| said.last()));
-        let mut changes = changes::of(self.sources.values().map(Vec::as_slice));
+        let mut changes = changes::of(self.sources.values().flatten().flat_map(|snapshot| &snapshot.changes));
         changes.drain(..changes.len().saturating_sub(CHANGES_KEPT));
         let changed = changes != self.changes || self.merged.as_ref().is_none_or(|before| before.raw != next.raw);
         (self.merged, self.changes) = (Some(next), changes);
@@ -172,7 +179,7 @@ impl SiteSettings {
         let mut past = self.clone();
         for said in past.sources.values_mut() {
             said.retain(|snapshot| snapshot.taken_at.is_none_or(|taken| taken <= at));
-            for snapshot in said {
+            for snapshot in said.iter_mut() {
                 snapshot.confirmed_at = snapshot.confirmed_at.filter(|time| *time <= at).or(snapshot.taken_at);
             }
         }
@@ -204,11 +211,13 @@ impl SiteSettings {
     }
 }
 
-/// Dates the fields of one source's snapshots from a place on: a value that stays has been there since it first was.
+/// Compares one source's snapshots from a place on, each with the one before it: a value that stays has been there since it
+/// first was.
 fn date(said: &mut [Snapshot], from: usize) {
     for place in from..said.len() {
         let (older, rest) = said.split_at_mut(place);
         let Some(snapshot) = rest.first_mut() else { return };
+        snapshot.changes = older.last().map(|older| changes::differing(older, snapshot)).unwrap_or_default();
         let before = older.last().map(|older| (leaves(&older.raw), &older.since));
         snapshot.since = leaves(&snapshot.raw)
             .into_iter()
@@ -223,8 +232,14 @@ fn date(said: &mut [Snapshot], from: usize) {
 
 /// Makes room: of two snapshots between which nothing was set otherwise the older goes, else the oldest of all.
 fn thin(said: &mut Vec<Snapshot>) {
-    let quiet = said.windows(2).position(|pair| matches!(pair, [one, next] if changes::differing(one, next).is_empty()));
-    said.remove(quiet.unwrap_or(0));
+    let quiet = said.iter().skip(1).position(|next| next.changes.is_empty());
+    let place = quiet.unwrap_or(0);
+    said.remove(place);
+    if place == 0
+        && let Some(first) = said.first_mut()
+    {
+        first.changes.clear();
+    }
 }
 
 /// Times kept of what WCM did.

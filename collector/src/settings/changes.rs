@@ -2,6 +2,8 @@
 //!
 //! Not to know a field any more is no change, nor is what merely tells how things go: states, answers, clocks.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use supwatch_proto::history::{SettingChange as Change, UndoneChange};
@@ -19,23 +21,15 @@ fn is_state(path: &str) -> bool {
 
 /// Every change that any source saw, oldest first. Each source is compared with itself alone: two that disagree have not
 /// changed anything. What two of them saw is one change.
-pub(super) fn of<'a>(sources: impl Iterator<Item = &'a [Snapshot]>) -> Vec<Change> {
-    let mut all: Vec<Change> = sources
-        .flat_map(|said| said.windows(2))
-        .flat_map(|pair| match pair {
-            [before, after] => differing(before, after),
-            _ => Vec::new(),
-        })
-        .collect();
+pub(super) fn of<'a>(changes: impl Iterator<Item = &'a Change>) -> Vec<Change> {
+    let mut all: Vec<&Change> = changes.collect();
     all.sort_by(|one, other| (one.seen_at, &one.path).cmp(&(other.seen_at, &other.path)));
-    let mut kept: Vec<Change> = Vec::new();
-    for change in all {
-        let twin = kept.iter().rev().find(|known| known.path == change.path);
-        if twin.is_none_or(|known| !same_option(known.after.as_ref(), change.after.as_ref())) {
-            kept.push(change);
-        }
-    }
-    kept
+    let mut newest: BTreeMap<&str, Option<&Value>> = BTreeMap::new();
+    all.retain(|change| {
+        let known = newest.insert(&change.path, change.after.as_ref());
+        known.is_none_or(|after| !same_option(after, change.after.as_ref()))
+    });
+    all.into_iter().cloned().collect()
 }
 
 /// What one source said otherwise than before.

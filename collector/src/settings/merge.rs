@@ -146,7 +146,7 @@ mod tests {
 
     fn part(source: &str, minute: u32, raw: Value) -> Snapshot {
         let at = format!("2026-03-01T10:{minute:02}:00Z").parse().ok();
-        Snapshot { source: source.to_owned(), taken_at: at, confirmed_at: at, raw, since: BTreeMap::new() }
+        Snapshot::new(source.to_owned(), at, raw)
     }
 
     #[track_caller]
