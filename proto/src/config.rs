@@ -172,6 +172,34 @@ impl Table {
         }
     }
 
+    /// A list of strings, if the key is there.
+    pub fn strings(&mut self, key: &str) -> Option<Vec<String>> {
+        self.each(key, |text| Ok::<_, String>(text.to_owned()))
+    }
+
+    /// A list of strings that each mean something, if the key is there. What is wrong with any of them is told.
+    pub fn each<T, E: fmt::Display>(&mut self, key: &str, read: impl Fn(&str) -> Result<T, E>) -> Option<Vec<T>> {
+        let (line, value) = self.take(key)?;
+        let Value::Array(items) = value else {
+            self.wrong(key, line, "a list of strings", &value);
+            return None;
+        };
+        let mut meant = Vec::with_capacity(items.len());
+        for (line, item) in items {
+            match item {
+                Value::String(text) => match read(&text) {
+                    Ok(one) => meant.push(one),
+                    Err(error) => {
+                        let text = format!("{}: {error}", self.full(key));
+                        self.fault(line, text);
+                    }
+                },
+                other => self.wrong(key, line, "a list of strings", &other),
+            }
+        }
+        Some(meant)
+    }
+
     /// A whole number within bounds, if the key is there.
     pub fn integer(&mut self, key: &str, bounds: RangeInclusive<i64>) -> Option<i64> {
         match self.take(key)? {
@@ -307,6 +335,7 @@ mod tests {
         table.required("listen", "an address", str::parse::<std::net::SocketAddr>);
         table.integer("port", 1..=65535);
         table.boolean("tls");
+        table.each("sites", str::parse::<crate::ids::SiteCode>);
         if let Some(mut inner) = table.table("limits") {
             inner.integer("window", 1..=10);
             table.absorb(inner);
@@ -344,6 +373,16 @@ mod tests {
                 "2: tls must be true or false, not a string",
             ]
         );
+    }
+
+    #[test]
+    fn every_item_of_a_list_is_looked_at() {
+        let good = "listen = \"127.0.0.1:1\"\n";
+        assert_eq!(faults(&format!("{good}sites = []\n")), Vec::<String>::new());
+        assert_eq!(faults(&format!("{good}sites = \"P01\"\n")), ["2: sites must be a list of strings, not a string"]);
+        let shown = faults(&format!("{good}sites = [\"P01\",\n  \"way too long\", 7]\n"));
+        assert_eq!(shown.len(), 2, "{shown:?}");
+        assert!(shown[0].starts_with("3: sites: ") && shown[1] == "3: sites must be a list of strings, not a number", "{shown:?}");
     }
 
     #[test]
