@@ -10,7 +10,7 @@ use supwatch_proto::finding::Finding;
 use supwatch_proto::ids::AgentId;
 
 use super::marks::Marks;
-use super::{Claims, Committed, Cursor, EventQuery, Page, Session, Store, StoreError};
+use super::{Claims, Committed, Cursor, EventQuery, Page, Session, Store, StoreError, Told};
 
 /// A store in memory.
 #[derive(Debug, Default)]
@@ -21,6 +21,7 @@ struct Inner {
     marks: BTreeMap<AgentId, Marks>,
     blocks: Vec<Vec<StoredEvent>>,
     findings: BTreeMap<String, Finding>,
+    told: BTreeMap<String, BTreeMap<String, Told>>,
 }
 
 impl Memory {
@@ -73,5 +74,14 @@ impl Store for Memory {
 
     async fn findings(&self) -> Result<Vec<Finding>, StoreError> {
         Ok(self.inner().findings.values().cloned().collect())
+    }
+
+    async fn put_told(&self, target: &str, told: &[(String, Told)]) -> Result<(), StoreError> {
+        self.inner().told.entry(target.to_owned()).or_default().extend(told.iter().cloned());
+        Ok(())
+    }
+
+    async fn told(&self, target: &str) -> Result<BTreeMap<String, Told>, StoreError> {
+        Ok(self.inner().told.get(target).cloned().unwrap_or_default())
     }
 }
