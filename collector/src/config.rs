@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use supwatch_proto::config::{Faults, Table};
 use supwatch_proto::describe::HierarchyFile;
 
+use crate::notify::config::{Target, targets};
+
 /// The collector's configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -19,6 +21,8 @@ pub struct Config {
     pub store: PathBuf,
     /// What is expected of the hierarchy.
     pub hierarchy: HierarchyFile,
+    /// Who is told of findings.
+    pub notify: Vec<Target>,
 }
 
 impl Config {
@@ -41,10 +45,11 @@ impl Config {
             Some(Ok(file)) => (file, Faults::default()),
             Some(Err(faults)) => (HierarchyFile::default(), faults),
         };
+        let notify = targets(&mut table, &base);
         let finished = table.finish(());
         match (finished, listen, identity, store) {
             (Ok(()), Some(listen), Some(identity), Some(store)) if inner.0.is_empty() => {
-                Ok(Config { listen, http, identity, store, hierarchy })
+                Ok(Config { listen, http, identity, store, hierarchy, notify })
             }
             (finished, ..) => {
                 let mut faults = finished.err().unwrap_or_default();

@@ -118,6 +118,7 @@ impl Demo {
             identity: pki_folder.join("collector"),
             store: folder.join("store"),
             hierarchy: HierarchyFile::parse(HIERARCHY, &hierarchy_path)?,
+            notify: Vec::new(),
         })
         .await?;
         let (stop, stopping) = watch::channel(false);

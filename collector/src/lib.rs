@@ -1,7 +1,7 @@
 //! The collector of supwatch: takes events in, keeps them, judges the hierarchy, and answers.
 //!
 //! ```text
-//! ingest → store → hierarchy → rules, diagnosis → judge → findings → metrics / query → CLI
+//! ingest → store → hierarchy → rules, diagnosis → judge → findings → metrics / notify / query → CLI
 //! ```
 //!
 //! `hierarchy`, `runs`, `rules`, `diagnosis`, `judge`, `metrics` and `render` are pure: what they say depends on the events
@@ -19,6 +19,7 @@ pub mod rules;
 pub mod diagnosis;
 pub mod judge;
 pub mod picture;
+pub mod notify;
 pub mod metrics;
 pub mod http;
 pub mod query;
