@@ -10,3 +10,4 @@ mod logs_as_they_are;
 mod command_line;
 mod bad_input;
 mod demo;
+mod notify;

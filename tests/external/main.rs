@@ -1,6 +1,8 @@
-//! Tests against other people's tools: Prometheus' promtool and buf. A missing tool is a failure.
+//! Tests against other people's tools: Prometheus' promtool, buf, Python's HTTP server and aiosmtpd. A missing tool is a failure.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+
+mod notify;
 
 use std::io::Write;
 use std::process::{Command, Stdio};

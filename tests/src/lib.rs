@@ -137,6 +137,8 @@ pub struct House {
     /// Port for agents and the CLI.
     pub port: u16,
     http: String,
+    /// What is added to the collector's configuration.
+    more: String,
 }
 
 impl House {
@@ -145,7 +147,7 @@ impl House {
         let dir = tempfile::tempdir().expect("folder");
         let path = dir.path().join("hierarchy.toml");
         std::fs::write(path, hierarchy).expect("file");
-        let mut house = House { dir, collector: None, port: 0, http: "127.0.0.1:0".to_owned() };
+        let mut house = House { dir, collector: None, port: 0, http: "127.0.0.1:0".to_owned(), more: String::new() };
         let pki = house.path("pki");
         house.run(&["pki", "init", pki.to_str().expect("path"), "--hierarchy", "corp"], 0);
         house.start_collector();
@@ -157,12 +159,19 @@ impl House {
         self.dir.path().join(name)
     }
 
+    /// Starts the collector anew, with more in its configuration.
+    pub fn configure(&mut self, more: &str) {
+        self.kill_collector();
+        more.clone_into(&mut self.more);
+        self.start_collector();
+    }
+
     /// Starts the collector, on the ports it had before.
     pub fn start_collector(&mut self) {
         let config = self.path("supwatch.toml");
         let text = format!(
-            "listen = \"127.0.0.1:{}\"\nhttp = \"{}\"\nidentity = \"pki/collector\"\nstore = \"store\"\nhierarchy = \"hierarchy.toml\"\n",
-            self.port, self.http
+            "listen = \"127.0.0.1:{}\"\nhttp = \"{}\"\nidentity = \"pki/collector\"\nstore = \"store\"\nhierarchy = \"hierarchy.toml\"\n{}",
+            self.port, self.http, self.more
         );
         std::fs::write(&config, text).expect("file");
         let mut command = Command::new(binary("supwatch"));
