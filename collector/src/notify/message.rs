@@ -147,7 +147,7 @@ fn cut_string(text: &str) -> String {
 pub(super) mod tests {
     use super::*;
     use crate::notify::plan::tests::{at, filter, finding, resolved};
-    use crate::notify::plan::{Step, plan};
+    use crate::notify::plan::{Standing, Step, plan};
     use crate::store::Told;
     use std::collections::BTreeMap;
     use supwatch_proto::verdict::Severity;
@@ -172,7 +172,7 @@ pub(super) mod tests {
     }
 
     fn notice(finding: &Finding, told: &BTreeMap<String, Told>, lang: Lang) -> Notice {
-        let step: Step = plan(&filter(), std::slice::from_ref(finding), told, at(9)).steps.remove(0);
+        let step: Step = plan(&filter(), std::slice::from_ref(finding), told, &Standing::new(), at(9)).steps.remove(0);
         Notice::new(&address(lang), &step, finding)
     }
 

@@ -26,7 +26,7 @@ pub struct Filter {
     pub open: bool,
     /// Whether it wants to hear that a finding resolved.
     pub resolve: bool,
-    /// How long a finding must hold before it is told.
+    /// How long a finding must stand here before it is told.
     pub delay: SignedDuration,
 }
 
@@ -72,13 +72,19 @@ pub struct Step {
     pub becomes: Told,
 }
 
+/// Findings that are not told yet: since when each holds, and since when it stands here. A finding can be old when its line
+/// arrives, so the one says nothing of the other.
+pub type Standing = BTreeMap<String, (Option<Timestamp>, Timestamp)>;
+
 /// What is to be told, and when to look again though nothing changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
     /// What opened or grew worse first, worst first; then what resolved.
     pub steps: Vec<Step>,
-    /// When the next finding has held long enough.
+    /// When the next finding has stood long enough.
     pub next: Option<Timestamp>,
+    /// What stands and is not told, for the next plan.
+    pub standing: Standing,
 }
 
 /// Whether a finding is ever told to anybody.
@@ -86,15 +92,21 @@ fn is_told(_finding: &Finding) -> bool {
     true
 }
 
-/// What a target is to be told now.
-pub fn plan(filter: &Filter, findings: &[Finding], told: &BTreeMap<String, Told>, now: Timestamp) -> Plan {
+/// What a target is to be told now; `standing` is that of the plan before.
+pub fn plan(filter: &Filter, findings: &[Finding], told: &BTreeMap<String, Told>, standing: &Standing, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
     for finding in findings.iter().filter(|finding| is_told(finding) && filter.concerns(finding)) {
         let known = told.get(&finding.id);
         let Some(state) = difference(filter, finding, known) else { continue };
-        if let Some(due) = due(filter, finding, state, now).filter(|due| *due > now) {
-            plan.next = Some(plan.next.map_or(due, |next| next.min(due)));
-            continue;
+        if state == State::Open {
+            let before = standing.get(&finding.id).filter(|(opened_at, _)| *opened_at == finding.opened_at);
+            let since = before.map_or(now, |(_, since)| *since);
+            plan.standing.insert(finding.id.clone(), (finding.opened_at, since));
+            let due = since.saturating_add(filter.delay).unwrap_or(now);
+            if due > now {
+                plan.next = Some(plan.next.map_or(due, |next| next.min(due)));
+                continue;
+            }
         }
         plan.steps.push(step(filter, finding, known, state));
     }
@@ -115,16 +127,6 @@ fn difference(filter: &Filter, finding: &Finding, known: Option<&Told>) -> Optio
         Some(told) => (finding.severity < told.severity).then_some(State::Changed),
         None => (finding.severity <= filter.severity).then_some(State::Open),
     }
-}
-
-/// When a finding has held long enough to be told, if that is to be waited for. One that opened further in the future than
-/// the delay shows a wrong clock at its log: nothing can be counted from that, and it is told at once.
-fn due(filter: &Filter, finding: &Finding, state: State, now: Timestamp) -> Option<Timestamp> {
-    let opened = finding.opened_at.filter(|_| state == State::Open)?;
-    if opened.duration_since(now) > filter.delay {
-        return None;
-    }
-    opened.checked_add(filter.delay).ok()
 }
 
 fn step(filter: &Filter, finding: &Finding, known: Option<&Told>, state: State) -> Step {
@@ -190,9 +192,10 @@ pub(super) mod tests {
     /// Plays stages of one finding to a target that hears everything, and gives what it was told.
     #[track_caller]
     fn check(filter: &Filter, stages: &[(Finding, i64)], expected: &[(&str, bool)]) {
-        let (mut told, mut heard) = (BTreeMap::new(), Vec::new());
+        let (mut told, mut heard, mut standing) = (BTreeMap::new(), Vec::new(), Standing::new());
         for (finding, now) in stages {
-            let plan = plan(filter, std::slice::from_ref(finding), &told, at(*now));
+            let plan = plan(filter, std::slice::from_ref(finding), &told, &standing, at(*now));
+            standing = plan.standing;
             for step in plan.steps {
                 heard.push((step.state.as_str(), step.wanted));
                 told.insert(step.id, step.becomes);
@@ -257,21 +260,31 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_finding_must_hold_for_the_delay_and_the_plan_says_until_when() {
+    fn a_finding_must_stand_for_the_delay_however_old_it_is() {
         let patient = Filter { delay: SignedDuration::from_secs(60), ..filter() };
-        let open = finding("a", Severity::Critical, 0);
-        let waiting = plan(&patient, std::slice::from_ref(&open), &BTreeMap::new(), at(59));
-        assert_eq!(waiting, Plan { steps: Vec::new(), next: Some(at(60)) });
-        check(&patient, &[(open.clone(), 59), (open.clone(), 60)], &[("open", true)]);
-        check(&patient, &[(open.clone(), 30), (resolved(open.clone(), 40), 40)], &[]);
-        check(&patient, &[(open, -61)], &[("open", true)]);
-        // A log's clock a second ahead is no reason to wait where nobody asked for it.
-        check(&filter(), &[(finding("a", Severity::Critical, 1), 0)], &[("open", true)]);
+        for opened in [-9000, 0, 9000] {
+            let open = finding("a", Severity::Critical, opened);
+            check(&patient, &[(open.clone(), 0), (open.clone(), 59)], &[]);
+            check(&patient, &[(open.clone(), 0), (open.clone(), 60)], &[("open", true)]);
+            check(&patient, &[(open.clone(), 0), (resolved(open.clone(), 40), 40), (open, 70)], &[]);
+        }
+        check(&patient, &[(finding("a", Severity::Critical, 0), 0), (finding("a", Severity::Critical, 30), 60)], &[]);
+    }
+
+    #[test]
+    fn the_plan_says_when_the_first_of_those_that_wait_is_due() {
+        let patient = Filter { delay: SignedDuration::from_secs(60), ..filter() };
+        let findings = [finding("a", Severity::Critical, 0), finding("b", Severity::Critical, 0)];
+        let first = plan(&patient, &findings[..1], &BTreeMap::new(), &Standing::new(), at(0));
+        let second = plan(&patient, &findings, &BTreeMap::new(), &first.standing, at(10));
+        assert_eq!((first.next, second.next, second.steps.len()), (Some(at(60)), Some(at(60)), 0));
+        let third = plan(&patient, &findings, &BTreeMap::new(), &second.standing, at(60));
+        assert_eq!((third.next, third.steps.len()), (Some(at(70)), 1));
     }
 
     #[test]
     fn the_worst_comes_first_and_what_resolved_last() {
-        let told = plan(&filter(), &[finding("d", Severity::Critical, 0)], &BTreeMap::new(), at(1)).steps;
+        let told = plan(&filter(), &[finding("d", Severity::Critical, 0)], &BTreeMap::new(), &Standing::new(), at(1)).steps;
         let told = told.into_iter().map(|step| (step.id, step.becomes)).collect();
         let findings = [
             resolved(finding("d", Severity::Critical, 0), 1),
@@ -279,7 +292,8 @@ pub(super) mod tests {
             finding("b", Severity::Critical, 5),
             finding("a", Severity::Critical, 4),
         ];
-        let ids: Vec<String> = plan(&filter(), &findings, &told, at(9)).steps.into_iter().map(|step| step.id).collect();
+        let ids: Vec<String> =
+            plan(&filter(), &findings, &told, &Standing::new(), at(9)).steps.into_iter().map(|step| step.id).collect();
         assert_eq!(ids, ["a", "b", "c", "d"]);
     }
 }

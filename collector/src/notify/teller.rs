@@ -16,11 +16,11 @@ use tokio::time::Instant;
 
 use super::Deliver;
 use super::message::{Address, Notice};
-use super::plan::{Filter, Plan, Step, plan};
+use super::plan::{Filter, Plan, Standing, Step, plan};
 use super::tally::Tally;
 use crate::store::{Store, StoreError, Told};
 
-/// Shortest wait for a finding to have held long enough, since clocks do not agree to the millisecond.
+/// Shortest wait for a finding to have stood long enough, since clocks do not agree to the millisecond.
 const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 
 /// Pauses while a target cannot be told.
@@ -56,6 +56,7 @@ pub struct Teller<D> {
     store: Arc<dyn Store>,
     tally: Arc<Tally>,
     told: BTreeMap<String, Told>,
+    standing: Standing,
     /// Failures of each notification, by finding, until it is told.
     failed: BTreeMap<String, u32>,
     /// Failures in a row.
@@ -73,7 +74,8 @@ impl<D: Deliver> Teller<D> {
         tally: Arc<Tally>,
     ) -> Result<Teller<D>, StoreError> {
         let told = store.told(&address.target).await?;
-        Ok(Teller { address, filter, way, pauses, store, tally, told, failed: BTreeMap::new(), outage: 0 })
+        let (standing, failed) = (Standing::new(), BTreeMap::new());
+        Ok(Teller { address, filter, way, pauses, store, tally, told, standing, failed, outage: 0 })
     }
 
     /// Tells until `stop` resolves, which lets a notification on its way arrive.
@@ -116,7 +118,8 @@ impl<D: Deliver> Teller<D> {
 
     /// What is to be told now. What the target does not want to hear is recorded without a word.
     async fn look(&mut self, findings: &[Finding], now: Timestamp) -> Result<Plan, StoreError> {
-        let mut plan = plan(&self.filter, findings, &self.told, now);
+        let mut plan = plan(&self.filter, findings, &self.told, &self.standing, now);
+        self.standing.clone_from(&plan.standing);
         let (wanted, unwanted): (Vec<Step>, Vec<Step>) = plan.steps.into_iter().partition(|step| step.wanted);
         self.record(unwanted).await?;
         self.tally.note(&self.address.target, |counts| counts.waiting = wanted.len() as u64);
