@@ -112,6 +112,14 @@ fn is_known(finding: &Finding, took: &[Notice]) -> bool {
     }
 }
 
+/// Nobody hears the end of what they never heard of.
+fn ends_have_beginnings(took: &[Notice]) -> bool {
+    took.iter().enumerate().filter(|(_, notice)| notice.state == State::Resolved).all(|(index, end)| {
+        let before = took[..index].iter().rfind(|notice| notice.finding.id == end.finding.id);
+        before.is_some_and(|notice| notice.state != State::Resolved)
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
@@ -148,6 +156,7 @@ proptest! {
             let facts: BTreeSet<_> =
                 took.iter().map(|n| (&n.finding.id, n.finding.opened_at, n.state, n.finding.severity, n.finding.resolved_at)).collect();
             assert_eq!(facts.len(), took.len(), "a state was told twice: {took:#?}");
+            assert!(ends_have_beginnings(&took), "{took:#?}");
             for finding in findings.values() {
                 assert!(is_known(finding, &took), "{finding:#?} is not what was told: {took:#?}");
             }
