@@ -155,7 +155,7 @@ fn probing(table: &mut Table) -> Probing {
 
 /// The servers to probe. One server is one WSUS, so that its answers have one place to go to.
 fn wsus(site: &mut Table) -> Vec<Address> {
-    let servers = site.list("wsus", str::parse::<Address>);
+    let servers = site.each("wsus", str::parse::<Address>).unwrap_or_default();
     for (index, one) in servers.iter().enumerate() {
         if servers.iter().skip(index + 1).any(|other| same_server(&one.host, &other.host)) {
             site.fault(site.line(), format!("site.wsus names {} twice: give each server once", one.host));

@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::ingest::{Ingest, MESSAGE_BYTES};
 use crate::limits::Limits;
 use crate::mind::Mind;
+use crate::notify::config::Target;
 use crate::operate::Operate;
 use crate::query::Query;
 use crate::store::embedded::Embedded;
@@ -95,9 +96,12 @@ impl Collector {
         let mind = Arc::new(Mind::awake(store, expected, config.limits, now).await?);
         let (listen, http) = (address(&listener, config.listen), address(&http_listener, config.http));
         let mut parts = JoinSet::new();
-        parts.spawn(serve_grpc(listener, identity, Arc::clone(&mind), hierarchy));
+        parts.spawn(serve_grpc(listener, identity, Arc::clone(&mind), hierarchy.clone()));
         parts.spawn(serve_http(http_listener, Arc::clone(&mind)));
         parts.spawn(tick(Arc::clone(&mind), config.rules));
+        for target in config.notify {
+            parts.spawn(notify(Arc::clone(&mind), target, hierarchy.clone()));
+        }
         tracing::info!(%listen, %http, store = %config.store.display(), "collector listens");
         Ok(Collector { listen, http, mind, parts })
     }
@@ -174,6 +178,10 @@ async fn serve_http(listener: TcpListener, mind: Arc<Mind>) -> Result<(), AppErr
     let stopped = mind.stopped();
     let served = crate::http::serve(listener, mind, stopped).await;
     served.map_err(|error| AppError::Part { part: "the HTTP server", reason: error.to_string() })
+}
+
+async fn notify(mind: Arc<Mind>, target: Target, hierarchy: String) -> Result<(), AppError> {
+    Ok(crate::notify::run(mind, target, hierarchy).await?)
 }
 
 /// Time passes, and `rules.toml` may have changed.

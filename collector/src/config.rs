@@ -7,6 +7,7 @@ use supwatch_proto::config::{Faults, Table};
 use supwatch_proto::describe::HierarchyFile;
 
 use crate::limits::Limits;
+use crate::notify::config::{Target, targets};
 
 /// The collector's configuration.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ pub struct Config {
     pub limits: Limits,
     /// The `rules.toml` they are from; read again when it changes.
     pub rules: Option<PathBuf>,
+    /// Who is told of findings.
+    pub notify: Vec<Target>,
 }
 
 impl Config {
@@ -47,6 +50,7 @@ impl Config {
             Some(Ok(file)) => (file, Faults::default()),
             Some(Err(faults)) => (HierarchyFile::default(), faults),
         };
+        let notify = targets(&mut table, &base);
         let rules = table.optional("rules", folder);
         let limits = match rules.as_deref().map(|path| Limits::read(path, &crate::rules::names())) {
             None => Limits::default(),
@@ -59,7 +63,7 @@ impl Config {
         let finished = table.finish(());
         match (finished, listen, identity, store) {
             (Ok(()), Some(listen), Some(identity), Some(store)) if inner.0.is_empty() => {
-                Ok(Config { listen, http, identity, store, hierarchy, limits, rules })
+                Ok(Config { listen, http, identity, store, hierarchy, limits, rules, notify })
             }
             (finished, ..) => {
                 let mut faults = finished.err().unwrap_or_default();

@@ -120,6 +120,7 @@ impl Demo {
             hierarchy: HierarchyFile::parse(HIERARCHY, &hierarchy_path)?,
             limits: crate::limits::Limits::default(),
             rules: None,
+            notify: Vec::new(),
         })
         .await?;
         let (stop, stopping) = watch::channel(false);

@@ -1,7 +1,7 @@
 //! The collector of supwatch: takes events in, keeps them, judges the hierarchy, and answers.
 //!
 //! ```text
-//! ingest → store → hierarchy → rules, diagnosis → judge → findings → metrics / query → CLI
+//! ingest → store → hierarchy → rules, diagnosis → judge → findings → metrics / notify / query → CLI
 //! ```
 //!
 //! `hierarchy`, `runs`, `rules`, `diagnosis`, `judge`, `metrics`, `render` and `report` are pure: what they say depends on the
@@ -22,6 +22,7 @@ pub mod diagnosis;
 pub mod judge;
 pub mod whatif;
 pub mod picture;
+pub mod notify;
 pub mod metrics;
 pub mod http;
 pub mod query;

@@ -97,7 +97,7 @@ impl Limits {
         for mut entry in table.tables("expected") {
             let common = common(&mut entry, "rule", known);
             let subject = entry.string("subject");
-            let values = entry.list("values", |name| Ok::<_, String>(name.to_lowercase()));
+            let values = entry.each("values", |name| Ok::<_, String>(name.to_lowercase())).unwrap_or_default();
             if let Some(Common { rule, sites, reason, until }) = common {
                 limits.expected.push(Expected { rule, sites, subject, values: values.into_iter().collect(), reason, until });
             }
@@ -200,7 +200,7 @@ fn common(entry: &mut Table, key: &str, known: &[&str]) -> Option<Common> {
             None => format!("{name:?} is no rule: `supwatch rules` lists them"),
         })
     });
-    let sites = entry.list("sites", str::parse::<SiteCode>);
+    let sites = entry.each("sites", str::parse::<SiteCode>).unwrap_or_default();
     let reason = entry.required("reason", "why, for whoever reads it in a year", |text| {
         if text.trim().is_empty() { Err("an empty reason is none") } else { Ok(text.to_owned()) }
     });

@@ -1,11 +1,13 @@
 //! The picture as Prometheus metrics: every name, help and label in one place.
 //!
-//! Pure. Labels are sites, agents, rules, causes and states, never message text, so their number is bounded by what is
+//! Pure. Labels are sites, agents, rules, causes, states and notification targets, never message text, so their number is bounded by what is
 //! configured.
 
 use prometheus::{Encoder, GaugeVec, IntCounterVec, Opts, Registry, TextEncoder};
 use supwatch_proto::picture::{Picture, SiteState};
 use supwatch_proto::run::RunOutcome;
+
+use crate::notify::tally::Counts;
 
 /// Name, help and labels of every gauge.
 const GAUGES: &[(&str, &str, &[&str])] = &[
@@ -20,16 +22,18 @@ const GAUGES: &[(&str, &str, &[&str])] = &[
     ("supwatch_agent_connected", "1 while the agent's stream is open.", &["agent"]),
     ("supwatch_agent_last_heard_timestamp_seconds", "Last sign of life of the agent, in seconds since 1970.", &["agent"]),
     ("supwatch_agent_spooled_events", "Events the agent still holds.", &["agent"]),
+    ("supwatch_notifications_waiting", "Notifications that the target is still to be told.", &["target"]),
 ];
 
 /// Name, help and labels of every counter.
 const COUNTERS: &[(&str, &str, &[&str])] = &[
     ("supwatch_events_total", "Events stored from the agent.", &["agent"]),
     ("supwatch_refused_connections_total", "Connections and streams turned away since the start.", &[]),
+    ("supwatch_notifications_total", "Attempts to notify the target since the start: sent or failed.", &["target", "outcome"]),
 ];
 
 /// The metrics page.
-pub fn page(picture: &Picture, refused: u64) -> Result<String, prometheus::Error> {
+pub fn page(picture: &Picture, refused: u64, notified: &[(String, Counts)]) -> Result<String, prometheus::Error> {
     let registry = Registry::new();
     let gauges = GAUGES
         .iter()
@@ -59,6 +63,12 @@ pub fn page(picture: &Picture, refused: u64) -> Result<String, prometheus::Error
     };
     set("supwatch_build_info", &[env!("CARGO_PKG_VERSION")], 1.0);
     count("supwatch_refused_connections_total", &[], refused);
+    for (target, counts) in notified {
+        count("supwatch_notifications_total", &[target, "sent"], counts.sent);
+        count("supwatch_notifications_total", &[target, "failed"], counts.failed);
+        #[allow(clippy::cast_precision_loss)] // at most one a finding
+        set("supwatch_notifications_waiting", &[target], counts.waiting as f64);
+    }
     for site in &picture.sites {
         let code = site.code.as_str();
         for state in
@@ -136,12 +146,16 @@ mod tests {
             .log("CEN", &["Performing sync on local request", "Sync failed: Unable to connect to the remote server. Source: X"]);
         let picture =
             crate::picture::at(world.hierarchy(), &crate::limits::Limits::default(), "2026-03-01T05:00:00Z".parse().expect("time"));
-        let page = page(&picture, 2).expect("page");
+        let notified = [("ops".to_owned(), Counts { sent: 3, failed: 1, waiting: 2 })];
+        let page = page(&picture, 2, &notified).expect("page");
         for sample in [
             "supwatch_last_run_failed{cause=\"cannot-connect\",site=\"CEN\"} 1",
             "supwatch_findings_open{rule=\"sync-failed\",severity=\"critical\",site=\"CEN\"} 1",
             "supwatch_site_state{site=\"CEN\",state=\"failed\"} 1",
             "supwatch_refused_connections_total 2",
+            "supwatch_notifications_total{outcome=\"failed\",target=\"ops\"} 1",
+            "supwatch_notifications_total{outcome=\"sent\",target=\"ops\"} 3",
+            "supwatch_notifications_waiting{target=\"ops\"} 2",
         ] {
             assert!(page.contains(sample), "{sample} not in:\n{page}");
         }

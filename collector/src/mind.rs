@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::judge::Judge;
 use crate::limits::Limits;
+use crate::notify::tally::Tally;
 use crate::picture;
 use crate::refusals::Refusals;
 use crate::settings;
@@ -42,9 +43,12 @@ pub struct Mind {
     store: Arc<dyn Store>,
     /// What was turned away.
     pub refusals: Arc<Refusals>,
+    /// How notifications fare.
+    pub tally: Arc<Tally>,
     /// The clock.
     pub clock: fn() -> Timestamp,
     arrived: watch::Sender<u64>,
+    findings_changed: watch::Sender<u64>,
     stopping: watch::Sender<bool>,
 }
 
@@ -75,7 +79,9 @@ impl Mind {
         }
         let (arrived, _) = watch::channel(count);
         let (stopping, _) = watch::channel(false);
-        let mind = Mind { judge: RwLock::new(judge), store, refusals: Arc::new(Refusals::default()), clock, arrived, stopping };
+        let (findings_changed, _) = watch::channel(0);
+        let (judge, refusals, tally) = (RwLock::new(judge), Arc::new(Refusals::default()), Arc::new(Tally::default()));
+        let mind = Mind { judge, store, refusals, tally, clock, arrived, findings_changed, stopping };
         mind.judge_and_keep().await?;
         tracing::info!(events = count, "store replayed");
         Ok(mind)
@@ -89,6 +95,16 @@ impl Mind {
     /// Tells when events arrive: how many so far.
     pub fn arrived(&self) -> watch::Receiver<u64> {
         self.arrived.subscribe()
+    }
+
+    /// Every finding, open or resolved.
+    pub fn findings(&self) -> Vec<Finding> {
+        self.read().findings().cloned().collect()
+    }
+
+    /// Tells when findings changed and are kept: how often so far.
+    pub fn findings_changed(&self) -> watch::Receiver<u64> {
+        self.findings_changed.subscribe()
     }
 
     /// Asks every stream and part to end.
@@ -150,7 +166,11 @@ impl Mind {
             let state = if finding.resolved_at.is_some() { "resolved" } else { "open" };
             tracing::info!(rule = finding.rule, site = %finding.site, severity = %finding.severity, state, summary = finding.summary.en, "finding");
         }
-        self.store.put_findings(&changed).await
+        self.store.put_findings(&changed).await?;
+        if !changed.is_empty() {
+            self.findings_changed.send_modify(|count| *count += 1);
+        }
+        Ok(())
     }
 
     /// The picture, now or at a moment in the past.

@@ -1,14 +1,18 @@
-//! What the collector keeps: events, how far each agent got, findings.
+//! What the collector keeps: events, how far each agent got, findings, and what was told of them.
 //!
 //! A trait of domain verbs. **An `Ok` of [`Store::commit`] means that the events survive a power cut**, each exactly once:
 //! what was stored before is recognised by agent, epoch and sequence and not stored again.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use supwatch_proto::event::{Event, StoredEvent};
 use supwatch_proto::finding::Finding;
 use supwatch_proto::history::AuditEntry;
 use supwatch_proto::ids::{AgentId, Epoch, SiteCode};
+use supwatch_proto::verdict::Severity;
 
 pub mod marks;
 pub mod memory;
@@ -128,6 +132,19 @@ pub struct Page {
     pub end: bool,
 }
 
+/// What a notification target was last told of a finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// Since when the finding held.
+    pub opened_at: Option<Timestamp>,
+    /// How bad it was.
+    pub severity: Severity,
+    /// Whether it was told to be resolved.
+    pub resolved: bool,
+    /// How often this target was told of this finding.
+    pub times: u64,
+}
+
 /// Most blocks that one page looks at, so that no request reads the whole store at once.
 pub const PAGE_BLOCKS: usize = 64;
 
@@ -154,4 +171,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Every decision, oldest first.
     async fn audit(&self) -> Result<Vec<AuditEntry>, StoreError>;
+
+    /// Keeps, durably, what a target was last told of some findings, by their ids.
+    async fn put_told(&self, target: &str, told: &[(String, Told)]) -> Result<(), StoreError>;
+
+    /// What a target was last told of every finding, by id.
+    async fn told(&self, target: &str) -> Result<BTreeMap<String, Told>, StoreError>;
 }

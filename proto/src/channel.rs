@@ -78,14 +78,16 @@ impl IdentityFiles {
     }
 }
 
+/// Whether others than its owner may read a file.
 #[cfg(unix)]
-fn is_exposed(path: &Path) -> bool {
+pub fn is_exposed(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     std::fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0)
 }
 
+/// Whether others than its owner may read a file.
 #[cfg(not(unix))]
-fn is_exposed(_path: &Path) -> bool {
+pub fn is_exposed(_path: &Path) -> bool {
     false // the folder's ACL protects it
 }
 

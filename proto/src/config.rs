@@ -133,26 +133,6 @@ impl Table {
         self.optional(key, |text| Ok::<_, String>(text.to_owned()))
     }
 
-    /// A list of strings, if the key is there.
-    pub fn strings(&mut self, key: &str) -> Option<Vec<String>> {
-        let (line, value) = self.take(key)?;
-        let Value::Array(items) = value else {
-            self.wrong(key, line, "a list of strings", &value);
-            return None;
-        };
-        let mut found = Vec::new();
-        for (line, item) in items {
-            match item {
-                Value::String(text) => found.push(text),
-                other => {
-                    self.wrong(key, line, "a list of strings", &other);
-                    return None;
-                }
-            }
-        }
-        Some(found)
-    }
-
     /// A string that means something, if the key is there.
     pub fn optional<T, E: fmt::Display>(&mut self, key: &str, read: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
         let (line, value) = self.take(key)?;
@@ -181,32 +161,6 @@ impl Table {
         self.optional(key, read)
     }
 
-    /// The strings of a list that mean something; none where the key is not there. Each that means nothing is a fault of its own line.
-    pub fn list<T, E: fmt::Display>(&mut self, key: &str, read: impl Fn(&str) -> Result<T, E>) -> Vec<T> {
-        let items = match self.take(key) {
-            None => return Vec::new(),
-            Some((_, Value::Array(items))) => items,
-            Some((line, value)) => {
-                self.wrong(key, line, "a list of strings", &value);
-                return Vec::new();
-            }
-        };
-        let mut meant = Vec::new();
-        for (line, item) in items {
-            match &item {
-                Value::String(text) => match read(text) {
-                    Ok(one) => meant.push(one),
-                    Err(error) => {
-                        let text = format!("{}: {error}", self.full(key));
-                        self.fault(line, text);
-                    }
-                },
-                other => self.wrong(key, line, "a list of strings", other),
-            }
-        }
-        meant
-    }
-
     /// A true or false, if the key is there.
     pub fn boolean(&mut self, key: &str) -> Option<bool> {
         match self.take(key)? {
@@ -216,6 +170,34 @@ impl Table {
                 None
             }
         }
+    }
+
+    /// A list of strings, if the key is there.
+    pub fn strings(&mut self, key: &str) -> Option<Vec<String>> {
+        self.each(key, |text| Ok::<_, String>(text.to_owned()))
+    }
+
+    /// A list of strings that each mean something, if the key is there. What is wrong with any of them is told.
+    pub fn each<T, E: fmt::Display>(&mut self, key: &str, read: impl Fn(&str) -> Result<T, E>) -> Option<Vec<T>> {
+        let (line, value) = self.take(key)?;
+        let Value::Array(items) = value else {
+            self.wrong(key, line, "a list of strings", &value);
+            return None;
+        };
+        let mut meant = Vec::with_capacity(items.len());
+        for (line, item) in items {
+            match item {
+                Value::String(text) => match read(&text) {
+                    Ok(one) => meant.push(one),
+                    Err(error) => {
+                        let text = format!("{}: {error}", self.full(key));
+                        self.fault(line, text);
+                    }
+                },
+                other => self.wrong(key, line, "a list of strings", &other),
+            }
+        }
+        Some(meant)
     }
 
     /// A whole number within bounds, if the key is there.
@@ -353,6 +335,7 @@ mod tests {
         table.required("listen", "an address", str::parse::<std::net::SocketAddr>);
         table.integer("port", 1..=65535);
         table.boolean("tls");
+        table.each("sites", str::parse::<crate::ids::SiteCode>);
         if let Some(mut inner) = table.table("limits") {
             inner.integer("window", 1..=10);
             table.absorb(inner);
@@ -410,19 +393,13 @@ mod tests {
     }
 
     #[test]
-    fn each_wrong_item_of_a_list_is_told_with_its_line() {
-        let text = "ports = [\n  \"1\",\n  \"x\",\n  3,\n]\nwsus = \"one\"\n";
-        let mut table = Table::parse(text, Path::new("a.toml")).expect("TOML");
-        assert_eq!(table.list("ports", |text| text.parse::<u16>().map_err(|_| "it must be a number")), [1]);
-        assert!(table.list("wsus", str::parse::<u16>).is_empty());
-        assert!(table.list("absent", str::parse::<u16>).is_empty());
-        let shown = table.finish(()).expect_err("faults").to_string();
-        assert_eq!(
-            shown,
-            "a.toml:3: ports: it must be a number\n\
-             a.toml:4: ports must be a list of strings, not a number\n\
-             a.toml:6: wsus must be a list of strings, not a string"
-        );
+    fn every_item_of_a_list_is_looked_at() {
+        let good = "listen = \"127.0.0.1:1\"\n";
+        assert_eq!(faults(&format!("{good}sites = []\n")), Vec::<String>::new());
+        assert_eq!(faults(&format!("{good}sites = \"P01\"\n")), ["2: sites must be a list of strings, not a string"]);
+        let shown = faults(&format!("{good}sites = [\"P01\",\n  \"way too long\", 7]\n"));
+        assert_eq!(shown.len(), 2, "{shown:?}");
+        assert!(shown[0].starts_with("3: sites: ") && shown[1] == "3: sites must be a list of strings, not a number", "{shown:?}");
     }
 
     #[test]

@@ -15,3 +15,4 @@ mod operating;
 mod secrets;
 mod demo;
 mod report;
+mod notify;

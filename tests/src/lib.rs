@@ -147,6 +147,8 @@ pub struct House {
     /// Port for agents and the CLI.
     pub port: u16,
     http: String,
+    /// What is added to the collector's configuration.
+    more: String,
 }
 
 impl House {
@@ -163,7 +165,7 @@ impl House {
         if let Some(rules) = rules {
             std::fs::write(dir.path().join("rules.toml"), rules).expect("file");
         }
-        let mut house = House { dir, collector: None, port: 0, http: "127.0.0.1:0".to_owned() };
+        let mut house = House { dir, collector: None, port: 0, http: "127.0.0.1:0".to_owned(), more: String::new() };
         let pki = house.path("pki");
         house.run(&["pki", "init", pki.to_str().expect("path"), "--hierarchy", "corp"], 0);
         house.start_collector();
@@ -173,6 +175,13 @@ impl House {
     /// A path in the folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// Starts the collector anew, with more in its configuration.
+    pub fn configure(&mut self, more: &str) {
+        self.kill_collector();
+        more.clone_into(&mut self.more);
+        self.start_collector();
     }
 
     /// Starts the collector, on the ports it had before.
@@ -185,6 +194,7 @@ impl House {
         if self.path("rules.toml").is_file() {
             text.push_str("rules = \"rules.toml\"\n");
         }
+        text.push_str(&self.more);
         std::fs::write(&config, text).expect("file");
         let mut command = Command::new(binary("supwatch"));
         command.args(["serve", "--config"]).arg(&config).env("NO_COLOR", "1");

@@ -177,7 +177,8 @@ impl ConfigCommand {
         let path = global.config.clone().unwrap_or_else(|| PathBuf::from("supwatch.toml"));
         let config = Config::read(&path).map_err(Failure::usage)?;
         let identity = crate::tls::ServerIdentity::read(&config.identity).map_err(Failure::usage)?;
-        eprintln!("{}: good; {}, {} site(s) expected", path.display(), identity.own, config.hierarchy.sites.len());
+        let (sites, targets) = (config.hierarchy.sites.len(), config.notify.len());
+        eprintln!("{}: good; {}, {sites} site(s) expected, {targets} target(s) to notify", path.display(), identity.own);
         Ok(0)
     }
 }

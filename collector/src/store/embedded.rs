@@ -1,5 +1,5 @@
 //! The embedded store: one durable tree. `A`+agent its marks, `E`+number blocks of events, `V`+id findings, `U`+time what
-//! operators decided.
+//! operators decided, `T`+target, slash, id what was told of findings.
 //!
 //! One thread writes. It takes everything that waits and commits it together, so that many agents share one fsync. Events
 //! lie in compressed blocks, because a key costs far more than an event.
@@ -21,7 +21,7 @@ use supwatch_proto::wire;
 use tokio::sync::{mpsc, oneshot};
 
 use super::marks::Marks;
-use super::{Claims, Committed, Cursor, EventQuery, PAGE_BLOCKS, Page, Session, Store, StoreError};
+use super::{Claims, Committed, Cursor, EventQuery, PAGE_BLOCKS, Page, Session, Store, StoreError, Told};
 
 /// Version of the values.
 const VERSION: u8 = 1;
@@ -45,6 +45,7 @@ enum Request {
     Commit { session: Session, received_at: Timestamp, events: Vec<Event>, reply: oneshot::Sender<Result<Committed, StoreError>> },
     Findings { findings: Vec<Finding>, reply: oneshot::Sender<Result<(), StoreError>> },
     Decide { entry: AuditEntry, finding: Box<Finding>, reply: oneshot::Sender<Result<(), StoreError>> },
+    Told { target: String, told: Vec<(String, Told)>, reply: oneshot::Sender<Result<(), StoreError>> },
 }
 
 /// A block of events of one agent that came together.
@@ -148,6 +149,29 @@ impl Store for Embedded {
     async fn audit(&self) -> Result<Vec<AuditEntry>, StoreError> {
         self.read_all(b"U", "decision").await
     }
+
+    async fn put_told(&self, target: &str, told: &[(String, Told)]) -> Result<(), StoreError> {
+        if told.is_empty() {
+            return Ok(());
+        }
+        self.ask(|reply| Request::Told { target: target.to_owned(), told: told.to_vec(), reply }).await
+    }
+
+    async fn told(&self, target: &str) -> Result<BTreeMap<String, Told>, StoreError> {
+        let (db, prefix) = (Arc::clone(&self.db), told_key(target, ""));
+        let read = move || {
+            db.scan(&prefix, &prefix)
+                .map(|entry| {
+                    let (key, version, value) = entry?;
+                    check_version(version)?;
+                    let id = String::from_utf8_lossy(key.get(prefix.len()..).unwrap_or_default()).into_owned();
+                    let wrong = |_| StoreError::Content(format!("what was told: {}", String::from_utf8_lossy(&key)));
+                    Ok((id, serde_json::from_slice(&value).map_err(wrong)?))
+                })
+                .collect()
+        };
+        tokio::task::spawn_blocking(read).await.map_err(|_| StoreError::Closed)?
+    }
 }
 
 fn scan(db: &Durable, query: &EventQuery, after: Cursor) -> Result<Page, StoreError> {
@@ -243,6 +267,12 @@ impl Writer {
                 put_finding(batch, &finding);
                 Some(Box::new(move |result| drop(reply.send(result))))
             }
+            Request::Told { target, told, reply } => {
+                for (id, told) in &told {
+                    batch.put(&told_key(&target, id), VERSION, &serde_json::to_vec(told).unwrap_or_default());
+                }
+                Some(Box::new(move |result| drop(reply.send(result))))
+            }
         }
     }
 
@@ -305,6 +335,11 @@ fn check_version(found: u8) -> Result<(), StoreError> {
 
 fn block_key(number: u64) -> Vec<u8> {
     [b"E".as_slice(), &number.to_be_bytes()].concat()
+}
+
+/// Names of targets hold no slash, so none is the beginning of another's keys.
+fn told_key(target: &str, id: &str) -> Vec<u8> {
+    [b"T", target.as_bytes(), b"/", id.as_bytes()].concat()
 }
 
 fn number_of(key: &[u8]) -> Result<u64, StoreError> {

@@ -11,7 +11,7 @@ use supwatch_proto::history::AuditEntry;
 use supwatch_proto::ids::AgentId;
 
 use super::marks::Marks;
-use super::{Claims, Committed, Cursor, EventQuery, Page, Session, Store, StoreError};
+use super::{Claims, Committed, Cursor, EventQuery, Page, Session, Store, StoreError, Told};
 
 /// A store in memory.
 #[derive(Debug, Default)]
@@ -23,6 +23,7 @@ struct Inner {
     blocks: Vec<Vec<StoredEvent>>,
     findings: BTreeMap<String, Finding>,
     audit: Vec<AuditEntry>,
+    told: BTreeMap<String, BTreeMap<String, Told>>,
 }
 
 impl Memory {
@@ -86,5 +87,14 @@ impl Store for Memory {
 
     async fn audit(&self) -> Result<Vec<AuditEntry>, StoreError> {
         Ok(self.inner().audit.clone())
+    }
+
+    async fn put_told(&self, target: &str, told: &[(String, Told)]) -> Result<(), StoreError> {
+        self.inner().told.entry(target.to_owned()).or_default().extend(told.iter().cloned());
+        Ok(())
+    }
+
+    async fn told(&self, target: &str) -> Result<BTreeMap<String, Told>, StoreError> {
+        Ok(self.inner().told.get(target).cloned().unwrap_or_default())
     }
 }

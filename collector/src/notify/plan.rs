@@ -1,0 +1,308 @@
+//! What a target was told, and what the findings now are → what it is to be told.
+//!
+//! Pure. Only the difference between the two states counts, not the way there: a finding that opened and resolved before
+//! anybody was told is not told, a restart tells nothing twice, and what could not be sent is still a difference next time.
+//! Nothing queues, so nothing can overflow.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use supwatch_proto::finding::Finding;
+use supwatch_proto::ids::SiteCode;
+use supwatch_proto::verdict::Severity;
+
+use crate::store::Told;
+
+/// Which findings a target wants to hear of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filter {
+    /// At least this bad.
+    pub severity: Severity,
+    /// Sites; empty: all.
+    pub sites: Vec<SiteCode>,
+    /// Rules; empty: all.
+    pub rules: Vec<String>,
+    /// Whether it wants to hear that a finding opened or grew worse.
+    pub open: bool,
+    /// Whether it wants to hear that a finding resolved.
+    pub resolve: bool,
+    /// How long a finding must stand here before it is told.
+    pub delay: SignedDuration,
+}
+
+impl Filter {
+    fn concerns(&self, finding: &Finding) -> bool {
+        (self.sites.is_empty() || self.sites.contains(&finding.site))
+            && (self.rules.is_empty() || self.rules.contains(&finding.rule))
+    }
+}
+
+/// What is told of a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// It opened.
+    Open,
+    /// It is worse than it was told to be.
+    Changed,
+    /// It ceased to hold.
+    Resolved,
+}
+
+impl State {
+    /// The word of the contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Open => "open",
+            State::Changed => "changed",
+            State::Resolved => "resolved",
+        }
+    }
+}
+
+/// One thing that the target does not know yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The finding.
+    pub id: String,
+    /// What is told.
+    pub state: State,
+    /// Whether the target wants to hear it; otherwise it is merely recorded, as what later steps go on from.
+    pub wanted: bool,
+    /// What the target knows afterwards.
+    pub becomes: Told,
+}
+
+/// Findings that are not told yet: since when each holds, and since when it stands here. A finding can be old when its line
+/// arrives, so the one says nothing of the other.
+pub type Standing = BTreeMap<String, (Option<Timestamp>, Timestamp)>;
+
+/// What is to be told, and when to look again though nothing changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// What opened or grew worse first, worst first; then what resolved.
+    pub steps: Vec<Step>,
+    /// When the next finding has stood long enough.
+    pub next: Option<Timestamp>,
+    /// What stands and is not told, for the next plan.
+    pub standing: Standing,
+}
+
+/// Whether a finding is told to anybody: not one that somebody decided to bear with.
+fn is_told(finding: &Finding) -> bool {
+    finding.suppressed.is_none()
+}
+
+/// What a target is to be told now; `standing` is that of the plan before.
+pub fn plan(filter: &Filter, findings: &[Finding], told: &BTreeMap<String, Told>, standing: &Standing, now: Timestamp) -> Plan {
+    let mut plan = Plan::default();
+    for finding in findings.iter().filter(|finding| is_told(finding) && filter.concerns(finding)) {
+        let known = told.get(&finding.id);
+        let Some(state) = difference(filter, finding, known) else { continue };
+        if state == State::Open {
+            let before = standing.get(&finding.id).filter(|(opened_at, _)| *opened_at == finding.opened_at);
+            let since = before.map_or(now, |(_, since)| *since);
+            plan.standing.insert(finding.id.clone(), (finding.opened_at, since));
+            let due = since.saturating_add(filter.delay).unwrap_or(now);
+            if due > now {
+                plan.next = Some(plan.next.map_or(due, |next| next.min(due)));
+                continue;
+            }
+        }
+        plan.steps.push(step(filter, finding, known, state));
+    }
+    plan.steps.sort_by(|one, other| {
+        let order = |step: &Step| (step.state == State::Resolved, step.becomes.severity, step.becomes.opened_at);
+        order(one).cmp(&order(other)).then_with(|| one.id.cmp(&other.id))
+    });
+    plan
+}
+
+fn difference(filter: &Filter, finding: &Finding, known: Option<&Told>) -> Option<State> {
+    let standing = known.filter(|told| !told.resolved);
+    if finding.resolved_at.is_some() {
+        return standing.map(|_| State::Resolved);
+    }
+    match standing.filter(|told| told.opened_at == finding.opened_at) {
+        // Severities are in order from the worst.
+        Some(told) => (finding.severity < told.severity).then_some(State::Changed),
+        None => (finding.severity <= filter.severity).then_some(State::Open),
+    }
+}
+
+fn step(filter: &Filter, finding: &Finding, known: Option<&Told>, state: State) -> Step {
+    let wanted = if state == State::Resolved { filter.resolve } else { filter.open };
+    let becomes = Told {
+        opened_at: finding.opened_at,
+        severity: finding.severity,
+        resolved: state == State::Resolved,
+        times: known.map_or(0, |told| told.times).saturating_add(1),
+    };
+    Step { id: finding.id.clone(), state, wanted, becomes }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use proptest::prelude::Strategy;
+    use supwatch_proto::text::Text;
+
+    pub fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_772_323_200 + second).expect("time")
+    }
+
+    pub fn finding(id: &str, severity: Severity, opened: i64) -> Finding {
+        Finding {
+            id: id.to_owned(),
+            rule: "sync-failed".to_owned(),
+            severity,
+            site: "P01".parse().expect("code"),
+            subject: String::new(),
+            cause: None,
+            summary: Text::new("the last run failed", "最後の実行が失敗しました"),
+            evidence: Vec::new(),
+            remedy: Vec::new(),
+            opened_at: Some(at(opened)),
+            changed_at: Some(at(opened)),
+            resolved_at: None,
+            occurrences: 1,
+            suppressed: None,
+        }
+    }
+
+    pub fn resolved(mut finding: Finding, second: i64) -> Finding {
+        finding.resolved_at = Some(at(second));
+        finding
+    }
+
+    pub fn filter() -> Filter {
+        Filter {
+            severity: Severity::Warning,
+            sites: Vec::new(),
+            rules: Vec::new(),
+            open: true,
+            resolve: true,
+            delay: SignedDuration::ZERO,
+        }
+    }
+
+    /// Severities, for the properties of whatever uses the plan.
+    pub fn severity() -> impl Strategy<Value = Severity> {
+        proptest::sample::select(vec![Severity::Critical, Severity::Warning, Severity::Info])
+    }
+
+    /// Plays stages of one finding to a target that hears everything, and gives what it was told.
+    #[track_caller]
+    fn check(filter: &Filter, stages: &[(Finding, i64)], expected: &[(&str, bool)]) {
+        let (mut told, mut heard, mut standing) = (BTreeMap::new(), Vec::new(), Standing::new());
+        for (finding, now) in stages {
+            let plan = plan(filter, std::slice::from_ref(finding), &told, &standing, at(*now));
+            standing = plan.standing;
+            for step in plan.steps {
+                heard.push((step.state.as_str(), step.wanted));
+                told.insert(step.id, step.becomes);
+            }
+        }
+        assert_eq!(heard, expected);
+    }
+
+    #[test]
+    fn a_suppressed_finding_is_told_to_nobody() {
+        let mut suppressed = finding("a", Severity::Critical, 0);
+        suppressed.suppressed =
+            Some(supwatch_proto::finding::Suppression { reason: "known".into(), by: "operator/a".into(), at: None, until: None });
+        assert!(!is_told(&suppressed) && is_told(&finding("a", Severity::Critical, 0)));
+    }
+
+    #[test]
+    fn a_finding_is_told_when_it_opens_and_when_it_resolves_each_once() {
+        let open = finding("a", Severity::Warning, 0);
+        let stages = [(open.clone(), 1), (open.clone(), 2), (resolved(open.clone(), 3), 3), (resolved(open, 3), 4)];
+        check(&filter(), &stages, &[("open", true), ("resolved", true)]);
+    }
+
+    #[test]
+    fn what_opened_and_resolved_unnoticed_is_not_told() {
+        check(&filter(), &[(resolved(finding("a", Severity::Critical, 0), 1), 2)], &[]);
+    }
+
+    #[test]
+    fn what_opens_again_is_told_again_even_when_it_holds_since_the_same_time() {
+        let open = finding("a", Severity::Critical, 0);
+        let stages = [(open.clone(), 1), (resolved(open.clone(), 2), 2), (open, 3), (finding("a", Severity::Critical, 4), 4)];
+        check(&filter(), &stages, &[("open", true), ("resolved", true), ("open", true), ("open", true)]);
+    }
+
+    #[test]
+    fn what_grows_worse_is_told_again_and_what_eases_is_not() {
+        let (warning, critical) = (finding("a", Severity::Warning, 0), finding("a", Severity::Critical, 0));
+        let stages = [(warning.clone(), 1), (critical.clone(), 2), (warning, 3), (critical, 4)];
+        check(&filter(), &stages, &[("open", true), ("changed", true)]);
+    }
+
+    #[test]
+    fn what_is_not_bad_enough_is_told_once_it_is() {
+        let stages = [(finding("a", Severity::Info, 0), 1), (finding("a", Severity::Warning, 0), 2)];
+        check(&filter(), &stages, &[("open", true)]);
+    }
+
+    #[test]
+    fn what_was_told_and_eased_below_the_threshold_is_still_told_to_be_resolved() {
+        let (critical, info) = (finding("a", Severity::Critical, 0), finding("a", Severity::Info, 0));
+        check(&filter(), &[(critical, 1), (info.clone(), 2), (resolved(info, 3), 3)], &[("open", true), ("resolved", true)]);
+    }
+
+    #[test]
+    fn other_sites_and_rules_are_not_told() {
+        let open = [(finding("a", Severity::Critical, 0), 1)];
+        check(&Filter { sites: vec!["P02".parse().expect("code")], ..filter() }, &open, &[]);
+        check(&Filter { rules: vec!["topology".to_owned()], ..filter() }, &open, &[]);
+        let both = Filter { sites: vec!["P01".parse().expect("code")], rules: vec!["sync-failed".to_owned()], ..filter() };
+        check(&both, &open, &[("open", true)]);
+    }
+
+    #[test]
+    fn who_wants_one_kind_hears_one_kind() {
+        let open = finding("a", Severity::Critical, 0);
+        let stages = [(open.clone(), 1), (resolved(open, 2), 2)];
+        check(&Filter { open: false, ..filter() }, &stages, &[("open", false), ("resolved", true)]);
+        check(&Filter { resolve: false, ..filter() }, &stages, &[("open", true), ("resolved", false)]);
+    }
+
+    #[test]
+    fn a_finding_must_stand_for_the_delay_however_old_it_is() {
+        let patient = Filter { delay: SignedDuration::from_secs(60), ..filter() };
+        for opened in [-9000, 0, 9000] {
+            let open = finding("a", Severity::Critical, opened);
+            check(&patient, &[(open.clone(), 0), (open.clone(), 59)], &[]);
+            check(&patient, &[(open.clone(), 0), (open.clone(), 60)], &[("open", true)]);
+            check(&patient, &[(open.clone(), 0), (resolved(open.clone(), 40), 40), (open, 70)], &[]);
+        }
+        check(&patient, &[(finding("a", Severity::Critical, 0), 0), (finding("a", Severity::Critical, 30), 60)], &[]);
+    }
+
+    #[test]
+    fn the_plan_says_when_the_first_of_those_that_wait_is_due() {
+        let patient = Filter { delay: SignedDuration::from_secs(60), ..filter() };
+        let findings = [finding("a", Severity::Critical, 0), finding("b", Severity::Critical, 0)];
+        let first = plan(&patient, &findings[..1], &BTreeMap::new(), &Standing::new(), at(0));
+        let second = plan(&patient, &findings, &BTreeMap::new(), &first.standing, at(10));
+        assert_eq!((first.next, second.next, second.steps.len()), (Some(at(60)), Some(at(60)), 0));
+        let third = plan(&patient, &findings, &BTreeMap::new(), &second.standing, at(60));
+        assert_eq!((third.next, third.steps.len()), (Some(at(70)), 1));
+    }
+
+    #[test]
+    fn the_worst_comes_first_and_what_resolved_last() {
+        let told = plan(&filter(), &[finding("d", Severity::Critical, 0)], &BTreeMap::new(), &Standing::new(), at(1)).steps;
+        let told = told.into_iter().map(|step| (step.id, step.becomes)).collect();
+        let findings = [
+            resolved(finding("d", Severity::Critical, 0), 1),
+            finding("c", Severity::Warning, 0),
+            finding("b", Severity::Critical, 5),
+            finding("a", Severity::Critical, 4),
+        ];
+        let ids: Vec<String> =
+            plan(&filter(), &findings, &told, &Standing::new(), at(9)).steps.into_iter().map(|step| step.id).collect();
+        assert_eq!(ids, ["a", "b", "c", "d"]);
+    }
+}

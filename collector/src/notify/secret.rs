@@ -1,0 +1,86 @@
+//! Files that hold what nobody else may see: tokens and passwords for targets. Read at every use, so that a new one needs no
+//! restart; never logged, shown or kept.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// A secret is a few lines; whatever is longer is another file.
+const BYTES: u64 = 64 * 1024;
+
+/// Why a file with secrets is of no use. Nothing of its content is in the words.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// It cannot be read.
+    #[error("{} cannot be read: {source}", path.display())]
+    Read {
+        /// File.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Others may read it.
+    #[error("{} can be read by others: chmod 600 it", path.display())]
+    Exposed {
+        /// File.
+        path: PathBuf,
+    },
+    /// It is not of the form.
+    #[error("{}:{line}: {wanted}", path.display())]
+    Form {
+        /// File.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// What belongs there.
+        wanted: &'static str,
+    },
+}
+
+/// The lines of a file, if it is its owner's alone.
+pub fn lines(path: &Path) -> Result<Vec<String>, SecretError> {
+    let failed = |source| SecretError::Read { path: path.to_owned(), source };
+    let mut text = String::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(BYTES + 1).read_to_string(&mut text)).map_err(failed)?;
+    if supwatch_proto::channel::is_exposed(path) {
+        return Err(SecretError::Exposed { path: path.to_owned() });
+    }
+    if read as u64 > BYTES {
+        return Err(SecretError::Form { path: path.to_owned(), line: 1, wanted: "the file is longer than 64 KiB" });
+    }
+    Ok(text.lines().map(|line| line.trim().to_owned()).collect())
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Writes a file that is its owner's alone.
+    pub fn write(path: &Path, text: &str) {
+        std::fs::write(path, text).expect("file");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("mode");
+        }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_file_that_others_may_read_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("folder");
+        let path = dir.path().join("token");
+        write(&path, "secret\n");
+        assert_eq!(lines(&path).expect("lines"), ["secret"]);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("mode");
+        assert!(matches!(lines(&path), Err(SecretError::Exposed { .. })));
+    }
+
+    #[test]
+    fn a_file_that_is_no_secret_by_its_size_is_refused() {
+        let dir = tempfile::tempdir().expect("folder");
+        write(&dir.path().join("log"), &"x".repeat(70_000));
+        assert!(matches!(lines(&dir.path().join("log")), Err(SecretError::Form { .. })));
+        assert!(matches!(lines(&dir.path().join("none")), Err(SecretError::Read { .. })));
+    }
+}
