@@ -1,9 +1,10 @@
 #!/bin/sh
 # The long forms of the tests: more cases than CI has time for. Each part can be run alone.
 #
-#   tests/long.sh [properties] [fuzz]
+#   tests/long.sh [properties] [judging] [fuzz]
 #
 # properties: every property test of the reading stages with SUPWATCH_LONG_CASES cases (1,000,000).
+# judging:    that the verdicts kept are those of a replay, with SUPWATCH_CASES random sequences (50,000).
 # fuzz:       every fuzz target for SUPWATCH_FUZZ_SECONDS (180), two at a time; needs `cargo install cargo-fuzz` and a
 #             nightly compiler. What it finds is left in agent/fuzz/artifacts; inputs worth keeping go into agent/fuzz/corpus.
 set -eu
@@ -15,6 +16,12 @@ properties() {
     PROPTEST_CASES=$cases cargo test --release --locked -p supwatch-agent --lib -- --test-threads 2 \
         lines::tests::any_split parse::tests::parsing_never reader::tests::any_split
     PROPTEST_CASES=$cases cargo test --release --locked -p supwatch-agent --test round_trip
+}
+
+judging() {
+    cases=${SUPWATCH_CASES:-50000}
+    echo "verdicts kept against a replay, $cases sequences"
+    SUPWATCH_CASES=$cases cargo test --release --locked -p supwatch --lib judge::properties
 }
 
 fuzz() {
@@ -43,11 +50,12 @@ fuzz() {
 }
 
 if [ $# -eq 0 ]; then
-    set -- properties fuzz
+    set -- properties judging fuzz
 fi
 for part in "$@"; do
     case $part in
         properties) properties ;;
+        judging) judging ;;
         fuzz) fuzz ;;
         *) echo "tests/long.sh: no part called $part" >&2; exit 2 ;;
     esac

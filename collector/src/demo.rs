@@ -179,6 +179,7 @@ impl Demo {
             picture.sites.iter().all(|site| site.last_success_at.is_some())
         })
         .await?;
+        self.what_if("P02", "wsus.is_replica=true");
         self.site("P02")?.change_settings(|settings| set(settings, "/wsus/0/is_replica", true.into()))?;
         self.act("somebody turns the WSUS of P02 into a replica", finding("child-replica", "P02", true)).await?;
         self.site("P01")?.change_settings(|settings| set(settings, "/wsus/0/languages", serde_json::json!(["en"])))?;
@@ -194,6 +195,18 @@ impl Demo {
         .await?;
         eprintln!();
         Ok(tree::draw(&self.collector.mind.picture(None, false), self.look))
+    }
+
+    /// Asks before it happens.
+    fn what_if(&self, site: &str, set: &str) {
+        eprintln!("  what if {site} {set}? (supwatch whatif --site {site} --set {set})");
+        let Ok(code) = site.parse() else { return };
+        // What cannot be asked is not part of the story.
+        let changes = self.collector.mind.whatif(code, &[set.to_owned()]).unwrap_or_default();
+        for verdict in changes.iter().filter_map(|change| change.after.as_ref()) {
+            let subject = if verdict.subject.is_empty() { String::new() } else { format!(" {}", verdict.subject) };
+            eprintln!("    {} {}{subject} would {}", verdict.site, verdict.rule, verdict.answer);
+        }
     }
 
     /// Tells what happens, and waits until the collector has seen it.

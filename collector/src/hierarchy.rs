@@ -11,7 +11,7 @@ use supwatch_proto::describe::{Generation, HierarchyFile, SiteDescription, SiteT
 use supwatch_proto::event::{ConnectionOutcome, Event, EventKind, StoredEvent};
 use supwatch_proto::finding::Evidence;
 use supwatch_proto::ids::{AgentId, SiteCode};
-use supwatch_proto::settings::{Known, Settings, Sup, Wsus};
+use supwatch_proto::settings::{Known, Settings, Sup, SupStatus, Wsus};
 
 use crate::diagnosis::Catalogue;
 use crate::runs::{Runs, line_of};
@@ -211,10 +211,25 @@ impl Hierarchy {
     fn settings_changed(&mut self, code: SiteCode, before: &Shared, touched: &mut BTreeSet<SiteCode>) {
         touched.extend(self.index.children(code));
         self.rename(code, touched);
-        let shared_changed = self.site(code).is_some_and(|site| site.shared_settings() != *before);
-        if shared_changed && self.parent(code) == Parent::Top {
+        let Some(site) = self.site(code).filter(|site| site.shared_settings() != *before) else { return };
+        let told: Vec<SiteCode> = site.status_rows().filter_map(|row| row.site.value().copied()).collect();
+        if self.parent(code) == Parent::Top {
             self.index.below(code, touched);
         }
+        // The provider of the top site knows every site, also those without an agent.
+        for known in told {
+            touched.insert(known);
+            if !self.sites.contains_key(&known) {
+                self.sites.insert(known, Site::new(known));
+                self.place(known, touched);
+            }
+        }
+    }
+
+    /// What the provider of a top site says of a site, and which top site that is.
+    pub fn status_of(&self, code: SiteCode) -> Option<(&Site, &SupStatus)> {
+        let tops = self.index.tops().iter().filter_map(|top| self.sites.get(top));
+        tops.flat_map(|top| top.status_rows().map(move |row| (top, row))).find(|(_, row)| row.site.value() == Some(&code))
     }
 
     /// Keeps the index of who stands where true.
@@ -478,6 +493,11 @@ impl Site {
     /// Newest settings.
     pub fn settings(&self) -> Option<&Settings> {
         self.merged().map(|merged| &merged.settings)
+    }
+
+    /// What its provider says of all sites.
+    fn status_rows(&self) -> impl Iterator<Item = &SupStatus> {
+        self.settings().and_then(|settings| settings.sup_status.value()).into_iter().flatten()
     }
 
     fn shared_settings(&self) -> Shared {

@@ -243,6 +243,17 @@ mod tests {
     }
 
     #[test]
+    fn the_example_says_what_holds_without_it() {
+        let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/rules.toml"));
+        assert_eq!(Limits::read(path, KNOWN).expect("good"), Limits::default());
+        let text = std::fs::read_to_string(path).expect("file");
+        let uncommented = text.replace("\n#[[", "\n[[").replace("\n#name", "\nname");
+        let keys = ["rule", "severity", "sites", "reason", "until", "values", "agent_silent_minutes"];
+        let uncommented = keys.iter().fold(uncommented, |text, key| text.replace(&format!("\n#{key} "), &format!("\n{key} ")));
+        Limits::parse(&uncommented, path, &crate::rules::names()).expect("good");
+    }
+
+    #[test]
     fn all_faults_are_told_with_their_lines() {
         let text = "[limits]\nwave_mised_minutes = 9\n[[rule]]\nname = \"sync-overdu\"\nuntil = \"soon\"\n[[expected]]\nrule = \"language-mismatch\"\nreason = \" \"\nsites = [\"TOOLONG\"]\n";
         let shown = Limits::parse(text, Path::new("rules.toml"), KNOWN).expect_err("faults").to_string();

@@ -179,6 +179,10 @@ impl ConfigCommand {
         let identity = crate::tls::ServerIdentity::read(&config.identity).map_err(Failure::usage)?;
         let (sites, targets) = (config.hierarchy.sites.len(), config.notify.len());
         eprintln!("{}: good; {}, {sites} site(s) expected, {targets} target(s) to notify", path.display(), identity.own);
+        let ended = config.limits.ended(crate::app::now());
+        if let (Some(rules), 1..) = (&config.rules, ended) {
+            eprintln!("{}: {ended} exception(s) are over and do nothing any more; take them out", rules.display());
+        }
         Ok(0)
     }
 }

@@ -1,7 +1,7 @@
 //! The last run did not fail. A failure comes with its cause, evidence and remedies from the catalogue.
 //! Source: the article, "checking for errors" and all its error sections.
 
-use super::{Failure, Judged, Rule, Scene};
+use super::{Failure, Judged, Rule, Scene, setting};
 use crate::diagnosis::{Catalogue, UNKNOWN};
 use crate::runs::{TrackedRun, WcmFailure};
 use supwatch_proto::describe::SiteType;
@@ -33,7 +33,7 @@ pub(super) const RULE: Rule = Rule {
     judge,
 };
 
-const LOOKED_AT: &[&str] = &["wsyncmgr.log"];
+const LOOKED_AT: &[&str] = &["wsyncmgr.log", "sup_status of the top site"];
 
 fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     let mut judged = last_run(scene);
@@ -60,6 +60,9 @@ fn configuration(scene: &Scene<'_>, failure: &WcmFailure) -> Judged {
 fn last_run(scene: &Scene<'_>) -> Vec<Judged> {
     let site = scene.site;
     let Some(last) = site.runs.iter().rev().find(ended) else {
+        if let Some(told) = told_by_the_top(scene) {
+            return vec![told];
+        }
         if site.has_no_sup() || scene.hierarchy.site_type(site.code) == Some(SiteType::Secondary) {
             return Vec::new();
         }
@@ -73,6 +76,32 @@ fn last_run(scene: &Scene<'_>) -> Vec<Judged> {
         return vec![Judged::pass(LOOKED_AT)];
     }
     vec![Judged::fail(LOOKED_AT, failure(scene, last))]
+}
+
+/// Of a site whose own log nobody reads the provider of the top site knows how its last run ended.
+fn told_by_the_top(scene: &Scene<'_>) -> Option<Judged> {
+    let code = scene.site.code;
+    let (top, row) = scene.hierarchy.status_of(code)?;
+    let looked_at = &["sup_status of the top site"];
+    match row.state.value()? {
+        6702 | 6708 => Some(Judged::pass(looked_at)),
+        6703 => {
+            let server = row.server.value().map(|server| format!(" {server}")).unwrap_or_default();
+            let summary = Text::new(
+                format!("the last synchronisation of {code} failed, as {} knows: why stands in its own wsyncmgr.log", top.code),
+                format!(
+                    "{} によると {code} の最後の同期が失敗しました。原因は {code} の wsyncmgr.log を確認してください",
+                    top.code
+                ),
+            );
+            let row_says =
+                |field: &str, value: serde_json::Value| setting(top, format!("sup_status[{code}{server}].{field}"), value);
+            let error = row.error.value().map(|error| row_says("error", (*error).into()));
+            let failure = Failure::new(Severity::Critical, summary).shown_by([row_says("state", 6703.into())]).shown_by(error);
+            Some(Judged::fail(looked_at, failure))
+        }
+        _ => None,
+    }
 }
 
 /// Whether a run came to an end that was seen; one that was cut off says nothing.
@@ -118,6 +147,19 @@ mod tests {
     use crate::rules::testing::World;
 
     const FAIL: &[&str] = &["Performing sync on local request", "Sync failed: Unable to connect to the remote server. Source: X"];
+
+    #[test]
+    fn of_a_site_without_a_log_the_top_site_knows_how_its_last_run_ended() {
+        let mut settings = crate::rules::testing::healthy("cen", None);
+        settings["sup_status"] = serde_json::json!([
+            {"site": "P01", "server": "p01.corp.example", "state": 6703, "error": -2_146_233_088_i64},
+            {"site": "P02", "server": "p02.corp.example", "state": 6702},
+            {"site": "P03", "server": "p03.corp.example", "state": 6701},
+        ]);
+        let world = World::new().central("CEN").settings("CEN", settings);
+        world.clone().check("sync-failed", "CEN unknown, P01 fail, P02 pass, P03 unknown");
+        assert_eq!(world.failure("sync-failed", "P01").evidence.len(), 2);
+    }
 
     #[test]
     fn the_last_finished_run_decides() {

@@ -47,7 +47,8 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         Ok(schedule) => schedule,
         Err(missing) => return vec![Judged::unknown(LOOKED_AT, vec![missing])],
     };
-    let success = site.runs.last_success().and_then(|tracked| tracked.run.ended_at);
+    let told = || scene.hierarchy.status_of(site.code).and_then(|(_, row)| row.last_success_at.value().copied());
+    let success = site.runs.last_success().and_then(|tracked| tracked.run.ended_at).or_else(told);
     // Never seen to succeed: the log covers only so much, and counts from there.
     let Some(since) = success.or(site.covered_since) else {
         let missing = Text::new(
