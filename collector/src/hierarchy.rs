@@ -219,10 +219,8 @@ impl Hierarchy {
         // The provider of the top site knows every site, also those without an agent.
         for known in told {
             touched.insert(known);
-            if !self.sites.contains_key(&known) {
-                self.sites.insert(known, Site::new(known));
-                self.place(known, touched);
-            }
+            self.sites.entry(known).or_insert_with(|| Site::new(known));
+            self.place(known, touched);
         }
     }
 

@@ -1,4 +1,4 @@
-//! The name set for a software update point is the full name of its WSUS server, and it can be resolved.
+//! The name set for a software update point is that of its WSUS server, and it can be resolved.
 
 use super::sups::{Point, each};
 use super::{Failure, Judged, Rule};
@@ -9,7 +9,7 @@ use supwatch_proto::verdict::Severity;
 pub(super) const RULE: Rule = Rule {
     name: "fqdn-mismatch",
     severity: Severity::Critical,
-    title: ("the SUP's name is the full name of its server", "SUP の名前がサーバーの完全修飾ドメイン名である"),
+    title: ("the SUP's name is that of its server", "SUP の名前がサーバーの完全修飾ドメイン名 (FQDN) と一致している"),
     why: (
         "The site server and the clients connect to the SUP by this name; with a wrong one the synchronisation fails with \"WSUS server not configured\".",
         "サイト サーバーとクライアントはこの名前で SUP に接続します。誤っていると、同期は「WSUS サーバーが構成されていません」で失敗します。",
@@ -36,9 +36,6 @@ fn judge(point: &Point<'_>) -> Option<Judged> {
     let Some(name) = point.sup.server.value() else {
         return Some(Judged::weigh(RULE.looks_at, None, vec![point.no_sup("server")]));
     };
-    if !name.contains('.') {
-        return fail("has a bare name, without a domain", "の名前にドメインがありません", point.sup_says("server", name.as_str()));
-    }
     let reach = point.wsus.and_then(|wsus| wsus.reach.value()?.outcome.value());
     if reach.is_some_and(|outcome| outcome == "name-not-resolved") {
         let evidence = point.wsus_says("reach.outcome", "name-not-resolved");
@@ -82,10 +79,11 @@ mod tests {
     }
 
     #[test]
-    fn a_full_name_passes_and_a_bare_or_a_foreign_one_fails() {
+    fn the_servers_own_name_passes_and_a_foreign_one_fails() {
         check("sup1.corp.example", "SUP1.corp.example", &[], "CEN pass");
         check("sup1.corp.example", "sup1", &[], "CEN pass");
-        check("sup1", "sup1.corp.example", &[], "CEN fail");
+        // Sources may print the first label alone, which says nothing about the name that is set.
+        check("sup1", "sup1.corp.example", &[], "CEN pass");
         check("sup1.corp.example", "sup1.lab.example", &[], "CEN fail");
         check("vip.corp.example", "sup1.lab.example", &["sup1.lab.example"], "CEN pass");
     }
