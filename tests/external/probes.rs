@@ -85,6 +85,38 @@ fn check(snapshot: &Value, server: &str, part: &str, expected: &Value) {
     }
 }
 
+/// What the collector makes of it. An anonymous 401 at ApiRemoting30 is how it should be.
+fn check_verdicts(house: &House) {
+    let expected = [
+        ("vdir-access", "127.0.0.1", "unknown"),
+        ("app-pool", "127.0.0.1", "fail"),
+        ("ssl-mismatch", "127.0.0.2", "fail"),
+        ("ssl-mismatch", "127.0.0.3", "fail"),
+        ("proxy-account", "127.0.0.3", "fail"),
+        ("port-mismatch", "127.0.0.6", "fail"),
+        ("fqdn-mismatch", "nothing.invalid", "fail"),
+    ];
+    let site = wait_for("the verdicts", || {
+        let site = house.ask(&["sites", "P01"])?;
+        let verdicts = site["verdicts"].as_array().cloned().unwrap_or_default();
+        let found = |(rule, subject, verdict): &(&str, &str, &str)| {
+            verdicts.iter().any(|v| v["rule"] == *rule && v["subject"] == *subject && v["verdict"] == *verdict)
+        };
+        match expected.iter().find(|expected| !found(expected)) {
+            None => Ok(site),
+            Some(missing) => Err(format!("{missing:?} not in {verdicts:#?}")),
+        }
+    });
+    let says = |rule: &str, subject: &str| {
+        let findings = site["findings"].as_array().expect("findings");
+        let finding = findings.iter().find(|finding| finding["rule"] == rule && finding["subject"] == subject);
+        finding.expect("a finding")["summary"].as_str().expect("a summary").to_owned()
+    };
+    assert!(says("ssl-mismatch", "127.0.0.2").contains("its certificate is for other.corp.example"));
+    assert!(says("ssl-mismatch", "127.0.0.3").contains("its certificate expired on 2020-12-31"));
+    assert!(says("fqdn-mismatch", "nothing.invalid").contains("cannot resolve"));
+}
+
 #[test]
 fn what_each_server_answers_is_stored_step_by_step() {
     let [mixed, named, expired, faulty, proxy, closed] =
@@ -153,6 +185,8 @@ fn what_each_server_answers_is_stored_step_by_step() {
         let offset = wsus["reach"]["clock_offset_s"].as_i64().expect("an offset");
         assert!(offset.abs() <= 2, "{server}: {offset} s, and it is the same clock");
     }
+
+    check_verdicts(&house);
 
     // Pauses, the two unanswered requests of the silent one, and what a slow name service may take.
     assert!(took < Duration::from_secs(50), "{took:?}");

@@ -13,7 +13,7 @@ pub(super) const RULE: Rule = Rule {
         "With its default limits the pool is recycled in the middle of a large synchronisation and, after a few times, stopped: \"HTTP status 503: Service Unavailable\".",
         "既定の制限では、大きな同期の途中でプールがリサイクルされ、繰り返されると停止します (HTTP ステータス 503)。",
     ),
-    looks_at: &["wsus[].app_pool"],
+    looks_at: &["wsus[].app_pool", "wsus[].virtual_directories"],
     fix: &[
         (
             "In IIS Manager on the WSUS server: Application Pools > WsusPool > Start, if it is stopped.",
@@ -34,10 +34,19 @@ const DEFAULT_MEMORY_KB: u64 = 1_843_200;
 const DEFAULT_QUEUE: u64 = 1000;
 
 fn judge(point: &Point<'_>) -> Option<Judged> {
-    let Some(pool) = point.wsus.and_then(|wsus| wsus.app_pool.value()) else {
-        return Some(Judged::weigh(RULE.looks_at, None, vec![point.no_wsus("app_pool")]));
-    };
     let (mut en, mut ja, mut evidence, mut missing) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let directories = point.wsus.and_then(|wsus| wsus.virtual_directories.value()).into_iter().flatten();
+    for (name, _) in directories.filter(|(_, directory)| directory.status.value() == Some(&503)).take(1) {
+        en.push(format!("is stopped or full: {name} answers HTTP 503"));
+        ja.push(format!("停止しているか過負荷です ({name} が HTTP 503 を返しています)"));
+        evidence.push(point.wsus_says(&format!("virtual_directories.{name}.status"), 503));
+    }
+    let unknown = supwatch_proto::settings::AppPool::default();
+    let pool = point.wsus.and_then(|wsus| wsus.app_pool.value());
+    if pool.is_none() {
+        missing.push(point.no_wsus("app_pool"));
+    }
+    let pool = pool.unwrap_or(&unknown);
     let (state, memory, queue) = (pool.state.value(), pool.private_memory_limit_kb.value(), pool.queue_length.value());
     if let Some(state) = state.filter(|state| state.eq_ignore_ascii_case("stopped")) {
         en.push("is stopped".to_owned());
@@ -54,12 +63,13 @@ fn judge(point: &Point<'_>) -> Option<Judged> {
         ja.push(format!("キューの長さが {length} です"));
         evidence.push(point.wsus_says("app_pool.queue_length", *length));
     }
+    let told = missing.is_empty();
     for (field, unknown) in [
         ("app_pool.state", state.is_none()),
         ("app_pool.private_memory_limit_kb", memory.is_none()),
         ("app_pool.queue_length", queue.is_none()),
     ] {
-        if unknown {
+        if told && unknown {
             missing.push(point.no_wsus(field));
         }
     }
@@ -94,5 +104,12 @@ mod tests {
         check(json!({"state": "started", "private_memory_limit_kb": 0, "queue_length": 1000}), "CEN fail");
         check(json!({"state": "Stopped", "private_memory_limit_kb": 0, "queue_length": 2000}), "CEN fail");
         check(json!({"state": "started"}), "CEN unknown");
+    }
+
+    #[test]
+    fn a_web_service_that_answers_503_shows_it_too() {
+        let mut settings = healthy("cen", None);
+        settings["wsus"][0]["virtual_directories"] = json!({"ServerSyncWebService": {"status": 503, "authenticated": false}});
+        World::new().central("CEN").settings("CEN", settings).check("app-pool", "CEN fail");
     }
 }

@@ -15,7 +15,7 @@ pub(super) const RULE: Rule = Rule {
         "The site server connects to WSUS with the ports of the SUP's properties; with others than IIS listens on, the synchronisation fails with \"WSUS server not configured\".",
         "サイト サーバーは SUP のプロパティのポートで WSUS に接続します。IIS の設定と異なると、同期は「WSUS サーバーが構成されていません」で失敗します。",
     ),
-    looks_at: &["sups[].http_port", "sups[].https_port", "wsus[].website"],
+    looks_at: &["sups[].http_port", "sups[].https_port", "wsus[].website", "wsus[].reach"],
     fix: &[
         (
             "In IIS Manager on the WSUS server, select the WSUS web site (often \"WSUS Administration\") > Bindings, and note the ports for http and https.",
@@ -66,6 +66,24 @@ fn judge_sup(scene: &Scene<'_>, settings: &Settings, sup: &Sup) -> Judged {
             (_, None) => missing.push(no_setting(site.code, &of_site)),
         }
     }
+    if let Some(reach) = settings.wsus_of(sup).and_then(|wsus| wsus.reach.value())
+        && wrong.is_empty()
+        && reach.outcome.value().is_some_and(|outcome| outcome == "refused")
+    {
+        let port = reach.port.value().map_or_else(|| "?".to_owned(), u16::to_string);
+        let summary = Text::new(
+            format!(
+                "nothing listens on port {port} of SUP {name} of {}: its WSUS web site is stopped or has another port",
+                site.code
+            ),
+            format!(
+                "{} の SUP {name} のポート {port} で接続が拒否されました。WSUS Web サイトが停止しているか、ポートが異なります",
+                site.code
+            ),
+        );
+        let refused = setting(site, format!("wsus[{name}].reach.outcome"), "refused");
+        return Judged::fail(RULE.looks_at, Failure::new(Severity::Critical, summary).shown_by([refused])).of(name);
+    }
     let failure = (!wrong.is_empty()).then(|| {
         let (en, ja): (Vec<String>, Vec<String>) =
             wrong.iter().map(|(set, listens)| (format!("{set} instead of {listens}"), format!("{set} (IIS は {listens})"))).unzip();
@@ -75,7 +93,7 @@ fn judge_sup(scene: &Scene<'_>, settings: &Settings, sup: &Sup) -> Judged {
         );
         Failure::new(Severity::Critical, summary).shown_by(evidence)
     });
-    Judged::weigh(&["sups[].http_port", "sups[].https_port", "wsus[].website"], failure, missing).of(name)
+    Judged::weigh(&["sups[].http_port", "sups[].https_port", "wsus[].website", "wsus[].reach"], failure, missing).of(name)
 }
 
 #[cfg(test)]

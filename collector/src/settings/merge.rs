@@ -75,19 +75,22 @@ impl Work {
             let own = format!("{list}[{}]", name_of(list, element).unwrap_or_else(|| format!("#{place}")));
             let listed = self.listed.get(list).map(|all| all.iter().find(|known| same_element(list, known, element)));
             let allowed = match listed {
-                Some(found) => found.is_some(),
+                Some(Some(_)) => true,
                 None if !is_partial(part) => true,
-                None if list == "sups" => element.get("first") == Some(&Value::Bool(true)),
-                None => known_sups.iter().any(|sup| same_element("sups", sup, element)),
+                // The WSUS of a known SUP is there, also where the complete source could not look into it.
+                _ if list == "wsus" => known_sups.iter().any(|sup| same_element("sups", sup, element)),
+                Some(None) => false,
+                None => list == "sups" && element.get("first") == Some(&Value::Bool(true)),
             };
             let place = kept.iter().position(|known| same_element(list, known, element));
             let place = match place {
                 Some(place) => place,
                 None if allowed => {
                     // The name by which the complete source calls it, so that paths stay the same.
+                    let sup = known_sups.iter().find(|sup| list == "wsus" && same_element("sups", sup, element));
                     let mut named = Map::new();
                     for field in ["site", "server"] {
-                        let told = listed.flatten().unwrap_or(element).get(field);
+                        let told = listed.flatten().or(sup).unwrap_or(element).get(field);
                         told.map(|value| named.insert(field.to_owned(), value.clone()));
                     }
                     kept.push(Value::Object(named));
@@ -157,6 +160,9 @@ mod tests {
     #[test]
     fn a_probe_adds_fields_but_no_servers() {
         let file = part("file", 0, json!({"sups": [{"server": "a.x"}], "wsus": [{"server": "a.x", "version": "1"}]}));
+        let probe = part("probe", 1, json!({"wsus": [{"server": "A", "version": "2"}, {"server": "b.x", "version": "3"}]}));
+        check(&[file, probe], json!({"sups": [{"server": "a.x"}], "wsus": [{"server": "a.x", "version": "2"}]}));
+        let file = part("file", 0, json!({"sups": [{"server": "a.x"}], "wsus": []}));
         let probe = part("probe", 1, json!({"wsus": [{"server": "A", "version": "2"}, {"server": "b.x", "version": "3"}]}));
         check(&[file, probe], json!({"sups": [{"server": "a.x"}], "wsus": [{"server": "a.x", "version": "2"}]}));
     }
