@@ -3,6 +3,7 @@
 //! Stopping travels with the data: first probes and the collecting thread end, then the uplink delivers what it can within the grace
 //! period; what it cannot stays in the spool.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -69,8 +70,8 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), A
     let (until_sender, until) = watch::channel(Until::Stopped);
     let uplink = uplink_of(&config);
     let (sites, prober) = (config.sites.clone(), Prober::of(&config, &spool, now));
-    let (stopping, collecting) = collect_thread(Arc::clone(&spool), config)?;
     let (mut commands, handles) = run_commands(&spool, &sites);
+    let (stopping, collecting) = collect_thread(Arc::clone(&spool), config, handles.clone())?;
     let delivering = {
         let (spool, until) = (Arc::clone(&spool), until.clone());
         tokio::spawn(async move { uplink.run(&spool, now, until).await })
@@ -89,7 +90,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), A
             None
         }
     };
-    handles.iter().for_each(Handle::stop);
+    handles.values().for_each(Handle::stop);
     stopping.stop();
     let result = match ended {
         Some(ended) => ended,
@@ -141,14 +142,17 @@ fn uplink_of(config: &Config) -> Uplink {
     Uplink { collector: config.collector.clone(), identity: config.identity.clone(), sites }
 }
 
+/// How to reach the settings command of each site that has one.
+type Handles = BTreeMap<SiteCode, Handle>;
+
 /// The settings commands, each on a thread of its own: one that waits for its server holds up nobody.
-fn run_commands(spool: &Arc<Spool>, sites: &[Site]) -> (JoinSet<Result<(), SpoolError>>, Vec<Handle>) {
-    let (mut tasks, mut handles) = (JoinSet::new(), Vec::new());
+fn run_commands(spool: &Arc<Spool>, sites: &[Site]) -> (JoinSet<Result<(), SpoolError>>, Handles) {
+    let (mut tasks, mut handles) = (JoinSet::new(), Handles::new());
     for site in sites {
         let Some(command) = site.command.clone() else { continue };
         let (runner, handle) = Runner::new(site.file.code, command, Arc::clone(spool));
         tasks.spawn_blocking(move || runner.watch(now));
-        handles.push(handle);
+        handles.insert(site.file.code, handle);
     }
     (tasks, handles)
 }
@@ -176,7 +180,7 @@ struct Collecting {
     ended: oneshot::Receiver<Result<(), SpoolError>>,
 }
 
-fn collect_thread(spool: Arc<Spool>, config: Config) -> Result<(Stopping, Collecting), AppError> {
+fn collect_thread(spool: Arc<Spool>, config: Config, commands: Handles) -> Result<(Stopping, Collecting), AppError> {
     let mut watch = Watch::new();
     for site in &config.sites {
         watch.add(&site.folder);
@@ -187,7 +191,7 @@ fn collect_thread(spool: Arc<Spool>, config: Config) -> Result<(Stopping, Collec
     let flag = Arc::clone(&stopping.flag);
     let body = move || {
         let stopped = || flag.load(Ordering::Relaxed);
-        let mut collect = Collect::new(&spool, &config.sites);
+        let mut collect = Collect::new(&spool, &config.sites).asking(commands);
         let start = std::time::Instant::now();
         let result = loop {
             match collect.sweep(start.elapsed(), &stopped) {

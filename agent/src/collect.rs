@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use supwatch_proto::event::{Event, EventKind};
+use supwatch_proto::ids::SiteCode;
 use supwatch_proto::time::Certainty;
 
 use crate::config::Site;
 use crate::recognise::Log;
-use crate::settings;
+use crate::settings::{self, command::Handle};
 use crate::site_folder::{self, described};
 use crate::spool::{Spool, SpoolError};
 use crate::tail::{Checkpoint, Look, Tail};
@@ -24,12 +25,19 @@ pub struct Collect<'a> {
     tails: BTreeMap<String, Tail>,
     /// Troubles that were told, so that each is told once.
     told: BTreeSet<String>,
+    /// The settings commands of the sites that have one.
+    commands: BTreeMap<SiteCode, Handle>,
 }
 
 impl<'a> Collect<'a> {
     /// Goes on where the spool says.
     pub fn new(spool: &'a Spool, sites: &'a [Site]) -> Collect<'a> {
-        Collect { spool, sites, tails: BTreeMap::new(), told: BTreeSet::new() }
+        Collect { spool, sites, tails: BTreeMap::new(), told: BTreeSet::new(), commands: BTreeMap::new() }
+    }
+
+    /// Lets what WCM does make the settings commands run: it looks at the settings, and may have put them back.
+    pub fn asking(self, commands: BTreeMap<SiteCode, Handle>) -> Collect<'a> {
+        Collect { commands, ..self }
     }
 
     /// Looks at everything once, until nothing is new, at a moment counted from the agent's start. `stop` ends it early, between two writes.
@@ -121,6 +129,11 @@ impl<'a> Collect<'a> {
             }
         };
         let after = tail.checkpoint();
+        for event in events.iter().filter(|event| event.log == "wcm" && matches!(event.kind, EventKind::WcmState { .. })) {
+            if let Some(command) = self.commands.get(&event.site) {
+                command.request();
+            }
+        }
         if (!events.is_empty() || before != after)
             && let Some(checkpoint) = &after
             && let Err(error) = self.spool.commit(events, name, checkpoint)

@@ -14,6 +14,8 @@ use crate::site_folder;
 
 /// Time after which a settings command is killed.
 const COMMAND_LIMIT: Duration = Duration::from_secs(300);
+/// Time between two runs of a settings command that were asked for.
+const COMMAND_APART: Duration = Duration::from_secs(300);
 /// Minutes between two runs of a settings command.
 const COMMAND_MINUTES: i64 = 60;
 
@@ -144,6 +146,7 @@ fn command(site: &mut Table, base: &Path) -> Option<SettingsCommand> {
         folder: if base.as_os_str().is_empty() { PathBuf::from(".") } else { base.to_owned() },
         every: Duration::from_secs(60 * minutes),
         limit: COMMAND_LIMIT,
+        apart: COMMAND_APART,
     })
 }
 

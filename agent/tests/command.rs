@@ -47,6 +47,7 @@ impl Bench {
             folder: self.dir.path().to_owned(),
             every: Duration::from_secs(3600),
             limit,
+            apart: Duration::ZERO,
         };
         Runner::new("P01".parse().expect("code"), command, Arc::clone(&self.spool))
     }
@@ -123,6 +124,7 @@ fn what_goes_wrong_is_told_with_file_cause_and_remedy_but_no_names() {
         folder: bench.dir.path().to_owned(),
         every: Duration::from_secs(3600),
         limit: Duration::from_secs(20),
+        apart: Duration::ZERO,
     };
     Runner::new("P01".parse().expect("code"), command, Arc::clone(&bench.spool)).0.once(noon).expect("runs");
     assert!(bench.told()[4].starts_with("settings command /nowhere/powershell: cannot be started"), "{:?}", bench.told());

@@ -42,6 +42,8 @@ pub struct SettingsCommand {
     pub every: Duration,
     /// Time after which it is killed.
     pub limit: Duration,
+    /// Time between two runs that were asked for: many changes in a row are one.
+    pub apart: Duration,
 }
 
 /// Why a command gave no snapshot.
@@ -146,7 +148,13 @@ impl Runner {
             if self.is_stopped() {
                 return Ok(());
             }
+            let ran = Instant::now();
             let _ = self.woken.recv_timeout(self.command.every);
+            while !self.is_stopped()
+                && let Some(rest) = self.command.apart.checked_sub(ran.elapsed())
+            {
+                let _ = self.woken.recv_timeout(rest);
+            }
             if self.is_stopped() {
                 return Ok(());
             }
@@ -294,4 +302,50 @@ fn read_aside(pipe: Option<impl Read + Send + 'static>, limit: u64) -> Result<Re
     };
     std::thread::Builder::new().name("settings command".to_owned()).spawn(body).map_err(CommandError::Start)?;
     Ok(told)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::Collect;
+    use crate::config::Site;
+    use crate::reader::Reading;
+    use supwatch_proto::describe::SiteFile;
+
+    #[test]
+    fn what_wcm_does_makes_the_command_run() {
+        let dir = tempfile::tempdir().expect("folder");
+        let line =
+            |text: &str| format!("{text}  $$<SMS_WSUS_CONFIGURATION_MANAGER><03-01-2026 04:00:00.000+0><thread=1 (0x1)>\r\n");
+        let write = |text: &str| std::fs::write(dir.path().join("WCM.log"), text).expect("log");
+        let spool = Arc::new(Spool::open(&dir.path().join("spool")).expect("spool"));
+        let (every, limit) = (Duration::from_secs(3600), Duration::from_secs(1));
+        let command = SettingsCommand {
+            program: "/nowhere".into(),
+            arguments: Vec::new(),
+            folder: dir.path().to_owned(),
+            every,
+            limit,
+            apart: Duration::ZERO,
+        };
+        let site = Site {
+            folder: dir.path().to_owned(),
+            logs: dir.path().to_owned(),
+            file: SiteFile::parse("code = \"P01\"\n", std::path::Path::new("site.toml")).expect("site"),
+            reading: Reading::default(),
+            command: Some(command.clone()),
+            wsus: Vec::new(),
+        };
+        let (runner, handle) = Runner::new(site.file.code, command, Arc::clone(&spool));
+        let sites = [site];
+        let mut collect = Collect::new(&spool, &sites).asking([(sites[0].file.code, handle)].into());
+        let waiting = line("Waiting for changes for 57 minutes");
+        write(&waiting);
+        collect.sweep(Duration::ZERO, &|| false).expect("sweep");
+        assert!(runner.woken.try_recv().is_err(), "nothing was done");
+        write(&(waiting + &line("Setting new configuration state to 2 (WSUS_CONFIG_SUCCESS)").repeat(3)));
+        collect.sweep(Duration::from_secs(5), &|| false).expect("sweep");
+        assert!(runner.woken.try_recv().is_ok(), "WCM wrote its settings");
+        assert!(runner.woken.try_recv().is_err(), "many are one");
+    }
 }
