@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use supwatch_proto::describe::{Generation, HierarchyFile, SiteDescription, SiteType};
+use supwatch_proto::describe::{Generation, HierarchyFile, SiteDescription, SiteMode, SiteType};
 use supwatch_proto::event::{ConnectionOutcome, Event, EventKind, StoredEvent};
 use supwatch_proto::finding::Evidence;
 use supwatch_proto::ids::{AgentId, SiteCode};
@@ -69,6 +69,8 @@ pub struct Site {
     pub catalog_versions: Vec<(Option<Timestamp>, u64)>,
     /// Time of the first event of wsyncmgr.log: how far back it covers.
     pub covered_since: Option<Timestamp>,
+    /// Time of the newest event of wsyncmgr.log: how far it covers.
+    pub covered_until: Option<Timestamp>,
     /// Time of the newest event.
     pub newest: Option<Timestamp>,
 }
@@ -227,7 +229,10 @@ impl Hierarchy {
     /// What the provider of a top site says of a site, and which top site that is.
     pub fn status_of(&self, code: SiteCode) -> Option<(&Site, &SupStatus)> {
         let tops = self.index.tops().iter().filter_map(|top| self.sites.get(top));
-        tops.flat_map(|top| top.status_rows().map(move |row| (top, row))).find(|(_, row)| row.site.value() == Some(&code))
+        let rows = tops.flat_map(|top| top.status_rows().map(move |row| (top, row)));
+        // Of several software update points the worst off speaks for the site.
+        let worst = |(_, row): &(&Site, &SupStatus)| (row.state.value() != Some(&6703), row.last_success_at.value().copied());
+        rows.filter(|(_, row)| row.site.value() == Some(&code)).min_by_key(worst)
     }
 
     /// Keeps the index of who stands where true.
@@ -291,6 +296,7 @@ impl Hierarchy {
             site.notified.retain(|notification| notification.at <= at);
             site.database_trouble.retain(|line| !matches!(line, Evidence::Line { time: Some(time), .. } if *time > at));
             site.newest = site.newest.map(|newest| newest.min(at));
+            site.covered_until = site.covered_until.map(|newest| newest.min(at));
         }
         let codes: Vec<SiteCode> = past.sites.keys().copied().collect();
         codes.into_iter().for_each(|code| past.rename(code, &mut BTreeSet::new()));
@@ -332,6 +338,11 @@ impl Hierarchy {
         self.said(code, |description| description.generation)
             .or(self.expected.generation)
             .or_else(|| self.site(code)?.implied_generation)
+    }
+
+    /// Its security mode, on 2007.
+    pub fn mode(&self, code: SiteCode) -> Option<SiteMode> {
+        self.said(code, |description| description.mode)
     }
 
     /// Its site server.
@@ -391,6 +402,7 @@ impl Site {
             next_run: None,
             catalog_versions: Vec::new(),
             covered_since: None,
+            covered_until: None,
             newest: None,
         }
     }
@@ -401,6 +413,7 @@ impl Site {
             // What a snapshot says holds from when it was taken; it does not show that the log covers that time.
         } else if let Some(time) = event.time {
             if event.log == "wsyncmgr" {
+                self.covered_until = self.covered_until.max(Some(time));
                 self.covered_since = Some(self.covered_since.map_or(time, |since| since.min(time)));
             }
             self.newest = self.newest.max(Some(time));

@@ -166,7 +166,8 @@ impl Judge {
             standing.insert(new.id.clone());
             let mut next = match findings.get(&new.id) {
                 Some(old) if old.resolved_at.is_none() => continued(old, new, now),
-                Some(old) => Finding { suppressed: old.suppressed.clone(), ..new },
+                // What comes back may be another thing: only a decision with an end covers it.
+                Some(old) => Finding { suppressed: old.suppressed.clone().filter(|suppressed| suppressed.until.is_some()), ..new },
                 None => new,
             };
             next.suppressed = next.suppressed.filter(|suppressed| suppressed.until.is_none_or(|until| until > now));
@@ -174,6 +175,11 @@ impl Judge {
                 changed.push(next.clone());
                 findings.insert(next.id.clone(), next);
             }
+        }
+        let over = |finding: &Finding| finding.suppressed.as_ref().is_some_and(|s| s.until.is_some_and(|until| until <= now));
+        for finding in findings.values_mut().filter(|finding| over(finding)) {
+            finding.suppressed = None;
+            changed.push(finding.clone());
         }
         // What cannot be said any more is not mended: it stands until somebody can say.
         let unsaid = |finding: &Finding| {
@@ -191,7 +197,13 @@ impl Judge {
         });
         for finding in findings.values_mut() {
             if finding.resolved_at.is_none() && !standing.contains(&finding.id) && !unsaid(finding) {
-                if let Some(note) = scene.and_then(|scene| closing_note(&scene, finding)) {
+                // An exception or a disabled rule ends a finding too, and mends nothing.
+                let mended = verdicts.iter().any(|verdict| {
+                    verdict.rule == finding.rule
+                        && verdict.answer == Answer::Pass
+                        && !verdict.looked_at.iter().any(|looked| looked.starts_with("rules.toml:"))
+                });
+                if let Some(note) = scene.filter(|_| mended).and_then(|scene| closing_note(&scene, finding)) {
                     finding.summary.en.push_str(&format!(". {}", note.en));
                     finding.summary.ja.push_str(&format!("。{}", note.ja));
                 }

@@ -98,6 +98,9 @@ impl Limits {
             let common = common(&mut entry, "rule", known);
             let subject = entry.string("subject");
             let values = entry.each("values", |name| Ok::<_, String>(name.to_lowercase())).unwrap_or_default();
+            if let Some(common) = common.as_ref().filter(|common| !values.is_empty() && !BY_NAME.contains(&common.rule.as_str())) {
+                entry.fault(entry.line(), format!("values: {} names nothing that could be listed; leave it out", common.rule));
+            }
             if let Some(Common { rule, sites, reason, until }) = common {
                 limits.expected.push(Expected { rule, sites, subject, values: values.into_iter().collect(), reason, until });
             }
@@ -180,6 +183,10 @@ fn concerns(sites: &[SiteCode], site: SiteCode) -> bool {
 fn stands(until: Option<Timestamp>, now: Timestamp) -> bool {
     until.is_none_or(|until| now < until)
 }
+
+/// Rules that name what differs.
+const BY_NAME: &[&str] =
+    &["language-mismatch", "classification-mismatch", "product-mismatch", "filter-drift", "languages-added-late"];
 
 /// What every exception says.
 struct Common {

@@ -20,6 +20,9 @@ use crate::settings;
 use crate::store::{Cursor, EventQuery, Session, Store, StoreError};
 use crate::whatif::{WhatIfError, whatif};
 
+/// An agent heard of so shortly before the newest was there when the collector went away.
+const LATELY: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
+
 /// What somebody decides about a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
@@ -71,9 +74,16 @@ impl Mind {
                 break;
             }
         }
-        // While the collector was away nobody could be heard: silence counts from now.
-        let agents: Vec<(AgentId, Vec<SiteCode>)> =
-            judge.hierarchy().agents.iter().map(|(id, agent)| (id.clone(), agent.sites.iter().copied().collect())).collect();
+        // While the collector was away nobody could be heard: silence counts from now. Who was silent long before stays so.
+        let newest = judge.hierarchy().agents.values().filter_map(|agent| agent.last_heard_at).max();
+        let lately = |at: Timestamp| newest.is_some_and(|newest| newest.duration_since(at) <= LATELY);
+        let agents: Vec<(AgentId, Vec<SiteCode>)> = judge
+            .hierarchy()
+            .agents
+            .iter()
+            .filter(|(_, agent)| agent.last_heard_at.is_some_and(lately))
+            .map(|(id, agent)| (id.clone(), agent.sites.iter().copied().collect()))
+            .collect();
         for (agent, sites) in agents {
             judge.heard(&agent, &sites, clock(), 0, None);
         }
@@ -231,7 +241,11 @@ impl Mind {
         };
         self.store.decide(&entry, &finding).await?;
         tracing::info!(by, action, finding = id, rule = finding.rule, site = %finding.site, "decided");
-        Ok(self.write().suppress(id, suppression))
+        let decided = self.write().suppress(id, suppression);
+        // A judgement meanwhile may have kept the finding as it was before.
+        self.store.put_findings(decided.as_slice()).await?;
+        self.findings_changed.send_modify(|count| *count += 1);
+        Ok(decided)
     }
 
     /// Other limits of the rules, from now on.

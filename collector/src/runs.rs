@@ -85,6 +85,8 @@ impl TrackedRun {
 pub struct Runs {
     site: SiteCode,
     kept: VecDeque<TrackedRun>,
+    /// The newest success among those no longer kept: a long row of failures does not make it forgotten.
+    earlier_success: Option<TrackedRun>,
     troubles: Troubles,
     wcm: wcm::Wcm,
 }
@@ -92,7 +94,7 @@ pub struct Runs {
 impl Runs {
     /// None yet.
     pub fn new(site: SiteCode) -> Runs {
-        Runs { site, kept: VecDeque::new(), troubles: Troubles::default(), wcm: wcm::Wcm::default() }
+        Runs { site, kept: VecDeque::new(), earlier_success: None, troubles: Troubles::default(), wcm: wcm::Wcm::default() }
     }
 
     /// The runs, oldest first.
@@ -107,7 +109,14 @@ impl Runs {
 
     /// The newest run that succeeded.
     pub fn last_success(&self) -> Option<&TrackedRun> {
-        self.kept.iter().rev().find(|tracked| tracked.run.outcome == RunOutcome::Succeeded)
+        let kept = self.kept.iter().rev().find(|tracked| tracked.run.outcome == RunOutcome::Succeeded);
+        kept.or(self.earlier_success.as_ref())
+    }
+
+    /// The oldest run known to have succeeded.
+    pub fn first_success(&self) -> Option<&TrackedRun> {
+        let kept = || self.kept.iter().find(|tracked| tracked.run.outcome == RunOutcome::Succeeded);
+        self.earlier_success.as_ref().or_else(kept)
     }
 
     /// The newest run that failed.
@@ -143,7 +152,8 @@ impl Runs {
         });
         let mut wcm = self.wcm.clone();
         wcm.failure = wcm.failure.filter(|failure| failure.time.is_none_or(|time| time <= at));
-        Runs { site: self.site, kept: kept.collect(), troubles: self.troubles.clone(), wcm }
+        let earlier_success = self.earlier_success.clone().filter(|earlier| earlier.run.ended_at.is_none_or(|time| time <= at));
+        Runs { site: self.site, kept: kept.collect(), earlier_success, troubles: self.troubles.clone(), wcm }
     }
 
     /// A failure of WCM that stands and that no run has shown since: one that ran into it has it as its evidence.
@@ -279,7 +289,8 @@ impl Runs {
         };
         self.kept.push_back(TrackedRun::new(run));
         if self.kept.len() > RUNS_KEPT {
-            self.kept.pop_front();
+            let gone = self.kept.pop_front();
+            self.earlier_success = gone.filter(|gone| gone.run.outcome == RunOutcome::Succeeded).or(self.earlier_success.take());
         }
     }
 

@@ -61,7 +61,7 @@ pub fn whatif(
     let mut found = Vec::new();
     for (key, (verdict, wrong)) in before {
         match after.remove(&key) {
-            Some((next, next_wrong)) if next.answer != verdict.answer => {
+            Some((next, next_wrong)) if next.answer != verdict.answer || next_wrong != wrong => {
                 found.push(VerdictChange { before: Some(verdict), after: Some(next), summary: next_wrong.or(wrong) });
             }
             Some(_) => {}

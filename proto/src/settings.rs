@@ -364,6 +364,18 @@ impl Settings {
         }
     }
 
+    /// Whether the WSUS of a SUP has the database of the first SUP's, and so its configuration.
+    pub fn shares_database_with_first(&self, sup: &Sup) -> bool {
+        let database = |sup: &Sup| self.wsus_of(sup).and_then(|wsus| wsus.database.value());
+        let (own, first) = (database(sup), self.first_sup().and_then(database));
+        let name = |database: Option<&Database>| database.and_then(|database| database.server.value().cloned());
+        let same = match (name(own), name(first)) {
+            (Some(own), Some(first)) => same_server(&own, &first) && !own.to_uppercase().contains("##WID"),
+            _ => true,
+        };
+        same && own.is_some_and(|database| database.shared.value() == Some(&true))
+    }
+
     /// The WSUS server behind a SUP, by any of its names.
     pub fn wsus_of(&self, sup: &Sup) -> Option<&Wsus> {
         self.wsus.value()?.iter().find(|wsus| wsus.server.value().is_some_and(|name| sup.has_name(name)))

@@ -87,9 +87,9 @@ pub struct Plan {
     pub standing: Standing,
 }
 
-/// Whether a finding is told to anybody: not one that somebody decided to bear with.
+/// Whether a finding is told to anybody: not one that somebody decided to bear with. Its end is told to whoever was told of it.
 fn is_told(finding: &Finding) -> bool {
-    finding.suppressed.is_none()
+    finding.suppressed.is_none() || finding.resolved_at.is_some()
 }
 
 /// What a target is to be told now; `standing` is that of the plan before.

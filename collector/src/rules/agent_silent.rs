@@ -29,7 +29,7 @@ const LOOKED_AT: &[&str] = &["agent heartbeats"];
 pub const SILENT_MINUTES: u32 = 5;
 
 /// How long an agent may be silent beside a live one of the same site before it counts as replaced.
-const REPLACED: SignedDuration = SignedDuration::from_hours(7 * 24);
+pub const REPLACED: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     let code = scene.site.code;

@@ -66,6 +66,18 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     };
     let over =
         site.runs.last().is_some_and(|last| last.run.outcome != RunOutcome::Running) && site.runs.iter().rev().any(|t| after(&t));
+    if site.runs.last().is_none() {
+        return unknown(
+            format!(
+                "the wsyncmgr.log of {code}: {} knows it at version {own} instead of {wanted}, not whether a run is under way",
+                top.code
+            ),
+            format!(
+                "{code} の wsyncmgr.log ({} によるとバージョンは {own} で、{wanted} より古いですが、同期中かどうか分かりません)",
+                top.code
+            ),
+        );
+    }
     if !over {
         return unknown(
             format!("a finished run of {code} after that of {}: the wave is still under way", top.code),
@@ -86,9 +98,8 @@ fn own_version(site: &Site, top: &Site) -> Option<(u64, Vec<Evidence>)> {
     if let Some(version) = site.catalog_version() {
         return Some((version, Vec::new()));
     }
-    let rows = top.settings()?.sup_status.value()?;
-    let row = rows.iter().find(|row| row.site.value() == Some(&site.code))?;
-    let version = *row.catalog_version.value()?;
+    let rows = top.settings()?.sup_status.value()?.iter().filter(|row| row.site.value() == Some(&site.code));
+    let (row, version) = rows.filter_map(|row| Some((row, *row.catalog_version.value()?))).min_by_key(|(_, version)| *version)?;
     let server = row.server.value().map(|server| format!(" {server}")).unwrap_or_default();
     let path = format!("sup_status[{}{server}].catalog_version", site.code);
     Some((version, vec![setting(top, path, json!(version))]))

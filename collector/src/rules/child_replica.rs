@@ -44,6 +44,9 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         Err(_) if site_type == Some(SiteType::Secondary) => return Vec::new(),
         Err(missing) => return vec![Judged::unknown(first, vec![missing])],
     };
+    if scene.site.has_no_sup() {
+        return Vec::new();
+    }
     let Some(sups) = settings.sups.value() else {
         return vec![Judged::unknown(first, vec![no_setting(scene.site.code, "sups")])];
     };
@@ -64,7 +67,12 @@ fn judge_sup(scene: &Scene<'_>, settings: &Settings, sup: &Sup, site_type: Optio
         None if first => return Judged::unknown(looked_at, vec![no_setting(site.code, "type")]).of(name),
         None => false,
     };
-    let may_not_be = first && !secondary;
+    if !secondary && settings.first_sup().is_none() {
+        return Judged::unknown(looked_at, vec![no_setting(site.code, "sups[].first")]).of(name);
+    }
+    // WSUS servers that share a database have one configuration: that of the first.
+    let shares = !first && settings.shares_database_with_first(sup);
+    let may_not_be = (first || shares) && !secondary;
     let must_be = !may_not_be && scene.generation() != Generation::Cm2007;
     let summary = if may_not_be && is_replica {
         Text::new(
@@ -145,5 +153,29 @@ mod tests {
     fn without_settings_it_is_unknown() {
         World::new().primary("P01", "CEN").check("child-replica", "P01 unknown");
         World::new().secondary("S01", "P01").check("child-replica", "");
+    }
+
+    #[test]
+    fn servers_that_share_a_database_have_one_configuration() {
+        let mut two = settings(false);
+        two["sups"][0]["first"] = json!(true);
+        two["wsus"][0]["database"] = json!({"server": "sql1", "shared": true});
+        push(&mut two["sups"], json!({"server": "sup2.corp.example", "first": false}));
+        push(
+            &mut two["wsus"],
+            json!({"server": "sup2.corp.example", "is_replica": false, "database": {"server": "sql1", "shared": true}}),
+        );
+        let world = World::new().generation("current-branch").primary("P01", "CEN");
+        world.clone().settings("P01", two.clone()).check("child-replica", "P01 pass, P01 pass");
+        two["wsus"][1]["database"] = json!({"server": "MICROSOFT##WID", "shared": false});
+        world.settings("P01", two).check("child-replica", "P01 pass, P01 fail");
+    }
+
+    #[test]
+    fn where_nobody_says_which_is_first_it_is_unknown() {
+        let mut two = settings(false);
+        two["sups"] = json!([{"server": "p01.corp.example"}, {"server": "sup2.corp.example"}]);
+        push(&mut two["wsus"], json!({"server": "sup2.corp.example", "is_replica": true}));
+        World::new().primary("P01", "CEN").settings("P01", two).check("child-replica", "P01 unknown, P01 unknown");
     }
 }

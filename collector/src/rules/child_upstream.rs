@@ -44,6 +44,9 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
             return if concerned { vec![Judged::unknown(first_path, vec![missing])] } else { Vec::new() };
         }
     };
+    if site.has_no_sup() {
+        return Vec::new();
+    }
     let Some(sups) = settings.sups.value() else {
         return if scene.is_top() == Some(true) {
             Vec::new()
@@ -59,7 +62,7 @@ fn judge_sup(scene: &Scene<'_>, settings: &Settings, sup: &Sup) -> Option<Judged
     let path = format!("wsus[{name}].upstream");
     let looked_at = &[path.as_str()];
     let unknown = |missing| Some(Judged::unknown(looked_at, vec![missing]).of(name));
-    let first = settings.first_sup() == Some(sup);
+    let first = settings.first_sup() == Some(sup) || settings.shares_database_with_first(sup);
     let above = if first {
         match scene.hierarchy.parent(site.code) {
             Parent::Top => return None,

@@ -30,6 +30,7 @@ pub(super) const RULE: Rule = Rule {
         compare(
             scene,
             &Filter {
+                rule: RULE.name,
                 field: "classifications",
                 name: ("classifications", "分類"),
                 read: |wsus| wsus.classifications.value().map(Vec::as_slice),

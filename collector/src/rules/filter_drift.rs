@@ -149,7 +149,16 @@ impl Filter {
     fn differences(&self, scene: &Scene<'_>, wsus: &Wsus) -> Result<Option<Difference>, Text> {
         let site = scene.site;
         let path = format!("wsus[first].{}", self.field);
-        let (owner, wanted) = self.wanted(scene)?;
+        let (owner, mut wanted) = self.wanted(scene)?;
+        // Summary languages are set at the top site for everybody; without them nothing can be called too many.
+        let mut whole = true;
+        if self.field == "languages" {
+            let top = scene.hierarchy.top_of(site.code).and_then(|top| scene.hierarchy.site(top));
+            let of = |site: &Site| site.settings()?.component.value()?.summary_languages.value().cloned();
+            let summary = [Some(site), top].into_iter().flatten().find_map(of);
+            whole = summary.is_some();
+            wanted.extend(summary.into_iter().flatten());
+        }
         let all = self.field == "languages" && wsus.all_languages == Known::Some(true);
         let set = (self.of_wsus)(wsus).filter(|_| !all);
         if set.is_none() && !all {
@@ -164,7 +173,7 @@ impl Filter {
                 (set.without(&wanted), wanted.without(&set))
             }
         };
-        let extra: Vec<&str> = extra.into_iter().filter(|name| !may(name)).collect();
+        let extra: Vec<&str> = extra.into_iter().filter(|name| whole && !may(name)).collect();
         let lacking: Vec<&str> = lacking.into_iter().filter(|name| !may(name)).collect();
         if extra.is_empty() && lacking.is_empty() {
             return Ok(None);
@@ -251,5 +260,14 @@ mod tests {
             .wcm("CEN", &["Verify Upstream Server settings on the Active WSUS Server"]);
         let summary = world.later_minutes(-30).failure("filter-drift", "CEN").summary.en;
         assert!(summary.contains("WCM puts it back at about 05:00 UTC"), "{summary}");
+    }
+
+    #[test]
+    fn a_childs_wsus_has_the_top_sites_summary_languages_too() {
+        let mut child = healthy("p01", Some("cen"));
+        child["component"] = json!({"languages": ["en"]});
+        let above = top(|_| {});
+        let world = World::new().central("CEN").primary("P01", "CEN").settings("CEN", above).settings("P01", child);
+        world.check("filter-drift", "CEN pass, P01 pass");
     }
 }

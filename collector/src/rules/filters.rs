@@ -85,7 +85,9 @@ pub(super) fn compare(scene: &Scene<'_>, what: &Filter) -> Vec<Judged> {
         return vec![Judged::unknown(looked_at, vec![missing])];
     };
     let (own, above) = (Names::new(own), Names::new(above));
-    let (extra, missing) = (own.without(&above), above.without(&own));
+    let may = |name: &&str| !scene.limits.may_differ(what.rule, site.code, name, scene.now);
+    let extra: Vec<&str> = own.without(&above).into_iter().filter(may).collect();
+    let missing: Vec<&str> = above.without(&own).into_iter().filter(may).collect();
     if extra.is_empty() && missing.is_empty() {
         return vec![Judged::pass(looked_at)];
     }
@@ -109,6 +111,7 @@ pub(super) fn compare(scene: &Scene<'_>, what: &Filter) -> Vec<Judged> {
 
 /// One kind of filter.
 pub(super) struct Filter {
+    pub rule: &'static str,
     pub field: &'static str,
     pub name: (&'static str, &'static str),
     pub read: fn(&Wsus) -> Option<&[String]>,

@@ -42,6 +42,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     };
     let (site, parent) = (scene.site, edge.parent);
     let (mut missing_data, mut en, mut ja, mut evidence) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let may = |name: &str| scene.limits.may_differ(RULE.name, site.code, name, scene.now);
     let own = languages(edge.own);
     let Some(own) = own else { return vec![Judged::unknown(LOOKED_AT, vec![no_setting(site.code, OWN)])] };
     match edge.above.and_then(languages) {
@@ -54,6 +55,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
                 Languages::All => vec!["all languages"],
                 Languages::Some(own) => Names::new(own).without(&Names::new(above)),
             };
+            let extra: Vec<&str> = extra.into_iter().filter(|name| !may(name)).collect();
             if !extra.is_empty() {
                 en.push(format!("has {}, which its parent {} lacks", extra.join(", "), parent.code));
                 ja.push(format!("親サイト {} にない言語があります: {}", parent.code, extra.join(", ")));
@@ -68,6 +70,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
                 Languages::All => Vec::new(),
                 Languages::Some(own) => Names::new(summary).without(&Names::new(own)),
             };
+            let lacking: Vec<&str> = lacking.into_iter().filter(|name| !may(name)).collect();
             if !lacking.is_empty() {
                 en.push(format!("lacks {}, a summary language of top site {}", lacking.join(", "), top.code));
                 ja.push(format!("最上位サイト {} の概要詳細の言語が不足しています: {}", top.code, lacking.join(", ")));
@@ -142,5 +145,13 @@ mod tests {
             .primary("P01", "CEN")
             .settings("P01", healthy("p01", Some("cen")))
             .check("language-mismatch", "P01 unknown");
+    }
+
+    #[test]
+    fn what_may_differ_here_does() {
+        let expected =
+            "[[expected]]\nrule = \"language-mismatch\"\nsites = [\"P01\"]\nvalues = [\"JA\"]\nreason = \"x\"\nuntil = \"never\"\n";
+        world(json!(["en"]), false).limits(expected).check("language-mismatch", "P01 pass");
+        world(json!(["ja"]), false).limits(expected).check("language-mismatch", "P01 fail");
     }
 }

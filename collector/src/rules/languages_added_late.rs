@@ -44,8 +44,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     let Some(now) = settings.component.value().and_then(|component| component.summary_languages.value()) else {
         return unknown(no_setting(site.code, PATH));
     };
-    let first = site.runs.iter().find(|tracked| tracked.run.outcome == supwatch_proto::run::RunOutcome::Succeeded);
-    let Some(first) = first.and_then(|tracked| tracked.run.ended_at) else {
+    let Some(first) = site.runs.first_success().and_then(|tracked| tracked.run.ended_at) else {
         let code = site.code;
         return unknown(Text::new(format!("a successful run of {code}"), format!("{code} の成功した同期")));
     };

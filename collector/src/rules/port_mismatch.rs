@@ -38,6 +38,9 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         Err(_) if scene.hierarchy.site_type(scene.site.code) == Some(SiteType::Secondary) => return Vec::new(),
         Err(missing) => return vec![Judged::unknown(looked_at, vec![missing])],
     };
+    if scene.site.has_no_sup() {
+        return Vec::new();
+    }
     let Some(sups) = settings.sups.value() else {
         return vec![Judged::unknown(looked_at, vec![no_setting(scene.site.code, "sups")])];
     };

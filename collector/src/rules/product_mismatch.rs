@@ -29,7 +29,12 @@ pub(super) const RULE: Rule = Rule {
     judge: |scene: &Scene<'_>| {
         compare(
             scene,
-            &Filter { field: "products", name: ("products", "製品"), read: |wsus| wsus.products.value().map(Vec::as_slice) },
+            &Filter {
+                rule: RULE.name,
+                field: "products",
+                name: ("products", "製品"),
+                read: |wsus| wsus.products.value().map(Vec::as_slice),
+            },
         )
     },
 };

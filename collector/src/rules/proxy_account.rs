@@ -34,13 +34,11 @@ pub(super) const RULE: Rule = Rule {
 
 fn judge(point: &Point<'_>) -> Option<Judged> {
     let probed = point.wsus.and_then(|wsus| wsus.upstream_reach.value());
-    let refused = probed.is_some_and(|reach| {
-        reach.outcome.value().is_some_and(|outcome| outcome == "proxy-refused") || reach.status.value() == Some(&407)
-    });
+    // A probe carries no credentials: where an account is set, its 407 is how it should be.
+    let set = |proxy: Option<&supwatch_proto::settings::Proxy>| proxy.and_then(|proxy| proxy.account.value()) == Some(&true);
+    let account = set(point.wsus.and_then(|wsus| wsus.proxy.value())) || set(point.sup.proxy.value());
+    let refused = !account && probed.is_some_and(|reach| reach.status.value() == Some(&407));
     let mut evidence: Vec<Evidence> = Vec::new();
-    if refused {
-        evidence.push(point.wsus_says("upstream_reach.outcome", "proxy-refused"));
-    }
     let last = point
         .scene
         .site
@@ -48,6 +46,13 @@ fn judge(point: &Point<'_>) -> Option<Judged> {
         .iter()
         .rev()
         .find(|tracked| matches!(tracked.run.outcome, RunOutcome::Succeeded | RunOutcome::Failed));
+    let succeeded = last.is_some_and(|tracked| tracked.run.outcome == RunOutcome::Succeeded);
+    let probe = point.wsus_says("upstream_reach.status", 407);
+    // A success that came after the probe is the better word.
+    let later = point.first && succeeded && last.and_then(|tracked| tracked.run.ended_at) >= super::evidence_time(&probe);
+    if refused && !later {
+        evidence.push(probe);
+    }
     if let Some(failed) = last.filter(|tracked| point.first && tracked.run.outcome == RunOutcome::Failed)
         && failed.run.text.as_deref().is_some_and(is_407)
     {
@@ -72,10 +77,11 @@ fn judge(point: &Point<'_>) -> Option<Judged> {
     }
     let proxied =
         point.wsus.and_then(|wsus| wsus.proxy.value()).or(point.sup.proxy.value()).and_then(|proxy| proxy.enabled.value());
-    let succeeded = last.is_some_and(|tracked| tracked.run.outcome == RunOutcome::Succeeded);
     let missing = match proxied {
         Some(false) => Vec::new(),
-        _ if succeeded || probed.is_some() => Vec::new(),
+        _ if succeeded || probed.is_some_and(|reach| reach.outcome.value().is_some_and(|outcome| outcome == "answers")) => {
+            Vec::new()
+        }
         None => vec![point.no_wsus("proxy")],
         Some(true) => vec![Text::new(
             format!("a run or a probe of {} through its proxy", point.scene.site.code),
@@ -115,5 +121,13 @@ mod tests {
         let mut settings = healthy("cen", None);
         settings["wsus"][0]["upstream_reach"] = json!({"outcome": "proxy-refused", "status": 407});
         World::new().central("CEN").settings("CEN", settings).check("proxy-account", "CEN fail");
+    }
+
+    #[test]
+    fn a_probe_carries_no_credentials_so_its_407_says_nothing_where_an_account_is_set() {
+        let mut settings = healthy("cen", None);
+        settings["wsus"][0]["proxy"] = json!({"enabled": true, "account": true});
+        settings["wsus"][0]["upstream_reach"] = json!({"outcome": "proxy-refused", "status": 407});
+        World::new().central("CEN").settings("CEN", settings).check("proxy-account", "CEN unknown");
     }
 }

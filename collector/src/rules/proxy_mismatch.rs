@@ -3,7 +3,7 @@
 use super::sups::{Point, each};
 use super::{Failure, Judged, Rule};
 use serde_json::json;
-use supwatch_proto::settings::Proxy;
+use supwatch_proto::settings::{Known, Proxy};
 use supwatch_proto::text::Text;
 use supwatch_proto::verdict::Severity;
 
@@ -32,8 +32,15 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn judge(point: &Point<'_>) -> Option<Judged> {
-    let (Some(sup), Some(wsus)) = (point.sup.proxy.value(), point.wsus.and_then(|wsus| wsus.proxy.value())) else {
-        let missing = if point.sup.proxy.value().is_none() { point.no_sup("proxy") } else { point.no_wsus("proxy") };
+    // Known to be none is known.
+    let none = Proxy { enabled: Known::Some(false), ..Proxy::default() };
+    let known = |proxy: &Known<Proxy>| match proxy {
+        Known::Some(proxy) => Some(proxy.clone()),
+        Known::None => Some(none.clone()),
+        Known::Unknown => None,
+    };
+    let (Some(sup), Some(wsus)) = (known(&point.sup.proxy), point.wsus.and_then(|wsus| known(&wsus.proxy))) else {
+        let missing = if point.sup.proxy.is_unknown() { point.no_sup("proxy") } else { point.no_wsus("proxy") };
         return Some(Judged::weigh(RULE.looks_at, None, vec![missing]));
     };
     let (Some(set), Some(used)) = (sup.enabled.value(), wsus.enabled.value()) else {
@@ -42,18 +49,19 @@ fn judge(point: &Point<'_>) -> Option<Judged> {
     };
     let differing = match (set, used) {
         (false, false) => None,
-        (true, true) => differing(sup, wsus),
+        (true, true) => differing(&sup, &wsus),
         _ => Some("enabled"),
     };
     let failure = differing.map(|field| {
         let called = point.called();
         let summary = Text::new(
-            format!("{} is set to {}, its WSUS to {}", called.en, shown(sup).en, shown(wsus).en),
-            format!("{} のプロキシ設定 ({}) が WSUS ({}) と異なります", called.ja, shown(sup).ja, shown(wsus).ja),
+            format!("{} is set to {}, its WSUS to {}", called.en, shown(&sup).en, shown(&wsus).en),
+            format!("{} のプロキシ設定 ({}) が WSUS ({}) と異なります", called.ja, shown(&sup).ja, shown(&wsus).ja),
         );
         let value = |proxy: &Proxy| serde_json::to_value(proxy).ok().and_then(|all| all.get(field).cloned()).unwrap_or(json!(null));
         let path = format!("proxy.{field}");
-        Failure::new(Severity::Warning, summary).shown_by([point.sup_says(&path, value(sup)), point.wsus_says(&path, value(wsus))])
+        Failure::new(Severity::Warning, summary)
+            .shown_by([point.sup_says(&path, value(&sup)), point.wsus_says(&path, value(&wsus))])
     });
     Some(Judged::weigh(RULE.looks_at, failure, Vec::new()))
 }
@@ -105,6 +113,8 @@ mod tests {
         check(proxy("proxy.corp.example", 8080), none.clone(), "CEN fail");
         check(proxy("proxy.corp.example", 8080), proxy("proxy.corp.example", 3128), "CEN fail");
         check(json!({"enabled": true, "account": true}), json!({"enabled": true, "account": false}), "CEN fail");
-        check(none, Value::Null, "CEN unknown");
+        check(Value::Null, none, "CEN pass");
+        check(Value::Null, proxy("proxy.corp.example", 8080), "CEN fail");
+        check(json!({"enabled": true}), json!({}), "CEN unknown");
     }
 }

@@ -47,7 +47,7 @@ const FORBIDDEN: &[&str] = &["Content", "Inventory", "ReportingWebService", "Sel
 
 fn judge(point: &Point<'_>) -> Option<Judged> {
     let site = point.scene.site;
-    let native = site.descriptions.values().any(|description| description.mode == Some(SiteMode::Native));
+    let native = point.scene.hierarchy.mode(site.code) == Some(SiteMode::Native);
     let Some(ssl) = point.sup.ssl.value().copied() else {
         return Some(Judged::weigh(RULE.looks_at, None, vec![point.no_sup("ssl")]));
     };

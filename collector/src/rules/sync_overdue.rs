@@ -34,8 +34,6 @@ pub(super) const RULE: Rule = Rule {
 };
 
 const LOOKED_AT: &[&str] = &["wsyncmgr.log", "component.schedule_hours", "hierarchy.toml intervals.sync_hours"];
-const WARNING_GAPS: i64 = 2;
-const CRITICAL_GAPS: i64 = 4;
 
 fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     let site = scene.site;
@@ -57,10 +55,12 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         );
         return vec![Judged::unknown(LOOKED_AT, vec![missing])];
     };
+    let (warning_gaps, critical_gaps) =
+        (i64::from(scene.limits.overdue_warning_gaps), i64::from(scene.limits.overdue_critical_gaps));
     let overdue = |gaps: i64| scene.now.duration_since(since) > SignedDuration::from_hours(i64::from(hours) * gaps);
-    let severity = if overdue(CRITICAL_GAPS) {
+    let severity = if overdue(critical_gaps) {
         Severity::Critical
-    } else if overdue(WARNING_GAPS) {
+    } else if overdue(warning_gaps) {
         Severity::Warning
     } else if success.is_some() {
         return vec![Judged::pass(LOOKED_AT)];
@@ -76,7 +76,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         format!("{} は {} 同期に成功していません (予定は {hours} 時間ごと)", site.code, ago(scene.now, since)),
     );
     let mut failure = Failure::new(severity, summary).shown_by(evidence);
-    failure.since = since.checked_add(SignedDuration::from_hours(i64::from(hours) * WARNING_GAPS)).ok();
+    failure.since = since.checked_add(SignedDuration::from_hours(i64::from(hours) * warning_gaps)).ok();
     vec![Judged::fail(LOOKED_AT, failure)]
 }
 
@@ -150,5 +150,25 @@ mod tests {
             World::new().central("CEN").settings("CEN", healthy("cen", None)).log("CEN", &["Performing sync on regular schedule"]);
         begun.clone().later_hours(10).check("sync-overdue", "CEN unknown");
         begun.later_hours(60).check("sync-overdue", "CEN fail");
+    }
+
+    #[test]
+    fn the_gaps_are_those_of_rules_toml() {
+        let limits = "[limits]\nsync_overdue_warning_gaps = 10\nsync_overdue_critical_gaps = 20\n";
+        world().limits(limits).later_hours(100).check("sync-overdue", "CEN pass, P01 pass");
+    }
+
+    #[test]
+    fn a_long_row_of_failures_does_not_make_the_last_success_forgotten() {
+        let failed = ["Performing sync on retry schedule", "Sync failed: Unable to connect to the remote server. Source: X"];
+        let lines: Vec<&str> = failed.into_iter().cycle().take(2 * 401).collect();
+        let world = World::new()
+            .central("CEN")
+            .settings("CEN", healthy("cen", None))
+            .log("CEN", &["Wakeup for a polling cycle"])
+            .log("CEN", SUCCESS);
+        let since = |world: &World| world.failure("sync-overdue", "CEN").since;
+        let late = world.clone().later_hours(100);
+        assert_eq!(since(&late), since(&world.log("CEN", &lines).later_hours(100)));
     }
 }

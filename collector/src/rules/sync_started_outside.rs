@@ -7,6 +7,7 @@ use super::{Failure, Judged, Outcome, Rule, Scene, no_setting, setting};
 use jiff::SignedDuration;
 use supwatch_proto::describe::SiteType;
 use supwatch_proto::event::Trigger;
+use supwatch_proto::run::RunOutcome;
 use supwatch_proto::text::Text;
 use supwatch_proto::verdict::Severity;
 
@@ -66,19 +67,21 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     };
     let slack = SignedDuration::from_mins(i64::from(scene.limits.outside_minutes));
     let covered = site.covered_since.is_some_and(|since| since.duration_since(started) <= slack)
-        && site.newest.is_some_and(|newest| newest >= started);
+        && site.covered_until.is_some_and(|newest| newest >= started);
     if !covered {
         return unknown(Text::new(
             format!("the wsyncmgr.log of {} around {started:.0}, when WSUS synchronised", site.code),
             format!("WSUS が同期した {started:.0} 前後の {} の wsyncmgr.log", site.code),
         ));
     }
-    let within = |run: &supwatch_proto::run::Run| {
+    let within = |tracked: &crate::runs::TrackedRun| {
+        let run = &tracked.run;
         let begun = run.started_at.is_none_or(|at| at.duration_since(started) <= slack);
-        let not_over = run.ended_at.is_none_or(|at| started.duration_since(at) <= slack);
-        begun && not_over
+        // One whose end was never seen goes as far as it was seen to come; only one that runs is open.
+        let end = run.ended_at.or(tracked.progressed_at.filter(|_| run.outcome != RunOutcome::Running));
+        begun && end.is_none_or(|at| started.duration_since(at) <= slack)
     };
-    if site.runs.iter().any(|tracked| within(&tracked.run)) {
+    if site.runs.iter().any(within) {
         return vec![Judged::usual(Outcome::Pass)];
     }
     let summary = Text::new(
@@ -119,5 +122,17 @@ mod tests {
             .primary("P01", "CEN")
             .log("P01", &["Performing sync on local request", "Sync succeeded. x"]);
         world.check("sync-started-outside", "CEN unknown, P01 fail");
+    }
+
+    #[test]
+    fn a_run_that_was_cut_off_explains_nothing_later() {
+        let mut settings = healthy("cen", None);
+        settings["wsus"][0]["wsus_sync"] = json!({"started_at": "2026-03-01T05:30:00Z"});
+        let cut = World::new()
+            .central("CEN")
+            .settings("CEN", settings)
+            .log("CEN", &["Performing sync on regular schedule"])
+            .log("CEN", RUN);
+        cut.log("CEN", &["Wakeup for a polling cycle"; 120]).check("sync-started-outside", "CEN fail");
     }
 }

@@ -58,8 +58,19 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         return vec![Judged::usual(Outcome::Unknown(vec![missing]))];
     };
     let still = scene.now.duration_since(progressed);
-    if still <= SignedDuration::from_mins(i64::from(scene.limits.stuck_minutes)) {
+    let limit = SignedDuration::from_mins(i64::from(scene.limits.stuck_minutes));
+    if still <= limit {
         return vec![Judged::usual(Outcome::Pass)];
+    }
+    // A log that nobody reads on does not show that the run stands still.
+    let watched = scene.live && scene.hierarchy.agents_of(site).any(|(_, agent)| agent.connected);
+    if !watched && site.covered_until.is_none_or(|until| until.duration_since(progressed) <= limit) {
+        let code = site.code;
+        let missing = Text::new(
+            format!("the wsyncmgr.log of {code} after {:.0}, when its run was last seen to progress", progressed),
+            format!("{code} の wsyncmgr.log の {:.0} (最後に進行が確認された時刻) 以降の記録", progressed),
+        );
+        return vec![Judged::usual(Outcome::Unknown(vec![missing]))];
     }
     let phase = last.run.phases.last().map(|phase| phase.phase.clone());
     let (en, ja) = phase.map_or_else(Default::default, |phase| (format!(" in phase {phase}"), format!(" (フェーズ {phase})")));
@@ -83,7 +94,7 @@ mod tests {
             &["Performing sync on regular schedule", "sync: WSUS synchronizing updates, processed 10 out of 900 items (1%)"],
         );
         running.clone().check("sync-stuck", "CEN pass");
-        running.clone().later_hours(4).check("sync-stuck", "CEN fail");
+        running.clone().later_hours(4).check("sync-stuck", "CEN unknown");
         let fillers = vec!["Waiting for changes for 60 minutes"; 180];
         running.clone().log("CEN", &fillers).later_hours(3).check("sync-stuck", "CEN fail");
         let on =

@@ -77,7 +77,13 @@ fn parent_known(scene: &Scene<'_>) -> Judged {
 /// A passive site server, or an agent on a software update point that gives no server, claims nothing.
 fn two_servers(scene: &Scene<'_>) -> Option<Text> {
     let mut servers: Vec<&str> = Vec::new();
-    for description in scene.site.descriptions.values().filter(|description| !description.passive) {
+    // One whose agent another has replaced for a week claims nothing any more.
+    let heard = |id| scene.hierarchy.agents.get(id).and_then(|agent| agent.last_heard_at);
+    let newest = scene.site.descriptions.keys().filter_map(heard).max();
+    let replaced = |id| newest.zip(heard(id)).is_some_and(|(newest, at)| newest.duration_since(at) > super::agent_silent::REPLACED);
+    let claims_nothing = |id, passive: bool| passive || (scene.live && replaced(id));
+    let claims = scene.site.descriptions.iter().filter(|(id, description)| !claims_nothing(*id, description.passive));
+    for (_, description) in claims {
         if let Some(server) = &description.server
             && !servers.iter().any(|known| same_server(known, server))
         {

@@ -4,6 +4,7 @@ use super::{Failure, Judged, Outcome, Rule, Scene, no_parent};
 use crate::hierarchy::Parent;
 use jiff::SignedDuration;
 use supwatch_proto::describe::SiteType;
+use supwatch_proto::run::RunOutcome;
 use supwatch_proto::text::Text;
 use supwatch_proto::verdict::Severity;
 
@@ -45,7 +46,12 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         Parent::Of(parent) => parent,
     };
     let secondary = scene.hierarchy.site_type(site.code) == Some(SiteType::Secondary);
-    let Some(told) = site.notified.iter().rev().find(|told| told.parent == parent) else {
+    // What is asked is the oldest word that no run has followed: a new one every hour does not make it young.
+    let started =
+        |at: jiff::Timestamp| site.runs.iter().any(|t| t.run.started_at.is_some_and(|run| at.duration_since(run) <= SKEW));
+    let mut by_parent = site.notified.iter().filter(|told| told.parent == parent);
+    let newest = by_parent.clone().next_back();
+    let Some(told) = by_parent.find(|told| !started(told.at)).or(newest) else {
         if secondary && site.runs.last().is_none() {
             return Vec::new();
         }
@@ -55,16 +61,21 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         );
         return vec![Judged::usual(Outcome::Unknown(vec![missing]))];
     };
-    let started = |at: jiff::Timestamp| told.at.duration_since(at) <= SKEW;
-    if site.runs.iter().any(|tracked| tracked.run.started_at.is_some_and(started)) {
+    if started(told.at) {
         return vec![Judged::usual(Outcome::Pass)];
     }
     let limit = SignedDuration::from_mins(i64::from(scene.limits.wave_minutes));
-    if scene.now.duration_since(told.at) <= limit {
+    // A child that is busy with a run takes the word up when that is over.
+    let busy_until = site.runs.last().and_then(|last| match last.run.outcome {
+        RunOutcome::Running => Some(scene.now),
+        _ => last.run.ended_at,
+    });
+    let from = told.at.max(busy_until.unwrap_or(told.at));
+    if scene.now.duration_since(from) <= limit {
         return vec![Judged::usual(Outcome::Pass)];
     }
     // Only a log that goes on shows that nothing began.
-    let covered = site.newest.is_some_and(|newest| newest.duration_since(told.at) >= SignedDuration::ZERO);
+    let covered = site.covered_until.is_some_and(|newest| newest.duration_since(told.at) >= SignedDuration::ZERO);
     if !covered {
         let missing = Text::new(
             format!("the wsyncmgr.log of {} after {:.0}, when {parent} told it", site.code, told.at),
@@ -108,5 +119,25 @@ mod tests {
     fn a_child_whose_log_goes_on_without_a_run_missed_it() {
         told().log("P01", &["Wakeup for a polling cycle"]).later_hours(3).check("wave-missed", "P01 fail");
         told().later_hours(3).check("wave-missed", "P01 unknown");
+    }
+
+    #[test]
+    fn a_new_notification_does_not_make_an_old_one_young() {
+        let again = ["Sending sync notification to child site(s): P01"];
+        let lines: Vec<&str> = std::iter::repeat_n("Wakeup for a polling cycle", 150).chain(again).collect();
+        let world = told().log("CEN", &lines).log("P01", &["Wakeup for a polling cycle"]).later_minutes(100);
+        world.check("wave-missed", "P01 fail");
+    }
+
+    #[test]
+    fn a_child_that_is_busy_takes_it_up_later() {
+        let busy = World::new()
+            .central("CEN")
+            .primary("P01", "CEN")
+            .log("P01", &["Performing sync on parent request"])
+            .log("CEN", &["Wakeup for a polling cycle"; 30])
+            .log("CEN", &["Sending sync notification to child site(s): P01"])
+            .log("P01", &["sync: WSUS synchronizing updates, processed 10 out of 900 items (1%)"]);
+        busy.later_hours(2).check("wave-missed", "P01 pass");
     }
 }

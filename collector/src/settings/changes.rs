@@ -12,8 +12,17 @@ use super::paths::{NAMED, leaves, name_of, same_element};
 use super::{SiteSettings, Snapshot};
 
 /// Parts that tell how things go, not how they are set.
-const STATES: &[&str] =
-    &["wsus_sync", "reach", "upstream_reach", "virtual_directories", "sup_status", "configuration_state", "refused"];
+const STATES: &[&str] = &[
+    "services",
+    "state",
+    "wsus_sync",
+    "reach",
+    "upstream_reach",
+    "virtual_directories",
+    "sup_status",
+    "configuration_state",
+    "refused",
+];
 
 fn is_state(path: &str) -> bool {
     path.split(['.', '[']).any(|piece| STATES.contains(&piece))

@@ -101,7 +101,11 @@ impl Work {
             let Some(target) = kept.get_mut(place) else { continue };
             let path = format!("{list}[{}]", name_of(list, target).unwrap_or_else(|| format!("#{place}")));
             let (Some(target), Value::Object(fields)) = (target.as_object_mut(), element) else { continue };
-            for (name, value) in fields.iter().filter(|(name, _)| *name != "server" && *name != "site") {
+            // Which one is first the complete source says, if any does.
+            let first_is_said =
+                is_partial(part) && listed.is_some_and(|listed| listed.is_some_and(|listed| listed.get("first").is_some()));
+            let taken = |name: &str| name != "server" && name != "site" && !(name == "first" && first_is_said);
+            for (name, value) in fields.iter().filter(|(name, _)| taken(name)) {
                 let field = Field { name, path: format!("{path}.{name}"), own: format!("{own}.{name}"), part };
                 field.put(target, value, &mut self.origins);
             }
