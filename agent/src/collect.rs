@@ -76,7 +76,7 @@ impl<'a> Collect<'a> {
     fn snapshots(&mut self, site: &Site) -> Result<(), SpoolError> {
         let found = match site_folder::files(&site.folder, settings::is_snapshot) {
             Ok(found) => found,
-            Err(error) => return self.trouble(site, &site.folder, &error.to_string()),
+            Err(error) => return self.trouble(site, &site.folder, format!("{}: {error}", site.folder.display())),
         };
         for path in found {
             let Ok(bytes) = std::fs::read(&path) else { continue };
@@ -87,9 +87,13 @@ impl<'a> Collect<'a> {
                 continue;
             }
             match settings::read_text(&String::from_utf8_lossy(&bytes), &path, site.file.code) {
-                Ok(event) => self.spool.commit(vec![event], &name, &checksum)?,
+                Ok(event) => {
+                    let own = path.display().to_string();
+                    self.told.retain(|told| !told.starts_with(&own));
+                    self.spool.commit(vec![event], &name, &checksum)?;
+                }
                 // It may be half written: it is looked at again until it is whole.
-                Err(error) => self.trouble(site, &path, &error.to_string())?,
+                Err(error) => self.trouble(site, &path, error.to_string())?,
             }
         }
         Ok(())
@@ -98,7 +102,7 @@ impl<'a> Collect<'a> {
     fn find_logs(&mut self, site: &Site) -> Result<(), SpoolError> {
         let found = match site_folder::files(&site.logs, is_watched) {
             Ok(found) => found,
-            Err(error) => return self.trouble(site, &site.logs, &error.to_string()),
+            Err(error) => return self.trouble(site, &site.logs, format!("{}: {error}", site.logs.display())),
         };
         for path in found {
             // A rolled-over log is read by the tail of its current one, also where that is not there yet.
@@ -145,8 +149,7 @@ impl<'a> Collect<'a> {
         Ok(look)
     }
 
-    fn trouble(&mut self, site: &Site, path: &Path, reason: &str) -> Result<(), SpoolError> {
-        let text = format!("{}: {reason}", path.display());
+    fn trouble(&mut self, site: &Site, path: &Path, text: String) -> Result<(), SpoolError> {
         if !self.told.insert(text.clone()) {
             return Ok(());
         }

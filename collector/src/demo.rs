@@ -280,5 +280,7 @@ fn write(path: &Path, text: &str) -> Result<(), DemoError> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
-    std::fs::write(path, text).map_err(failed)
+    // At once, as whoever writes a snapshot should: an agent may be looking.
+    let whole = path.with_extension("new");
+    std::fs::write(&whole, text).and_then(|()| std::fs::rename(&whole, path)).map_err(failed)
 }

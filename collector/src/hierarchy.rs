@@ -448,7 +448,7 @@ impl Site {
             self.database_trouble.push(line_of(event));
             self.database_trouble.drain(..self.database_trouble.len().saturating_sub(KEPT));
         }
-        if event.log == "wsyncmgr" || event.log == "wcm" {
+        if event.log == "wsyncmgr" || event.log == "wcm" || matches!(event.kind, EventKind::SettingsSnapshot { .. }) {
             // It is read again.
             self.unreadable.retain(|(_, file), _| *file != event.file);
         }

@@ -58,8 +58,11 @@ mod tests {
     fn a_file_that_cannot_be_read_fails_until_it_is_read() {
         let world = World::new().central("CEN").live();
         world.clone().heard("CEN").check("log-unreadable", "CEN pass");
-        let trouble = world.cannot_read("CEN", "wsyncmgr.log", "access is denied");
+        let trouble = world.clone().cannot_read("CEN", "wsyncmgr.log", "access is denied");
         trouble.clone().check("log-unreadable", "CEN fail");
         trouble.log("CEN", &["Sync succeeded. x"]).check("log-unreadable", "CEN pass");
+        let torn = world.cannot_read("CEN", "settings.json", "EOF while parsing");
+        torn.clone().check("log-unreadable", "CEN fail");
+        torn.settings("CEN", serde_json::json!({})).check("log-unreadable", "CEN pass");
     }
 }

@@ -176,7 +176,9 @@ impl World {
     }
 
     pub fn settings(self, code: &str, settings: Value) -> World {
-        self.fold(code, "agent", EventKind::SettingsSnapshot { settings })
+        let mut event = Self::event(code, EventKind::SettingsSnapshot { settings });
+        "settings.json".clone_into(&mut event.file);
+        self.fold_event(event, "agent")
     }
 
     pub fn log(self, code: &str, lines: &[&str]) -> World {
