@@ -162,6 +162,7 @@ impl Hierarchy {
                 self.rename(event.site, &mut touched);
             }
             EventKind::SettingsSnapshot { settings } => {
+                site.is_read_again(event);
                 let before = site.shared_settings();
                 if site.configured.take(&stored.agent, settings) {
                     self.settings_changed(event.site, &before, &mut touched);
@@ -448,13 +449,16 @@ impl Site {
             self.database_trouble.push(line_of(event));
             self.database_trouble.drain(..self.database_trouble.len().saturating_sub(KEPT));
         }
-        if event.log == "wsyncmgr" || event.log == "wcm" || matches!(event.kind, EventKind::SettingsSnapshot { .. }) {
-            // It is read again.
-            self.unreadable.retain(|(_, file), _| *file != event.file);
+        if event.log == "wsyncmgr" || event.log == "wcm" {
+            self.is_read_again(event);
         }
         self.runs.fold(event, catalogue);
         let seen = Seen::of(event, self.active_wsus.as_deref());
         seen.iter().fold(false, |changed, seen| self.configured.see(seen, event.time) | changed)
+    }
+
+    fn is_read_again(&mut self, event: &Event) {
+        self.unreadable.retain(|(_, file), _| *file != event.file);
     }
 
     fn trouble(&mut self, stored: &StoredEvent, trouble: Option<&str>) {
