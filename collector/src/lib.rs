@@ -20,6 +20,7 @@ pub mod limits;
 pub mod rules;
 pub mod diagnosis;
 pub mod judge;
+pub mod waves;
 pub mod whatif;
 pub mod picture;
 pub mod notify;

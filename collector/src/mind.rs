@@ -9,6 +9,7 @@ use supwatch_proto::finding::{Finding, Suppression};
 use supwatch_proto::history::{AuditEntry, SettingsView, VerdictChange};
 use supwatch_proto::ids::{AgentId, SiteCode};
 use supwatch_proto::picture::Picture;
+use supwatch_proto::wave::Wave;
 use tokio::sync::watch;
 
 use crate::judge::Judge;
@@ -18,6 +19,7 @@ use crate::picture;
 use crate::refusals::Refusals;
 use crate::settings;
 use crate::store::{Cursor, EventQuery, Session, Store, StoreError};
+use crate::waves::Waves;
 use crate::whatif::{WhatIfError, whatif};
 
 /// An agent heard of so shortly before the newest was there when the collector went away.
@@ -189,6 +191,24 @@ impl Mind {
         match at {
             Some(at) => picture::at(judge.hierarchy(), judge.limits(), at),
             None => picture::now(&judge, (self.clock)(), resolved, self.refusals.list()),
+        }
+    }
+
+    /// The newest waves, newest first, now or at a moment in the past.
+    pub fn waves(&self, at: Option<Timestamp>, last: usize) -> Vec<Wave> {
+        self.with_waves(at, |waves| waves.newest(last))
+    }
+
+    /// A wave by its id.
+    pub fn wave(&self, at: Option<Timestamp>, id: &str) -> Option<Wave> {
+        self.with_waves(at, |waves| waves.get(id))
+    }
+
+    fn with_waves<T>(&self, at: Option<Timestamp>, ask: impl FnOnce(&Waves<'_>) -> T) -> T {
+        let judge = self.read();
+        match at {
+            Some(at) => ask(&Waves::new(&judge.hierarchy().as_of(at), judge.limits(), at)),
+            None => ask(&Waves::new(judge.hierarchy(), judge.limits(), (self.clock)())),
         }
     }
 

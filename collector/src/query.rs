@@ -20,6 +20,8 @@ use crate::store::{Cursor, EventQuery};
 
 /// Events of one message.
 const MESSAGE_EVENTS: usize = 200;
+/// Waves of one message.
+const WAVES_SENT: usize = 20;
 /// Messages that wait for the socket.
 const WAITING: usize = 4;
 
@@ -86,6 +88,19 @@ impl QueryService for Query {
         let wire::AuditRequest {} = request.into_inner();
         let entries = self.mind.store().audit().await.map_err(|error| Status::unavailable(error.to_string()))?;
         Ok(Response::new(wire::AuditResponse { entries: entries.into_iter().map(wire::AuditEntry::from).collect() }))
+    }
+
+    async fn waves(&self, request: Request<wire::WavesRequest>) -> Result<Response<wire::WavesResponse>, Status> {
+        self.admit(&request)?;
+        let wire::WavesRequest { at, id, last } = request.into_inner();
+        let mind = Arc::clone(&self.mind);
+        let last = if last == 0 { WAVES_SENT } else { (last as usize).min(WAVES_SENT) };
+        let waves = tokio::task::spawn_blocking(move || match id.as_str() {
+            "" => mind.waves(from_wire(at), last),
+            id => mind.wave(from_wire(at), id).into_iter().collect(),
+        });
+        let waves = waves.await.map_err(|_| Status::internal("the waves could not be put together"))?;
+        Ok(Response::new(wire::WavesResponse { waves: waves.into_iter().map(wire::Wave::from).collect() }))
     }
 
     async fn events(&self, request: Request<wire::EventsRequest>) -> Result<Response<EventStream>, Status> {

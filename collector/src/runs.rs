@@ -136,6 +136,7 @@ impl Runs {
                     text: None,
                     source: None,
                     code: None,
+                    catalog_version: None,
                     ..tracked.run
                 };
                 tracked.told.clear();
@@ -188,9 +189,8 @@ impl Runs {
             EventKind::RunFailed { text, source, code } => self.failed(event, text, source, code.as_deref(), catalogue),
             EventKind::StatusMessage(message) => self.status(event, message, catalogue),
             EventKind::ServiceChanged { .. } => self.abandon(),
-            EventKind::CatalogVersion { .. } | EventKind::UpdateFailed { .. } | EventKind::FiltersSeen { .. }
-                if event.log == "wsyncmgr" =>
-            {
+            EventKind::CatalogVersion { version, .. } if event.log == "wsyncmgr" => self.version(event, *version),
+            EventKind::UpdateFailed { .. } | EventKind::FiltersSeen { .. } if event.log == "wsyncmgr" => {
                 if let Some(tracked) = self.running() {
                     tracked.progress(event);
                 }
@@ -236,6 +236,20 @@ impl Runs {
             6703 => self.failed(event, string(1), string(0), message.last_error.as_deref(), catalogue),
             500..=502 if of_sync => self.abandon(),
             _ => {}
+        }
+    }
+
+    /// A catalogue version is set while a run goes on, or in the line after the one that tells its success.
+    fn version(&mut self, event: &Event, version: u64) {
+        let after = |last: &&mut TrackedRun| {
+            last.run.outcome == RunOutcome::Running
+                || last.run.outcome == RunOutcome::Succeeded && in_one_breath(last.run.ended_at, event.time)
+        };
+        if let Some(tracked) = self.kept.back_mut().filter(after) {
+            tracked.run.catalog_version = Some(version);
+            if tracked.run.outcome == RunOutcome::Running {
+                tracked.progress(event);
+            }
         }
     }
 
@@ -286,6 +300,7 @@ impl Runs {
             source: None,
             code: None,
             retry_of,
+            catalog_version: None,
         };
         self.kept.push_back(TrackedRun::new(run));
         if self.kept.len() > RUNS_KEPT {

@@ -12,6 +12,7 @@ pub mod text;
 pub mod event;
 pub mod settings;
 pub mod run;
+pub mod wave;
 pub mod verdict;
 pub mod finding;
 pub mod picture;

@@ -68,6 +68,8 @@ pub struct Run {
     pub code: Option<String>,
     /// The failed run that this one repeats.
     pub retry_of: Option<String>,
+    /// Catalogue version it set.
+    pub catalog_version: Option<u64>,
 }
 
 // ---- wire ----
@@ -90,6 +92,7 @@ impl From<Run> for wire::Run {
             source,
             code,
             retry_of,
+            catalog_version,
         } = run;
         wire::Run {
             id,
@@ -108,6 +111,7 @@ impl From<Run> for wire::Run {
             source: source.unwrap_or_default(),
             code: code.unwrap_or_default(),
             retry_of: retry_of.unwrap_or_default(),
+            catalog_version,
         }
     }
 }
@@ -133,6 +137,7 @@ impl TryFrom<wire::Run> for Run {
             source,
             code,
             retry_of,
+            catalog_version,
         } = message;
         let code_of = |field, text: &str| text.parse::<SiteCode>().map_err(|error| WireError::invalid(field, text, error));
         Ok(Run {
@@ -151,6 +156,7 @@ impl TryFrom<wire::Run> for Run {
             source: known(source),
             code: known(code),
             retry_of: known(retry_of),
+            catalog_version,
         })
     }
 }

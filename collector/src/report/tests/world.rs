@@ -109,6 +109,7 @@ fn run(name: &str, minute: i64, text: impl Fn(&str) -> String) -> Run {
         source: None,
         code: None,
         retry_of: None,
+        catalog_version: None,
     }
 }
 

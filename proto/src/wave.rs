@@ -1,0 +1,226 @@
+//! A wave: one run of the top site and all the runs it caused below, edge by edge.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::ids::SiteCode;
+use crate::text::Text;
+use crate::time::{from_wire, to_wire};
+use crate::wire::{self, WireError, known};
+
+/// How far a wave got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaveOutcome {
+    /// Every site below has it.
+    Complete,
+    /// It is still on its way.
+    Running,
+    /// It stopped somewhere: at the top site itself, or at the edge that [`Wave::broken_at`] names.
+    Broken,
+    /// Nothing is known to be wrong, and not every site tells.
+    Unknown,
+}
+
+crate::describe::words!(WaveOutcome { Complete = "complete", Running = "running", Broken = "broken", Unknown = "unknown" });
+
+/// What became of a wave between a parent and a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EdgeOutcome {
+    /// The child has it.
+    Succeeded,
+    /// The child's run failed, and no retry has succeeded.
+    Failed,
+    /// The child's run goes on.
+    Running,
+    /// The child was told and has not begun; there is still time.
+    Waiting,
+    /// The child was told and did not begin.
+    Missed,
+    /// The wave stopped further up.
+    Cut,
+    /// Nothing tells.
+    Unknown,
+}
+
+crate::describe::words!(EdgeOutcome {
+    Succeeded = "succeeded",
+    Failed = "failed",
+    Running = "running",
+    Waiting = "waiting",
+    Missed = "missed",
+    Cut = "cut",
+    Unknown = "unknown"
+});
+
+/// The way of a wave from a parent to a child. Times are those of the server that wrote the line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WaveEdge {
+    /// Who told.
+    pub parent: SiteCode,
+    /// Who was told.
+    pub child: SiteCode,
+    /// When the parent sent its notification (parent's clock).
+    pub notified_at: Option<Timestamp>,
+    /// When the child found it (child's clock).
+    pub received_at: Option<Timestamp>,
+    /// When the child's first run for it began (child's clock).
+    pub started_at: Option<Timestamp>,
+    /// When its last run for it ended (child's clock).
+    pub ended_at: Option<Timestamp>,
+    /// What became of it.
+    pub outcome: EdgeOutcome,
+    /// From notification to start; never negative, clocks may differ.
+    pub lag: Option<SignedDuration>,
+    /// The child's runs for it, oldest first; more than one where it was retried.
+    pub runs: Vec<String>,
+    /// Catalogue version the child has from it.
+    pub catalog_version: Option<u64>,
+    /// Cause of the failure.
+    pub cause: Option<String>,
+    /// Whether it was put together from less than both logs.
+    pub inferred: bool,
+    /// What is to be known about it, such as what it was inferred from.
+    pub note: Option<Text>,
+}
+
+/// One run of the top site and all it caused.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wave {
+    /// That of the top site's run.
+    pub id: String,
+    /// The top site.
+    pub top: SiteCode,
+    /// Start of the top site's run.
+    pub started_at: Option<Timestamp>,
+    /// End of its last run anywhere; absent while it is on its way.
+    pub ended_at: Option<Timestamp>,
+    /// Catalogue version it carries.
+    pub catalog_version: Option<u64>,
+    /// Edges from the top down, a parent's before those of its children.
+    pub edges: Vec<WaveEdge>,
+    /// How far it got.
+    pub outcome: WaveOutcome,
+    /// The first edge at which it stopped; absent where the top site's own run failed.
+    pub broken_at: Option<(SiteCode, SiteCode)>,
+    /// Cause of the failure there.
+    pub cause: Option<String>,
+}
+
+// ---- wire ----
+
+impl From<WaveEdge> for wire::WaveEdge {
+    fn from(edge: WaveEdge) -> wire::WaveEdge {
+        let WaveEdge {
+            parent,
+            child,
+            notified_at,
+            received_at,
+            started_at,
+            ended_at,
+            outcome,
+            lag,
+            runs,
+            catalog_version,
+            cause,
+            inferred,
+            note,
+        } = edge;
+        wire::WaveEdge {
+            parent: parent.to_string(),
+            child: child.to_string(),
+            notified_at: notified_at.map(to_wire),
+            received_at: received_at.map(to_wire),
+            started_at: started_at.map(to_wire),
+            ended_at: ended_at.map(to_wire),
+            outcome: outcome.as_str().to_owned(),
+            lag_seconds: lag.map(|lag| lag.as_secs_f64()),
+            runs,
+            catalog_version,
+            cause: cause.unwrap_or_default(),
+            inferred,
+            note: note.map(wire::Text::from),
+        }
+    }
+}
+
+fn code(field: &'static str, text: &str) -> Result<SiteCode, WireError> {
+    text.parse().map_err(|error| WireError::invalid(field, text, error))
+}
+
+impl TryFrom<wire::WaveEdge> for WaveEdge {
+    type Error = WireError;
+
+    fn try_from(message: wire::WaveEdge) -> Result<WaveEdge, WireError> {
+        let wire::WaveEdge {
+            parent,
+            child,
+            notified_at,
+            received_at,
+            started_at,
+            ended_at,
+            outcome,
+            lag_seconds,
+            runs,
+            catalog_version,
+            cause,
+            inferred,
+            note,
+        } = message;
+        Ok(WaveEdge {
+            parent: code("parent", &parent)?,
+            child: code("child", &child)?,
+            notified_at: from_wire(notified_at),
+            received_at: from_wire(received_at),
+            started_at: from_wire(started_at),
+            ended_at: from_wire(ended_at),
+            outcome: EdgeOutcome::from_word(&outcome).unwrap_or(EdgeOutcome::Unknown),
+            lag: lag_seconds.and_then(|lag| SignedDuration::try_from_secs_f64(lag).ok()),
+            runs,
+            catalog_version,
+            cause: known(cause),
+            inferred,
+            note: note.map(Text::from),
+        })
+    }
+}
+
+impl From<Wave> for wire::Wave {
+    fn from(wave: Wave) -> wire::Wave {
+        let Wave { id, top, started_at, ended_at, catalog_version, edges, outcome, broken_at, cause } = wave;
+        wire::Wave {
+            id,
+            top: top.to_string(),
+            started_at: started_at.map(to_wire),
+            ended_at: ended_at.map(to_wire),
+            catalog_version,
+            edges: edges.into_iter().map(wire::WaveEdge::from).collect(),
+            outcome: outcome.as_str().to_owned(),
+            broken_parent: broken_at.map(|(parent, _)| parent.to_string()).unwrap_or_default(),
+            broken_child: broken_at.map(|(_, child)| child.to_string()).unwrap_or_default(),
+            cause: cause.unwrap_or_default(),
+        }
+    }
+}
+
+impl TryFrom<wire::Wave> for Wave {
+    type Error = WireError;
+
+    fn try_from(message: wire::Wave) -> Result<Wave, WireError> {
+        let wire::Wave { id, top, started_at, ended_at, catalog_version, edges, outcome, broken_parent, broken_child, cause } =
+            message;
+        let broken_at = match (known(broken_parent), known(broken_child)) {
+            (Some(parent), Some(child)) => Some((code("broken_parent", &parent)?, code("broken_child", &child)?)),
+            _ => None,
+        };
+        Ok(Wave {
+            id,
+            top: code("top", &top)?,
+            started_at: from_wire(started_at),
+            ended_at: from_wire(ended_at),
+            catalog_version,
+            edges: edges.into_iter().map(WaveEdge::try_from).collect::<Result<_, _>>()?,
+            outcome: WaveOutcome::from_word(&outcome).unwrap_or(WaveOutcome::Unknown),
+            broken_at,
+            cause: known(cause),
+        })
+    }
+}
