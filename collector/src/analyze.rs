@@ -15,10 +15,12 @@ use supwatch_proto::describe::{HierarchyFile, SiteFile};
 use supwatch_proto::event::{Event, EventKind, StoredEvent};
 use supwatch_proto::ids::{AgentId, Epoch, SiteCode};
 use supwatch_proto::picture::Picture;
+use supwatch_proto::wave::Wave;
 
 use crate::diagnosis::Catalogue;
 use crate::hierarchy::Hierarchy;
 use crate::limits::Limits;
+use crate::waves::Waves;
 
 mod archive;
 mod discover;
@@ -60,6 +62,9 @@ pub enum AnalyzeError {
     Settings(#[from] settings::SettingsError),
 }
 
+/// Waves an analysis gives.
+const WAVES_SHOWN: usize = 100;
+
 /// One file that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputFile {
@@ -90,6 +95,8 @@ pub struct Analysis {
     pub input: Vec<InputFile>,
     /// The picture.
     pub picture: Picture,
+    /// Waves, newest first.
+    pub waves: Vec<Wave>,
     /// What it was drawn from.
     pub hierarchy: Hierarchy,
     /// Limits and exceptions it was judged by.
@@ -133,7 +140,9 @@ pub fn analyze(paths: &[PathBuf], at: Option<Timestamp>, now: Timestamp) -> Resu
     let judged_at = at.or(work.newest.of_all()).unwrap_or(now);
     let picture = crate::picture::at(&work.hierarchy, &found.limits, judged_at);
     let Work { hierarchy, input, remarks, .. } = work;
-    Ok(Analysis { input, picture, hierarchy, limits: found.limits, judged_at, remarks })
+    let past = hierarchy.as_of(judged_at);
+    let waves = Waves::new(&past, &found.limits, judged_at).newest(WAVES_SHOWN);
+    Ok(Analysis { input, picture, waves, hierarchy, limits: found.limits, judged_at, remarks })
 }
 
 /// What `hierarchy.toml` says, if a folder has one.

@@ -25,6 +25,7 @@ mod read;
 mod report;
 mod settings;
 mod suppress;
+mod wave;
 mod whatif;
 
 /// Watches software-update synchronisation across a Configuration Manager hierarchy
@@ -126,6 +127,8 @@ enum Command {
     Explain(explain::Explain),
     /// History of runs
     Runs(read::Runs),
+    /// How far a synchronisation got: who was told, when each site began, how long it took, where it stopped
+    Wave(wave::Wave),
     /// History of events
     Events(read::Events),
     /// What a site is set to: now, then, before, and compared with another
@@ -229,6 +232,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Findings(findings) => findings.run(&global),
         Command::Explain(explain) => explain.run(&global),
         Command::Runs(runs) => runs.run(&global),
+        Command::Wave(wave) => wave.run(&global),
         Command::Events(events) => events.run(&global),
         Command::Settings(settings) => settings.run(&global),
         Command::Whatif(whatif) => whatif.run(&global),

@@ -23,6 +23,8 @@ use index::Index;
 
 /// Catalogue versions, notifications and troubles kept in memory for a site.
 const KEPT: usize = 50;
+/// Notifications kept of a site: a week of hourly ones.
+const NOTIFICATIONS_KEPT: usize = 170;
 
 /// All sites, their parents, and what is last known of each.
 #[derive(Debug, Clone, Default)]
@@ -57,6 +59,8 @@ pub struct Site {
     active_wsus: Option<String>,
     /// Notifications that its parent sent it, oldest first.
     pub notified: Vec<Notification>,
+    /// When it found which parent's notification (its own clock), oldest first.
+    pub received: Vec<(Timestamp, SiteCode)>,
     /// Lines that tell of trouble with the database since the last success.
     pub database_trouble: Vec<Evidence>,
     /// What its agents could not read, by agent and file.
@@ -170,6 +174,8 @@ impl Hierarchy {
             }
             EventKind::ParentNotified { parent } => {
                 site.implied_parent = Some(*parent);
+                site.received.extend(event.time.map(|at| (at, *parent)));
+                site.received.drain(..site.received.len().saturating_sub(NOTIFICATIONS_KEPT));
                 self.place(event.site, &mut touched);
             }
             EventKind::ChildrenNotified { sites } => sites.iter().for_each(|child| self.notify(event, *child, &mut touched)),
@@ -203,7 +209,7 @@ impl Hierarchy {
         site.implied_parent = Some(event.site);
         if let Some(at) = event.time {
             site.notified.push(Notification { at, parent: event.site, evidence: line_of(event) });
-            site.notified.drain(..site.notified.len().saturating_sub(KEPT));
+            site.notified.drain(..site.notified.len().saturating_sub(NOTIFICATIONS_KEPT));
         }
         touched.insert(child);
         self.place(child, touched);
@@ -295,6 +301,7 @@ impl Hierarchy {
             site.configured = site.configured.as_of(at);
             site.catalog_versions.retain(|(set, _)| set.is_none_or(|set| set <= at));
             site.notified.retain(|notification| notification.at <= at);
+            site.received.retain(|(received, _)| *received <= at);
             site.database_trouble.retain(|line| !matches!(line, Evidence::Line { time: Some(time), .. } if *time > at));
             site.newest = site.newest.map(|newest| newest.min(at));
             site.covered_until = site.covered_until.map(|newest| newest.min(at));
@@ -397,6 +404,7 @@ impl Site {
             configured: SiteSettings::default(),
             active_wsus: None,
             notified: Vec::new(),
+            received: Vec::new(),
             database_trouble: Vec::new(),
             unreadable: BTreeMap::new(),
             agents: BTreeSet::new(),

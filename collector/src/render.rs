@@ -13,6 +13,7 @@ pub mod table;
 pub mod tree;
 pub mod findings;
 pub mod settings;
+pub mod wave;
 
 /// How to write.
 #[derive(Debug, Clone, Copy)]

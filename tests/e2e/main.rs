@@ -11,6 +11,7 @@ mod command_line;
 mod bad_input;
 mod settings;
 mod settings_script;
+mod waves;
 mod operating;
 mod secrets;
 mod demo;

@@ -17,6 +17,7 @@ use serde_json::Value;
 pub mod folder;
 pub mod proxy;
 pub mod site;
+pub mod story;
 
 /// Longest wait for anything.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -8,6 +8,7 @@ use supwatch_proto::picture::{AgentPicture, Picture, Refusal, SitePicture};
 use supwatch_proto::run::{Phase, Run};
 use supwatch_proto::text::Lang;
 use supwatch_proto::verdict::Verdict;
+use supwatch_proto::wave::{Wave, WaveEdge};
 
 use crate::analyze::{Analysis, InputFile};
 
@@ -125,6 +126,9 @@ pub struct RunJson {
     pub code: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_of: Option<String>,
+    /// Catalogue version it set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub catalog_version: Option<u64>,
 }
 
 /// One phase of a run.
@@ -150,6 +154,57 @@ pub struct ProgressJson {
 #[allow(missing_docs)]
 pub struct WaveJson {
     pub id: String,
+    /// The run of the top site that began it.
+    pub top_run: String,
+    /// The top site.
+    pub site: String,
+    pub started_at: Option<String>,
+    /// Absent while it is on its way.
+    pub ended_at: Option<String>,
+    pub catalog_version: Option<u64>,
+    pub edges: Vec<EdgeJson>,
+    /// `complete`, `running`, `broken` or `unknown`.
+    pub outcome: String,
+    /// The first edge at which it stopped; absent where the top site's own run failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub broken_at: Option<BrokenJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+}
+
+/// The way of a wave from a parent to a child.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct EdgeJson {
+    pub parent: String,
+    pub child: String,
+    /// By the parent's clock.
+    pub notified_at: Option<String>,
+    /// By the child's clock, as the next two.
+    pub received_at: Option<String>,
+    pub started_at: Option<String>,
+    pub ended_at: Option<String>,
+    /// `succeeded`, `failed`, `running`, `waiting`, `missed`, `cut` (the wave stopped further up) or `unknown`.
+    pub outcome: String,
+    /// Seconds from notification to start.
+    pub lag_s: Option<f64>,
+    /// The child's runs for it, oldest first.
+    pub runs: Vec<String>,
+    pub catalog_version: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// Whether it was put together from less than both logs.
+    pub inferred: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// The edge at which a wave stopped.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct BrokenJson {
+    pub parent: String,
+    pub child: String,
 }
 
 /// One finding.
@@ -236,7 +291,7 @@ pub fn analysis(analysis: &Analysis, lang: Lang) -> AnalysisJson {
         input: analysis.input.iter().map(input).collect(),
         sites: picture.sites.iter().map(site).collect(),
         runs: picture.runs.iter().map(run).collect(),
-        waves: Vec::new(),
+        waves: analysis.waves.iter().map(|w| wave(w, lang)).collect(),
         findings: picture.findings.iter().map(|f| finding(f, lang)).collect(),
         verdicts: picture.verdicts.iter().map(|v| verdict(v, lang)).collect(),
     }
@@ -324,6 +379,41 @@ pub fn run(run: &Run) -> RunJson {
         source: run.source.clone(),
         code: run.code.clone(),
         retry_of: run.retry_of.clone(),
+        catalog_version: run.catalog_version,
+    }
+}
+
+/// A wave.
+pub fn wave(wave: &Wave, lang: Lang) -> WaveJson {
+    WaveJson {
+        id: wave.id.clone(),
+        top_run: wave.id.clone(),
+        site: wave.top.to_string(),
+        started_at: stamp(wave.started_at),
+        ended_at: stamp(wave.ended_at),
+        catalog_version: wave.catalog_version,
+        edges: wave.edges.iter().map(|e| edge(e, lang)).collect(),
+        outcome: wave.outcome.to_string(),
+        broken_at: wave.broken_at.map(|(parent, child)| BrokenJson { parent: parent.to_string(), child: child.to_string() }),
+        cause: wave.cause.clone(),
+    }
+}
+
+fn edge(edge: &WaveEdge, lang: Lang) -> EdgeJson {
+    EdgeJson {
+        parent: edge.parent.to_string(),
+        child: edge.child.to_string(),
+        notified_at: stamp(edge.notified_at),
+        received_at: stamp(edge.received_at),
+        started_at: stamp(edge.started_at),
+        ended_at: stamp(edge.ended_at),
+        outcome: edge.outcome.to_string(),
+        lag_s: edge.lag.map(|lag| lag.as_secs_f64()),
+        runs: edge.runs.clone(),
+        catalog_version: edge.catalog_version,
+        cause: edge.cause.clone(),
+        inferred: edge.inferred,
+        note: edge.note.as_ref().map(|note| note.get(lang).to_owned()),
     }
 }
 

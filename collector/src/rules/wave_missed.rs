@@ -2,6 +2,7 @@
 
 use super::{Failure, Judged, Outcome, Rule, Scene, no_parent};
 use crate::hierarchy::Parent;
+use crate::waves::SKEW;
 use jiff::SignedDuration;
 use supwatch_proto::describe::SiteType;
 use supwatch_proto::run::RunOutcome;
@@ -31,9 +32,6 @@ pub(super) const RULE: Rule = Rule {
     watcher: false,
     judge,
 };
-
-/// Clocks of two servers may differ by so much.
-const SKEW: SignedDuration = SignedDuration::from_mins(10);
 
 fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     let site = scene.site;

@@ -1,0 +1,201 @@
+//! One parent and one child: which runs of the child belong to which run of the parent.
+//!
+//! The two wrote their logs by different clocks, and either log may be missing. The catalogue version is the surest bond:
+//! what the child's run ends with is what the parent's had. Where runs failed there is none, and the order of things and
+//! their times decide, with room for clocks that differ.
+
+use jiff::{SignedDuration, Timestamp};
+use supwatch_proto::event::Trigger;
+use supwatch_proto::ids::SiteCode;
+use supwatch_proto::run::{Run, RunOutcome};
+
+use crate::hierarchy::Site;
+
+/// Clocks of two servers may differ by so much.
+pub(crate) const SKEW: SignedDuration = SignedDuration::from_mins(10);
+
+/// Runs of a child that are one attempt: the first and what repeated it.
+#[derive(Debug, Clone)]
+pub(super) struct Chain<'a> {
+    /// Oldest first; never empty.
+    pub runs: Vec<&'a Run>,
+}
+
+impl<'a> Chain<'a> {
+    fn first(&self) -> Option<&'a Run> {
+        self.runs.first().copied()
+    }
+
+    /// The run that decides how it ended.
+    pub fn last(&self) -> Option<&'a Run> {
+        self.runs.last().copied()
+    }
+
+    /// When it began, as far as its log tells.
+    pub fn start(&self) -> Option<Timestamp> {
+        self.first().and_then(|run| run.started_at.or(run.ended_at))
+    }
+
+    /// Whether its log says that this parent told it.
+    fn is_told_by(&self, parent: SiteCode) -> bool {
+        self.first().is_some_and(|first| first.trigger == Trigger::Parent && first.from.is_none_or(|from| from == parent))
+    }
+
+    /// Catalogue version it ended with.
+    pub fn version(&self) -> Option<u64> {
+        self.runs.iter().rev().find_map(|run| run.catalog_version)
+    }
+
+    pub fn succeeded(&self) -> bool {
+        self.last().is_some_and(|last| last.outcome == RunOutcome::Succeeded)
+    }
+}
+
+/// A run of the parent and what the child made of it.
+#[derive(Debug)]
+pub(super) struct Link<'a> {
+    /// The parent's run; `None` where its log does not show it.
+    pub run: Option<&'a Run>,
+    /// When the parent told the child.
+    pub told: Option<Timestamp>,
+    /// What the child did.
+    pub chain: Option<Chain<'a>>,
+    /// Whether it did so together with the parent's next run.
+    pub merged: bool,
+}
+
+impl Link<'_> {
+    /// From when on the child may have begun, by the parent's clock.
+    fn from(&self) -> Option<Timestamp> {
+        self.told.or(self.run.and_then(|run| run.ended_at))
+    }
+}
+
+/// A child's runs in attempts, oldest first. Runs without any time cannot be placed.
+pub(super) fn chains(child: &Site) -> Vec<Chain<'_>> {
+    let mut chains: Vec<Chain<'_>> = Vec::new();
+    for run in child.runs.iter().map(|tracked| &tracked.run) {
+        if run.started_at.or(run.ended_at).is_none() {
+            continue;
+        }
+        match chains.last_mut().filter(|last| run.trigger == Trigger::Retry && !last.succeeded()) {
+            Some(last) => last.runs.push(run),
+            None => chains.push(Chain { runs: vec![run] }),
+        }
+    }
+    chains
+}
+
+/// Every run of the parent that may have told the child, oldest first, with what the child made of it; then what the child
+/// says the parent told it, and the parent's log does not show.
+pub(super) fn links<'a>(parent: &'a Site, child: &'a Site) -> Vec<Link<'a>> {
+    let told = notifications(parent, child);
+    let mut links: Vec<Link<'a>> =
+        told.into_iter().map(|(run, told)| Link { run: Some(run), told, chain: None, merged: false }).collect();
+    let mut free: Vec<Option<Chain<'a>>> = chains(child).into_iter().map(Some).collect();
+    by_version(&mut links, &mut free);
+    by_time(&mut links, &mut free, parent.code);
+    again(&mut links, &mut free);
+    merge(&mut links);
+    links.extend(free.into_iter().flatten().filter(|chain| chain.is_told_by(parent.code)).map(|chain| Link {
+        run: None,
+        told: None,
+        chain: Some(chain),
+        merged: false,
+    }));
+    links
+}
+
+/// Runs of the parent that succeeded, or told the child anyway.
+fn notifications<'a>(parent: &'a Site, child: &Site) -> Vec<(&'a Run, Option<Timestamp>)> {
+    let times: Vec<Timestamp> = child.notified.iter().filter(|told| told.parent == parent.code).map(|told| told.at).collect();
+    let runs: Vec<&Run> = parent.runs.iter().map(|tracked| &tracked.run).collect();
+    let begin = |run: &Run| run.started_at.or(run.ended_at);
+    let mut found = Vec::new();
+    for (index, run) in runs.iter().enumerate() {
+        let Some(start) = begin(run) else { continue };
+        let next = runs.get(index + 1..).into_iter().flatten().find_map(|next| begin(next));
+        let told = times.iter().copied().find(|told| *told >= start && next.is_none_or(|next| *told < next));
+        if told.is_some() || run.outcome == RunOutcome::Succeeded {
+            found.push((*run, told));
+        }
+    }
+    found
+}
+
+/// Whether a child's attempt may have begun after a moment of the parent's clock.
+pub(super) fn may_follow(chain: &Chain<'_>, from: Option<Timestamp>) -> bool {
+    chain.start().zip(from).is_some_and(|(start, from)| from.duration_since(start) <= SKEW)
+}
+
+fn by_version<'a>(links: &mut [Link<'a>], free: &mut [Option<Chain<'a>>]) {
+    for link in links {
+        let Some(version) = link.run.and_then(|run| run.catalog_version) else { continue };
+        let from = link.from();
+        let fits = |chain: &Option<Chain<'_>>| {
+            chain.as_ref().is_some_and(|chain| chain.succeeded() && chain.version() == Some(version) && may_follow(chain, from))
+        };
+        link.chain = free.iter_mut().find(|chain| fits(chain)).and_then(Option::take);
+    }
+}
+
+/// In the order of both: the first attempt that is not taken and not before its time. One that began after the parent's next
+/// word belongs to that.
+fn by_time<'a>(links: &mut [Link<'a>], free: &mut [Option<Chain<'a>>], parent: SiteCode) {
+    let froms: Vec<Option<Timestamp>> = links.iter().map(Link::from).collect();
+    for (index, link) in links.iter_mut().enumerate() {
+        if link.chain.is_some() {
+            continue;
+        }
+        let from = link.from();
+        let next = froms.get(index + 1..).into_iter().flatten().find_map(|from| *from);
+        let wanted = link.run.and_then(|run| run.catalog_version);
+        let fits = |chain: &Option<Chain<'_>>| {
+            let Some(chain) = chain else { return false };
+            // What began by itself needs the parent's word right before it.
+            let by_itself = |first: &Run| matches!(first.trigger, Trigger::Unknown | Trigger::Retry) && link.told.is_some();
+            let of_parent = chain.is_told_by(parent) || chain.first().is_some_and(by_itself);
+            // One that ended with another version is another run's.
+            let other = chain.version().zip(wanted).is_some_and(|(has, wanted)| chain.succeeded() && has < wanted);
+            of_parent
+                && !other
+                && may_follow(chain, from)
+                && next.is_none_or(|next| chain.start().is_some_and(|start| start < next))
+        };
+        link.chain = free.iter_mut().find(|chain| fits(chain)).and_then(Option::take);
+    }
+}
+
+/// An attempt that did not succeed is taken up again by whatever the child ran next, before the parent's next word.
+fn again<'a>(links: &mut [Link<'a>], free: &mut [Option<Chain<'a>>]) {
+    let starts: Vec<Option<Timestamp>> = links.iter().map(|link| link.chain.as_ref().and_then(Chain::start)).collect();
+    for (index, link) in links.iter_mut().enumerate() {
+        let Some(chain) = link.chain.as_mut() else { continue };
+        let next = starts.get(index + 1..).into_iter().flatten().find_map(|start| *start);
+        for later in free.iter_mut() {
+            let fits = !chain.succeeded()
+                && later.as_ref().is_some_and(|later| {
+                    later.start() > chain.last().and_then(|last| last.started_at.or(last.ended_at))
+                        && next.is_none_or(|next| later.start() < Some(next))
+                });
+            if fits {
+                chain.runs.extend(later.take().into_iter().flat_map(|later| later.runs));
+            }
+        }
+    }
+}
+
+/// A child that was busy takes up several words at once: the run for the later one is that of the earlier ones too.
+fn merge(links: &mut [Link<'_>]) {
+    let mut next: Option<Chain<'_>> = None;
+    for link in links.iter_mut().rev() {
+        match &link.chain {
+            Some(chain) => next = Some(chain.clone()),
+            None if next.as_ref().is_some_and(|next| next.succeeded() && may_follow(next, link.from())) => {
+                link.chain.clone_from(&next);
+                link.merged = true;
+            }
+            None => {}
+        }
+    }
+}
