@@ -31,8 +31,11 @@ pub struct Waves<'a> {
     limits: &'a Limits,
     now: Timestamp,
     /// Parents and children that were looked at already.
-    links: RefCell<BTreeMap<(SiteCode, SiteCode), Rc<Vec<Link<'a>>>>>,
+    links: RefCell<Known<'a>>,
 }
+
+/// What was put together of parents and children so far.
+type Known<'a> = BTreeMap<(SiteCode, SiteCode), Rc<Vec<Link<'a>>>>;
 
 /// How the parent of an edge fared.
 #[derive(Clone, Copy)]

@@ -139,8 +139,14 @@ fn by_version<'a>(links: &mut [Link<'a>], free: &mut [Option<Chain<'a>>]) {
     }
 }
 
-/// In the order of both: the first attempt that is not taken and not before its time. One that began after the parent's next
-/// word belongs to that.
+/// Whether an attempt began after the parent's next word, or, by a clock that differs, just before it.
+fn is_nearer(chain: &Chain<'_>, from: Option<Timestamp>, next: Option<Timestamp>) -> bool {
+    let (Some(start), Some(from), Some(next)) = (chain.start(), from, next) else { return false };
+    let before = next.duration_since(start);
+    before <= SKEW && before < start.duration_since(from)
+}
+
+/// In the order of both: the first attempt that is not taken, not before its time, and not nearer to the parent's next word.
 fn by_time<'a>(links: &mut [Link<'a>], free: &mut [Option<Chain<'a>>], parent: SiteCode) {
     let froms: Vec<Option<Timestamp>> = links.iter().map(Link::from).collect();
     for (index, link) in links.iter_mut().enumerate() {
@@ -157,10 +163,7 @@ fn by_time<'a>(links: &mut [Link<'a>], free: &mut [Option<Chain<'a>>], parent: S
             let of_parent = chain.is_told_by(parent) || chain.first().is_some_and(by_itself);
             // One that ended with another version is another run's.
             let other = chain.version().zip(wanted).is_some_and(|(has, wanted)| chain.succeeded() && has < wanted);
-            of_parent
-                && !other
-                && may_follow(chain, from)
-                && next.is_none_or(|next| chain.start().is_some_and(|start| start < next))
+            of_parent && !other && may_follow(chain, from) && !is_nearer(chain, from, next)
         };
         link.chain = free.iter_mut().find(|chain| fits(chain)).and_then(Option::take);
     }
