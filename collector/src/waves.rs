@@ -50,6 +50,38 @@ enum Above<'a> {
     Unseen(Timestamp),
 }
 
+/// What a wave began with.
+#[derive(Clone, Copy)]
+enum Begin<'a> {
+    /// A run of the top site.
+    Run(&'a Run),
+    /// A run that nobody saw: when the first child was told, and the version.
+    Unseen { at: Timestamp, version: Option<u64> },
+}
+
+impl<'a> Begin<'a> {
+    fn run(self) -> Option<&'a Run> {
+        match self {
+            Begin::Run(run) => Some(run),
+            Begin::Unseen { .. } => None,
+        }
+    }
+
+    fn at(self) -> Option<Timestamp> {
+        match self {
+            Begin::Run(run) => run.started_at.or(run.ended_at),
+            Begin::Unseen { at, .. } => Some(at),
+        }
+    }
+
+    fn id(self, top: SiteCode) -> String {
+        match self {
+            Begin::Run(run) => run.id.clone(),
+            Begin::Unseen { at, .. } => format!("{top}-{}", at.strftime("%Y%m%dT%H%M%SZ")),
+        }
+    }
+}
+
 impl<'a> Waves<'a> {
     /// As they stand at a moment.
     pub fn new(hierarchy: &'a Hierarchy, limits: &'a Limits, now: Timestamp) -> Waves<'a> {
@@ -58,37 +90,76 @@ impl<'a> Waves<'a> {
 
     /// The newest, newest first.
     pub fn newest(&self, last: usize) -> Vec<Wave> {
-        let mut runs: Vec<(&Site, &Run)> = self.top_runs().collect();
-        runs.sort_by_key(|(_, run)| std::cmp::Reverse((run.started_at.or(run.ended_at), run.id.clone())));
-        runs.into_iter().take(last).map(|(top, run)| self.wave(top, run)).collect()
+        let mut begun = self.begun();
+        begun.sort_by_key(|(top, begin)| std::cmp::Reverse((begin.at(), begin.id(top.code))));
+        begun.into_iter().take(last).map(|(top, begin)| self.wave(top, begin)).collect()
     }
 
     /// A wave by its id, that of its top site's run.
     pub fn get(&self, id: &str) -> Option<Wave> {
-        self.top_runs().find(|(_, run)| run.id == id).map(|(top, run)| self.wave(top, run))
+        self.begun().into_iter().find(|(top, begin)| begin.id(top.code) == id).map(|(top, begin)| self.wave(top, begin))
     }
 
-    fn top_runs(&self) -> impl Iterator<Item = (&'a Site, &'a Run)> {
+    /// Where waves began.
+    fn begun(&self) -> Vec<(&'a Site, Begin<'a>)> {
         let tops = self.hierarchy.tops().iter().filter_map(|code| self.hierarchy.site(*code));
-        // Where nobody says who is at the top, it is whoever tells others and is told by nobody.
+        // Where nobody says who is at the top, it is whoever is told by nobody.
         let nobody = self.hierarchy.tops().is_empty();
         let guessed = self.hierarchy.sites.values().filter(move |site| nobody && site.implied_parent.is_none());
-        tops.chain(guessed).flat_map(|top| top.runs.iter().map(move |tracked| (top, &tracked.run)))
+        let begun = |top: &'a Site| -> Vec<(&'a Site, Begin<'a>)> {
+            if top.runs.last().is_none() {
+                return self.unseen_runs(top).into_iter().map(|begin| (top, begin)).collect();
+            }
+            top.runs.iter().map(|tracked| (top, Begin::Run(&tracked.run))).collect()
+        };
+        tops.chain(guessed).flat_map(begun).collect()
     }
 
-    fn wave(&self, top: &'a Site, run: &'a Run) -> Wave {
+    /// Runs of a top site whose log nobody reads: what its children say it told them, of one version or at one time.
+    fn unseen_runs(&self, top: &'a Site) -> Vec<Begin<'a>> {
+        let children: Vec<&'a Site> = self.hierarchy.children(top.code).filter_map(|code| self.hierarchy.site(code)).collect();
+        let links: Vec<Rc<Vec<Link<'a>>>> = children.iter().map(|child| self.links(top, child)).collect();
+        let mut told: Vec<(Timestamp, Option<u64>)> = links
+            .iter()
+            .flat_map(|links| links.iter())
+            .filter_map(|link| link.chain.as_ref().and_then(|chain| Some((chain.start()?, chain.version()))))
+            .collect();
+        told.sort_unstable();
+        let apart = SignedDuration::from_mins(i64::from(self.limits.wave_minutes));
+        let mut found: Vec<(Timestamp, Option<u64>)> = Vec::new();
+        for (at, version) in told {
+            let known = found.iter_mut().rev().find(|(first, known)| match (*known, version) {
+                (Some(known), Some(version)) => known == version,
+                _ => at.duration_since(*first) <= apart,
+            });
+            match known {
+                Some((_, known)) => *known = known.or(version),
+                None => found.push((at, version)),
+            }
+        }
+        found.into_iter().map(|(at, version)| Begin::Unseen { at, version }).collect()
+    }
+
+    fn wave(&self, top: &'a Site, begin: Begin<'a>) -> Wave {
         let mut edges = Vec::new();
-        let above = match run.outcome {
-            RunOutcome::Succeeded => Above::Ran(run),
-            RunOutcome::Running => Above::Waiting,
-            RunOutcome::Failed | RunOutcome::Unknown => Above::Cut,
+        let (above, version) = match begin {
+            Begin::Run(run) => {
+                let above = match run.outcome {
+                    RunOutcome::Succeeded => Above::Ran(run),
+                    RunOutcome::Running => Above::Waiting,
+                    RunOutcome::Failed | RunOutcome::Unknown => Above::Cut,
+                };
+                (above, run.catalog_version)
+            }
+            Begin::Unseen { at, version } => (Above::Unseen(at), version),
         };
         let mut seen = BTreeSet::from([top.code]);
-        self.descend(top, above, run.catalog_version, &mut seen, &mut edges);
+        self.descend(top, above, version, &mut seen, &mut edges);
         let broken = edges.iter().find(|edge| matches!(edge.outcome, EdgeOutcome::Failed | EdgeOutcome::Missed));
-        let is = |outcome| edges.iter().any(|edge| edge.outcome == outcome);
-        let going_on = run.outcome == RunOutcome::Running || is(EdgeOutcome::Running) || is(EdgeOutcome::Waiting);
-        let outcome = match run.outcome {
+        let own = begin.run().map_or(RunOutcome::Succeeded, |run| run.outcome);
+        let goes_on = |edge: &WaveEdge| matches!(edge.outcome, EdgeOutcome::Running | EdgeOutcome::Waiting);
+        let going_on = own == RunOutcome::Running || edges.iter().any(goes_on);
+        let outcome = match own {
             RunOutcome::Running => WaveOutcome::Running,
             RunOutcome::Failed => WaveOutcome::Broken,
             RunOutcome::Unknown => WaveOutcome::Unknown,
@@ -97,16 +168,16 @@ impl<'a> Waves<'a> {
             RunOutcome::Succeeded if edges.iter().all(|edge| edge.outcome == EdgeOutcome::Succeeded) => WaveOutcome::Complete,
             RunOutcome::Succeeded => WaveOutcome::Unknown,
         };
-        let ends = edges.iter().map(|edge| edge.ended_at).chain([run.ended_at]);
+        let ends = edges.iter().map(|edge| edge.ended_at).chain([begin.run().and_then(|run| run.ended_at)]);
         Wave {
-            id: run.id.clone(),
+            id: begin.id(top.code),
             top: top.code,
-            started_at: run.started_at,
+            started_at: begin.run().and_then(|run| run.started_at),
             ended_at: ends.max().flatten().filter(|_| !going_on),
-            catalog_version: run.catalog_version,
+            catalog_version: version,
             outcome,
             broken_at: broken.map(|edge| (edge.parent, edge.child)),
-            cause: run.cause.clone().or_else(|| broken.and_then(|edge| edge.cause.clone())),
+            cause: begin.run().and_then(|run| run.cause.clone()).or_else(|| broken.and_then(|edge| edge.cause.clone())),
             edges,
         }
     }
@@ -193,10 +264,7 @@ impl<'a> Waves<'a> {
                 self.ran(child, chain, &mut edge);
                 if told.is_none() {
                     edge.inferred = true;
-                    edge.note = Some(Text::new(
-                        format!("the log of {} does not show that it told {}", parent.code, child.code),
-                        format!("{} のログに {} への通知がありません", parent.code, child.code),
-                    ));
+                    edge.note = Some(untold(parent, child));
                 } else if link.is_some_and(|link| link.merged) {
                     edge.note = Some(Text::new(
                         format!("{} took it up together with the next one", child.code),
@@ -251,10 +319,7 @@ impl<'a> Waves<'a> {
     /// The child was told, or should have been, and no run of it shows.
     fn did_not_run(&self, parent: &Site, child: &Site, edge: &mut WaveEdge) {
         let Some(told) = edge.notified_at else {
-            edge.note = Some(Text::new(
-                format!("the log of {} does not show that it told {}", parent.code, child.code),
-                format!("{} のログに {} への通知がありません", parent.code, child.code),
-            ));
+            edge.note = Some(untold(parent, child));
             return;
         };
         // The child wrote that it found the notification, by its own clock.
@@ -306,6 +371,19 @@ impl<'a> Waves<'a> {
         }
         edge.inferred = true;
     }
+}
+
+/// That no log shows the word of a parent.
+fn untold(parent: &Site, child: &Site) -> Text {
+    let (parent_code, child) = (parent.code, child.code);
+    if parent.runs.last().is_none() {
+        let ja = format!("{parent_code} のログがないため {child} への通知は確認できません");
+        return Text::new(format!("no log of {parent_code} shows that it told {child}"), ja);
+    }
+    Text::new(
+        format!("the log of {parent_code} does not show that it told {child}"),
+        format!("{parent_code} のログに {child} への通知がありません"),
+    )
 }
 
 /// What a child made of the word of a parent whose log does not show its run: by the catalogue version, else the first one

@@ -85,11 +85,11 @@ pub struct WaveEdge {
 /// One run of the top site and all it caused.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wave {
-    /// That of the top site's run.
+    /// That of the top site's run; of one that no log shows, the site and when its first child was told.
     pub id: String,
     /// The top site.
     pub top: SiteCode,
-    /// Start of the top site's run.
+    /// Start of the top site's run; absent where no log shows it.
     pub started_at: Option<Timestamp>,
     /// End of its last run anywhere; absent while it is on its way.
     pub ended_at: Option<Timestamp>,

@@ -116,6 +116,15 @@ fn stories() -> Vec<(&'static str, Story)> {
             }),
         ),
         (
+            "top-without-agent",
+            story(&|s| {
+                s.child("P01", "5:12", "9:00", 34, "S01")
+                    .child("P02", "5:20", "12:30", 34, "")
+                    .child("S01", "9:09", "11:00", 34, "")
+                    .without_agent("CEN");
+            }),
+        ),
+        (
             "two-waves-overlap",
             story(&|s| {
                 s.top("CEN", "0:00", "5:00", 34, "P01, P02")

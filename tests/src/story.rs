@@ -68,8 +68,9 @@ impl Story {
     /// It has no agent: nobody reads its log, and `hierarchy.toml` names it.
     pub fn without_agent(&mut self, code: &str) -> &mut Story {
         self.site(code).silent = true;
-        let (kind, parent) = (self.site(code).kind, self.site(code).parent.clone().expect("a parent"));
-        self.hierarchy.push_str(&format!("[[site]]\ncode = \"{code}\"\ntype = \"{kind}\"\nparent = \"{parent}\"\n"));
+        let (kind, parent) = (self.site(code).kind, self.site(code).parent.clone());
+        let parent = parent.map(|parent| format!("parent = \"{parent}\"\n")).unwrap_or_default();
+        self.hierarchy.push_str(&format!("[[site]]\ncode = \"{code}\"\ntype = \"{kind}\"\n{parent}"));
         self
     }
 

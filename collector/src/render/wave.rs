@@ -27,13 +27,23 @@ pub fn draw(wave: &Wave, now: Timestamp, look: Look) -> String {
         WaveOutcome::Broken if wave.broken_at.is_none() => ("✗", Tone::Bad),
         WaveOutcome::Running if wave.edges.iter().all(|edge| edge.notified_at.is_none()) => ("↻", Tone::Good),
         WaveOutcome::Unknown if own_end.is_none() => ("·", Tone::Dim),
+        _ if wave.started_at.is_none() => ("·", Tone::Dim),
         _ => ("✓", Tone::Good),
     };
-    let bar = scale.bar(None, wave.started_at, own_end.or(wave.ended_at).or(Some(now)), sign == "✗");
+    let seen = wave.started_at.is_some() || wave.edges.is_empty();
+    let own_end = own_end.or(wave.ended_at).or(Some(now)).filter(|_| seen);
+    let bar = scale.bar(None, wave.started_at, own_end, sign == "✗");
     let width_of_name = name_width(wave, &children);
-    row(&mut out, look, wave.top.as_str(), width_of_name, (sign, tone), &bar, &clock(wave.started_at));
+    row(&mut out, look, wave.top.as_str(), width_of_name, (sign, tone), &bar, &own_detail(wave, look));
     branch(&mut out, wave.top, "", &children, &scale, width_of_name, look);
     out
+}
+
+fn own_detail(wave: &Wave, look: Look) -> String {
+    match wave.started_at {
+        Some(start) => clock(Some(start)),
+        None => look.say("no log of it", "ログなし").to_owned(),
+    }
 }
 
 fn name_width(wave: &Wave, children: &BTreeMap<SiteCode, Vec<&WaveEdge>>) -> usize {
