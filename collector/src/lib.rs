@@ -21,6 +21,7 @@ pub mod rules;
 pub mod diagnosis;
 pub mod judge;
 pub mod waves;
+pub mod trends;
 pub mod whatif;
 pub mod picture;
 pub mod notify;

@@ -19,11 +19,19 @@ const GAUGES: &[(&str, &str, &[&str])] = &[
     ("supwatch_findings_open", "Open findings.", &["site", "rule", "severity"]),
     ("supwatch_verdicts", "Verdicts of each rule by answer.", &["rule", "verdict"]),
     ("supwatch_last_run_failed", "1 while the last finished run of the site is a failed one of this cause.", &["site", "cause"]),
+    (
+        "supwatch_phase_duration_seconds",
+        "How long a phase of the site's successful runs takes: the last one, the median, the 95th percentile; phase run is the whole run.",
+        &["site", "phase", "stat"],
+    ),
     ("supwatch_agent_connected", "1 while the agent's stream is open.", &["agent"]),
     ("supwatch_agent_last_heard_timestamp_seconds", "Last sign of life of the agent, in seconds since 1970.", &["agent"]),
     ("supwatch_agent_spooled_events", "Events the agent still holds.", &["agent"]),
     ("supwatch_notifications_waiting", "Notifications that the target is still to be told.", &["target"]),
 ];
+
+/// Phases that become labels, so that no agent can make up any number of them.
+const PHASES: &[&str] = &[crate::trends::WHOLE, "wsus", "database", "replica", "internet", "maintenance"];
 
 /// Name, help and labels of every counter.
 const COUNTERS: &[(&str, &str, &[&str])] = &[
@@ -85,6 +93,11 @@ pub fn page(picture: &Picture, refused: u64, notified: &[(String, Counts)]) -> R
         if let Some(version) = site.catalog_version {
             #[allow(clippy::cast_precision_loss)] // catalogue versions are in the thousands
             set("supwatch_site_catalog_version", &[code], version as f64);
+        }
+        for trend in site.trends.iter().filter(|trend| PHASES.contains(&trend.phase.as_str())) {
+            for (stat, span) in [("last", trend.last), ("median", trend.median), ("p95", trend.p95)] {
+                set("supwatch_phase_duration_seconds", &[code, &trend.phase, stat], span.as_secs_f64());
+            }
         }
         for agent in &site.agents {
             let id = agent.id.0.as_str();

@@ -12,6 +12,7 @@ use supwatch_proto::verdict::{Answer, Severity, Verdict};
 use crate::hierarchy::{Hierarchy, Parent, Site};
 use crate::judge::{Judge, judge_site, opened};
 use crate::limits::Limits;
+use crate::trends::trends;
 
 /// Runs of a site that a picture shows.
 pub(crate) const RUNS_SHOWN: usize = 100;
@@ -103,6 +104,7 @@ fn draw_site(hierarchy: &Hierarchy, site: &Site, findings: &[Finding], verdicts:
         server: hierarchy.server(code).map(str::to_owned),
         generation: hierarchy.generation(code),
         settings: site.merged().map(|merged| merged.raw.clone()),
+        trends: trends(site.runs.iter().map(|tracked| &tracked.run)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The hierarchy at one moment, as the collector answers it and every reading command shows it.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::describe::{Generation, SiteType};
 use crate::finding::Finding;
@@ -91,6 +91,25 @@ pub struct SitePicture {
     pub generation: Option<Generation>,
     /// Newest settings snapshot.
     pub settings: Option<serde_json::Value>,
+    /// How long its runs take.
+    pub trends: Vec<PhaseTrend>,
+}
+
+/// How long a phase of a site's runs takes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PhaseTrend {
+    /// `wsus`, `database`, …; `run` is the whole run.
+    pub phase: String,
+    /// Runs that were counted.
+    pub runs: u32,
+    /// In the newest of them.
+    pub last: SignedDuration,
+    /// Half of them took no longer.
+    pub median: SignedDuration,
+    /// 95 % of them took no longer.
+    pub p95: SignedDuration,
+    /// How many times as long the newest take as those before; `None` where that is little.
+    pub growth: Option<f64>,
 }
 
 /// One agent at one moment.
@@ -174,6 +193,7 @@ impl From<SitePicture> for wire::Site {
             server,
             generation,
             settings,
+            trends,
         } = site;
         wire::Site {
             code: code.to_string(),
@@ -189,6 +209,7 @@ impl From<SitePicture> for wire::Site {
             server: server.unwrap_or_default(),
             generation: generation.map(|word| word.as_str().to_owned()).unwrap_or_default(),
             settings: settings.map(|json| json.to_string()).unwrap_or_default(),
+            trends: trends.into_iter().map(wire::PhaseTrend::from).collect(),
         }
     }
 }
@@ -211,6 +232,7 @@ impl TryFrom<wire::Site> for SitePicture {
             server,
             generation,
             settings,
+            trends,
         } = message;
         let site = |field, text: &str| text.parse::<SiteCode>().map_err(|error| WireError::invalid(field, text, error));
         let wire::FindingCounts { critical, warning, info } = findings.unwrap_or_default();
@@ -228,6 +250,7 @@ impl TryFrom<wire::Site> for SitePicture {
             server: known(server),
             generation: Generation::from_word(&generation),
             settings: known(settings).and_then(|json| serde_json::from_str(&json).ok()),
+            trends: trends.into_iter().map(PhaseTrend::from).collect(),
         })
     }
 }
@@ -259,5 +282,26 @@ impl From<wire::Refusal> for Refusal {
             remedy: remedy.unwrap_or_default().into(),
             times,
         }
+    }
+}
+
+impl From<PhaseTrend> for wire::PhaseTrend {
+    fn from(PhaseTrend { phase, runs, last, median, p95, growth }: PhaseTrend) -> wire::PhaseTrend {
+        wire::PhaseTrend {
+            phase,
+            runs,
+            last_seconds: last.as_secs_f64(),
+            median_seconds: median.as_secs_f64(),
+            p95_seconds: p95.as_secs_f64(),
+            growth,
+        }
+    }
+}
+
+impl From<wire::PhaseTrend> for PhaseTrend {
+    fn from(message: wire::PhaseTrend) -> PhaseTrend {
+        let wire::PhaseTrend { phase, runs, last_seconds, median_seconds, p95_seconds, growth } = message;
+        let span = |seconds: f64| SignedDuration::try_from_secs_f64(seconds).unwrap_or(SignedDuration::ZERO);
+        PhaseTrend { phase, runs, last: span(last_seconds), median: span(median_seconds), p95: span(p95_seconds), growth }
     }
 }

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use supwatch_proto::event::StoredEvent;
 use supwatch_proto::ids::SiteCode;
 use supwatch_proto::picture::{Picture, SitePicture};
+use supwatch_proto::run::Phase;
+use supwatch_proto::text::Lang;
 use supwatch_proto::time::to_wire;
 use supwatch_proto::verdict::Severity;
 use supwatch_proto::wire;
@@ -111,6 +113,34 @@ fn site_json(picture: &Picture, site: &SitePicture, global: &Global) -> serde_js
     })
 }
 
+/// How long its runs take, by phase, the whole run first.
+fn trend_table(site: &SitePicture, look: Look) -> String {
+    let mut table = Table::new(&[
+        look.say("how long it takes", "所要時間"),
+        look.say("runs", "回数"),
+        look.say("last", "最新"),
+        look.say("median", "中央値"),
+        look.say("p95", "95 %"),
+        "",
+    ]);
+    let (whole, phases): (Vec<_>, Vec<_>) = site.trends.iter().partition(|trend| trend.phase == crate::trends::WHOLE);
+    for trend in whole.into_iter().chain(phases) {
+        let slower = trend.growth.map(|growth| match look.lang {
+            Lang::En => format!("{growth:.1} times as long as before"),
+            Lang::Ja => format!("以前の {growth:.1} 倍"),
+        });
+        table.row(vec![
+            safe(&trend.phase).into(),
+            trend.runs.to_string().into(),
+            duration(trend.last).into(),
+            duration(trend.median).into(),
+            duration(trend.p95).into(),
+            slower.unwrap_or_default().into(),
+        ]);
+    }
+    table.draw(look)
+}
+
 fn site_full(picture: &Picture, site: &SitePicture, look: Look) -> String {
     let one = Picture { sites: vec![site.clone()], refusals: Vec::new(), ..picture.clone() };
     let mut out = site_table(&one, look);
@@ -133,6 +163,9 @@ fn site_full(picture: &Picture, site: &SitePicture, look: Look) -> String {
     runs.runs.retain(|run| run.site == site.code);
     runs.runs.truncate(10);
     out.push_str(&format!("\n{}", run_table(&runs, look)));
+    if !site.trends.is_empty() {
+        out.push_str(&format!("\n{}", trend_table(site, look)));
+    }
     for finding in picture.findings.iter().filter(|f| f.site == site.code) {
         out.push('\n');
         out.push_str(&findings::full(finding, look));
@@ -270,7 +303,11 @@ fn run_table(picture: &Picture, look: Look) -> String {
         let took =
             run.started_at.zip(run.ended_at).map_or_else(|| "–".to_owned(), |(start, end)| duration(end.duration_since(start)));
         let trigger = run.from.map_or_else(|| run.trigger.as_str().to_owned(), |from| format!("{} {from}", run.trigger.as_str()));
-        let mut detail = run.phases.iter().map(|phase| phase.phase.clone()).collect::<Vec<_>>().join(" → ");
+        let phase = |phase: &Phase| match phase.started_at.zip(phase.ended_at) {
+            Some((start, end)) => format!("{} {}", phase.phase, duration(end.duration_since(start))),
+            None => phase.phase.clone(),
+        };
+        let mut detail = run.phases.iter().map(phase).collect::<Vec<_>>().join(" → ");
         if let Some((done, total)) = run.progress {
             detail.push_str(&format!(" {done}/{total}"));
         }

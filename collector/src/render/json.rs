@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use supwatch_proto::finding::{Evidence, Finding};
-use supwatch_proto::picture::{AgentPicture, Picture, Refusal, SitePicture};
+use supwatch_proto::picture::{AgentPicture, PhaseTrend, Picture, Refusal, SitePicture};
 use supwatch_proto::run::{Phase, Run};
 use supwatch_proto::text::Lang;
 use supwatch_proto::verdict::Verdict;
@@ -74,6 +74,25 @@ pub struct SiteJson {
     pub findings: CountsJson,
     #[serde(default, rename = "agent", skip_serializing_if = "Vec::is_empty")]
     pub agents: Vec<AgentJson>,
+    /// How long its runs take, by phase.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trends: Vec<TrendJson>,
+}
+
+/// How long a phase of a site's runs takes.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct TrendJson {
+    /// `run` is the whole run.
+    pub phase: String,
+    /// Runs that were counted.
+    pub runs: u32,
+    pub last_s: f64,
+    pub median_s: f64,
+    pub p95_s: f64,
+    /// How many times as long the newest take as those before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub growth: Option<f64>,
 }
 
 /// Open findings by severity.
@@ -338,6 +357,18 @@ pub fn site(site: &SitePicture) -> SiteJson {
         catalog_version: site.catalog_version,
         findings: CountsJson { critical: site.findings.critical, warning: site.findings.warning, info: site.findings.info },
         agents: site.agents.iter().map(agent).collect(),
+        trends: site.trends.iter().map(trend).collect(),
+    }
+}
+
+fn trend(PhaseTrend { phase, runs, last, median, p95, growth }: &PhaseTrend) -> TrendJson {
+    TrendJson {
+        phase: phase.clone(),
+        runs: *runs,
+        last_s: last.as_secs_f64(),
+        median_s: median.as_secs_f64(),
+        p95_s: p95.as_secs_f64(),
+        growth: *growth,
     }
 }
 

@@ -89,6 +89,7 @@ fn site(name: &str, parent: Option<&str>, text: impl Fn(&str) -> String) -> Site
         server: Some(text("server-name")),
         generation: None,
         settings: Some(settings),
+        trends: Vec::new(),
     }
 }
 
