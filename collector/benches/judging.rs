@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use supwatch::hierarchy::Hierarchy;
 use supwatch::judge::Judge;
 use supwatch::limits::Limits;
-use supwatch_proto::describe::{HierarchyFile, SiteDescription, SiteType};
+use supwatch_proto::describe::{SiteDescription, SiteType};
 use supwatch_proto::event::Scope;
 use supwatch_proto::event::{Event, EventKind, StoredEvent, Trigger};
 use supwatch_proto::ids::{AgentId, Epoch, SiteCode};
@@ -78,7 +79,7 @@ fn parent_of(number: usize) -> Option<SiteCode> {
 }
 
 fn hierarchy(sites: usize) -> Judge {
-    let mut judge = Judge::new(HierarchyFile::default(), Limits::default(), Vec::new(), true);
+    let mut judge = Judge::new(Hierarchy::default(), Limits::default(), Vec::new(), true);
     for number in 0..sites {
         let (site, parent) = (code(number), parent_of(number));
         let site_type = match (number, parent) {

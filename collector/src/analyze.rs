@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use supwatch_agent::reader::{Reader, Reading, Resume};
@@ -108,7 +109,12 @@ pub struct Analysis {
 }
 
 /// Reads and judges everything, at `at` or at the newest time in the input; `now` stands in where it has none.
-pub fn analyze(paths: &[PathBuf], at: Option<Timestamp>, now: Timestamp) -> Result<Analysis, AnalyzeError> {
+pub fn analyze(
+    paths: &[PathBuf],
+    at: Option<Timestamp>,
+    now: Timestamp,
+    catalogue: Arc<Catalogue>,
+) -> Result<Analysis, AnalyzeError> {
     let mut unpacked = Vec::new();
     let mut found = discover::Found::default();
     for path in paths {
@@ -121,7 +127,7 @@ pub fn analyze(paths: &[PathBuf], at: Option<Timestamp>, now: Timestamp) -> Resu
         }
     }
     let mut work = Work {
-        hierarchy: Hierarchy::new(found.hierarchy),
+        hierarchy: Hierarchy::new(found.hierarchy, catalogue),
         input: Vec::new(),
         remarks: Vec::new(),
         newest: Newest::default(),
@@ -244,7 +250,7 @@ impl Work {
     fn fold(&mut self, event: Event, agent: &AgentId) {
         let received_at = event.time.unwrap_or(Timestamp::UNIX_EPOCH);
         let stored = StoredEvent { agent: agent.clone(), epoch: Epoch([0; 16]), received_at, event };
-        self.hierarchy.fold(&stored, Catalogue::built_in());
+        self.hierarchy.fold(&stored);
     }
 
     /// Reads a log; one that goes on where an older generation ended keeps what that one told.

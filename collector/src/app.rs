@@ -17,6 +17,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
 
 use crate::config::Config;
+use crate::hierarchy::Hierarchy;
 use crate::ingest::{Ingest, MESSAGE_BYTES};
 use crate::limits::Limits;
 use crate::mind::Mind;
@@ -93,7 +94,7 @@ impl Collector {
         let mut expected = config.hierarchy;
         let hierarchy = identity.own.hierarchy.clone();
         expected.name.get_or_insert_with(|| hierarchy.clone());
-        let mind = Arc::new(Mind::awake(store, expected, config.limits, now).await?);
+        let mind = Arc::new(Mind::awake(store, Hierarchy::new(expected, config.catalogue), config.limits, now).await?);
         let (listen, http) = (address(&listener, config.listen), address(&http_listener, config.http));
         let mut parts = JoinSet::new();
         parts.spawn(serve_grpc(listener, identity, Arc::clone(&mind), hierarchy.clone()));

@@ -6,6 +6,7 @@
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
@@ -14,6 +15,8 @@ use supwatch_proto::ids::SiteCode;
 use supwatch_proto::text::Lang;
 use supwatch_proto::verdict::Severity;
 
+use crate::causes::check_folder;
+use crate::diagnosis::Catalogue;
 use crate::render::Look;
 
 mod admin;
@@ -59,6 +62,9 @@ struct Global {
     /// The collector's configuration
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Folder of your own causes, for what is read from folders and for explain
+    #[arg(long, global = true, value_name = "FOLDER")]
+    causes: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -273,6 +279,14 @@ impl Global {
         // Into a file or pipe nothing is cut away.
         let width = asked.or_else(measured).unwrap_or(if terminal { 80 } else { 160 }).clamp(40, 240);
         Look { lang: self.lang(), color, width }
+    }
+
+    /// What errors are diagnosed by, where no collector does it.
+    fn catalogue(&self) -> Result<Arc<Catalogue>, Failure> {
+        match &self.causes {
+            Some(folder) => check_folder(folder).map(Arc::new).map_err(Failure::usage),
+            None => Ok(Arc::clone(Catalogue::built_in())),
+        }
     }
 
     fn is_json(&self) -> bool {

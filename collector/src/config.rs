@@ -2,10 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use supwatch_proto::config::{Faults, Table};
 use supwatch_proto::describe::HierarchyFile;
 
+use crate::causes::check_folder;
+use crate::diagnosis::Catalogue;
 use crate::limits::Limits;
 use crate::notify::config::{Target, targets};
 
@@ -26,6 +29,8 @@ pub struct Config {
     pub limits: Limits,
     /// The `rules.toml` they are from; read again when it changes.
     pub rules: Option<PathBuf>,
+    /// What errors are diagnosed by: the built-in causes and the administrator's own.
+    pub catalogue: Arc<Catalogue>,
     /// Who is told of findings.
     pub notify: Vec<Target>,
 }
@@ -60,10 +65,18 @@ impl Config {
                 Limits::default()
             }
         };
+        let catalogue = match table.optional("causes", folder).map(|path| check_folder(&path)) {
+            None => Arc::clone(Catalogue::built_in()),
+            Some(Ok(catalogue)) => Arc::new(catalogue),
+            Some(Err(mut faults)) => {
+                inner.0.append(&mut faults.0);
+                Arc::clone(Catalogue::built_in())
+            }
+        };
         let finished = table.finish(());
         match (finished, listen, identity, store) {
             (Ok(()), Some(listen), Some(identity), Some(store)) if inner.0.is_empty() => {
-                Ok(Config { listen, http, identity, store, hierarchy, limits, rules, notify })
+                Ok(Config { listen, http, identity, store, hierarchy, limits, rules, catalogue, notify })
             }
             (finished, ..) => {
                 let mut faults = finished.err().unwrap_or_default();

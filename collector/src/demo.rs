@@ -118,6 +118,7 @@ impl Demo {
             identity: pki_folder.join("collector"),
             store: folder.join("store"),
             hierarchy: HierarchyFile::parse(HIERARCHY, &hierarchy_path)?,
+            catalogue: std::sync::Arc::clone(crate::diagnosis::Catalogue::built_in()),
             limits: crate::limits::Limits::default(),
             rules: None,
             notify: Vec::new(),

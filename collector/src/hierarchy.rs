@@ -5,6 +5,7 @@
 //! site wins, and what logs merely imply (a notification names parent and child) comes last.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use supwatch_proto::describe::{Generation, HierarchyFile, SiteDescription, SiteMode, SiteType};
@@ -27,7 +28,7 @@ const KEPT: usize = 50;
 const NOTIFICATIONS_KEPT: usize = 170;
 
 /// All sites, their parents, and what is last known of each.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Hierarchy {
     /// What `hierarchy.toml` says.
     pub expected: HierarchyFile,
@@ -38,6 +39,14 @@ pub struct Hierarchy {
     /// Agents by identity.
     pub agents: BTreeMap<AgentId, Agent>,
     index: Index,
+    /// What errors are diagnosed by.
+    pub catalogue: Arc<Catalogue>,
+}
+
+impl Default for Hierarchy {
+    fn default() -> Hierarchy {
+        Hierarchy::new(HierarchyFile::default(), Arc::clone(Catalogue::built_in()))
+    }
 }
 
 /// What is last known of a site.
@@ -133,18 +142,19 @@ pub enum Parent {
 
 impl Hierarchy {
     /// With the sites that are expected.
-    pub fn new(expected: HierarchyFile) -> Hierarchy {
+    pub fn new(expected: HierarchyFile, catalogue: Arc<Catalogue>) -> Hierarchy {
         let sites: BTreeMap<SiteCode, Site> = expected.sites.iter().map(|site| (site.code, Site::new(site.code))).collect();
         let listed = expected.sites.iter().map(|site| (site.code, site.description.clone())).collect();
         let codes: Vec<SiteCode> = sites.keys().copied().collect();
-        let mut hierarchy = Hierarchy { expected, listed, sites, agents: BTreeMap::new(), index: Index::default() };
+        let mut hierarchy = Hierarchy { expected, listed, sites, agents: BTreeMap::new(), index: Index::default(), catalogue };
         codes.into_iter().for_each(|code| hierarchy.place(code, &mut BTreeSet::new()));
         hierarchy
     }
 
     /// Takes an event in, and gives the sites whose verdicts may be others now.
-    pub fn fold(&mut self, stored: &StoredEvent, catalogue: &Catalogue) -> BTreeSet<SiteCode> {
+    pub fn fold(&mut self, stored: &StoredEvent) -> BTreeSet<SiteCode> {
         let event = &stored.event;
+        let catalogue = Arc::clone(&self.catalogue);
         let mut touched = BTreeSet::from([event.site]);
         let agent = self.agents.entry(stored.agent.clone()).or_default();
         agent.events += 1;
@@ -182,7 +192,7 @@ impl Hierarchy {
             EventKind::AgentHealth { trouble, .. } => site.trouble(stored, trouble.as_deref()),
             _ => {
                 let before = site.shared_settings();
-                if site.fold(event, catalogue) {
+                if site.fold(event, &catalogue) {
                     self.settings_changed(event.site, &before, &mut touched);
                 }
             }

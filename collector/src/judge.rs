@@ -6,13 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use supwatch_proto::describe::HierarchyFile;
 use supwatch_proto::event::StoredEvent;
 use supwatch_proto::finding::{Evidence, Finding, Suppression, finding_id};
 use supwatch_proto::ids::{AgentId, SiteCode};
 use supwatch_proto::verdict::{Answer, Verdict};
 
-use crate::diagnosis::Catalogue;
 use crate::hierarchy::Hierarchy;
 use crate::limits::Limits;
 use crate::rules::{Failure, RULES, Scene, closing_note};
@@ -39,8 +37,7 @@ const SITES_A_TICK: usize = 100;
 
 impl Judge {
     /// Begins with what is expected and with the findings of an earlier life.
-    pub fn new(expected: HierarchyFile, limits: Limits, findings: Vec<Finding>, live: bool) -> Judge {
-        let hierarchy = Hierarchy::new(expected);
+    pub fn new(hierarchy: Hierarchy, limits: Limits, findings: Vec<Finding>, live: bool) -> Judge {
         let mut kept: BTreeMap<SiteCode, BTreeMap<String, Finding>> = BTreeMap::new();
         for finding in findings {
             kept.entry(finding.site).or_default().insert(finding.id.clone(), finding);
@@ -90,7 +87,7 @@ impl Judge {
 
     /// Takes an event in; it is judged by the next [`Judge::judge`].
     pub fn take(&mut self, stored: &StoredEvent) {
-        self.touched.extend(self.hierarchy.fold(stored, Catalogue::built_in()));
+        self.touched.extend(self.hierarchy.fold(stored));
     }
 
     /// A sign of life; `clock` is the agent's time.
@@ -244,7 +241,7 @@ pub fn judge_site(
 
 /// A finding as it opens.
 pub fn opened(verdict: &Verdict, failure: Failure, now: Timestamp) -> Finding {
-    let Failure { severity, summary, evidence, remedy, cause, since, occurrences } = failure;
+    let Failure { severity, summary, evidence, remedy, cause, confidence, reasons, since, occurrences } = failure;
     Finding {
         id: finding_id(&verdict.rule, verdict.site, &verdict.subject),
         rule: verdict.rule.clone(),
@@ -260,6 +257,8 @@ pub fn opened(verdict: &Verdict, failure: Failure, now: Timestamp) -> Finding {
         resolved_at: None,
         occurrences,
         suppressed: None,
+        confidence,
+        reasons,
     }
 }
 
@@ -269,11 +268,13 @@ fn continued(old: &Finding, new: Finding, now: Timestamp) -> Finding {
     // A summary that counts hours changes with the clock alone; that is no change worth telling.
     let same = next.severity == old.severity
         && next.cause == old.cause
+        && next.confidence == old.confidence
         && same_evidence(&next.evidence, &old.evidence)
         && next.occurrences == old.occurrences;
     if same {
         next.summary.clone_from(&old.summary);
         next.evidence.clone_from(&old.evidence);
+        next.reasons.clone_from(&old.reasons);
     } else {
         next.changed_at = Some(now);
     }
@@ -322,7 +323,7 @@ mod tests {
 
     #[test]
     fn a_finding_opens_changes_resolves_and_keeps_its_id_when_it_opens_again() {
-        let mut judge = Judge::new(HierarchyFile::default(), Limits::default(), Vec::new(), false);
+        let mut judge = Judge::new(Hierarchy::default(), Limits::default(), Vec::new(), false);
         let fail = &["Performing sync on local request", "Sync failed: Unable to connect to the remote server. Source: X"];
         feed(&mut judge, fail);
         assert!(!judge.judge(at("2026-03-01T05:00:00Z")).is_empty());
@@ -346,7 +347,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_said_any_more_is_not_taken_for_mended() {
-        let mut judge = Judge::new(HierarchyFile::default(), Limits::default(), Vec::new(), false);
+        let mut judge = Judge::new(Hierarchy::default(), Limits::default(), Vec::new(), false);
         let snapshot = |judge: &mut Judge, taken: &str, replica: serde_json::Value| {
             let mut settings = crate::rules::testing::healthy("cen", None);
             settings["taken_at"] = taken.into();

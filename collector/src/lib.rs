@@ -19,6 +19,7 @@ pub mod hierarchy;
 pub mod limits;
 pub mod rules;
 pub mod diagnosis;
+pub mod causes;
 pub mod judge;
 pub mod waves;
 pub mod trends;

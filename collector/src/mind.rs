@@ -3,7 +3,6 @@
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use jiff::Timestamp;
-use supwatch_proto::describe::HierarchyFile;
 use supwatch_proto::event::{Event, StoredEvent};
 use supwatch_proto::finding::{Finding, Suppression};
 use supwatch_proto::history::{AuditEntry, SettingsView, VerdictChange};
@@ -12,6 +11,7 @@ use supwatch_proto::picture::Picture;
 use supwatch_proto::wave::Wave;
 use tokio::sync::watch;
 
+use crate::hierarchy::Hierarchy;
 use crate::judge::Judge;
 use crate::limits::Limits;
 use crate::notify::tally::Tally;
@@ -61,11 +61,11 @@ impl Mind {
     /// Replays the store, so that a restarted collector knows what it knew.
     pub async fn awake(
         store: Arc<dyn Store>,
-        expected: HierarchyFile,
+        hierarchy: Hierarchy,
         limits: Limits,
         clock: fn() -> Timestamp,
     ) -> Result<Mind, StoreError> {
-        let mut judge = Judge::new(expected, limits, store.findings().await?, true);
+        let mut judge = Judge::new(hierarchy, limits, store.findings().await?, true);
         let (mut at, mut count) = (Cursor::default(), 0u64);
         loop {
             let page = store.scan(&EventQuery::default(), at).await?;

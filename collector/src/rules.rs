@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 use supwatch_proto::describe::Generation;
-use supwatch_proto::finding::Evidence;
+use supwatch_proto::finding::{Confidence, Evidence};
 use supwatch_proto::ids::SiteCode;
 use supwatch_proto::settings::{Settings, Sup};
 use supwatch_proto::text::Text;
@@ -37,6 +37,7 @@ mod vdir_access;
 mod service_stopped;
 mod app_pool;
 mod wsus_version;
+mod confidence;
 mod sync_failed;
 mod sync_overdue;
 mod sync_stuck;
@@ -225,6 +226,10 @@ pub struct Failure {
     pub remedy: Vec<Text>,
     /// Cause from the catalogue.
     pub cause: Option<String>,
+    /// How sure that cause is.
+    pub confidence: Option<Confidence>,
+    /// Why it is as sure as that.
+    pub reasons: Vec<Text>,
     /// Since when it holds.
     pub since: Option<Timestamp>,
     /// How often it was seen.
@@ -271,7 +276,17 @@ impl Judged {
 
 impl Failure {
     fn new(severity: Severity, summary: Text) -> Failure {
-        Failure { severity, summary, evidence: Vec::new(), remedy: Vec::new(), cause: None, since: None, occurrences: 1 }
+        Failure {
+            severity,
+            summary,
+            evidence: Vec::new(),
+            remedy: Vec::new(),
+            cause: None,
+            confidence: None,
+            reasons: Vec::new(),
+            since: None,
+            occurrences: 1,
+        }
     }
 
     fn shown_by(mut self, evidence: impl IntoIterator<Item = Evidence>) -> Failure {

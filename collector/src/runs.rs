@@ -461,7 +461,7 @@ mod tests {
     #[test]
     fn a_failure_and_its_status_message_are_one_failed_run() {
         let message = format!(
-            "STATMSG: ID=6703 {STATMSG} ISTR0=\"A.B\" ISTR1=\"Unable to connect to the remote server\" NUMATTRS=0 LE=0X8013150a"
+            "STATMSG: ID=6703 {STATMSG} ISTR0=\"A.B\" ISTR1=\"Unable to connect to the remote server\" NUMATTRS=0 LE=0X80131509"
         );
         let all = runs(&[
             "Performing sync on local request",
@@ -472,7 +472,7 @@ mod tests {
         assert_eq!(all.len(), 1);
         assert_eq!(all[0].outcome, RunOutcome::Failed);
         assert_eq!(all[0].cause.as_deref(), Some("cannot-connect"));
-        assert_eq!(all[0].code.as_deref(), Some("0X8013150a"));
+        assert_eq!(all[0].code.as_deref(), Some("0X80131509"));
         assert_eq!(outcomes(&[&message]), [RunOutcome::Failed]);
     }
 

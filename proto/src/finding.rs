@@ -24,6 +24,12 @@ pub struct Finding {
     pub subject: String,
     /// Cause from the catalogue.
     pub cause: Option<String>,
+    /// How sure that cause is.
+    #[serde(default)]
+    pub confidence: Option<Confidence>,
+    /// Why it is as sure as that.
+    #[serde(default)]
+    pub reasons: Vec<Text>,
     /// One sentence.
     pub summary: Text,
     /// Lines and settings that show it.
@@ -41,6 +47,20 @@ pub struct Finding {
     /// That somebody decided to bear with it for a while.
     pub suppressed: Option<Suppression>,
 }
+
+/// How sure a cause is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Confidence {
+    /// Settings or a probe show it too.
+    Confirmed,
+    /// The error says so.
+    Likely,
+    /// Only words say so, or settings and probes say otherwise.
+    Weak,
+}
+
+crate::describe::words!(Confidence { Confirmed = "confirmed", Likely = "likely", Weak = "weak" });
 
 /// Somebody's decision to bear with a finding: it is still judged and shown, and nobody is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +142,8 @@ impl From<Finding> for wire::Finding {
             resolved_at,
             occurrences,
             suppressed,
+            confidence,
+            reasons,
         } = finding;
         wire::Finding {
             id,
@@ -138,6 +160,8 @@ impl From<Finding> for wire::Finding {
             resolved_at: resolved_at.map(to_wire),
             occurrences,
             suppressed: suppressed.map(wire::Suppression::from),
+            confidence: confidence.map(|confidence| confidence.as_str().to_owned()).unwrap_or_default(),
+            reasons: reasons.into_iter().map(wire::Text::from).collect(),
         }
     }
 }
@@ -161,6 +185,8 @@ impl TryFrom<wire::Finding> for Finding {
             resolved_at,
             occurrences,
             suppressed,
+            confidence,
+            reasons,
         } = message;
         Ok(Finding {
             id,
@@ -178,6 +204,8 @@ impl TryFrom<wire::Finding> for Finding {
             resolved_at: from_wire(resolved_at),
             occurrences,
             suppressed: suppressed.map(Suppression::from),
+            confidence: Confidence::from_word(&confidence),
+            reasons: reasons.into_iter().map(Text::from).collect(),
         })
     }
 }
@@ -279,6 +307,8 @@ mod tests {
             resolved_at: None,
             occurrences: 3,
             suppressed: Some(Suppression { reason: "known".into(), by: "operator/a".into(), at: None, until: None }),
+            confidence: Some(Confidence::Likely),
+            reasons: vec![Text::new("as the log says", "ログによる")],
         };
         assert_eq!(Finding::try_from(wire::Finding::from(finding.clone())), Ok(finding));
     }

@@ -30,7 +30,7 @@ pub(super) struct Analyze {
 impl Analyze {
     pub(super) fn run(&self, global: &Global) -> Outcome {
         let target = self.report.as_deref().map(Target::new).transpose()?;
-        let analysis = analyze(&self.paths, self.at, app::now()).map_err(Failure::own)?;
+        let analysis = analyze(&self.paths, self.at, app::now(), global.catalogue()?).map_err(Failure::own)?;
         for remark in &analysis.remarks {
             eprintln!("supwatch: {remark}");
         }

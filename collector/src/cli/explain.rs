@@ -2,62 +2,166 @@
 
 use std::collections::BTreeMap;
 
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Answer;
+use supwatch_proto::text::{Lang, Text};
+use supwatch_proto::verdict::Answer as Verdict;
 
 use super::client::picture;
 use super::{Failure, Global, Outcome, print, print_json};
-use crate::diagnosis::{Catalogue, Cause, messages};
+use crate::diagnosis::{Candidate, Catalogue, Cause, Code, Kind, Part, Subject, code_of, known_code, messages};
 use crate::render::table::Table;
 use crate::render::{Look, Tone, findings, json, safe, wrap};
 use crate::rules::{self, RULES, Rule};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Explain {
-    /// A finding id, rule, cause, message id (6703), error code (0x80072EE7) or raw error text
-    #[arg(required = true)]
+    /// A finding id, rule, cause, message id (6703), error code (0x80072EE7, -2146233078, 53) or raw error text
+    #[arg(required_unless_present = "list")]
     what: Vec<String>,
+    /// Show what fits an error text, how well, and why
+    #[arg(long)]
+    why: bool,
+    /// List every cause
+    #[arg(long, conflicts_with_all = ["what", "why"])]
+    list: bool,
 }
 
+/// One reading of what was asked.
 enum Found {
     Rule(&'static Rule),
-    Cause(&'static Cause),
+    Cause(Box<Cause>),
     Message(&'static messages::Message),
+    Code(u32, &'static Code),
     Finding(Box<supwatch_proto::finding::Finding>),
+}
+
+/// Everything there is to say.
+struct Answer {
+    found: Vec<Found>,
+    /// What fits an error text, best first.
+    candidates: Vec<Fits>,
+    /// Ids that are spelt nearly so.
+    near: Vec<String>,
+}
+
+/// A cause that fits, and what of it.
+struct Fits {
+    id: String,
+    title: Text,
+    score: u32,
+    parts: Vec<Part>,
 }
 
 impl Explain {
     pub(super) fn run(&self, global: &Global) -> Outcome {
-        let what = self.what.join(" ");
-        let found = find(&what, global)?;
+        let catalogue = global.catalogue()?;
+        if self.list {
+            return list(&catalogue, global);
+        }
+        let answer = find(self.what.join(" ").trim(), &catalogue, global)?;
         let look = global.look();
         if global.is_json() {
-            print_json(&as_json(&found, global))?;
+            print_json(&as_json(&answer, global))?;
             return Ok(0);
         }
         let mut out = String::new();
-        match &found {
-            Found::Finding(finding) => out = findings::full(finding, look),
-            Found::Rule(rule) => {
-                head(&mut out, look, rule.name, &rule.title());
-                body(&mut out, look, &rule.why());
-                let looks_at = rule.looks_at.join(", ");
-                body(&mut out, look, &Text::new(format!("It looks at: {looks_at}"), format!("参照する情報: {looks_at}")));
-                steps(&mut out, look, &rule.steps());
-                body(&mut out, look, &Text::new(format!("Source: {}", rule.source), format!("出典: {}", rule.source)));
+        for (index, found) in answer.found.iter().enumerate() {
+            if index > 0 {
+                out.push('\n');
             }
-            Found::Message(message) => {
-                head(&mut out, look, &format!("{} {} {}", message.id, message.severity, message.component), &message.meaning);
-            }
-            Found::Cause(cause) => {
-                head(&mut out, look, &cause.id, &cause.title);
-                body(&mut out, look, &cause.meaning);
-                steps(&mut out, look, &cause.remedies);
-                body(&mut out, look, &Text::new(format!("Source: {}", cause.source), format!("出典: {}", cause.source)));
-            }
+            show(&mut out, found, look);
+        }
+        if !answer.near.is_empty() {
+            let near = answer.near.join(", ");
+            body(&mut out, look, &Text::new(format!("\nDid you mean: {near}?"), format!("\n次のいずれかですか: {near}")));
+        }
+        if self.why {
+            why(&mut out, &answer.candidates, look);
         }
         print(&out)?;
         Ok(0)
+    }
+}
+
+fn list(catalogue: &Catalogue, global: &Global) -> Outcome {
+    if global.is_json() {
+        let all: Vec<_> = catalogue.causes().map(|cause| cause_json(cause, global)).collect();
+        print_json(&serde_json::json!({"schema": "supwatch/causes/v1", "causes": all}))?;
+        return Ok(0);
+    }
+    let look = global.look();
+    let mut table = Table::new(&[look.say("cause", "原因"), look.say("kind", "種別"), look.say("what it is", "内容")]);
+    for cause in catalogue.causes() {
+        table.row(vec![cause.id.as_str().into(), kind(cause.kind, look).into(), look.text(&cause.title).into()]);
+    }
+    print(&table.draw(look))?;
+    Ok(0)
+}
+
+fn kind(kind: Kind, look: Look) -> &'static str {
+    match kind {
+        Kind::Cause => look.say("cause", "原因"),
+        Kind::General => look.say("general", "一般"),
+        Kind::Harmless => look.say("harmless", "無害"),
+        Kind::Term => look.say("term", "用語"),
+    }
+}
+
+fn show(out: &mut String, found: &Found, look: Look) {
+    match found {
+        Found::Finding(finding) => out.push_str(&findings::full(finding, look)),
+        Found::Rule(rule) => {
+            head(out, look, rule.name, &rule.title());
+            body(out, look, &rule.why());
+            let looks_at = rule.looks_at.join(", ");
+            body(out, look, &Text::new(format!("It looks at: {looks_at}"), format!("参照する情報: {looks_at}")));
+            steps(out, look, &rule.steps());
+            body(out, look, &Text::new(format!("Source: {}", rule.source), format!("出典: {}", rule.source)));
+        }
+        Found::Message(message) => {
+            head(out, look, &format!("{} {} {}", message.id, message.severity, message.component), &message.meaning);
+        }
+        Found::Code(code, known) => {
+            head(out, look, &notations(*code), &Text::new(known.name.as_str(), known.name.as_str()));
+            body(out, look, &known.meaning);
+        }
+        Found::Cause(cause) => {
+            head(out, look, &cause.id, &cause.title);
+            if cause.kind == Kind::Harmless {
+                let because = |because: &str, harmless: &str| format!("{harmless}{because}");
+                body(
+                    out,
+                    look,
+                    &Text::new(because(&cause.meaning.en, "Harmless: "), because(&cause.meaning.ja, "問題ではありません: ")),
+                );
+            } else {
+                body(out, look, &cause.meaning);
+            }
+            if !cause.remedies.is_empty() {
+                steps(out, look, &cause.remedies);
+            }
+            if !cause.next.is_empty() {
+                out.push_str(&format!("\n{}\n", look.paint(Tone::Strong, look.say("what to look at next", "次に確認する内容"))));
+                cause.next.iter().for_each(|next| item(out, look, "  - ", look.text(next)));
+            }
+            body(out, look, &Text::new(format!("Source: {}", cause.source), format!("出典: {}", cause.source)));
+        }
+    }
+}
+
+/// `0x80070035 = -2147024843`, or the number alone.
+fn notations(code: u32) -> String {
+    if code <= 0xffff { code.to_string() } else { format!("0x{code:08X} = {}", code.cast_signed()) }
+}
+
+fn why(out: &mut String, candidates: &[Fits], look: Look) {
+    out.push_str(&format!("\n{}\n", look.paint(Tone::Strong, look.say("what fits", "一致した内容"))));
+    if candidates.is_empty() {
+        body(out, look, &Text::new("  nothing in the catalogue", "  カタログに一致するものはありません"));
+    }
+    for candidate in candidates {
+        let parts: Vec<String> =
+            candidate.parts.iter().map(|part| format!("{} {:?} +{}", part.what, part.value, part.points)).collect();
+        item(out, look, &format!("  {:>3} ", candidate.score), &format!("{}: {}", candidate.id, parts.join(", ")));
     }
 }
 
@@ -70,54 +174,154 @@ fn head(out: &mut String, look: Look, name: &str, title: &Text) {
 fn steps(out: &mut String, look: Look, remedies: &[Text]) {
     out.push_str(&format!("\n{}\n", look.paint(Tone::Strong, look.say("what to do", "対処方法"))));
     for (number, step) in (1..).zip(remedies) {
-        for (index, line) in wrap(&safe(look.text(step)), look.width.saturating_sub(5)).iter().enumerate() {
-            out.push_str(&if index == 0 { format!("  {number}. {line}\n") } else { format!("     {line}\n") });
-        }
+        item(out, look, &format!("  {number}. "), look.text(step));
+    }
+}
+
+/// A text behind a mark, its further lines below its first.
+fn item(out: &mut String, look: Look, mark: &str, text: &str) {
+    let indent = mark.len();
+    for (index, line) in wrap(&safe(text), look.width.saturating_sub(indent)).iter().enumerate() {
+        out.push_str(&if index == 0 { format!("{mark}{line}\n") } else { format!("{}{line}\n", " ".repeat(indent)) });
     }
 }
 
 fn body(out: &mut String, look: Look, text: &Text) {
-    for line in wrap(&safe(look.text(text)), look.width) {
+    let text = look.text(text);
+    if text.starts_with('\n') {
+        out.push('\n');
+    }
+    for line in wrap(&safe(text.trim_start_matches('\n')), look.width) {
         out.push_str(&format!("{line}\n"));
     }
 }
 
-fn find(what: &str, global: &Global) -> Result<Found, Failure> {
-    if let Some(rule) = rules::get(what) {
-        return Ok(Found::Rule(rule));
+fn find(what: &str, catalogue: &Catalogue, global: &Global) -> Result<Answer, Failure> {
+    let exactly = |found: Found| Answer { found: vec![found], candidates: Vec::new(), near: Vec::new() };
+    let word = what.to_lowercase();
+    if let Some(rule) = rules::get(&word) {
+        return Ok(exactly(Found::Rule(rule)));
     }
-    if let Some(cause) = Catalogue::built_in().get(what) {
-        return Ok(Found::Cause(cause));
-    }
-    if let Some(message) = what.parse().ok().and_then(messages::get) {
-        return Ok(Found::Message(message));
+    if let Some(cause) = catalogue.get(&word) {
+        return Ok(exactly(Found::Cause(Box::new(cause.clone()))));
     }
     let is_finding = what.len() == 12 && what.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if is_finding {
+    if is_finding && !what.bytes().all(|byte| byte.is_ascii_digit()) {
         let finding = picture(global, None, true)?.findings.into_iter().find(|finding| finding.id == what);
         return finding
-            .map(|finding| Found::Finding(Box::new(finding)))
+            .map(|finding| exactly(Found::Finding(Box::new(finding))))
             .ok_or_else(|| Failure::Own(format!("the collector has no finding {what}")));
     }
-    // A code alone, or an error text as a log or the console shows it.
-    let code = what.to_lowercase().starts_with("0x").then_some(what);
-    let what = what.split("$$<").next().unwrap_or_default().trim().trim_start_matches("Sync failed:").trim();
-    let (text, source) = what.rsplit_once(" Source: ").unwrap_or((what, ""));
-    Ok(Found::Cause(Catalogue::built_in().diagnose(text, source, code)))
+    Ok(match code_of(what) {
+        Some(number) => of_number(what, number, catalogue),
+        None => of_text(what, catalogue),
+    })
 }
 
-fn as_json(found: &Found, global: &Global) -> serde_json::Value {
+fn fits(candidates: &[Candidate<'_>]) -> Vec<Fits> {
+    let fit = |candidate: &Candidate<'_>| Fits {
+        id: candidate.cause.id.clone(),
+        title: candidate.cause.title.clone(),
+        score: candidate.score,
+        parts: candidate.parts.clone(),
+    };
+    candidates.iter().map(fit).collect()
+}
+
+/// A number may be a message, an error code and an HTTP status: every reading is told.
+fn of_number(what: &str, number: u32, catalogue: &Catalogue) -> Answer {
+    let mut found: Vec<Found> = messages::get(number).map(Found::Message).into_iter().collect();
+    found.extend(known_code(number).map(|code| Found::Code(number, code)));
+    let asked = if (400..600).contains(&number) && messages::get(number).is_none() {
+        Subject::new(&format!("HTTP status {number}"), "", None)
+    } else {
+        Subject::new("", "", Some(what)).of_message(number)
+    };
+    let candidates = catalogue.candidates(&asked);
+    // Words that fit a number alone say nothing of it.
+    let best = candidates.iter().filter(|candidate| !candidate.is_words_alone());
+    found.extend(best.take(3).map(|candidate| Found::Cause(Box::new(candidate.cause.clone()))));
+    let candidates = fits(&candidates);
+    if found.is_empty() {
+        found.push(Found::Cause(Box::new(catalogue.unknown().clone())));
+    }
+    Answer { found, candidates, near: Vec::new() }
+}
+
+/// An error text as a log, the console or a forum shows it; or a word that is nearly an id.
+fn of_text(what: &str, catalogue: &Catalogue) -> Answer {
+    let subject = Subject::of_paste(what);
+    let candidates = catalogue.candidates(&subject);
+    let cause = catalogue.cause_of(&subject);
+    let best = candidates.first();
+    // What is harmless or a term is told so where it fits better than any cause.
+    let told = best.filter(|best| {
+        let cause = candidates.iter().find(|candidate| candidate.cause.id == cause.id);
+        matches!(best.cause.kind, Kind::Harmless | Kind::Term) && cause.is_none_or(|cause| cause.score < best.score)
+    });
+    let mut found = vec![Found::Cause(Box::new(told.map_or(cause, |best| best.cause).clone()))];
+    let unknown = candidates.is_empty();
+    for code in subject.codes.iter().filter(|_| unknown) {
+        found.extend(known_code(*code).map(|known| Found::Code(*code, known)));
+    }
+    if let (true, Some(message)) = (unknown, subject.message.and_then(messages::get)) {
+        found.insert(0, Found::Message(message));
+    }
+    let near = if unknown && !what.contains(char::is_whitespace) { nearly(what, catalogue) } else { Vec::new() };
+    Answer { found, candidates: fits(&candidates), near }
+}
+
+/// Ids of causes and rules that are spelt nearly so.
+fn nearly(word: &str, catalogue: &Catalogue) -> Vec<String> {
+    let word = word.to_lowercase();
+    let ids = catalogue.causes().map(|cause| cause.id.as_str()).chain(RULES.iter().map(|rule| rule.name));
+    let mut near: Vec<(f64, &str)> = ids.map(|id| (strsim::jaro_winkler(&word, id), id)).filter(|(near, _)| *near > 0.85).collect();
+    near.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    near.into_iter().take(3).map(|(_, id)| id.to_owned()).collect()
+}
+
+fn cause_json(cause: &Cause, global: &Global) -> serde_json::Value {
     let lang = global.lang();
     let said = |text: &Text| text.get(lang).to_owned();
-    match found {
-        Found::Finding(finding) => serde_json::json!({"schema": "supwatch/explain/v1", "finding": json::finding(finding, lang)}),
-        Found::Rule(rule) => serde_json::json!({"schema": "supwatch/explain/v1", "rule": rule_json(rule, global)}),
-        Found::Message(message) => serde_json::json!({"schema": "supwatch/explain/v1", "message": {
-            "id": message.id, "severity": message.severity, "component": message.component, "meaning": said(&message.meaning)}}),
-        Found::Cause(cause) => serde_json::json!({"schema": "supwatch/explain/v1", "cause": {
-            "id": cause.id, "title": said(&cause.title), "meaning": said(&cause.meaning),
-            "remedy": cause.remedies.iter().map(said).collect::<Vec<_>>(), "source": cause.source}}),
+    serde_json::json!({
+        "id": cause.id, "kind": kind(cause.kind, Look { lang: Lang::En, color: false, width: 80 }),
+        "title": said(&cause.title), "meaning": said(&cause.meaning),
+        "remedy": cause.remedies.iter().map(said).collect::<Vec<_>>(), "next": cause.next.iter().map(said).collect::<Vec<_>>(),
+        "confirmed_by": cause.confirmed_by, "generations": cause.generations, "source": cause.source})
+}
+
+/// The first reading of each kind stands under its name; further causes are among the candidates.
+fn as_json(answer: &Answer, global: &Global) -> serde_json::Value {
+    let lang = global.lang();
+    let said = |text: &Text| text.get(lang).to_owned();
+    let mut out = serde_json::Map::from_iter([("schema".to_owned(), "supwatch/explain/v1".into())]);
+    for found in answer.found.iter().rev() {
+        let (name, value) = match found {
+            Found::Finding(finding) => ("finding", serde_json::json!(json::finding(finding, lang))),
+            Found::Rule(rule) => ("rule", rule_json(rule, global)),
+            Found::Message(message) => (
+                "message",
+                serde_json::json!({"id": message.id, "severity": message.severity, "component": message.component,
+                    "meaning": said(&message.meaning)}),
+            ),
+            Found::Code(code, known) => {
+                ("code", serde_json::json!({"code": notations(*code), "name": known.name, "meaning": said(&known.meaning)}))
+            }
+            Found::Cause(cause) => ("cause", cause_json(cause, global)),
+        };
+        out.insert(name.to_owned(), value);
     }
+    let candidate = |fits: &Fits| {
+        let matched: Vec<_> = fits
+            .parts
+            .iter()
+            .map(|part| serde_json::json!({"what": part.what, "value": part.value, "points": part.points}))
+            .collect();
+        serde_json::json!({"cause": fits.id, "title": said(&fits.title), "score": fits.score, "matched": matched})
+    };
+    out.insert("candidates".to_owned(), answer.candidates.iter().map(candidate).collect());
+    out.insert("near".to_owned(), answer.near.clone().into());
+    out.into()
 }
 
 fn rule_json(rule: &Rule, global: &Global) -> serde_json::Value {
@@ -135,7 +339,7 @@ impl Rules {
     #[allow(clippy::unused_self)]
     pub(super) fn run(&self, global: &Global) -> Outcome {
         let named = global.endpoint.is_some() || std::env::var_os("SUPWATCH_ENDPOINT").is_some();
-        let mut counts: BTreeMap<(String, Answer), u32> = BTreeMap::new();
+        let mut counts: BTreeMap<(String, Verdict), u32> = BTreeMap::new();
         if named {
             for verdict in picture(global, None, false)?.verdicts {
                 *counts.entry((verdict.rule, verdict.answer)).or_default() += 1;
@@ -146,7 +350,7 @@ impl Rules {
             let list: Vec<_> = RULES
                 .iter()
                 .map(|rule| {
-                    let counts = serde_json::json!({"pass": count(rule.name, Answer::Pass), "fail": count(rule.name, Answer::Fail), "unknown": count(rule.name, Answer::Unknown)});
+                    let counts = serde_json::json!({"pass": count(rule.name, Verdict::Pass), "fail": count(rule.name, Verdict::Fail), "unknown": count(rule.name, Verdict::Unknown)});
                     let mut value = rule_json(rule, global);
                     if let (true, Some(fields)) = (named, value.as_object_mut()) {
                         fields.insert("verdicts".to_owned(), counts);
@@ -168,9 +372,9 @@ impl Rules {
             let shown = if named {
                 format!(
                     "{}/{}/{}",
-                    count(rule.name, Answer::Pass),
-                    count(rule.name, Answer::Fail),
-                    count(rule.name, Answer::Unknown)
+                    count(rule.name, Verdict::Pass),
+                    count(rule.name, Verdict::Fail),
+                    count(rule.name, Verdict::Unknown)
                 )
             } else {
                 "–".to_owned()

@@ -35,7 +35,7 @@ pub(super) struct Settings {
 impl Settings {
     pub(super) fn run(&self, global: &Global) -> Outcome {
         let codes: Vec<SiteCode> = std::iter::once(self.site).chain(self.diff).collect();
-        let views = if self.paths.is_empty() { self.ask(global, &codes)? } else { self.offline(&codes)? };
+        let views = if self.paths.is_empty() { self.ask(global, &codes)? } else { self.offline(global, &codes)? };
         let look = global.look();
         match views.as_slice() {
             [own, other] if global.is_json() => {
@@ -55,8 +55,9 @@ impl Settings {
         Ok(0)
     }
 
-    fn offline(&self, codes: &[SiteCode]) -> Result<Vec<SettingsView>, Failure> {
-        let analysis = crate::analyze::analyze(&self.paths, self.at, crate::app::now()).map_err(Failure::own)?;
+    fn offline(&self, global: &Global, codes: &[SiteCode]) -> Result<Vec<SettingsView>, Failure> {
+        let analysis =
+            crate::analyze::analyze(&self.paths, self.at, crate::app::now(), global.catalogue()?).map_err(Failure::own)?;
         let Analysis { hierarchy, judged_at, .. } = analysis;
         let past = hierarchy.as_of(judged_at);
         let known = || past.sites.keys().map(SiteCode::to_string).collect::<Vec<_>>().join(", ");

@@ -31,7 +31,7 @@ pub(super) struct Wave {
 impl Wave {
     pub(super) fn run(&self, global: &Global) -> Outcome {
         let last = self.list.unwrap_or(1).max(1);
-        let (waves, now) = if self.read.is_empty() { self.ask(global, last)? } else { self.offline(last)? };
+        let (waves, now) = if self.read.is_empty() { self.ask(global, last)? } else { self.offline(global, last)? };
         if let (Some(id), true) = (&self.id, waves.is_empty()) {
             return Err(Failure::Own(format!(
                 "there is no wave {id}; a wave has the id of its top site's run: `supwatch wave --list`"
@@ -55,8 +55,9 @@ impl Wave {
         Ok(0)
     }
 
-    fn offline(&self, last: u32) -> Result<(Vec<WaveType>, Timestamp), Failure> {
-        let analysis = crate::analyze::analyze(&self.read, self.at, crate::app::now()).map_err(Failure::own)?;
+    fn offline(&self, global: &Global, last: u32) -> Result<(Vec<WaveType>, Timestamp), Failure> {
+        let analysis =
+            crate::analyze::analyze(&self.read, self.at, crate::app::now(), global.catalogue()?).map_err(Failure::own)?;
         let past = analysis.hierarchy.as_of(analysis.judged_at);
         let waves = Waves::new(&past, &analysis.limits, analysis.judged_at);
         let found = match &self.id {

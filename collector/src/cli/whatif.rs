@@ -26,7 +26,7 @@ pub(super) struct WhatIf {
 
 impl WhatIf {
     pub(super) fn run(&self, global: &Global) -> Outcome {
-        let changes = if self.paths.is_empty() { self.ask(global)? } else { self.offline()? };
+        let changes = if self.paths.is_empty() { self.ask(global)? } else { self.offline(global)? };
         if global.is_json() {
             let list: Vec<_> = changes.iter().map(|change| as_json(change, global)).collect();
             print_json(&serde_json::json!({"schema": "supwatch/whatif/v1", "site": self.site, "set": self.set, "changes": list}))?;
@@ -36,8 +36,8 @@ impl WhatIf {
         Ok(0)
     }
 
-    fn offline(&self) -> Result<Vec<VerdictChange>, Failure> {
-        let analysis = crate::analyze::analyze(&self.paths, None, crate::app::now()).map_err(Failure::own)?;
+    fn offline(&self, global: &Global) -> Result<Vec<VerdictChange>, Failure> {
+        let analysis = crate::analyze::analyze(&self.paths, None, crate::app::now(), global.catalogue()?).map_err(Failure::own)?;
         let changes = whatif(&analysis.hierarchy, &analysis.limits, self.site, &self.set, analysis.judged_at);
         changes.map_err(|error| match error {
             WhatIfError::Site { .. } => Failure::own(error),

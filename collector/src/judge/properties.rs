@@ -106,7 +106,7 @@ fn event() -> impl Strategy<Value = StoredEvent> {
 }
 
 fn replayed(events: &[StoredEvent]) -> Vec<Verdict> {
-    let mut judge = Judge::new(HierarchyFile::default(), Limits::default(), Vec::new(), false);
+    let mut judge = Judge::new(Hierarchy::default(), Limits::default(), Vec::new(), false);
     events.iter().for_each(|event| judge.take(event));
     judge.touch_all();
     judge.judge(now());
@@ -119,7 +119,7 @@ proptest! {
     /// No tick helps: what an event does not touch, it does not change.
     #[test]
     fn the_verdicts_kept_are_those_of_a_replay_at_any_moment(events in proptest::collection::vec(event(), 1..40)) {
-        let mut judge = Judge::new(HierarchyFile::default(), Limits::default(), Vec::new(), false);
+        let mut judge = Judge::new(Hierarchy::default(), Limits::default(), Vec::new(), false);
         for (count, event) in (1..).zip(&events) {
             judge.take(event);
             judge.judge(now());
@@ -169,7 +169,7 @@ fn cases() -> u32 {
 
 /// 1 + 25 + 500 sites, all with settings, all judged.
 fn large() -> Judge {
-    let mut judge = Judge::new(HierarchyFile::default(), Limits::default(), Vec::new(), false);
+    let mut judge = Judge::new(Hierarchy::default(), Limits::default(), Vec::new(), false);
     let describe = |judge: &mut Judge, site: &str, site_type, parent: Option<&str>| {
         let parent = Some(parent.map(|code| code.parse().expect("code")));
         judge.take(&stored(

@@ -166,6 +166,8 @@ pub(super) mod tests {
             resolved_at: None,
             occurrences: 1,
             suppressed: None,
+            confidence: None,
+            reasons: Vec::new(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Findings in full: what, since when, the lines and settings that show it, and the remedies in order.
 
-use supwatch_proto::finding::{Evidence, Finding, Suppression};
+use supwatch_proto::finding::{Confidence, Evidence, Finding, Suppression};
 use supwatch_proto::verdict::Severity;
 
 use super::table::{Cell, Table};
@@ -15,6 +15,15 @@ pub fn severity(severity: Severity, look: Look) -> (Tone, &'static str) {
         Severity::Critical => (Tone::Bad, look.say("critical", "重大")),
         Severity::Warning => (Tone::Warning, look.say("warning", "警告")),
         Severity::Info => (Tone::Plain, look.say("info", "情報")),
+    }
+}
+
+/// The word for how sure a cause is.
+pub fn confidence(confidence: Confidence, look: Look) -> &'static str {
+    match confidence {
+        Confidence::Confirmed => look.say("confirmed", "確認済み"),
+        Confidence::Likely => look.say("likely", "可能性大"),
+        Confidence::Weak => look.say("weak", "不確か"),
     }
 }
 
@@ -42,9 +51,13 @@ pub fn full(finding: &Finding, look: Look) -> String {
         facts.push(format!("{} {}", finding.occurrences, look.say("times", "回")));
     }
     if let Some(cause) = &finding.cause {
-        facts.push(format!("{} {cause}", look.say("cause", "原因")));
+        let sure = finding.confidence.map(|sure| format!(", {}", confidence(sure, look))).unwrap_or_default();
+        facts.push(format!("{} {cause}{sure}", look.say("cause", "原因")));
     }
     out.push_str(&format!("  {}\n", look.paint(Tone::Dim, &facts.join(" · "))));
+    for reason in &finding.reasons {
+        paragraph(&mut out, "  ", "", &safe(look.text(reason)), look);
+    }
     if !finding.evidence.is_empty() {
         out.push_str(&format!("  {}\n", look.paint(Tone::Strong, look.say("evidence", "根拠"))));
     }

@@ -238,6 +238,12 @@ pub struct FindingJson {
     pub subject: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
+    /// `confirmed`, `likely` or `weak`: how sure the cause is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<String>,
+    /// Why it is as sure as that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
     pub summary: String,
     pub evidence: Vec<EvidenceJson>,
     pub remedy: Vec<String>,
@@ -457,6 +463,8 @@ pub fn finding(finding: &Finding, lang: Lang) -> FindingJson {
         site: finding.site.to_string(),
         subject: finding.subject.clone(),
         cause: finding.cause.clone(),
+        confidence: finding.confidence.map(|confidence| confidence.to_string()),
+        reasons: finding.reasons.iter().map(|text| text.get(lang).to_owned()).collect(),
         summary: finding.summary.get(lang).to_owned(),
         evidence: finding.evidence.iter().map(evidence).collect(),
         remedy: finding.remedy.iter().map(|text| text.get(lang).to_owned()).collect(),

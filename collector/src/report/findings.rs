@@ -10,6 +10,7 @@ use supwatch_proto::picture::Picture;
 use super::html::{Html, Tag};
 use super::parts::{NAME, TEXT, badge, cause, left_out, nothing, severity, site_anchor, table, time};
 use super::{counted, marks};
+use crate::render::findings::confidence;
 use crate::rules;
 
 /// Findings that stand open.
@@ -83,7 +84,15 @@ fn facts(html: &mut Html, finding: &Finding) {
             }
         });
         if let Some(id) = &finding.cause {
-            fact(html, look.say("cause", "原因"), |html| cause(html, id));
+            fact(html, look.say("cause", "原因"), |html| {
+                cause(html, id);
+                if let Some(sure) = finding.confidence {
+                    html.text(&format!(" · {}", confidence(sure, look)));
+                }
+            });
+            for reason in &finding.reasons {
+                fact(html, look.say("because", "判断の理由"), |html| html.cut(look.text(reason), NAME));
+            }
         }
         fact(html, look.say("since", "発生"), |html| time(html, finding.opened_at));
         if finding.resolved_at.is_some() {

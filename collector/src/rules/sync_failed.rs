@@ -1,10 +1,11 @@
 //! The last run did not fail. A failure comes with its cause, evidence and remedies from the catalogue.
 //! Source: the article, "checking for errors" and all its error sections.
 
-use super::{Failure, Judged, Rule, Scene, setting};
-use crate::diagnosis::{Catalogue, UNKNOWN};
+use super::{Failure, Judged, Rule, Scene, confidence, setting};
+use crate::diagnosis::{Subject, UNKNOWN};
 use crate::runs::{TrackedRun, WcmFailure};
 use supwatch_proto::describe::SiteType;
+use supwatch_proto::finding::Evidence;
 use supwatch_proto::run::RunOutcome;
 use supwatch_proto::text::Text;
 use supwatch_proto::verdict::Severity;
@@ -44,7 +45,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
 /// WCM failed and no run has come since: the next one is going to fail of it.
 fn configuration(scene: &Scene<'_>, failure: &WcmFailure) -> Judged {
     let code = scene.site.code;
-    let entry = Catalogue::built_in().get(&failure.cause);
+    let entry = scene.hierarchy.catalogue.get(&failure.cause);
     let (title_en, title_ja) =
         entry.map_or(("cause not known", "原因不明"), |entry| (entry.title.en.as_str(), entry.title.ja.as_str()));
     let summary = Text::new(
@@ -53,7 +54,13 @@ fn configuration(scene: &Scene<'_>, failure: &WcmFailure) -> Judged {
     );
     let mut failed = Failure::new(Severity::Critical, summary).shown_by(failure.evidence.iter().cloned());
     failed.cause = Some(failure.cause.clone());
-    failed.remedy = entry.map(|entry| entry.remedies.clone()).unwrap_or_default();
+    if let Some(entry) = entry {
+        let said = failure.evidence.first().and_then(|evidence| match evidence {
+            Evidence::Line { line, .. } => Some(Subject::of_line(line)),
+            Evidence::Setting { .. } => None,
+        });
+        confidence::explain(scene, &mut failed, entry, said.as_ref());
+    }
     Judged::fail(&["WCM.log"], failed).of("WCM")
 }
 
@@ -121,7 +128,7 @@ fn failure(scene: &Scene<'_>, last: &TrackedRun) -> Failure {
         .take_while(|tracked| tracked.run.outcome == RunOutcome::Failed && tracked.run.cause == last.run.cause)
         .collect();
     let cause = last.run.cause.as_deref().unwrap_or(UNKNOWN);
-    let entry = Catalogue::built_in().get(cause);
+    let entry = scene.hierarchy.catalogue.get(cause);
     let (title_en, title_ja) =
         entry.map_or(("cause not known", "原因不明"), |entry| (entry.title.en.as_str(), entry.title.ja.as_str()));
     let mut summary = Text::new(
@@ -138,7 +145,12 @@ fn failure(scene: &Scene<'_>, last: &TrackedRun) -> Failure {
     failure.since = in_a_row.last().and_then(|first| first.run.ended_at);
     failure.occurrences = u32::try_from(in_a_row.len()).unwrap_or(u32::MAX);
     failure.cause = Some(cause.to_owned());
-    failure.remedy = entry.map(|entry| entry.remedies.clone()).unwrap_or_default();
+    if let Some(entry) = entry {
+        let run = &last.run;
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let said = Subject::new(&text(&run.text), &text(&run.source), run.code.as_deref());
+        confidence::explain(scene, &mut failure, entry, Some(&said));
+    }
     failure
 }
 

@@ -171,7 +171,7 @@ impl World {
         };
         let mut expected = self.hierarchy.expected.clone();
         expected.sites.push(ExpectedSite { code, description });
-        self.hierarchy = Hierarchy::new(expected);
+        self.hierarchy = Hierarchy::new(expected, std::sync::Arc::clone(Catalogue::built_in()));
         self
     }
 
@@ -263,7 +263,7 @@ impl World {
     fn fold_event(mut self, event: Event, agent: &str) -> World {
         let received_at = "2026-03-01T04:00:00Z".parse().expect("time");
         let stored = StoredEvent { agent: AgentId(agent.to_owned()), epoch: Epoch([0; 16]), received_at, event };
-        self.hierarchy.fold(&stored, Catalogue::built_in());
+        self.hierarchy.fold(&stored);
         self
     }
 

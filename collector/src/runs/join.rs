@@ -10,7 +10,7 @@ use supwatch_proto::event::{Event, EventKind};
 use supwatch_proto::finding::Evidence;
 
 use super::{TrackedRun, line_of};
-use crate::diagnosis::Catalogue;
+use crate::diagnosis::{Catalogue, Kind, Subject};
 
 /// Lines of trouble that are remembered of each log of a site: a failing WSUS writes hundreds an hour.
 const KEPT: usize = 100;
@@ -64,15 +64,24 @@ impl Troubles {
     pub fn take(&mut self, event: &Event, catalogue: &Catalogue) -> Option<Trouble> {
         let time = event.time?;
         let (text, source, code) = said(&event.kind)?;
-        let candidates = catalogue.candidates(text, source, code);
-        let best = candidates.first();
+        let mut subject = Subject::new(text, source, code);
+        if let EventKind::StatusMessage(message) = &event.kind {
+            subject = subject.of_message(message.id);
+        }
+        let candidates = catalogue.candidates(&subject);
+        // What merely looks like trouble explains no failure.
+        if candidates.first().is_some_and(|best| best.cause.kind == Kind::Harmless) {
+            return None;
+        }
+        let of = |kind: Kind| candidates.iter().find(|candidate| candidate.cause.kind == kind);
+        let best = of(Kind::Cause).or_else(|| of(Kind::General));
         let joined = Joined {
             log: event.log.clone(),
             time,
             evidence: line_of(event),
-            cause: best.map_or_else(|| crate::diagnosis::UNKNOWN.to_owned(), |(_, cause)| cause.id.clone()),
-            score: best.map_or(0, |(score, _)| *score),
-            specific: best.is_some_and(|(_, cause)| !cause.is_general()),
+            cause: best.map_or_else(|| crate::diagnosis::UNKNOWN.to_owned(), |best| best.cause.id.clone()),
+            score: best.map_or(0, |best| best.score),
+            specific: best.is_some_and(|best| !best.cause.is_general()),
         };
         let trouble = Trouble { log: event.log.clone(), time, joined };
         let kept = self.kept.entry(event.log.clone()).or_default();

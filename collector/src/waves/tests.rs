@@ -9,7 +9,6 @@ use supwatch_proto::ids::{AgentId, Epoch};
 use supwatch_proto::time::Certainty;
 
 use super::*;
-use crate::diagnosis::Catalogue;
 
 /// What a child makes of its parent's word.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -80,7 +79,7 @@ impl Logs {
         let mut take = |event: Event| {
             let stored =
                 StoredEvent { agent: AgentId("agent".into()), epoch: Epoch([0; 16]), received_at: Timestamp::UNIX_EPOCH, event };
-            hierarchy.fold(&stored, Catalogue::built_in());
+            hierarchy.fold(&stored);
         };
         for (code, parent, kind) in SITES {
             let site: SiteCode = code.parse().expect("code");

@@ -141,6 +141,8 @@ fn finding(name: &str, lines: usize, text: impl Fn(&str) -> String) -> Finding {
         resolved_at: None,
         occurrences: 3,
         suppressed: None,
+        confidence: None,
+        reasons: Vec::new(),
     }
 }
 

@@ -1,0 +1,173 @@
+//! One entry of the catalogue, as its file has it.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use supwatch_proto::text::Text;
+
+use super::codes::code_of;
+
+/// What an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Why something failed.
+    #[default]
+    Cause,
+    /// That something failed and where to look, not why: another log's cause counts for more.
+    General,
+    /// It looks like trouble and is none.
+    Harmless,
+    /// A word or number that is explained, and never the cause of a run.
+    Term,
+}
+
+/// Whose server is at fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum At {
+    /// The site's own.
+    #[default]
+    Site,
+    /// The one that the site's WSUS takes from: its parent's.
+    Parent,
+}
+
+/// One entry of the catalogue.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cause {
+    /// Id, and the name of its file.
+    pub id: String,
+    /// What it is.
+    #[serde(default)]
+    pub kind: Kind,
+    /// Where it is documented.
+    pub source: String,
+    /// Generations it applies to; empty: all.
+    #[serde(default)]
+    pub generations: Vec<String>,
+    /// Whose server is at fault.
+    #[serde(default)]
+    pub at: At,
+    /// Rules whose failing verdict confirms it.
+    #[serde(default)]
+    pub confirmed_by: Vec<String>,
+    /// A few words.
+    pub title: Text,
+    /// What happened between whom.
+    pub meaning: Text,
+    /// What to look at next.
+    #[serde(default)]
+    pub next: Vec<Text>,
+    /// Patterns; any of them is enough.
+    #[serde(default, rename = "pattern")]
+    pub patterns: Vec<Pattern>,
+    /// What to do, in order.
+    #[serde(default, rename = "remedy")]
+    pub remedies: Vec<Text>,
+    /// Lines that must match, and near misses.
+    #[serde(default)]
+    pub lines: TestLines,
+}
+
+/// All fields that are there must match.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Pattern {
+    /// Error class, such as `UssCommunicationError`.
+    pub class: Option<String>,
+    /// HTTP status.
+    pub status: Option<u16>,
+    /// Any of these HRESULTs, Win32 or SQL codes.
+    pub codes: Vec<String>,
+    /// Part of the source function's name.
+    pub function: Option<String>,
+    /// Any of these texts.
+    pub words: Vec<String>,
+    /// None of these texts.
+    pub without: Vec<String>,
+    /// Any of these status messages.
+    pub message: Vec<u32>,
+}
+
+/// Lines kept beside an entry to test it.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TestLines {
+    /// Must be this entry.
+    #[serde(rename = "match")]
+    pub matching: Vec<String>,
+    /// Must be another.
+    pub other: Vec<String>,
+}
+
+/// Why a file is no entry.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {reason}", path.display())]
+pub struct EntryError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong, where, and what would be right.
+    pub reason: String,
+}
+
+impl Cause {
+    /// Whether it says less than why.
+    pub fn is_general(&self) -> bool {
+        self.kind == Kind::General || self.id == super::UNKNOWN
+    }
+
+    /// Reads an entry and checks that it is whole.
+    pub fn parse(text: &str, path: &Path) -> Result<Cause, EntryError> {
+        let wrong = |reason: String| EntryError { path: path.to_owned(), reason };
+        let cause: Cause = toml::from_str(text).map_err(|error| wrong(error.to_string().trim_end().to_owned()))?;
+        let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if cause.id != name {
+            return Err(wrong(format!("id: it is {:?}, and the file is called {name:?}; give both one name", cause.id)));
+        }
+        if !cause.id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
+            return Err(wrong(format!("id: {:?} has other characters than a-z, 0-9 and -", cause.id)));
+        }
+        if cause.title.en.is_empty() || cause.meaning.en.is_empty() {
+            return Err(wrong("title and meaning need a text, at least `en`".to_owned()));
+        }
+        let rules = crate::rules::names();
+        if let Some(unknown) = cause.confirmed_by.iter().find(|rule| !rules.contains(&rule.as_str())) {
+            return Err(wrong(format!("confirmed_by: there is no rule {unknown:?}; `supwatch rules` lists them")));
+        }
+        for (number, pattern) in (1..).zip(&cause.patterns) {
+            let nothing = Pattern { without: pattern.without.clone(), ..Pattern::default() };
+            if *pattern == nothing {
+                return Err(wrong(format!(
+                    "pattern {number}: it asks for nothing; give class, status, codes, function, words or message"
+                )));
+            }
+            if let Some(bad) = pattern.codes.iter().find(|code| code_of(code).is_none()) {
+                return Err(wrong(format!("pattern {number}: codes: {bad:?} is no code; write 0x80131505, -2146233083 or 10061")));
+            }
+            if pattern.words.iter().chain(&pattern.without).any(|words| words.trim().is_empty()) {
+                return Err(wrong(format!("pattern {number}: words: an empty text is in every error")));
+            }
+        }
+        Ok(cause)
+    }
+
+    /// Stands in where even the file of the unknown cannot be read.
+    pub(super) fn unknown() -> Cause {
+        Cause {
+            id: super::UNKNOWN.to_owned(),
+            kind: Kind::General,
+            source: String::new(),
+            generations: Vec::new(),
+            at: At::Site,
+            confirmed_by: Vec::new(),
+            title: Text::new("cause not known", "原因不明"),
+            meaning: Text::default(),
+            next: Vec::new(),
+            patterns: Vec::new(),
+            remedies: Vec::new(),
+            lines: TestLines::default(),
+        }
+    }
+}

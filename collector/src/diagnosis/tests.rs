@@ -1,0 +1,121 @@
+//! The catalogue against the lines kept beside its entries, as they are and as real systems change them.
+
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::check::{entry_of, wrong_line};
+use super::*;
+
+#[test]
+fn every_file_is_read_and_complete() {
+    let all = Catalogue::built_in();
+    assert_eq!(all.causes().count(), FILES.len(), "a file cannot be read");
+    for cause in all.causes() {
+        let id = &cause.id;
+        for text in cause.remedies.iter().chain(&cause.next).chain([&cause.title, &cause.meaning]) {
+            assert!(!text.en.is_empty() && !text.ja.is_empty(), "{id} lacks a language");
+        }
+        assert!(!cause.source.is_empty(), "{id} lacks its source");
+        assert!(!cause.remedies.is_empty() || cause.kind != Kind::Cause, "{id} lacks remedies");
+        assert!(cause.lines.matching.len() >= 3 && cause.lines.other.len() >= 3, "{id} lacks test lines");
+    }
+}
+
+/// The matrix of which entry each line is kept for and which it gets has nothing beside its diagonal.
+#[test]
+fn no_entry_takes_the_lines_of_another() {
+    let all = Catalogue::built_in();
+    let mut wrong = Vec::new();
+    for cause in all.causes() {
+        for line in &cause.lines.matching {
+            let found = entry_of(all, cause.kind, line);
+            if found != cause.id {
+                let candidates = all.candidates(&Subject::of_line(line));
+                let scores: Vec<String> = candidates.iter().map(|c| format!("{} {}", c.cause.id, c.score)).collect();
+                wrong.push(format!("{} is taken for {found}: {line}\n    {}", cause.id, scores.join(", ")));
+            }
+        }
+        wrong.extend(
+            cause
+                .lines
+                .other
+                .iter()
+                .filter(|line| entry_of(all, cause.kind, line) == cause.id)
+                .map(|line| format!("{} takes {line}", cause.id)),
+        );
+    }
+    assert!(wrong.is_empty(), "{} lines:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(all.causes().all(|cause| wrong_line(all, cause).is_none()));
+}
+
+/// What systems and people do to an error text on its way.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Upper,
+    Lower,
+    LineBreaks,
+    CurlyQuotes,
+    Guillemets,
+    Blanks,
+    HardBlanks,
+    Prefix,
+    LocalizedPrefix,
+    Stack,
+    CutStack,
+    Exception,
+}
+
+fn change(line: &str, change: Change) -> String {
+    let stack = "~~at System.Threading.ThreadHelper.ThreadStart_Context(Object state)~~at System.Threading.ExecutionContext.Run(ExecutionContext context)";
+    match change {
+        Change::Upper => line.to_uppercase(),
+        Change::Lower => line.to_lowercase(),
+        Change::LineBreaks => line.replace(" at ", "~~at "),
+        Change::CurlyQuotes => line.replace('\'', "\u{2019}"),
+        Change::Guillemets => line.replace('\'', "\u{ab}"),
+        Change::Blanks => line.replace(' ', "  "),
+        Change::HardBlanks => line.replace(' ', "\u{a0}"),
+        Change::Prefix => format!("Sync failed: {line}"),
+        Change::LocalizedPrefix => format!("SMS WSUS の同期に失敗しました。メッセージ :{line}"),
+        Change::Stack => format!("{line}{stack}"),
+        Change::CutStack => format!("{line}{}", stack.get(..31).unwrap_or_default()),
+        Change::Exception => format!("System.Exception: {line}"),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(
+        std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(10_000)
+    ))]
+
+    #[test]
+    fn a_changed_text_keeps_its_cause(
+        at in any::<prop::sample::Index>(),
+        changes in prop::collection::vec(select(vec![
+            Change::Upper, Change::Lower, Change::LineBreaks, Change::CurlyQuotes, Change::Guillemets, Change::Blanks,
+            Change::HardBlanks, Change::Prefix, Change::LocalizedPrefix, Change::Stack, Change::CutStack, Change::Exception,
+        ]), 1..4),
+    ) {
+        let all = Catalogue::built_in();
+        let lines: Vec<(&Cause, &String)> = all
+            .causes()
+            .filter(|cause| matches!(cause.kind, Kind::Cause | Kind::General))
+            .flat_map(|cause| cause.lines.matching.iter().map(move |line| (cause, line)))
+            .collect();
+        let (cause, line) = at.get(&lines);
+        let changed = changes.iter().fold((*line).clone(), |line, by| change(&line, *by));
+        prop_assert_eq!(entry_of(all, cause.kind, &changed), cause.id.as_str(), "{}", changed);
+    }
+}
+
+#[test]
+fn the_more_specific_pattern_wins_and_says_why() {
+    let all = Catalogue::built_in();
+    let text = "DssAuthenticationError: WebException: The request failed with HTTP status 401: Unauthorized";
+    let found = all.candidates(&Subject::of_line(text));
+    let best = found.first().expect("a candidate");
+    assert_eq!(best.cause.id, "dssauth-unauthorized");
+    assert!(best.parts.iter().any(|part| part.what == "class" && part.value == "DssAuthenticationError"));
+    assert_eq!(best.score, best.parts.iter().map(|part| part.points).sum::<u32>());
+    assert_eq!(all.diagnose("something else entirely", "", None).id, UNKNOWN);
+}
