@@ -23,6 +23,7 @@ use crate::limits::Limits;
 use crate::mind::Mind;
 use crate::notify::config::Target;
 use crate::operate::Operate;
+use crate::otlp::config::Otlp;
 use crate::query::Query;
 use crate::store::embedded::Embedded;
 use crate::store::{Store, StoreError};
@@ -102,6 +103,9 @@ impl Collector {
         parts.spawn(tick(Arc::clone(&mind), config.rules));
         for target in config.notify {
             parts.spawn(notify(Arc::clone(&mind), target, hierarchy.clone()));
+        }
+        if let Some(otlp) = config.otlp {
+            parts.spawn(export(Arc::clone(&mind), otlp, hierarchy.clone()));
         }
         tracing::info!(%listen, %http, store = %config.store.display(), "collector listens");
         Ok(Collector { listen, http, mind, parts })
@@ -183,6 +187,10 @@ async fn serve_http(listener: TcpListener, mind: Arc<Mind>) -> Result<(), AppErr
 
 async fn notify(mind: Arc<Mind>, target: Target, hierarchy: String) -> Result<(), AppError> {
     Ok(crate::notify::run(mind, target, hierarchy).await?)
+}
+
+async fn export(mind: Arc<Mind>, config: Otlp, hierarchy: String) -> Result<(), AppError> {
+    Ok(crate::otlp::run(mind, config, hierarchy).await?)
 }
 
 /// Time passes, and `rules.toml` may have changed.

@@ -11,6 +11,7 @@ use crate::causes::check_folder;
 use crate::diagnosis::Catalogue;
 use crate::limits::Limits;
 use crate::notify::config::{Target, targets};
+use crate::otlp::config::{Otlp, otlp};
 
 /// The collector's configuration.
 #[derive(Debug, Clone)]
@@ -33,6 +34,8 @@ pub struct Config {
     pub catalogue: Arc<Catalogue>,
     /// Who is told of findings.
     pub notify: Vec<Target>,
+    /// Where waves and metrics are sent over OTLP.
+    pub otlp: Option<Otlp>,
 }
 
 impl Config {
@@ -56,6 +59,7 @@ impl Config {
             Some(Err(faults)) => (HierarchyFile::default(), faults),
         };
         let notify = targets(&mut table, &base);
+        let otlp = otlp(&mut table, &base);
         let rules = table.optional("rules", folder);
         let limits = match rules.as_deref().map(|path| Limits::read(path, &crate::rules::names())) {
             None => Limits::default(),
@@ -76,7 +80,7 @@ impl Config {
         let finished = table.finish(());
         match (finished, listen, identity, store) {
             (Ok(()), Some(listen), Some(identity), Some(store)) if inner.0.is_empty() => {
-                Ok(Config { listen, http, identity, store, hierarchy, limits, rules, catalogue, notify })
+                Ok(Config { listen, http, identity, store, hierarchy, limits, rules, catalogue, notify, otlp })
             }
             (finished, ..) => {
                 let mut faults = finished.err().unwrap_or_default();

@@ -122,6 +122,7 @@ impl Demo {
             limits: crate::limits::Limits::default(),
             rules: None,
             notify: Vec::new(),
+            otlp: None,
         })
         .await?;
         let (stop, stopping) = watch::channel(false);

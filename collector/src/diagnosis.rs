@@ -1,7 +1,7 @@
 //! Error text → cause, by a catalogue of data files: those in `causes/`, compiled in, and an administrator's own.
 //!
-//! Pure. [`subject`] brings the text into a form in which quotes, blanks, line breaks and the notation of codes do not
-//! matter; [`matching`] scores every entry by how specific what fits is (a code or class counts more than words), and can
+//! Pure. `subject` brings the text into a form in which quotes, blanks, line breaks and the notation of codes do not
+//! matter; `matching` scores every entry by how specific what fits is (a code or class counts more than words), and can
 //! say why. So neither the order of files nor the language of a server decides. What fits nothing is `unknown-cause`, with
 //! the article's last section as advice.
 

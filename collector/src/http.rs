@@ -15,7 +15,7 @@ pub async fn serve(listener: TcpListener, mind: Arc<Mind>, stop: impl Future<Out
     let metrics = move || {
         let mind = Arc::clone(&mind);
         async move {
-            match crate::metrics::page(&mind.picture(None, false), mind.refusals.total(), &mind.tally.counts()) {
+            match mind.metrics().and_then(|registry| crate::metrics::page(&registry)) {
                 Ok(page) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page).into_response(),
                 Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
             }

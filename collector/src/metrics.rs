@@ -1,13 +1,17 @@
-//! The picture as Prometheus metrics: every name, help and label in one place.
+//! What is known as Prometheus metrics: every name, help and label in one place.
 //!
 //! Pure. Labels are sites, agents, rules, causes, states and notification targets, never message text, so their number is bounded by what is
 //! configured.
 
+use std::collections::BTreeSet;
+
 use prometheus::{Encoder, GaugeVec, IntCounterVec, Opts, Registry, TextEncoder};
 use supwatch_proto::picture::{Picture, SiteState};
 use supwatch_proto::run::RunOutcome;
+use supwatch_proto::wave::Wave;
 
 use crate::notify::tally::Counts;
+use crate::otlp;
 
 /// Name, help and labels of every gauge.
 const GAUGES: &[(&str, &str, &[&str])] = &[
@@ -28,6 +32,12 @@ const GAUGES: &[(&str, &str, &[&str])] = &[
     ("supwatch_agent_last_heard_timestamp_seconds", "Last sign of life of the agent, in seconds since 1970.", &["agent"]),
     ("supwatch_agent_spooled_events", "Events the agent still holds.", &["agent"]),
     ("supwatch_notifications_waiting", "Notifications that the target is still to be told.", &["target"]),
+    ("supwatch_wave_outcome", "1 for how far the newest finished wave of the top site got.", &["site", "outcome"]),
+    ("supwatch_wave_started_timestamp_seconds", "Start of that wave, in seconds since 1970.", &["site"]),
+    ("supwatch_wave_duration_seconds", "From its start to its end at the last site it reached.", &["site"]),
+    ("supwatch_wave_edge_outcome", "1 for what became of the newest finished wave at the site.", &["site", "outcome"]),
+    ("supwatch_wave_edge_lag_seconds", "From the parent's notification to the start at the site, in that wave.", &["site"]),
+    ("supwatch_otlp_waves_waiting", "Waves that the OTLP receiver is still to get.", &[]),
 ];
 
 /// Phases that become labels, so that no agent can make up any number of them.
@@ -37,11 +47,37 @@ const PHASES: &[&str] = &[crate::trends::WHOLE, "wsus", "database", "replica", "
 const COUNTERS: &[(&str, &str, &[&str])] = &[
     ("supwatch_events_total", "Events stored from the agent.", &["agent"]),
     ("supwatch_refused_connections_total", "Connections and streams turned away since the start.", &[]),
+    ("supwatch_otlp_waves_total", "Waves sent as traces since the start, or refused for good by the receiver.", &["outcome"]),
+    ("supwatch_otlp_requests_failed_total", "Attempts to send over OTLP that failed since the start.", &[]),
+    ("supwatch_otlp_metrics_sent_total", "Sendings of metrics over OTLP since the start.", &[]),
     ("supwatch_notifications_total", "Attempts to notify the target since the start: sent or failed.", &["target", "outcome"]),
 ];
 
-/// The metrics page.
-pub fn page(picture: &Picture, refused: u64, notified: &[(String, Counts)]) -> Result<String, prometheus::Error> {
+/// What metrics are made of.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// The hierarchy as it is.
+    pub picture: Picture,
+    /// Its newest waves, newest first.
+    pub waves: Vec<Wave>,
+    /// Connections turned away.
+    pub refused: u64,
+    /// How notifications fare, by target.
+    pub notified: Vec<(String, Counts)>,
+    /// How sending over OTLP fares, where it is configured.
+    pub exported: Option<otlp::tally::Counts>,
+}
+
+/// The metrics in text form.
+pub fn page(registry: &Registry) -> Result<String, prometheus::Error> {
+    let mut out = Vec::new();
+    TextEncoder::new().encode(&registry.gather(), &mut out)?;
+    Ok(String::from_utf8_lossy(&out).into_owned())
+}
+
+/// The metrics.
+pub fn registry(known: &Known) -> Result<Registry, prometheus::Error> {
+    let picture = &known.picture;
     let registry = Registry::new();
     let gauges = GAUGES
         .iter()
@@ -70,13 +106,22 @@ pub fn page(picture: &Picture, refused: u64, notified: &[(String, Counts)]) -> R
         }
     };
     set("supwatch_build_info", &[env!("CARGO_PKG_VERSION")], 1.0);
-    count("supwatch_refused_connections_total", &[], refused);
-    for (target, counts) in notified {
+    count("supwatch_refused_connections_total", &[], known.refused);
+    for (target, counts) in &known.notified {
         count("supwatch_notifications_total", &[target, "sent"], counts.sent);
         count("supwatch_notifications_total", &[target, "failed"], counts.failed);
         #[allow(clippy::cast_precision_loss)] // at most one a finding
         set("supwatch_notifications_waiting", &[target], counts.waiting as f64);
     }
+    if let Some(counts) = known.exported {
+        count("supwatch_otlp_waves_total", &["sent"], counts.waves_sent);
+        count("supwatch_otlp_waves_total", &["refused"], counts.waves_refused);
+        count("supwatch_otlp_requests_failed_total", &[], counts.failed);
+        count("supwatch_otlp_metrics_sent_total", &[], counts.metrics_sent);
+        #[allow(clippy::cast_precision_loss)] // a hundred at most
+        set("supwatch_otlp_waves_waiting", &[], counts.waves_waiting as f64);
+    }
+    waves(&known.waves, &set);
     for site in &picture.sites {
         let code = site.code.as_str();
         for state in
@@ -137,9 +182,29 @@ pub fn page(picture: &Picture, refused: u64, notified: &[(String, Counts)]) -> R
             gauge.inc();
         }
     }
-    let mut out = Vec::new();
-    TextEncoder::new().encode(&registry.gather(), &mut out)?;
-    Ok(String::from_utf8_lossy(&out).into_owned())
+    Ok(registry)
+}
+
+/// The newest finished wave of each top site.
+fn waves(waves: &[Wave], set: &impl Fn(&str, &[&str], f64)) {
+    let mut seen = BTreeSet::new();
+    for wave in waves.iter().filter(|wave| wave.is_settled() && seen.insert(wave.top)) {
+        let top = wave.top.as_str();
+        set("supwatch_wave_outcome", &[top, wave.outcome.as_str()], 1.0);
+        if let Some(at) = wave.started_at {
+            set("supwatch_wave_started_timestamp_seconds", &[top], seconds(at));
+        }
+        if let (Some(start), Some(end)) = (wave.started_at, wave.ended_at) {
+            set("supwatch_wave_duration_seconds", &[top], end.duration_since(start).as_secs_f64().max(0.0));
+        }
+        for edge in &wave.edges {
+            let site = edge.child.as_str();
+            set("supwatch_wave_edge_outcome", &[site, edge.outcome.as_str()], 1.0);
+            if let Some(lag) = edge.lag {
+                set("supwatch_wave_edge_lag_seconds", &[site], lag.as_secs_f64());
+            }
+        }
+    }
 }
 
 #[allow(clippy::cast_precision_loss)] // seconds since 1970 fit well
@@ -160,7 +225,11 @@ mod tests {
         let picture =
             crate::picture::at(world.hierarchy(), &crate::limits::Limits::default(), "2026-03-01T05:00:00Z".parse().expect("time"));
         let notified = [("ops".to_owned(), Counts { sent: 3, failed: 1, waiting: 2 })];
-        let page = page(&picture, 2, &notified).expect("page");
+        let exported = Some(otlp::tally::Counts { waves_sent: 4, waves_waiting: 1, failed: 2, ..Default::default() });
+        let now = "2026-03-01T05:00:00Z".parse().expect("time");
+        let waves = crate::waves::Waves::new(world.hierarchy(), &crate::limits::Limits::default(), now).newest(3);
+        let known = Known { picture, waves, refused: 2, notified: notified.to_vec(), exported };
+        let page = page(&registry(&known).expect("registry")).expect("page");
         for sample in [
             "supwatch_last_run_failed{cause=\"cannot-connect\",site=\"CEN\"} 1",
             "supwatch_findings_open{rule=\"sync-failed\",severity=\"critical\",site=\"CEN\"} 1",
@@ -169,6 +238,9 @@ mod tests {
             "supwatch_notifications_total{outcome=\"failed\",target=\"ops\"} 1",
             "supwatch_notifications_total{outcome=\"sent\",target=\"ops\"} 3",
             "supwatch_notifications_waiting{target=\"ops\"} 2",
+            "supwatch_otlp_waves_total{outcome=\"sent\"} 4",
+            "supwatch_otlp_waves_waiting 1",
+            "supwatch_wave_outcome{outcome=\"broken\",site=\"CEN\"} 1",
         ] {
             assert!(page.contains(sample), "{sample} not in:\n{page}");
         }

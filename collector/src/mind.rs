@@ -8,13 +8,16 @@ use supwatch_proto::finding::{Finding, Suppression};
 use supwatch_proto::history::{AuditEntry, SettingsView, VerdictChange};
 use supwatch_proto::ids::{AgentId, SiteCode};
 use supwatch_proto::picture::Picture;
+use supwatch_proto::run::Run;
 use supwatch_proto::wave::Wave;
 use tokio::sync::watch;
 
 use crate::hierarchy::Hierarchy;
 use crate::judge::Judge;
 use crate::limits::Limits;
+use crate::metrics;
 use crate::notify::tally::Tally;
+use crate::otlp;
 use crate::picture;
 use crate::refusals::Refusals;
 use crate::settings;
@@ -24,6 +27,9 @@ use crate::whatif::{WhatIfError, whatif};
 
 /// An agent heard of so shortly before the newest was there when the collector went away.
 const LATELY: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
+
+/// Newest waves that are looked at for metrics: those that go on, and the last that ended of each top site.
+const MEASURED_WAVES: usize = 8;
 
 /// What somebody decides about a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +56,8 @@ pub struct Mind {
     pub refusals: Arc<Refusals>,
     /// How notifications fare.
     pub tally: Arc<Tally>,
+    /// How sending over OTLP fares.
+    pub exported: Arc<otlp::tally::Tally>,
     /// The clock.
     pub clock: fn() -> Timestamp,
     arrived: watch::Sender<u64>,
@@ -93,7 +101,8 @@ impl Mind {
         let (stopping, _) = watch::channel(false);
         let (findings_changed, _) = watch::channel(0);
         let (judge, refusals, tally) = (RwLock::new(judge), Arc::new(Refusals::default()), Arc::new(Tally::default()));
-        let mind = Mind { judge, store, refusals, tally, clock, arrived, findings_changed, stopping };
+        let exported = Arc::new(otlp::tally::Tally::default());
+        let mind = Mind { judge, store, refusals, tally, exported, clock, arrived, findings_changed, stopping };
         mind.judge_and_keep().await?;
         tracing::info!(events = count, "store replayed");
         Ok(mind)
@@ -202,6 +211,33 @@ impl Mind {
     /// A wave by its id.
     pub fn wave(&self, at: Option<Timestamp>, id: &str) -> Option<Wave> {
         self.with_waves(at, |waves| waves.get(id))
+    }
+
+    /// The metrics as they are now.
+    pub fn metrics(&self) -> Result<prometheus::Registry, prometheus::Error> {
+        metrics::registry(&metrics::Known {
+            picture: self.picture(None, false),
+            waves: self.waves(None, MEASURED_WAVES),
+            refused: self.refusals.total(),
+            notified: self.tally.counts(),
+            exported: self.exported.counts(),
+        })
+    }
+
+    /// Of the newest waves those on which nothing goes on, each with its runs.
+    pub fn settled_waves(&self, last: usize) -> Vec<(Wave, Vec<Run>)> {
+        let judge = self.read();
+        let settled =
+            Waves::new(judge.hierarchy(), judge.limits(), (self.clock)()).newest(last).into_iter().filter(Wave::is_settled);
+        let runs = |wave: &Wave| -> Vec<Run> {
+            let of = |site: SiteCode, id: &str| {
+                let mut all = judge.hierarchy().site(site)?.runs.iter().rev();
+                all.find(|tracked| tracked.run.id == id).map(|tracked| tracked.run.clone())
+            };
+            let below = wave.edges.iter().flat_map(|edge| edge.runs.iter().filter_map(move |id| of(edge.child, id)));
+            of(wave.top, &wave.id).into_iter().chain(below).collect()
+        };
+        settled.map(|wave| (runs(&wave), wave)).map(|(runs, wave)| (wave, runs)).collect()
     }
 
     fn with_waves<T>(&self, at: Option<Timestamp>, ask: impl FnOnce(&Waves<'_>) -> T) -> T {

@@ -31,7 +31,7 @@ use command::CommandError;
 use config::{Target, Way};
 use message::{Address, Notice};
 use smtp::SmtpError;
-use teller::{Pauses, Teller};
+use teller::{PAUSES, Teller};
 use webhook::WebhookError;
 
 /// Longest time for one notification; a program that runs longer is killed.
@@ -91,6 +91,6 @@ impl Deliver for Way {
 pub async fn run(mind: Arc<Mind>, target: Target, hierarchy: String) -> Result<(), StoreError> {
     let Target { name, filter, lang, way } = target;
     let address = Address { hierarchy, target: name, lang };
-    let teller = Teller::new(address, filter, way, Pauses::default(), Arc::clone(mind.store()), Arc::clone(&mind.tally)).await?;
+    let teller = Teller::new(address, filter, way, PAUSES, Arc::clone(mind.store()), Arc::clone(&mind.tally)).await?;
     teller.run(|| mind.findings(), mind.findings_changed(), mind.clock, mind.stopped()).await
 }

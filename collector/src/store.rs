@@ -177,4 +177,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// What a target was last told of every finding, by id.
     async fn told(&self, target: &str) -> Result<BTreeMap<String, Told>, StoreError>;
+
+    /// Records which waves an OTLP receiver has: their ids, and marks that tell whether they have changed since.
+    async fn put_exported(&self, waves: &[(String, u64)]) -> Result<(), StoreError>;
+
+    /// What was recorded so.
+    async fn exported(&self) -> Result<BTreeMap<String, u64>, StoreError>;
 }

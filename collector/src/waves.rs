@@ -1,6 +1,6 @@
 //! Runs and notifications of all sites → waves: each run of a top site, and how far it got below, edge by edge.
 //!
-//! Pure, and put together when asked for: what is kept are runs and notifications. [`pair`] tells which run of a child
+//! Pure, and put together when asked for: what is kept are runs and notifications. `pair` tells which run of a child
 //! belongs to which of its parent; here they are hung below each other, and what no log tells is inferred from what the
 //! sites below did, or from what the provider of the top site says of them. An inferred edge says so.
 

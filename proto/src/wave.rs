@@ -105,6 +105,14 @@ pub struct Wave {
     pub cause: Option<String>,
 }
 
+impl Wave {
+    /// Whether nothing of it goes on or is still waited for.
+    pub fn is_settled(&self) -> bool {
+        self.outcome != WaveOutcome::Running
+            && self.edges.iter().all(|edge| !matches!(edge.outcome, EdgeOutcome::Running | EdgeOutcome::Waiting))
+    }
+}
+
 // ---- wire ----
 
 impl From<WaveEdge> for wire::WaveEdge {

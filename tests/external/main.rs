@@ -1,10 +1,11 @@
-//! Tests against other people's tools: promtool, buf, tree-sitter, nginx in the part of WSUS' web site, Chromium, mail and
-//! web servers. A missing tool is a failure.
+//! Tests against other people's tools: promtool, buf, tree-sitter, nginx in the part of WSUS' web site, Chromium, mail,
+//! web and OTLP servers. A missing tool is a failure.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 mod nginx;
 mod notify;
+mod otlp;
 mod powershell;
 mod probes;
 

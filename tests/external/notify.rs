@@ -11,7 +11,7 @@ use supwatch_tests::{House, Running, here, wait_for};
 
 const LOGIN: (&str, &str) = ("supwatch", "s3cret password");
 
-fn secret(path: &Path, text: &str) {
+pub fn secret(path: &Path, text: &str) {
     std::fs::write(path, text).expect("file");
     #[cfg(unix)]
     {
@@ -21,12 +21,12 @@ fn secret(path: &Path, text: &str) {
 }
 
 /// A port where nobody listens yet.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("address").port()
 }
 
 /// Starts a receiver with the collector's own certificate, which names localhost.
-fn receiver(house: &House, script: &str, port: u16, more: &[&str]) -> Running {
+pub fn receiver(house: &House, script: &str, port: u16, more: &[&str]) -> Running {
     let mut command = Command::new("python3");
     command.arg(here().join("external").join(script)).arg(port.to_string());
     command.args([house.path("pki/collector/certificate.pem"), house.path("pki/collector/key.pem")]).args(more);
@@ -35,7 +35,7 @@ fn receiver(house: &House, script: &str, port: u16, more: &[&str]) -> Running {
     running
 }
 
-fn told(receiver: &Running) -> Vec<Value> {
+pub fn told(receiver: &Running) -> Vec<Value> {
     let said = receiver.said();
     said.lines().filter_map(|line| line.strip_prefix("told ")).map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }

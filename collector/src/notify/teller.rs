@@ -18,34 +18,14 @@ use super::Deliver;
 use super::message::{Address, Notice};
 use super::plan::{Filter, Plan, Standing, Step, plan};
 use super::tally::Tally;
+use crate::pauses::{Pauses, share};
 use crate::store::{Store, StoreError, Told};
 
 /// Shortest wait for a finding to have stood long enough, since clocks do not agree to the millisecond.
 const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 
 /// Pauses while a target cannot be told.
-#[derive(Debug, Clone, Copy)]
-pub struct Pauses {
-    /// After the first failure.
-    pub first: Duration,
-    /// At most.
-    pub most: Duration,
-}
-
-impl Default for Pauses {
-    fn default() -> Pauses {
-        Pauses { first: Duration::from_secs(1), most: Duration::from_secs(300) }
-    }
-}
-
-impl Pauses {
-    /// The pause after so many failures in a row: doubled each time, scattered over its upper half by `share` of 0 to 1, so
-    /// that targets at one server do not return in step.
-    fn after(self, failures: u32, share: f64) -> Duration {
-        let doubled = self.first.saturating_mul(1u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));
-        doubled.min(self.most).mul_f64(0.5 + share.clamp(0.0, 1.0) / 2.0)
-    }
-}
+pub const PAUSES: Pauses = Pauses { first: Duration::from_secs(1), most: Duration::from_secs(300) };
 
 /// Tells one target.
 pub struct Teller<D> {
@@ -178,14 +158,6 @@ async fn sleep_until(wake: Option<Instant>) {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
-}
-
-/// Anything from 0 to 1.
-fn share() -> f64 {
-    let mut bytes = [0; 4];
-    // Without random numbers the pause is merely the same for all.
-    let number = getrandom::fill(&mut bytes).map_or(u32::MAX, |()| u32::from_be_bytes(bytes));
-    f64::from(number) / f64::from(u32::MAX)
 }
 
 #[cfg(test)]

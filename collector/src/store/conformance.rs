@@ -85,10 +85,14 @@ async fn told(store: &dyn Store) {
     store.put_told("ops", &[("a".to_owned(), state(1)), ("b".to_owned(), state(1))]).await.expect("kept");
     store.put_told("ops", &[("a".to_owned(), state(2))]).await.expect("kept");
     store.put_told("op", &[("c".to_owned(), state(1))]).await.expect("kept");
+    assert_eq!(store.exported().await.expect("exported"), BTreeMap::new());
+    store.put_exported(&[(String::new(), 9), ("CEN-1".to_owned(), 2)]).await.expect("kept");
+    store.put_exported(&[("CEN-1".to_owned(), 3)]).await.expect("kept");
     told_stands(store).await;
 }
 
 async fn told_stands(store: &dyn Store) {
+    assert_eq!(store.exported().await.expect("exported"), BTreeMap::from([(String::new(), 9), ("CEN-1".to_owned(), 3)]));
     let found = store.told("ops").await.expect("told");
     let times: Vec<_> = found.iter().map(|(id, told)| (id.as_str(), told.times)).collect();
     assert_eq!(times, [("a", 2), ("b", 1)], "the newest of each finding, and nothing of another target");

@@ -1,5 +1,6 @@
 //! The embedded store: one durable tree. `A`+agent its marks, `E`+number blocks of events, `V`+id findings, `U`+time what
-//! operators decided, `T`+target, slash, id what was told of findings.
+//! operators decided, `T`+target, slash, id what was told of findings, `X`+wave
+//! what an OTLP receiver has.
 //!
 //! One thread writes. It takes everything that waits and commits it together, so that many agents share one fsync. Events
 //! lie in compressed blocks, because a key costs far more than an event.
@@ -39,6 +40,9 @@ pub struct Embedded {
     writer: mpsc::Sender<Request>,
 }
 
+/// Begins the keys of what an OTLP receiver has.
+const EXPORTED: &[u8] = b"X";
+
 #[derive(Debug)]
 enum Request {
     Open { agent: AgentId, claims: Claims, reply: oneshot::Sender<Result<Session, StoreError>> },
@@ -46,6 +50,7 @@ enum Request {
     Findings { findings: Vec<Finding>, reply: oneshot::Sender<Result<(), StoreError>> },
     Decide { entry: AuditEntry, finding: Box<Finding>, reply: oneshot::Sender<Result<(), StoreError>> },
     Told { target: String, told: Vec<(String, Told)>, reply: oneshot::Sender<Result<(), StoreError>> },
+    Exported { waves: Vec<(String, u64)>, reply: oneshot::Sender<Result<(), StoreError>> },
 }
 
 /// A block of events of one agent that came together.
@@ -90,6 +95,28 @@ impl Embedded {
     }
 
     /// Everything below a prefix, in the order of keys.
+    /// Every entry below a prefix, by what follows it in its key.
+    async fn read_by_id<T: Send + 'static>(
+        &self,
+        prefix: Vec<u8>,
+        what: &'static str,
+        read: fn(&[u8]) -> Option<T>,
+    ) -> Result<BTreeMap<String, T>, StoreError> {
+        let db = Arc::clone(&self.db);
+        let all = move || {
+            db.scan(&prefix, &prefix)
+                .map(|entry| {
+                    let (key, version, value) = entry?;
+                    check_version(version)?;
+                    let id = String::from_utf8_lossy(key.get(prefix.len()..).unwrap_or_default()).into_owned();
+                    let wrong = || StoreError::Content(format!("{what}: {}", String::from_utf8_lossy(&key)));
+                    Ok((id, read(&value).ok_or_else(wrong)?))
+                })
+                .collect()
+        };
+        tokio::task::spawn_blocking(all).await.map_err(|_| StoreError::Closed)?
+    }
+
     async fn read_all<T: DeserializeOwned + Send + 'static>(
         &self,
         prefix: &'static [u8],
@@ -158,19 +185,18 @@ impl Store for Embedded {
     }
 
     async fn told(&self, target: &str) -> Result<BTreeMap<String, Told>, StoreError> {
-        let (db, prefix) = (Arc::clone(&self.db), told_key(target, ""));
-        let read = move || {
-            db.scan(&prefix, &prefix)
-                .map(|entry| {
-                    let (key, version, value) = entry?;
-                    check_version(version)?;
-                    let id = String::from_utf8_lossy(key.get(prefix.len()..).unwrap_or_default()).into_owned();
-                    let wrong = |_| StoreError::Content(format!("what was told: {}", String::from_utf8_lossy(&key)));
-                    Ok((id, serde_json::from_slice(&value).map_err(wrong)?))
-                })
-                .collect()
-        };
-        tokio::task::spawn_blocking(read).await.map_err(|_| StoreError::Closed)?
+        self.read_by_id(told_key(target, ""), "what was told", |value| serde_json::from_slice(value).ok()).await
+    }
+
+    async fn put_exported(&self, waves: &[(String, u64)]) -> Result<(), StoreError> {
+        if waves.is_empty() {
+            return Ok(());
+        }
+        self.ask(|reply| Request::Exported { waves: waves.to_vec(), reply }).await
+    }
+
+    async fn exported(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        self.read_by_id(EXPORTED.to_vec(), "what was exported", |value| value.try_into().ok().map(u64::from_be_bytes)).await
     }
 }
 
@@ -270,6 +296,12 @@ impl Writer {
             Request::Told { target, told, reply } => {
                 for (id, told) in &told {
                     batch.put(&told_key(&target, id), VERSION, &serde_json::to_vec(told).unwrap_or_default());
+                }
+                Some(Box::new(move |result| drop(reply.send(result))))
+            }
+            Request::Exported { waves, reply } => {
+                for (id, mark) in &waves {
+                    batch.put(&[EXPORTED, id.as_bytes()].concat(), VERSION, &mark.to_be_bytes());
                 }
                 Some(Box::new(move |result| drop(reply.send(result))))
             }

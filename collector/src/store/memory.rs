@@ -24,6 +24,7 @@ struct Inner {
     findings: BTreeMap<String, Finding>,
     audit: Vec<AuditEntry>,
     told: BTreeMap<String, BTreeMap<String, Told>>,
+    exported: BTreeMap<String, u64>,
 }
 
 impl Memory {
@@ -96,5 +97,14 @@ impl Store for Memory {
 
     async fn told(&self, target: &str) -> Result<BTreeMap<String, Told>, StoreError> {
         Ok(self.inner().told.get(target).cloned().unwrap_or_default())
+    }
+
+    async fn put_exported(&self, waves: &[(String, u64)]) -> Result<(), StoreError> {
+        self.inner().exported.extend(waves.iter().cloned());
+        Ok(())
+    }
+
+    async fn exported(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        Ok(self.inner().exported.clone())
     }
 }

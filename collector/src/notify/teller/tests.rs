@@ -229,7 +229,7 @@ async fn a_teller_wakes_for_changes_and_for_pauses_and_ends_when_stopped() {
 
 #[test]
 fn pauses_grow_from_a_second_to_five_minutes_and_are_scattered() {
-    let after = |failures, share| Pauses::default().after(failures, share).as_millis();
+    let after = |failures, share| PAUSES.after(failures, share).as_millis();
     assert_eq!((after(1, 1.0), after(2, 1.0), after(5, 1.0)), (1000, 2000, 16_000));
     assert_eq!((after(1, 0.0), after(3, 0.5)), (500, 3000));
     assert_eq!((after(10, 1.0), after(33, 1.0), after(u32::MAX, 1.0)), (300_000, 300_000, 300_000));
