@@ -26,6 +26,7 @@ mod client;
 mod explain;
 mod read;
 mod report;
+mod rules;
 mod settings;
 mod suppress;
 mod wave;
@@ -142,7 +143,7 @@ enum Command {
     /// Which rules would say otherwise if a site were set otherwise
     Whatif(whatif::WhatIf),
     /// The rules and what they say here
-    Rules(explain::Rules),
+    Rules(rules::Rules),
     /// Monitoring-plugin form: one line, exit 0/1/2/3
     Check(check::Check),
     /// Certificates

@@ -1,11 +1,9 @@
-//! `supwatch explain WHAT` and `supwatch rules`.
-
-use std::collections::BTreeMap;
+//! `supwatch explain WHAT`.
 
 use supwatch_proto::text::{Lang, Text};
-use supwatch_proto::verdict::Answer as Verdict;
 
 use super::client::picture;
+use super::rules::rule_json;
 use super::{Failure, Global, Outcome, print, print_json};
 use crate::diagnosis::{Candidate, Catalogue, Cause, Code, Kind, Part, Subject, code_of, known_code, messages};
 use crate::render::table::Table;
@@ -32,6 +30,8 @@ enum Found {
     Message(&'static messages::Message),
     Code(u32, &'static Code),
     Finding(Box<supwatch_proto::finding::Finding>),
+    /// What would tell more.
+    Hint(Text),
 }
 
 /// Everything there is to say.
@@ -120,6 +120,7 @@ fn show(out: &mut String, found: &Found, look: Look) {
         Found::Message(message) => {
             head(out, look, &format!("{} {} {}", message.id, message.severity, message.component), &message.meaning);
         }
+        Found::Hint(hint) => body(out, look, hint),
         Found::Code(code, known) => {
             head(out, look, &notations(*code), &Text::new(known.name.as_str(), known.name.as_str()));
             body(out, look, &known.meaning);
@@ -250,7 +251,10 @@ fn of_number(what: &str, number: u32, catalogue: &Catalogue) -> Answer {
 
 /// An error text as a log, the console or a forum shows it; or a word that is nearly an id.
 fn of_text(what: &str, catalogue: &Catalogue) -> Answer {
-    let subject = Subject::of_paste(what);
+    let mut subject = Subject::of_paste(what);
+    if let (None, Some(id)) = (subject.message, message_in(what)) {
+        subject = subject.of_message(id);
+    }
     let candidates = catalogue.candidates(&subject);
     let cause = catalogue.cause_of(&subject);
     let best = candidates.first();
@@ -259,16 +263,31 @@ fn of_text(what: &str, catalogue: &Catalogue) -> Answer {
         let cause = candidates.iter().find(|candidate| candidate.cause.id == cause.id);
         matches!(best.cause.kind, Kind::Harmless | Kind::Term) && cause.is_none_or(|cause| cause.score < best.score)
     });
-    let mut found = vec![Found::Cause(Box::new(told.map_or(cause, |best| best.cause).clone()))];
     let unknown = candidates.is_empty();
-    for code in subject.codes.iter().filter(|_| unknown) {
-        found.extend(known_code(*code).map(|known| Found::Code(*code, known)));
+    let mut found = Vec::new();
+    if unknown {
+        // What the numbers mean is more than that nothing is known.
+        found.extend(subject.message.and_then(messages::get).map(Found::Message));
+        found.extend(subject.codes.iter().filter_map(|code| Some(Found::Code(*code, known_code(*code)?))));
     }
-    if let (true, Some(message)) = (unknown, subject.message.and_then(messages::get)) {
-        found.insert(0, Found::Message(message));
+    if found.is_empty() {
+        found.push(Found::Cause(Box::new(told.map_or(cause, |best| best.cause).clone())));
+    } else {
+        found.extend(cause.next.iter().cloned().map(Found::Hint));
     }
     let near = if unknown && !what.contains(char::is_whitespace) { nearly(what, catalogue) } else { Vec::new() };
     Answer { found, candidates: fits(&candidates), near }
+}
+
+/// A status message that a text names by its id: `message id 6703`, `メッセージ ID 6703`, `event 7000`.
+fn message_in(text: &str) -> Option<u32> {
+    let text = text.to_lowercase();
+    let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    words.windows(2).find_map(|pair| {
+        let [before, number] = pair else { return None };
+        let announced = ["id", "message", "event", "メッセージ", "イベント"].contains(before);
+        number.parse().ok().filter(|id| announced && messages::get(*id).is_some())
+    })
 }
 
 /// Ids of causes and rules that are spelt nearly so.
@@ -308,6 +327,7 @@ fn as_json(answer: &Answer, global: &Global) -> serde_json::Value {
                 ("code", serde_json::json!({"code": notations(*code), "name": known.name, "meaning": said(&known.meaning)}))
             }
             Found::Cause(cause) => ("cause", cause_json(cause, global)),
+            Found::Hint(hint) => ("hint", said(hint).into()),
         };
         out.insert(name.to_owned(), value);
     }
@@ -322,71 +342,4 @@ fn as_json(answer: &Answer, global: &Global) -> serde_json::Value {
     out.insert("candidates".to_owned(), answer.candidates.iter().map(candidate).collect());
     out.insert("near".to_owned(), answer.near.clone().into());
     out.into()
-}
-
-fn rule_json(rule: &Rule, global: &Global) -> serde_json::Value {
-    let lang = global.lang();
-    serde_json::json!({"rule": rule.name, "severity": rule.severity, "title": rule.title().get(lang), "why": rule.why().get(lang),
-        "looks_at": rule.looks_at, "remedy": rule.steps().iter().map(|step| step.get(lang).to_owned()).collect::<Vec<_>>(),
-        "source": rule.source, "watcher": rule.watcher})
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct Rules {}
-
-impl Rules {
-    /// The rules are known without a collector; what they say here is asked of one if it is named.
-    #[allow(clippy::unused_self)]
-    pub(super) fn run(&self, global: &Global) -> Outcome {
-        let named = global.endpoint.is_some() || std::env::var_os("SUPWATCH_ENDPOINT").is_some();
-        let mut counts: BTreeMap<(String, Verdict), u32> = BTreeMap::new();
-        if named {
-            for verdict in picture(global, None, false)?.verdicts {
-                *counts.entry((verdict.rule, verdict.answer)).or_default() += 1;
-            }
-        }
-        let count = |rule: &str, answer| counts.get(&(rule.to_owned(), answer)).copied().unwrap_or(0);
-        if global.is_json() {
-            let list: Vec<_> = RULES
-                .iter()
-                .map(|rule| {
-                    let counts = serde_json::json!({"pass": count(rule.name, Verdict::Pass), "fail": count(rule.name, Verdict::Fail), "unknown": count(rule.name, Verdict::Unknown)});
-                    let mut value = rule_json(rule, global);
-                    if let (true, Some(fields)) = (named, value.as_object_mut()) {
-                        fields.insert("verdicts".to_owned(), counts);
-                    }
-                    value
-                })
-                .collect();
-            print_json(&serde_json::json!({"schema": "supwatch/rules/v1", "rules": list}))?;
-            return Ok(0);
-        }
-        let look = global.look();
-        let mut table = Table::new(&[
-            look.say("rule", "ルール"),
-            look.say("severity", "重大度"),
-            look.say("pass/fail/unknown", "合格/失敗/不明"),
-            look.say("what must hold", "内容"),
-        ]);
-        for rule in RULES {
-            let shown = if named {
-                format!(
-                    "{}/{}/{}",
-                    count(rule.name, Verdict::Pass),
-                    count(rule.name, Verdict::Fail),
-                    count(rule.name, Verdict::Unknown)
-                )
-            } else {
-                "–".to_owned()
-            };
-            table.row(vec![
-                rule.name.into(),
-                findings::severity(rule.severity, look).1.into(),
-                shown.into(),
-                look.text(&rule.title()).into(),
-            ]);
-        }
-        print(&table.draw(look))?;
-        Ok(0)
-    }
 }

@@ -1,10 +1,14 @@
 //! A run succeeded within the schedule: 2 gaps without success warn, 4 are critical. Children follow the top site's schedule.
-//! The schedule is the configured one; where nobody says, or it is off, the answer is unknown: 24 hours are never assumed.
+//! The schedule is the configured one, else the longest gap between the scheduled starts that the top site's log shows. Where
+//! nothing tells, or it is off, the answer is unknown: 24 hours are never assumed.
 
 use super::{Failure, Judged, Rule, Scene, no_settings, setting};
+use crate::hierarchy::Site;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use supwatch_proto::describe::SiteType;
+use supwatch_proto::event::Trigger;
+use supwatch_proto::finding::Evidence;
 use supwatch_proto::settings::Known;
 use supwatch_proto::text::Text;
 use supwatch_proto::verdict::Severity;
@@ -32,6 +36,10 @@ pub(super) const RULE: Rule = Rule {
     watcher: false,
     judge,
 };
+
+/// Gaps between scheduled starts that are looked at, and fewer than which say nothing.
+const SEEN_GAPS: usize = 14;
+const FEWEST_GAPS: usize = 3;
 
 const LOOKED_AT: &[&str] = &["wsyncmgr.log", "component.schedule_hours", "hierarchy.toml intervals.sync_hours"];
 
@@ -80,8 +88,8 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     vec![Judged::fail(LOOKED_AT, failure)]
 }
 
-/// Hours between runs: the top site's component, else `hierarchy.toml`.
-fn schedule(scene: &Scene<'_>) -> Result<(u32, Vec<supwatch_proto::finding::Evidence>), Text> {
+/// Hours between runs: the top site's component, else `hierarchy.toml`, else what its log shows.
+fn schedule(scene: &Scene<'_>) -> Result<(u32, Vec<Evidence>), Text> {
     let code = scene.site.code;
     let top = scene.hierarchy.top_of(code).and_then(|top| scene.hierarchy.site(top));
     let configured = top
@@ -95,6 +103,7 @@ fn schedule(scene: &Scene<'_>) -> Result<(u32, Vec<supwatch_proto::finding::Evid
             format!("スケジュール ({} はスケジュールで同期しません)", top.code),
         )),
         (_, _, Some(hours)) => Ok((hours, Vec::new())),
+        (Some(top), _, None) if let Some(hours) = seen(top) => Ok((hours, Vec::new())),
         (Some(top), _, None) if top.settings().is_none() => Err(no_settings(top.code)),
         (_, _, None) => Err(Text::new(
             format!("the schedule above {code}: set component.schedule_hours, or intervals.sync_hours in hierarchy.toml"),
@@ -103,6 +112,17 @@ fn schedule(scene: &Scene<'_>) -> Result<(u32, Vec<supwatch_proto::finding::Evid
             ),
         )),
     }
+}
+
+/// The longest gap between the newest scheduled starts, in whole hours, once there are enough of them.
+fn seen(top: &Site) -> Option<u32> {
+    let scheduled = top.runs.iter().rev().filter(|tracked| tracked.run.trigger == Trigger::Schedule);
+    let starts: Vec<Timestamp> = scheduled.filter_map(|tracked| tracked.run.started_at).take(SEEN_GAPS + 1).collect();
+    if starts.len() <= FEWEST_GAPS {
+        return None;
+    }
+    let gaps = starts.iter().zip(starts.iter().skip(1)).map(|(later, earlier)| later.duration_since(*earlier));
+    u32::try_from((gaps.max()?.as_secs() + 3599) / 3600).ok().filter(|hours| *hours > 0)
 }
 
 fn ago(now: Timestamp, since: Timestamp) -> String {
@@ -142,6 +162,23 @@ mod tests {
         world().settings("CEN", unscheduled.clone()).later_hours(1000).check("sync-overdue", "CEN unknown, P01 unknown");
         World::new().central("CEN").log("CEN", SUCCESS).later_hours(1000).check("sync-overdue", "CEN unknown");
         World::new().central("CEN").sync_hours(12).log("CEN", SUCCESS).later_hours(30).check("sync-overdue", "CEN fail");
+    }
+
+    #[test]
+    fn a_schedule_that_the_log_shows_counts_by_its_longest_gap() {
+        let days = |days: &[usize]| {
+            let world = World::new().central("CEN");
+            days.windows(2).fold(world.log("CEN", SUCCESS), |world, day| {
+                let pause = 1440 * (day[1] - day[0]) - SUCCESS.len();
+                world.pause_minutes(pause).log("CEN", SUCCESS)
+            })
+        };
+        let twice_a_week = days(&[0, 3, 7, 10, 14]);
+        twice_a_week.clone().later_hours(18 * 24).check("sync-overdue", "CEN pass");
+        twice_a_week.clone().later_hours(23 * 24).check("sync-overdue", "CEN fail");
+        let summary = twice_a_week.later_hours(23 * 24).failure("sync-overdue", "CEN").summary.en;
+        assert!(summary.contains("scheduled is every 96 h"), "{summary}");
+        days(&[0, 1, 2]).later_hours(1000).check("sync-overdue", "CEN unknown");
     }
 
     #[test]

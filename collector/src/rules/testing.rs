@@ -34,8 +34,9 @@ fn events_from(site: &str, (file, component): (&str, &str), lines: &[&str], firs
         .iter()
         .enumerate()
         .map(|(index, line)| {
-            let minute = first_minute + index;
-            format!("{line}  $$<{component}><03-01-2026 {:02}:{:02}:00.000+0><thread=1 (0x1)>\r\n", 4 + minute / 60, minute % 60)
+            let minutes = i32::try_from(first_minute + index).expect("few lines");
+            let time = jiff::civil::date(2026, 3, 1).at(4, 0, 0, 0).saturating_add(jiff::Span::new().minutes(minutes));
+            format!("{line}  $$<{component}><{}.000+0><thread=1 (0x1)>\r\n", time.strftime("%m-%d-%Y %H:%M:%S"))
         })
         .collect();
     let mut reader = Reader::new(site.parse().expect("code"), file, &Reading::default(), &Resume::default());
@@ -183,6 +184,12 @@ impl World {
 
     pub fn log(self, code: &str, lines: &[&str]) -> World {
         self.written(code, SYNC, lines)
+    }
+
+    /// The next lines are that much later.
+    pub fn pause_minutes(mut self, minutes: usize) -> World {
+        self.minutes += minutes;
+        self
     }
 
     pub fn wcm(self, code: &str, lines: &[&str]) -> World {
