@@ -54,7 +54,7 @@ fn each_outside_crate_is_named_where_it_belongs() {
         ("hyper::", &["agent/src/probe/http.rs", "collector/src/notify/webhook.rs"]),
         ("zip::", &["collector/src/analyze/archive.rs"]),
         ("prometheus::", &["collector/src/metrics.rs", "collector/src/mind.rs", "collector/src/otlp/numbers.rs"]),
-        ("opentelemetry_proto::", &["collector/src/otlp"]),
+        ("opentelemetry_proto::", &["collector/src/otlp.rs", "collector/src/otlp"]),
     ];
     for path in files(".rs").iter().filter(|path| !path.starts_with("tests")) {
         for (name, homes) in allowed {
