@@ -1,10 +1,12 @@
 #!/bin/sh
 # The long forms of the tests: more cases than CI has time for. Each part can be run alone.
 #
-#   tests/long.sh [properties] [judging] [fuzz]
+#   tests/long.sh [properties] [judging] [causes] [waves] [fuzz]
 #
 # properties: every property test of the reading stages with SUPWATCH_LONG_CASES cases (1,000,000).
 # judging:    that the verdicts kept are those of a replay, with SUPWATCH_CASES random sequences (50,000).
+# causes:     that a changed text keeps its cause, with SUPWATCH_LONG_CASES cases (1,000,000).
+# waves:      that waves are what was, with SUPWATCH_CASES made-up truths (50,000).
 # fuzz:       every fuzz target for SUPWATCH_FUZZ_SECONDS (180), two at a time; needs `cargo install cargo-fuzz` and a
 #             nightly compiler. What it finds is left in agent/fuzz/artifacts; inputs worth keeping go into agent/fuzz/corpus.
 set -eu
@@ -22,6 +24,18 @@ judging() {
     cases=${SUPWATCH_CASES:-50000}
     echo "verdicts kept against a replay, $cases sequences"
     SUPWATCH_CASES=$cases cargo test --release --locked -p supwatch --lib judge::properties
+}
+
+causes() {
+    cases=${SUPWATCH_LONG_CASES:-1000000}
+    echo "changed texts keep their cause, $cases cases"
+    PROPTEST_CASES=$cases cargo test --release --locked -p supwatch --lib diagnosis::tests::a_changed
+}
+
+waves() {
+    cases=${SUPWATCH_CASES:-50000}
+    echo "waves against made-up truths, $cases cases"
+    SUPWATCH_CASES=$cases PROPTEST_CASES=$cases cargo test --release --locked -p supwatch --lib -- waves:: otlp::spans
 }
 
 fuzz() {
@@ -50,12 +64,14 @@ fuzz() {
 }
 
 if [ $# -eq 0 ]; then
-    set -- properties judging fuzz
+    set -- properties judging causes waves fuzz
 fi
 for part in "$@"; do
     case $part in
         properties) properties ;;
         judging) judging ;;
+        causes) causes ;;
+        waves) waves ;;
         fuzz) fuzz ;;
         *) echo "tests/long.sh: no part called $part" >&2; exit 2 ;;
     esac

@@ -63,6 +63,10 @@ enum Change {
     Stack,
     CutStack,
     Exception,
+    OtherServer,
+    ConsoleTail,
+    LocalizedSource,
+    Indented,
 }
 
 fn change(line: &str, change: Change) -> String {
@@ -80,6 +84,14 @@ fn change(line: &str, change: Change) -> String {
         Change::Stack => format!("{line}{stack}"),
         Change::CutStack => format!("{line}{}", stack.get(..31).unwrap_or_default()),
         Change::Exception => format!("System.Exception: {line}"),
+        Change::OtherServer => {
+            line.replace("corp.example", "ad.fabrikam.local").replace("10.4.2.31", "192.0.2.77").replace("sup0", "WSUS-BRN-0")
+        }
+        Change::ConsoleTail => {
+            format!("{line}。オペレーティング システムがエラーを報告しました 2147500037:エラーを特定できません")
+        }
+        Change::LocalizedSource => line.replace(" Source: ", " ソース :").replace("~~at ", "~~場所 "),
+        Change::Indented => format!("   {line}\r"),
     }
 }
 
@@ -93,7 +105,8 @@ proptest! {
         at in any::<prop::sample::Index>(),
         changes in prop::collection::vec(select(vec![
             Change::Upper, Change::Lower, Change::LineBreaks, Change::CurlyQuotes, Change::Guillemets, Change::Blanks,
-            Change::HardBlanks, Change::Prefix, Change::LocalizedPrefix, Change::Stack, Change::CutStack, Change::Exception,
+            Change::HardBlanks, Change::Prefix, Change::LocalizedPrefix, Change::Stack, Change::CutStack, Change::Exception, Change::OtherServer,
+            Change::ConsoleTail, Change::LocalizedSource, Change::Indented,
         ]), 1..4),
     ) {
         let all = Catalogue::built_in();
