@@ -73,8 +73,11 @@ fn by_the_error(scene: &Scene<'_>, cause: &Cause, said: Option<&Subject>) -> (Co
     let parts = parts.join(", ");
     if fits.is_words_alone() {
         let words = Text::new(format!("the error has its words: {parts}"), format!("エラーの文言が一致します: {parts}"));
-        // A whole sentence is nobody else's; a word or two may be.
-        let sure = fits.parts.iter().any(|part| part.value.chars().count() >= 20 || !part.value.is_ascii());
+        // A whole sentence is nobody else's, and neither is the name of a thing; a word or two may be.
+        let sure = fits
+            .parts
+            .iter()
+            .any(|part| part.value.chars().count() >= 20 || !part.value.is_ascii() || part.value.contains(['_', '.']));
         return (if sure { Confidence::Likely } else { Confidence::Weak }, words);
     }
     (Confidence::Likely, Text::new(format!("the error has {parts}"), format!("エラーに含まれるもの: {parts}")))
@@ -94,7 +97,9 @@ fn by_the_rules(scene: &Scene<'_>, cause: &Cause, place: SiteCode) -> Option<(An
             );
             return Some((Answer::Fail, reason));
         }
-        let all = !verdicts.is_empty() && verdicts.iter().all(|(verdict, _)| verdict.answer == Answer::Pass);
+        // A log that shows nothing of it is no proof that there is nothing; settings and probes are.
+        let looked = rule.looks_at.iter().any(|what| !what.contains(".log"));
+        let all = looked && !verdicts.is_empty() && verdicts.iter().all(|(verdict, _)| verdict.answer == Answer::Pass);
         passed.extend(all.then_some(rule.name));
     }
     let passed = passed.join(", ");

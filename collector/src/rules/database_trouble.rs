@@ -1,8 +1,10 @@
 //! The logs of a site tell no trouble of its databases since the last success.
 
-use super::{Failure, Judged, Outcome, Rule, Scene};
+use super::{Failure, Judged, Outcome, Rule, Scene, confidence};
+use crate::diagnosis::{Cause, Kind, Subject, UNKNOWN};
 use supwatch_proto::describe::SiteType;
 use supwatch_proto::event::{Event, EventKind};
+use supwatch_proto::finding::Evidence;
 use supwatch_proto::text::Text;
 use supwatch_proto::verdict::Severity;
 
@@ -88,7 +90,29 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     let mut failure = Failure::new(Severity::Critical, summary).shown_by(first.into_iter().chain([last]).cloned());
     failure.since = trouble.first().and_then(super::evidence_time);
     failure.occurrences = u32::try_from(trouble.len()).unwrap_or(u32::MAX);
+    if let Some((entry, said)) = named(scene, trouble.iter()) {
+        let title = &entry.title;
+        failure.summary.en.push_str(&format!(": {}", title.en));
+        failure.summary.ja.push_str(&format!(": {}", title.ja));
+        confidence::explain(scene, &mut failure, entry, Some(&said));
+    }
     vec![Judged::usual(Outcome::Fail(Box::new(failure)))]
+}
+
+/// What the newest line says that the catalogue knows; one that says why before one that says that.
+fn named<'a>(scene: &Scene<'a>, lines: impl DoubleEndedIterator<Item = &'a Evidence>) -> Option<(&'a Cause, Subject)> {
+    let catalogue = &scene.hierarchy.catalogue;
+    let known = lines.rev().filter_map(|evidence| match evidence {
+        Evidence::Line { line, .. } => {
+            let said = Subject::of_line(line);
+            let entry = catalogue.cause_of(&said);
+            (entry.id != UNKNOWN).then_some((entry, said))
+        }
+        Evidence::Setting { .. } => None,
+    });
+    let known: Vec<_> = known.collect();
+    let why = known.iter().position(|(entry, _)| entry.kind == Kind::Cause).unwrap_or(0);
+    known.into_iter().nth(why)
 }
 
 #[cfg(test)]
@@ -102,7 +126,9 @@ mod tests {
         let world = World::new()
             .central("CEN")
             .log("CEN", &[START, "sp_SetupSDMPackage returns an error", "DCM digest has invalid schema"]);
-        assert_eq!(world.failure("database-trouble", "CEN").occurrences, 2);
+        let failure = world.failure("database-trouble", "CEN");
+        assert_eq!((failure.occurrences, failure.cause.as_deref()), (2, Some("database-error-12")));
+        assert!(failure.remedy[0].en.contains("Restart the SQL Server service"), "{:?}", failure.remedy);
         world.clone().check("database-trouble", "CEN fail");
         world.log("CEN", &["Sync succeeded. x"]).check("database-trouble", "CEN pass");
     }
