@@ -6,6 +6,7 @@ use serde::Deserialize;
 use supwatch_proto::text::Text;
 
 use super::codes::code_of;
+use super::subject::normal;
 
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -89,6 +90,32 @@ pub struct Pattern {
     pub without: Vec<String>,
     /// Any of these status messages.
     pub message: Vec<u32>,
+    /// The same in the form of a subject, so that no match has to make it.
+    #[serde(skip)]
+    pub(super) folded: Folded,
+}
+
+/// A pattern in the form of a subject.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Folded {
+    pub(super) class: Option<String>,
+    pub(super) codes: Vec<u32>,
+    pub(super) function: Option<String>,
+    pub(super) words: Vec<String>,
+    pub(super) without: Vec<String>,
+}
+
+impl Pattern {
+    fn fold(&mut self) {
+        let all = |texts: &[String]| texts.iter().map(|text| normal(text)).collect();
+        self.folded = Folded {
+            class: self.class.as_deref().map(str::to_lowercase),
+            codes: self.codes.iter().filter_map(|code| code_of(code)).collect(),
+            function: self.function.as_deref().map(normal),
+            words: all(&self.words),
+            without: all(&self.without),
+        };
+    }
 }
 
 /// Lines kept beside an entry to test it.
@@ -121,7 +148,7 @@ impl Cause {
     /// Reads an entry and checks that it is whole.
     pub fn parse(text: &str, path: &Path) -> Result<Cause, EntryError> {
         let wrong = |reason: String| EntryError { path: path.to_owned(), reason };
-        let cause: Cause = toml::from_str(text).map_err(|error| wrong(error.to_string().trim_end().to_owned()))?;
+        let mut cause: Cause = toml::from_str(text).map_err(|error| wrong(error.to_string().trim_end().to_owned()))?;
         let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         if cause.id != name {
             return Err(wrong(format!("id: it is {:?}, and the file is called {name:?}; give both one name", cause.id)));
@@ -150,6 +177,7 @@ impl Cause {
                 return Err(wrong(format!("pattern {number}: words: an empty text is in every error")));
             }
         }
+        cause.patterns.iter_mut().for_each(Pattern::fold);
         Ok(cause)
     }
 

@@ -1,6 +1,5 @@
 //! How specifically an entry fits an error, and what of it fits.
 
-use super::codes::code_of;
 use super::entry::{Cause, Pattern};
 use super::subject::Subject;
 
@@ -53,7 +52,8 @@ pub(super) fn fit<'a>(cause: &'a Cause, subject: &Subject) -> Option<Candidate<'
 
 /// What of a pattern fits; `None` where not all of it does.
 fn parts(pattern: &Pattern, subject: &Subject) -> Option<Vec<Part>> {
-    if pattern.without.iter().any(|words| subject.has_words(words)) {
+    let folded = &pattern.folded;
+    if folded.without.iter().any(|words| subject.has_words(words)) {
         return None;
     }
     let mut found = Vec::new();
@@ -65,11 +65,18 @@ fn parts(pattern: &Pattern, subject: &Subject) -> Option<Vec<Part>> {
         }
         (true, None) => false,
     };
-    let code = pattern.codes.iter().find(|code| code_of(code).is_some_and(|code| subject.has_code(code)));
-    let words = pattern.words.iter().filter(|words| subject.has_words(words)).max_by_key(|words| words.chars().count());
+    // As the entry has it, where its folded form fits.
+    let code = pattern.codes.iter().zip(&folded.codes).find(|(_, code)| subject.has_code(**code)).map(|(code, _)| code);
+    let fitting = pattern.words.iter().zip(&folded.words).filter(|(_, words)| subject.has_words(words)).map(|(words, _)| words);
+    let words = fitting.max_by_key(|words| words.chars().count());
     let sentence = u32::from(words.is_some_and(|words| words.chars().count() >= SENTENCE));
     let fits = ask(!pattern.codes.is_empty(), CODE, "code", code.cloned())
-        && ask(pattern.class.is_some(), CLASS, "class", pattern.class.as_ref().filter(|class| subject.has_class(class)).cloned())
+        && ask(
+            pattern.class.is_some(),
+            CLASS,
+            "class",
+            pattern.class.clone().filter(|_| folded.class.as_deref().is_some_and(|class| subject.has_class(class))),
+        )
         && ask(
             pattern.status.is_some(),
             STATUS,
@@ -80,7 +87,7 @@ fn parts(pattern: &Pattern, subject: &Subject) -> Option<Vec<Part>> {
             pattern.function.is_some(),
             FUNCTION,
             "function",
-            pattern.function.as_ref().filter(|function| subject.has_words(function)).cloned(),
+            pattern.function.clone().filter(|_| folded.function.as_deref().is_some_and(|function| subject.has_words(function))),
         )
         && ask(
             !pattern.message.is_empty(),
