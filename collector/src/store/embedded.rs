@@ -94,7 +94,6 @@ impl Embedded {
         Ok(Embedded { db, writer: sender })
     }
 
-    /// Everything below a prefix, in the order of keys.
     /// Every entry below a prefix, by what follows it in its key.
     async fn read_by_id<T: Send + 'static>(
         &self,
@@ -117,6 +116,7 @@ impl Embedded {
         tokio::task::spawn_blocking(all).await.map_err(|_| StoreError::Closed)?
     }
 
+    /// Everything below a prefix, in the order of keys.
     async fn read_all<T: DeserializeOwned + Send + 'static>(
         &self,
         prefix: &'static [u8],
