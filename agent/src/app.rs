@@ -22,6 +22,8 @@ use crate::spool::{Spool, SpoolError};
 use crate::uplink::{Until, Uplink, UplinkError};
 use crate::watch::{Waker, Watch};
 
+/// Time between two looks whether the collector has told a new epoch where to begin.
+const FRESH: Duration = Duration::from_millis(200);
 /// Time to deliver the rest when stopping.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -101,7 +103,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), A
     }
     until_sender.send_replace(Until::Drained);
     let delivered = tokio::time::timeout(GRACE, delivering).await.is_ok();
-    tracing::info!(delivered, undelivered = spool.next_sequence() - spool.oldest_sequence(), "agent stops");
+    tracing::info!(delivered, undelivered = spool.undelivered(), "agent stops");
     result.map_err(|_| AppError::Collector)?.map_err(AppError::Spool)?;
     ran
 }
@@ -117,6 +119,15 @@ async fn probes(prober: Option<&Prober>) -> ProbeError {
 /// Reads what is there, probes once where probes are on, delivers it, and ends.
 pub async fn once(config: &Config) -> Result<u64, AppError> {
     let spool = Arc::new(Spool::open(&config.state.join("spool"))?);
+    let (uplink, (_keep, mut until)) = (uplink_of(config), watch::channel(Until::Drained));
+    // Where to begin, or that the spool was set back, is the collector's to say.
+    let mut opened = uplink.session(&spool, now, &mut until).await;
+    if matches!(opened, Err(UplinkError::SetBack)) {
+        opened = uplink.session(&spool, now, &mut until).await;
+    }
+    if spool.is_fresh() {
+        opened?;
+    }
     let (collected, sites) = (Arc::clone(&spool), config.sites.clone());
     let sweep = tokio::task::spawn_blocking(move || {
         for (site, command) in sites.iter().filter_map(|site| Some((site.file.code, site.command.clone()?))) {
@@ -131,8 +142,7 @@ pub async fn once(config: &Config) -> Result<u64, AppError> {
     if let Some(prober) = Prober::of(config, &spool, now) {
         prober.once().await?;
     }
-    let (_keep, mut until) = watch::channel(Until::Drained);
-    uplink_of(config).session(&spool, now, &mut until).await?;
+    uplink.session(&spool, now, &mut until).await?;
     Ok(spool.next_sequence() - 1)
 }
 
@@ -203,7 +213,7 @@ fn collect_thread(spool: Arc<Spool>, config: Config, commands: Handles) -> Resul
             if stopped() {
                 break Ok(());
             }
-            watch.wait(config.sweep);
+            watch.wait(if spool.is_fresh() { FRESH } else { config.sweep });
         };
         // Nobody listens any more only when the process ends anyway.
         let _ = tell.send(result);

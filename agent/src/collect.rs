@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use supwatch_proto::event::{Event, EventKind};
-use supwatch_proto::ids::SiteCode;
+use supwatch_proto::ids::{Epoch, SiteCode};
 use supwatch_proto::time::Certainty;
 
 use crate::config::Site;
@@ -23,6 +23,8 @@ pub struct Collect<'a> {
     spool: &'a Spool,
     sites: &'a [Site],
     tails: BTreeMap<String, Tail>,
+    /// The epoch in which the tails read.
+    epoch: Epoch,
     /// Troubles that were told, so that each is told once.
     told: BTreeSet<String>,
     /// The settings commands of the sites that have one.
@@ -32,7 +34,7 @@ pub struct Collect<'a> {
 impl<'a> Collect<'a> {
     /// Goes on where the spool says.
     pub fn new(spool: &'a Spool, sites: &'a [Site]) -> Collect<'a> {
-        Collect { spool, sites, tails: BTreeMap::new(), told: BTreeSet::new(), commands: BTreeMap::new() }
+        Collect { spool, sites, tails: BTreeMap::new(), epoch: spool.epoch(), told: BTreeSet::new(), commands: BTreeMap::new() }
     }
 
     /// Lets what WCM does make the settings commands run: it looks at the settings, and may have put them back.
@@ -42,6 +44,13 @@ impl<'a> Collect<'a> {
 
     /// Looks at everything once, until nothing is new, at a moment counted from the agent's start. `stop` ends it early, between two writes.
     pub fn sweep(&mut self, now: Duration, stop: &dyn Fn() -> bool) -> Result<(), SpoolError> {
+        if self.spool.epoch() != self.epoch {
+            self.epoch = self.spool.epoch();
+            self.tails.clear();
+        }
+        if self.spool.is_fresh() {
+            return Ok(());
+        }
         for site in self.sites {
             self.site_file(site)?;
             self.snapshots(site)?;
@@ -140,11 +149,11 @@ impl<'a> Collect<'a> {
         }
         if (!events.is_empty() || before != after)
             && let Some(checkpoint) = &after
-            && let Err(error) = self.spool.commit(events, name, checkpoint)
+            && let Err(error) = self.spool.commit_in(self.epoch, events, name, checkpoint)
         {
             // What was read is not stored, so it is read again from the last checkpoint that was.
             self.tails.remove(name);
-            return Err(error);
+            return if matches!(error, SpoolError::Anew) { Ok(Look::Quiet) } else { Err(error) };
         }
         Ok(look)
     }

@@ -261,9 +261,9 @@ mod tests {
         let (mut found, mut at) = (Vec::new(), 1);
         loop {
             let block = prober.spool.read_from(at).expect("read");
-            let Some(last) = block.last() else { return found };
+            let Some(last) = block.events.last() else { return found };
             at = last.sequence + 1;
-            found.extend(block.into_iter().map(|event| match Event::try_from(event).expect("an event").kind {
+            found.extend(block.events.into_iter().map(|event| match Event::try_from(event).expect("an event").kind {
                 EventKind::SettingsSnapshot { settings } => settings,
                 other => panic!("{other:?}"),
             }));

@@ -17,12 +17,18 @@ use tokio::sync::watch;
 
 /// Bytes of a block of events; well below what the database takes, so that one large event more still fits.
 const BLOCK_BYTES: usize = 24 * 1024;
+/// A large event begins a block of its own, so that no block is more than the database takes.
+const BLOCK_LIMIT: usize = 64 * 1024;
 /// Events of a block.
 const BLOCK_EVENTS: usize = 256;
 /// Memory that sled may use, roughly.
 const CACHE_BYTES: u64 = 8 << 20;
 /// Bytes of events kept when the collector is away; then the logs themselves are the buffer.
 pub const SPOOL_BYTES: u64 = 2 << 30;
+/// Bytes of acknowledged events that stay, so that a collector that was restored from a copy gets again what it lost.
+pub const RETAINED_BYTES: u64 = 64 << 20;
+/// A larger checkpoint does not travel: it belongs to no log, and reading it again loses and doubles no line.
+const PLACE_BYTES: usize = 8 * 1024;
 
 const META: &[u8] = b"M";
 const VERSION: u8 = 1;
@@ -42,6 +48,9 @@ pub enum SpoolError {
     /// What is stored makes no sense.
     #[error("spool: {0} cannot be read back")]
     Content(&'static str),
+    /// A new epoch has begun meanwhile.
+    #[error("spool: a new epoch has begun, so what was read by the old one is read anew")]
+    Anew,
     /// The cap is reached.
     #[error("spool: full with {0} bytes; reading waits until the collector has taken some")]
     Full(u64),
@@ -51,12 +60,17 @@ pub enum SpoolError {
 struct Meta {
     epoch: [u8; 16],
     next_sequence: u64,
+    /// Whether the collector is still to be asked how far it has our files.
+    #[serde(default)]
+    fresh: bool,
 }
 
 #[derive(Debug)]
 struct State {
     meta: Meta,
     oldest_sequence: u64,
+    /// Everything up to this number is acknowledged, as far as this process knows.
+    acknowledged: u64,
     bytes: u64,
 }
 
@@ -74,7 +88,7 @@ impl Spool {
         let db = match Durable::open(dir, CACHE_BYTES) {
             Err(OpenError::Damaged { dir, reason }) => {
                 let aside = quarantine(&dir).map_err(|source| OpenError::Io { dir: dir.clone(), source })?;
-                tracing::error!(spool = %dir.display(), aside = %aside.display(), %reason, "the spool is damaged and was set aside; logs are read again from the beginning");
+                tracing::error!(spool = %dir.display(), aside = %aside.display(), %reason, "the spool is damaged and was set aside; logs are read from where the collector has them");
                 Durable::open(&dir, CACHE_BYTES)?
             }
             opened => opened?,
@@ -90,7 +104,7 @@ impl Spool {
             bytes += value.len() as u64;
         }
         let (grown, _) = watch::channel(meta.next_sequence);
-        Ok(Spool { db, state: Mutex::new(State { meta, oldest_sequence, bytes }), grown })
+        Ok(Spool { db, state: Mutex::new(State { acknowledged: oldest_sequence - 1, meta, oldest_sequence, bytes }), grown })
     }
 
     /// The spool's epoch.
@@ -108,6 +122,60 @@ impl Spool {
         self.state().oldest_sequence
     }
 
+    /// Events that the collector does not have, as far as this process knows.
+    pub fn undelivered(&self) -> u64 {
+        let state = self.state();
+        state.meta.next_sequence - 1 - state.acknowledged.min(state.meta.next_sequence - 1)
+    }
+
+    /// Whether the collector is still to be asked how far it has our files: nothing is read before it has answered, or a spool
+    /// that was lost would send everything twice.
+    pub fn is_fresh(&self) -> bool {
+        self.state().meta.fresh
+    }
+
+    /// Takes over how far the collector has our files, durably; only the first answer in an epoch counts.
+    pub fn resume(&self, places: &[wire::Place]) -> Result<(), SpoolError> {
+        let mut state = self.state();
+        if !state.meta.fresh {
+            return Ok(());
+        }
+        let meta = Meta { fresh: false, ..state.meta.clone() };
+        let mut batch = Batch::new();
+        for place in places {
+            batch.put(&file_key(&place.name), VERSION, &place.checkpoint);
+        }
+        batch.put(META, VERSION, &json(&meta));
+        self.db.commit(batch)?;
+        state.meta = meta;
+        drop(state);
+        self.grown.send_modify(|_| {});
+        Ok(())
+    }
+
+    /// Forgets everything and begins a new epoch: the spool was set back in time, so its numbers mean other events than those
+    /// that the collector has.
+    pub fn begin_anew(&self) -> Result<(), SpoolError> {
+        let mut state = self.state();
+        let meta = new_meta()?;
+        let mut batch = Batch::new();
+        for prefix in [b"Q", b"F"] {
+            for entry in self.db.scan(prefix, prefix) {
+                batch.remove(&entry?.0);
+            }
+        }
+        batch.put(META, VERSION, &json(&meta));
+        self.db.commit(batch)?;
+        *state = State { meta, oldest_sequence: 1, acknowledged: 0, bytes: 0 };
+        Ok(())
+    }
+
+    /// An event that is still kept, whether acknowledged or not.
+    pub fn event(&self, sequence: u64) -> Result<Option<Event>, SpoolError> {
+        let found = self.read_from(sequence)?.events.into_iter().next().filter(|event| event.sequence == sequence);
+        found.map(Event::try_from).transpose().map_err(|_| SpoolError::Content("an event"))
+    }
+
     /// Tells when there are more events: the next number.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.grown.subscribe()
@@ -123,27 +191,40 @@ impl Spool {
 
     /// Numbers events and stores them with a checkpoint, durably, all or nothing.
     pub fn commit<T: Serialize>(&self, events: Vec<Event>, name: &str, checkpoint: &T) -> Result<(), SpoolError> {
+        let epoch = self.epoch();
+        self.commit_in(epoch, events, name, checkpoint)
+    }
+
+    /// The same, if the epoch is still the one in which the events were read.
+    pub fn commit_in<T: Serialize>(&self, epoch: Epoch, events: Vec<Event>, name: &str, checkpoint: &T) -> Result<(), SpoolError> {
         let mut state = self.state();
+        if state.meta.epoch != epoch.0 {
+            return Err(SpoolError::Anew);
+        }
         if state.bytes > SPOOL_BYTES {
             return Err(SpoolError::Full(state.bytes));
         }
+        let checkpoint = json(checkpoint);
         let mut batch = Batch::new();
         let (mut next, mut bytes) = (state.meta.next_sequence, 0);
         let mut block = Block::default();
         for event in events {
             let message = wire::Event { sequence: next, ..wire::Event::from(event) };
             next += 1;
-            if block.is_full() {
+            if block.is_full() || block.bytes + message.encoded_len() > BLOCK_LIMIT {
                 bytes += block.store(&mut batch);
             }
             block.push(message);
+        }
+        if checkpoint.len() <= PLACE_BYTES {
+            block.place = Some(wire::Place { name: name.to_owned(), checkpoint: checkpoint.clone() });
         }
         bytes += block.store(&mut batch);
         let meta = Meta { next_sequence: next, ..state.meta.clone() };
         if next != state.meta.next_sequence {
             batch.put(META, VERSION, &json(&meta));
         }
-        batch.put(&file_key(name), VERSION, &json(checkpoint));
+        batch.put(&file_key(name), VERSION, &checkpoint);
         self.db.commit(batch)?;
         state.meta = meta;
         state.bytes += bytes;
@@ -151,24 +232,33 @@ impl Spool {
         Ok(())
     }
 
-    /// Events from a number on: those of one block, none when there are none yet.
-    pub fn read_from(&self, sequence: u64) -> Result<Vec<wire::Event>, SpoolError> {
+    /// Events from a number on: those of one block, none when there are none yet; and how far files were read by its end.
+    pub fn read_from(&self, sequence: u64) -> Result<wire::Batch, SpoolError> {
         let block = match self.db.last_until(&block_key(sequence), b"Q")? {
             Some((_, _, value)) => trimmed(&value, sequence)?,
-            None => Vec::new(),
+            None => wire::Batch::default(),
         };
-        if !block.is_empty() {
+        if !block.events.is_empty() {
             return Ok(block);
         }
         match self.db.scan(&block_key(sequence), b"Q").next() {
             Some(entry) => trimmed(&entry?.2, sequence),
-            None => Ok(Vec::new()),
+            None => Ok(wire::Batch::default()),
         }
     }
 
-    /// Forgets blocks whose events the collector has, all of them up to a number.
-    pub fn forget(&self, durable: u64) -> Result<(), SpoolError> {
+    /// Takes note that the collector has everything up to a number, and forgets blocks of it, the oldest first, beyond
+    /// [`RETAINED_BYTES`]. A collector that was restored from a copy has less than it had before.
+    pub fn acknowledged(&self, durable: u64) -> Result<(), SpoolError> {
+        self.forget(durable, RETAINED_BYTES)
+    }
+
+    fn forget(&self, durable: u64, retained: u64) -> Result<(), SpoolError> {
         let mut state = self.state();
+        state.acknowledged = durable;
+        if state.bytes <= retained {
+            return Ok(());
+        }
         let mut batch = Batch::new();
         let mut blocks: Vec<(Vec<u8>, u64)> = Vec::new();
         for entry in self.db.scan(b"Q", b"Q") {
@@ -190,7 +280,7 @@ impl Spool {
                     .transpose()?
                     .map_or(Ok(next), |entry| sequence_of(&entry.0))?,
             };
-            if end <= durable + 1 {
+            if state.bytes > retained && end <= durable + 1 {
                 batch.remove(key);
                 state.bytes = state.bytes.saturating_sub(*size);
                 state.oldest_sequence = end;
@@ -211,6 +301,8 @@ impl Spool {
 #[derive(Default)]
 struct Block {
     events: Vec<wire::Event>,
+    /// How far the file was read when the last of the events was.
+    place: Option<wire::Place>,
     bytes: usize,
 }
 
@@ -228,21 +320,27 @@ impl Block {
         let events = std::mem::take(&mut self.events);
         self.bytes = 0;
         let Some(first) = events.first().map(|event| event.sequence) else { return 0 };
-        let value = wire::Batch { events }.encode_to_vec();
+        let places = self.place.take().into_iter().collect();
+        let value = wire::Batch { events, places }.encode_to_vec();
         batch.put(&block_key(first), VERSION, &value);
         value.len() as u64
     }
 }
 
-fn trimmed(value: &[u8], sequence: u64) -> Result<Vec<wire::Event>, SpoolError> {
-    let block = wire::Batch::decode(value).map_err(|_| SpoolError::Content("a block of events"))?;
-    Ok(block.events.into_iter().filter(|event| event.sequence >= sequence).collect())
+fn trimmed(value: &[u8], sequence: u64) -> Result<wire::Batch, SpoolError> {
+    let mut block = wire::Batch::decode(value).map_err(|_| SpoolError::Content("a block of events"))?;
+    block.events.retain(|event| event.sequence >= sequence);
+    Ok(block)
+}
+
+fn new_meta() -> Result<Meta, SpoolError> {
+    let mut epoch = [0; 16];
+    getrandom::fill(&mut epoch).map_err(SpoolError::Random)?;
+    Ok(Meta { epoch, next_sequence: 1, fresh: true })
 }
 
 fn new_epoch(db: &Durable) -> Result<Meta, SpoolError> {
-    let mut epoch = [0; 16];
-    getrandom::fill(&mut epoch).map_err(SpoolError::Random)?;
-    let meta = Meta { epoch, next_sequence: 1 };
+    let meta = new_meta()?;
     let mut batch = Batch::new();
     batch.put(META, VERSION, &json(&meta));
     db.commit(batch)?;
@@ -308,9 +406,9 @@ mod tests {
         let (mut all, mut at) = (Vec::new(), from);
         loop {
             let block = spool.read_from(at).expect("read");
-            let Some(last) = block.last() else { return all };
+            let Some(last) = block.events.last() else { return all };
             at = last.sequence + 1;
-            all.extend(block.iter().map(|event| event.sequence));
+            all.extend(block.events.iter().map(|event| event.sequence));
         }
     }
 
@@ -337,13 +435,63 @@ mod tests {
         let dir = tempfile::tempdir().expect("folder");
         let spool = Spool::open(dir.path()).expect("open");
         spool.commit((0..600).map(|n| event(&n.to_string())).collect(), "a", &0).expect("commit");
-        spool.forget(300).expect("forget");
+        spool.forget(300, 0).expect("forget");
         assert_eq!(spool.oldest_sequence(), 257);
         assert_eq!(numbers(&spool, 301), (301..=600).collect::<Vec<_>>());
-        spool.forget(600).expect("forget");
+        spool.forget(600, 0).expect("forget");
         assert_eq!((numbers(&spool, 1), spool.oldest_sequence()), (vec![], 601));
         spool.commit(vec![event("x")], "a", &0).expect("commit");
         assert_eq!(numbers(&spool, 601), [601]);
+    }
+
+    #[test]
+    fn what_is_acknowledged_stays_for_a_collector_that_is_restored() {
+        let dir = tempfile::tempdir().expect("folder");
+        let spool = Spool::open(dir.path()).expect("open");
+        spool.commit((0..600).map(|n| event(&n.to_string())).collect(), "a", &0).expect("commit");
+        spool.acknowledged(600).expect("taken note");
+        assert_eq!((spool.undelivered(), spool.oldest_sequence()), (0, 1));
+        // Restored from a copy it has less than it acknowledged.
+        spool.acknowledged(10).expect("taken note");
+        assert_eq!((spool.undelivered(), numbers(&spool, 11)), (590, (11..=600).collect()));
+    }
+
+    #[test]
+    fn a_new_epoch_reads_nothing_before_it_knows_where_and_what_an_old_one_read_is_refused() {
+        let dir = tempfile::tempdir().expect("folder");
+        let spool = Spool::open(dir.path()).expect("open");
+        let first = spool.epoch();
+        assert!(spool.is_fresh());
+        let place = wire::Place { name: "P01/a.log".to_owned(), checkpoint: b"7".to_vec() };
+        spool.resume(std::slice::from_ref(&place)).expect("resumed");
+        assert_eq!((spool.is_fresh(), spool.checkpoint::<u32>("P01/a.log").expect("read")), (false, Some(7)));
+        spool.resume(&[wire::Place { checkpoint: b"9".to_vec(), ..place }]).expect("no more");
+        assert_eq!(spool.checkpoint::<u32>("P01/a.log").expect("read"), Some(7), "only the first answer counts");
+        spool.commit(vec![event("x")], "P01/a.log", &8).expect("commit");
+
+        spool.begin_anew().expect("anew");
+        assert!(spool.epoch() != first && spool.is_fresh() && spool.next_sequence() == 1);
+        assert_eq!((numbers(&spool, 1), spool.checkpoint::<u32>("P01/a.log").expect("read")), (vec![], None));
+        assert!(matches!(spool.commit_in(first, vec![event("y")], "P01/a.log", &9), Err(SpoolError::Anew)));
+    }
+
+    #[test]
+    fn a_block_tells_how_far_its_file_was_read() {
+        let dir = tempfile::tempdir().expect("folder");
+        let spool = Spool::open(dir.path()).expect("open");
+        spool.commit((0..300).map(|n| event(&n.to_string())).collect(), "P01/a.log", &77).expect("commit");
+        assert!(spool.read_from(1).expect("read").places.is_empty(), "more events of the same reading follow");
+        let last = spool.read_from(290).expect("read");
+        assert_eq!(last.places, [wire::Place { name: "P01/a.log".to_owned(), checkpoint: b"77".to_vec() }]);
+    }
+
+    #[test]
+    fn a_large_event_fits_beside_others() {
+        let dir = tempfile::tempdir().expect("folder");
+        let spool = Spool::open(dir.path()).expect("open");
+        let events = vec![event(&"x".repeat(23_000)), event(&"y".repeat(79_000)), event("z")];
+        spool.commit(events, "a", &"c".repeat(PLACE_BYTES - 100)).expect("commit");
+        assert_eq!(numbers(&spool, 1), [1, 2, 3]);
     }
 
     #[test]

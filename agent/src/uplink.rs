@@ -39,6 +39,11 @@ pub enum UplinkError {
     /// The collector refuses or is gone.
     #[error("collector: {0}")]
     Refused(String),
+    /// The spool is not the one it was.
+    #[error(
+        "the spool was set back in time (a restored copy, a virtual machine's snapshot); it begins a new epoch where the collector has each file"
+    )]
+    SetBack,
     /// The collector said something out of order.
     #[error("collector: {0}; are both of the same version?")]
     Protocol(&'static str),
@@ -70,13 +75,13 @@ impl Uplink {
     pub async fn run(&self, spool: &Arc<Spool>, clock: fn() -> jiff::Timestamp, mut until: watch::Receiver<Until>) {
         let mut pause = BACK_OFF_MIN;
         loop {
-            let before = spool.oldest_sequence();
+            let before = spool.undelivered();
             let error = match self.session(spool, clock, &mut until).await {
                 Ok(()) => return,
                 Err(error) => error,
             };
             // A session that got something through starts the pauses afresh.
-            if spool.oldest_sequence() > before {
+            if spool.undelivered() < before || matches!(error, UplinkError::SetBack) {
                 pause = BACK_OFF_MIN;
             }
             let wait = scattered(pause);
@@ -108,13 +113,16 @@ impl Uplink {
         let welcome =
             tokio::time::timeout(FIRST_ANSWER, next(&mut inbound)).await.map_err(|_| UplinkError::Protocol("no welcome"))??;
         let stream_response::Body::Welcome(welcome) = welcome else { return Err(UplinkError::Protocol("no welcome")) };
-        if welcome.durable_sequence >= spool.next_sequence() {
-            return Err(UplinkError::Protocol(
-                "it holds events this spool has not made: the spool was set back in time; move it away to begin anew",
-            ));
+        if is_set_back(spool, &welcome)? {
+            spool.begin_anew()?;
+            return Err(UplinkError::SetBack);
+        }
+        if spool.is_fresh() {
+            tracing::info!(files = welcome.resume.len(), "a new epoch goes on where the collector has each file");
+            spool.resume(&welcome.resume)?;
         }
         tracing::info!(collector = self.collector, durable = welcome.durable_sequence, "delivering");
-        spool.forget(welcome.durable_sequence)?;
+        spool.acknowledged(welcome.durable_sequence)?;
         let window = u64::from(welcome.window_events.max(1));
         let mut session = Session { spool, outbound, acked: welcome.durable_sequence, sent: welcome.durable_sequence, window };
         session.deliver(&mut inbound, clock, until).await
@@ -172,11 +180,11 @@ impl Session<'_> {
     async fn fill_window(&mut self) -> Result<(), UplinkError> {
         while self.sent - self.acked < self.window && self.sent + 1 < self.spool.next_sequence() {
             let (spool, from) = (Arc::clone(self.spool), self.sent + 1);
-            let events = tokio::task::spawn_blocking(move || spool.read_from(from))
+            let batch = tokio::task::spawn_blocking(move || spool.read_from(from))
                 .await
                 .map_err(|_| UplinkError::Protocol("stopping"))??;
-            let Some(last) = events.last().map(|event| event.sequence) else { break };
-            send(&self.outbound, stream_request::Body::Batch(wire::Batch { events })).await?;
+            let Some(last) = batch.events.last().map(|event| event.sequence) else { break };
+            send(&self.outbound, stream_request::Body::Batch(batch)).await?;
             self.sent = last;
         }
         Ok(())
@@ -190,7 +198,9 @@ impl Session<'_> {
                 }
                 self.acked = self.acked.max(durable_sequence);
                 let (spool, acked) = (Arc::clone(self.spool), self.acked);
-                tokio::task::spawn_blocking(move || spool.forget(acked)).await.map_err(|_| UplinkError::Protocol("stopping"))??;
+                tokio::task::spawn_blocking(move || spool.acknowledged(acked))
+                    .await
+                    .map_err(|_| UplinkError::Protocol("stopping"))??;
             }
             stream_response::Body::Resync(wire::Resync { expected_sequence }) => {
                 self.sent = expected_sequence.saturating_sub(1).max(self.acked);
@@ -202,6 +212,16 @@ impl Session<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether the collector has other events under our numbers than we have.
+fn is_set_back(spool: &Spool, welcome: &wire::Welcome) -> Result<bool, SpoolError> {
+    if welcome.durable_sequence >= spool.next_sequence() {
+        return Ok(true);
+    }
+    let Some(proof) = welcome.proof else { return Ok(false) };
+    // What is no longer kept was acknowledged to this very spool.
+    Ok(spool.event(welcome.durable_sequence)?.is_some_and(|event| event.proof() != proof))
 }
 
 async fn send(outbound: &mpsc::Sender<wire::StreamRequest>, body: stream_request::Body) -> Result<(), UplinkError> {

@@ -68,10 +68,10 @@ impl Bench {
         let mut told = Vec::new();
         loop {
             let read = self.spool.read_from(told.len() as u64 + 1).expect("readable");
-            if read.is_empty() {
+            if read.events.is_empty() {
                 return told;
             }
-            told.extend(read.into_iter().map(|event| shown(Event::try_from(event).expect("an event"))));
+            told.extend(read.events.into_iter().map(|event| shown(Event::try_from(event).expect("an event"))));
         }
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use supwatch_proto::event::Event;
 use supwatch_proto::ids::{AgentId, Epoch, SiteCode};
+use supwatch_proto::place::Place;
 use supwatch_proto::text::Text;
 use supwatch_proto::wire::ingest_service_server::IngestService;
 use supwatch_proto::wire::{self, stream_request, stream_response};
@@ -34,6 +35,10 @@ pub const MESSAGE_BYTES: usize = 4 << 20;
 const BATCH_EVENTS: usize = 2_000;
 /// Largest event, so that the store can keep it.
 const EVENT_BYTES: usize = 80 * 1024;
+/// Files whose places come with a batch, and their bytes; so that they fit into the store beside the events.
+const PLACES: usize = 16;
+const PLACE_NAME_BYTES: usize = 300;
+const PLACE_BYTES: usize = 16 * 1024;
 /// Answers that wait for the socket.
 const ANSWERS: usize = 8;
 const FIRST_MESSAGE: Duration = Duration::from_secs(10);
@@ -134,6 +139,8 @@ impl IngestService for Ingest {
             window_events: WINDOW,
             clock: Some(supwatch_proto::time::to_wire(now)),
             fence: session.fence,
+            proof: session.proof,
+            resume: session.resume.iter().cloned().map(wire::Place::from).collect(),
         };
         tracing::info!(agent = %id, durable = session.durable_sequence, version = hello.version, "agent connected");
         let stream =
@@ -195,16 +202,14 @@ impl AgentStream {
     async fn take(&mut self, message: wire::StreamRequest, answers: &Answer) -> Result<(), Status> {
         match message.body {
             Some(stream_request::Body::Batch(batch)) => {
-                let events = self.read(batch)?;
-
-                match self.mind.take(&self.session, events).await {
+                let (events, places) = self.read(batch)?;
+                match self.mind.take(&self.session, events, places).await {
                     Ok(durable_sequence) => {
                         self.durable = durable_sequence;
                         self.newest = self.newest.max(durable_sequence);
                         self.mind.heard(&self.id, &self.sites, self.newest - durable_sequence, None);
                         answer(answers, stream_response::Body::Ack(wire::Ack { durable_sequence })).await
                     }
-
                     Err(StoreError::Gap { expected }) => {
                         answer(answers, stream_response::Body::Resync(wire::Resync { expected_sequence: expected })).await
                     }
@@ -220,14 +225,22 @@ impl AgentStream {
         }
     }
 
-    fn read(&self, batch: wire::Batch) -> Result<Vec<Event>, Status> {
+    fn read(&self, batch: wire::Batch) -> Result<(Vec<Event>, Vec<Place>), Status> {
         if batch.events.len() > BATCH_EVENTS {
             return Err(Status::invalid_argument(format!(
                 "a batch has {} events, at most {BATCH_EVENTS} are taken",
                 batch.events.len()
             )));
         }
-        batch.events.into_iter().map(|event| self.read_event(event)).collect()
+        let events = batch.events.into_iter().map(|event| self.read_event(event)).collect::<Result<_, _>>()?;
+        let small = |place: &wire::Place| place.name.len() <= PLACE_NAME_BYTES && place.checkpoint.len() <= PLACE_BYTES;
+        if batch.places.len() > PLACES || !batch.places.iter().all(small) {
+            return Err(Status::invalid_argument(format!(
+                "a batch tells of {} files, at most {PLACES} of {PLACE_BYTES} bytes are taken",
+                batch.places.len()
+            )));
+        }
+        Ok((events, batch.places.into_iter().map(Place::from).collect()))
     }
 
     fn read_event(&self, message: wire::Event) -> Result<Event, Status> {

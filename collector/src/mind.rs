@@ -8,6 +8,7 @@ use supwatch_proto::finding::{Finding, Suppression};
 use supwatch_proto::history::{AuditEntry, SettingsView, VerdictChange};
 use supwatch_proto::ids::{AgentId, SiteCode};
 use supwatch_proto::picture::Picture;
+use supwatch_proto::place::Place;
 use supwatch_proto::run::Run;
 use supwatch_proto::wave::Wave;
 use tokio::sync::watch;
@@ -143,8 +144,8 @@ impl Mind {
     }
 
     /// Stores events, durably, then judges those that were new. Gives the mark to acknowledge.
-    pub async fn take(&self, session: &Session, events: Vec<Event>) -> Result<u64, StoreError> {
-        let committed = self.store.commit(session, (self.clock)(), events).await?;
+    pub async fn take(&self, session: &Session, events: Vec<Event>, places: Vec<Place>) -> Result<u64, StoreError> {
+        let committed = self.store.commit(session, (self.clock)(), events, places).await?;
         self.learn(&committed.stored);
         self.judge_and_keep().await?;
         Ok(committed.durable_sequence)

@@ -12,6 +12,7 @@ use supwatch_proto::event::{Event, StoredEvent};
 use supwatch_proto::finding::Finding;
 use supwatch_proto::history::AuditEntry;
 use supwatch_proto::ids::{AgentId, Epoch, SiteCode};
+use supwatch_proto::place::Place;
 use supwatch_proto::verdict::Severity;
 
 pub mod marks;
@@ -75,8 +76,20 @@ pub struct Session {
     pub fence: u64,
     /// Everything up to this number is durable.
     pub durable_sequence: u64,
+    /// [`Event::proof`] of the last of it.
+    pub proof: Option<u32>,
     /// Events now known to be lost: neither side has them any more.
     pub lost: u64,
+    /// Of an agent whose epoch is new: how far its files are stored.
+    pub resume: Vec<Place>,
+}
+
+impl Session {
+    /// As a store opened it.
+    pub fn new(agent: &AgentId, claims: Claims, fence: u64, opened: marks::Opened, resume: Vec<Place>) -> Session {
+        let marks::Opened { durable, proof, lost, .. } = opened;
+        Session { agent: agent.clone(), epoch: claims.epoch, fence, durable_sequence: durable, proof, lost, resume }
+    }
 }
 
 /// What a commit did.
@@ -154,8 +167,15 @@ pub trait Store: Send + Sync + 'static {
     /// Opens a session: a newer one of the same agent fences the older one.
     async fn open_session(&self, agent: &AgentId, claims: Claims) -> Result<Session, StoreError>;
 
-    /// Stores what is new of events with numbers in sequence, durably and all or nothing.
-    async fn commit(&self, session: &Session, received_at: Timestamp, events: Vec<Event>) -> Result<Committed, StoreError>;
+    /// Stores what is new of events with numbers in sequence, durably and all or nothing. `places` are how far files were
+    /// read when the last of them was; kept with them, unless none of them is new.
+    async fn commit(
+        &self,
+        session: &Session,
+        received_at: Timestamp,
+        events: Vec<Event>,
+        places: Vec<Place>,
+    ) -> Result<Committed, StoreError>;
 
     /// Events behind a place, at most [`PAGE_BLOCKS`] blocks of them.
     async fn scan(&self, query: &EventQuery, after: Cursor) -> Result<Page, StoreError>;

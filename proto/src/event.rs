@@ -38,6 +38,20 @@ pub struct Event {
     pub line: String,
 }
 
+impl Event {
+    /// Checksum of what tells this event from others under the same number: an agent whose spool was set back in time has
+    /// another. Of fields that every version has, in a form that no version may change.
+    pub fn proof(&self) -> u32 {
+        let site = self.site.to_string();
+        let texts = [site.as_str(), &self.log, &self.file, &self.line];
+        let numbers = [self.sequence, self.offset].into_iter().flat_map(u64::to_be_bytes).collect::<Vec<u8>>();
+        texts.into_iter().fold(crc32c::crc32c(&numbers), |crc, text| {
+            let length = (text.len() as u64).to_be_bytes();
+            crc32c::crc32c_append(crc32c::crc32c_append(crc, &length), text.as_bytes())
+        })
+    }
+}
+
 /// An event as the collector keeps it: with who said it and when it came.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StoredEvent {

@@ -10,6 +10,7 @@ pub mod ids;
 pub mod time;
 pub mod text;
 pub mod event;
+pub mod place;
 pub mod settings;
 pub mod run;
 pub mod wave;

@@ -1,10 +1,12 @@
-//! Collector killed, agent killed, link cut, logs rolled over: every line is stored once.
+//! Collector killed, agent killed, link cut, logs rolled over, state lost, set back, restored from a copy: every line is
+//! stored once.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use supwatch_tests::proxy::Proxy;
 use supwatch_tests::site::SiteFolder;
-use supwatch_tests::{House, wait_for};
+use supwatch_tests::{House, Running, wait_for};
 
 const SITES: [(&str, &str, Option<&str>); 4] =
     [("CEN", "central", None), ("P01", "primary", Some("CEN")), ("P02", "primary", Some("CEN")), ("S01", "secondary", Some("P01"))];
@@ -79,4 +81,142 @@ fn kills_and_cuts_lose_and_double_nothing() {
     for (site, versions) in stored(&house).expect("events") {
         assert_eq!(versions, (0..all).collect::<Vec<_>>(), "{site}: each line once, in order");
     }
+}
+
+/// One agent of one site, whose state and whose collector's store are lost and set back.
+struct One {
+    house: House,
+    site: SiteFolder,
+    config: PathBuf,
+    agent: Option<Running>,
+    written: u64,
+}
+
+impl One {
+    fn new() -> One {
+        let house = House::new("name = \"corp\"\n");
+        let site = SiteFolder::new(&house.path("sites"), "CEN", "central", None);
+        let identity = house.identity(&["CEN"], "srv");
+        let config = house.agent_config("cen", &identity, std::slice::from_ref(&site.folder), house.port);
+        One { house, site, config, agent: None, written: 0 }
+    }
+
+    fn write(&mut self, lines: u64) {
+        self.site.write_numbered(self.written..self.written + lines);
+        self.written += lines;
+    }
+
+    fn start(&mut self) {
+        self.agent = Some(House::start_agent(&self.config));
+    }
+
+    fn kill(&mut self) {
+        self.agent.take().expect("an agent").kill();
+    }
+
+    fn state(&self) -> PathBuf {
+        self.house.path("state-cen")
+    }
+
+    /// Every line is stored, each once and in order.
+    #[track_caller]
+    fn check(&self) {
+        wait_for("every line", || {
+            let found = stored(&self.house)?.remove("CEN").unwrap_or_default();
+            if found.len() as u64 >= self.written { Ok(()) } else { Err(format!("{} of {}", found.len(), self.written)) }
+        });
+        assert_eq!(stored(&self.house).expect("events")["CEN"], (0..self.written).collect::<Vec<_>>());
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    if to.exists() {
+        std::fs::remove_dir_all(to).expect("removed");
+    }
+    std::fs::create_dir_all(to).expect("folder");
+    for entry in std::fs::read_dir(from).expect("folder").map(|entry| entry.expect("entry")) {
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).expect("copied");
+        }
+    }
+}
+
+#[test]
+fn an_agent_that_lost_its_state_goes_on_where_the_collector_has_its_files() {
+    let mut one = One::new();
+    one.write(500);
+    one.start();
+    one.check();
+    one.kill();
+    std::fs::remove_dir_all(one.state()).expect("removed");
+    one.write(200);
+    one.start();
+    one.check();
+    // Not even a line that is written while it does not know where to begin is lost.
+    one.kill();
+    one.house.kill_collector();
+    std::fs::remove_dir_all(one.state()).expect("removed");
+    one.start();
+    one.write(100);
+    one.house.start_collector();
+    one.check();
+}
+
+#[test]
+fn a_spool_that_was_set_back_in_time_begins_anew_and_doubles_nothing() {
+    let mut one = One::new();
+    one.write(300);
+    one.start();
+    one.check();
+    one.kill();
+    let copied = one.house.path("state-copy");
+    copy(&one.state(), &copied);
+    one.start();
+    one.write(300);
+    one.check();
+    // It has made fewer events than the collector has of it.
+    one.kill();
+    copy(&copied, &one.state());
+    one.write(10);
+    one.start();
+    one.check();
+    // It has made more meanwhile, and others under the same numbers.
+    one.kill();
+    copy(&copied, &one.state());
+    one.house.kill_collector();
+    std::fs::write(
+        one.site.folder.join("settings.json"),
+        r#"{"schema": "supwatch/settings/v1", "site": "CEN", "taken_at": "2026-03-01T06:00:00Z"}"#,
+    )
+    .expect("settings");
+    one.start();
+    one.write(400);
+    let said = |agent: &Option<Running>| agent.as_ref().map(Running::said).unwrap_or_default();
+    wait_for("attempts", || if said(&one.agent).contains("not delivering") { Ok(()) } else { Err(said(&one.agent)) });
+    one.house.start_collector();
+    one.check();
+    assert!(said(&one.agent).contains("set back in time"), "{}", said(&one.agent));
+}
+
+#[test]
+fn a_collector_that_was_restored_from_a_copy_gets_again_what_it_lost() {
+    let mut one = One::new();
+    one.write(300);
+    one.start();
+    one.check();
+    let (store, copied) = (one.house.path("store"), one.house.path("store-copy"));
+    one.house.kill_collector();
+    copy(&store, &copied);
+    one.house.start_collector();
+    one.write(400);
+    one.check();
+    one.house.kill_collector();
+    copy(&copied, &store);
+    one.house.start_collector();
+    one.check();
+    one.write(50);
+    one.check();
 }

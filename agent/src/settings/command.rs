@@ -336,6 +336,7 @@ mod tests {
             command: Some(command.clone()),
             wsus: Vec::new(),
         };
+        spool.resume(&[]).expect("nothing is known of its files");
         let (runner, handle) = Runner::new(site.file.code, command, Arc::clone(&spool));
         let sites = [site];
         let mut collect = Collect::new(&spool, &sites).asking([(sites[0].file.code, handle)].into());

@@ -48,28 +48,38 @@ async fn all(store: &dyn Store) -> Vec<(Epoch, u64)> {
     }
 }
 
+fn place(name: &str, checkpoint: &str) -> Place {
+    Place { name: name.to_owned(), checkpoint: checkpoint.as_bytes().to_vec() }
+}
+
 async fn cases(store: &dyn Store) {
     let now = Timestamp::UNIX_EPOCH;
     let session = store.open_session(&agent(), claims(1, 1)).await.expect("open");
     assert_eq!(session.durable_sequence, 0);
-    let committed = store.commit(&session, now, events(1..=5)).await.expect("commit");
+    let committed = store.commit(&session, now, events(1..=5), Vec::new()).await.expect("commit");
     assert_eq!((committed.durable_sequence, committed.stored.len()), (5, 5));
-    let again = store.commit(&session, now, events(3..=7)).await.expect("commit");
+    let again = store.commit(&session, now, events(3..=7), Vec::new()).await.expect("commit");
     assert_eq!((again.durable_sequence, again.stored.len()), (7, 2), "what overlaps is stored once");
-    assert!(matches!(store.commit(&session, now, events(9..=9)).await, Err(StoreError::Gap { expected: 8 })));
+    assert!(matches!(store.commit(&session, now, events(9..=9), Vec::new()).await, Err(StoreError::Gap { expected: 8 })));
     let mut torn = events(8..=9);
     torn[1].sequence = 12;
-    assert!(matches!(store.commit(&session, now, torn).await, Err(StoreError::Gap { expected: 8 })));
+    assert!(matches!(store.commit(&session, now, torn, Vec::new()).await, Err(StoreError::Gap { expected: 8 })));
 
     let newer = store.open_session(&agent(), claims(1, 1)).await.expect("open");
-    assert_eq!(newer.durable_sequence, 7);
-    assert!(matches!(store.commit(&session, now, events(8..=8)).await, Err(StoreError::Fenced)), "an older session is fenced");
-    store.commit(&newer, now, events(8..=8)).await.expect("commit");
+    assert_eq!((newer.durable_sequence, newer.proof), (7, events(7..=7).first().map(Event::proof)));
+    assert!(
+        matches!(store.commit(&session, now, events(8..=8), Vec::new()).await, Err(StoreError::Fenced)),
+        "an older session is fenced"
+    );
+    store.commit(&newer, now, events(8..=8), vec![place("P01/a.log", "7")]).await.expect("commit");
+    store.commit(&newer, now, events(8..=8), vec![place("P01/a.log", "5")]).await.expect("nothing of it is new");
 
     let next_epoch = store.open_session(&agent(), claims(2, 1)).await.expect("open");
     assert_eq!(next_epoch.durable_sequence, 0);
-    store.commit(&next_epoch, now, events(1..=2)).await.expect("commit");
+    store.commit(&next_epoch, now, events(1..=2), Vec::new()).await.expect("commit");
+    assert_eq!(next_epoch.resume, [place("P01/a.log", "7")], "a new epoch goes on where files are stored");
     let lost = store.open_session(&agent(), claims(2, 10)).await.expect("open");
+    assert_eq!((lost.resume.len(), lost.proof), (0, None), "one that is known knows by itself; what was lost proves nothing");
     assert_eq!((lost.durable_sequence, lost.lost), (9, 7), "a gap that nobody can fill is counted");
 
     let expected: Vec<(Epoch, u64)> = (1..=8).map(|n| (Epoch([1; 16]), n)).chain((1..=2).map(|n| (Epoch([2; 16]), n))).collect();
@@ -136,8 +146,8 @@ proptest! {
                 }
                 let Some((of_model, of_store)) = &sessions else { continue };
                 let batch = events(first..=first + count);
-                let expected = model.commit(of_model, Timestamp::UNIX_EPOCH, batch.clone()).await.map_err(|error| error.to_string());
-                let found = store.commit(of_store, Timestamp::UNIX_EPOCH, batch).await.map_err(|error| error.to_string());
+                let expected = model.commit(of_model, Timestamp::UNIX_EPOCH, batch.clone(), Vec::new()).await.map_err(|error| error.to_string());
+                let found = store.commit(of_store, Timestamp::UNIX_EPOCH, batch, Vec::new()).await.map_err(|error| error.to_string());
                 assert_eq!(found, expected);
             }
             assert_eq!(all(&store).await, all(&model).await);

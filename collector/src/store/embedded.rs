@@ -1,6 +1,6 @@
 //! The embedded store: one durable tree. `A`+agent its marks, `E`+number blocks of events, `V`+id findings, `U`+time what
-//! operators decided, `T`+target, slash, id what was told of findings, `X`+wave
-//! what an OTLP receiver has.
+//! operators decided, `P`+agent, zero byte, name how far its files are stored,
+//! `T`+target, slash, id what was told of findings, `X`+wave what an OTLP receiver has.
 //!
 //! One thread writes. It takes everything that waits and commits it together, so that many agents share one fsync. Events
 //! lie in compressed blocks, because a key costs far more than an event.
@@ -18,6 +18,7 @@ use supwatch_proto::event::{Event, StoredEvent};
 use supwatch_proto::finding::Finding;
 use supwatch_proto::history::AuditEntry;
 use supwatch_proto::ids::{AgentId, Epoch};
+use supwatch_proto::place::Place;
 use supwatch_proto::wire;
 use tokio::sync::{mpsc, oneshot};
 
@@ -45,12 +46,36 @@ const EXPORTED: &[u8] = b"X";
 
 #[derive(Debug)]
 enum Request {
-    Open { agent: AgentId, claims: Claims, reply: oneshot::Sender<Result<Session, StoreError>> },
-    Commit { session: Session, received_at: Timestamp, events: Vec<Event>, reply: oneshot::Sender<Result<Committed, StoreError>> },
-    Findings { findings: Vec<Finding>, reply: oneshot::Sender<Result<(), StoreError>> },
-    Decide { entry: AuditEntry, finding: Box<Finding>, reply: oneshot::Sender<Result<(), StoreError>> },
-    Told { target: String, told: Vec<(String, Told)>, reply: oneshot::Sender<Result<(), StoreError>> },
-    Exported { waves: Vec<(String, u64)>, reply: oneshot::Sender<Result<(), StoreError>> },
+    Open {
+        agent: AgentId,
+        claims: Claims,
+        reply: oneshot::Sender<Result<Session, StoreError>>,
+    },
+    Commit {
+        session: Session,
+        received_at: Timestamp,
+        events: Vec<Event>,
+        places: Vec<Place>,
+        reply: oneshot::Sender<Result<Committed, StoreError>>,
+    },
+    Findings {
+        findings: Vec<Finding>,
+        reply: oneshot::Sender<Result<(), StoreError>>,
+    },
+    Decide {
+        entry: AuditEntry,
+        finding: Box<Finding>,
+        reply: oneshot::Sender<Result<(), StoreError>>,
+    },
+    Told {
+        target: String,
+        told: Vec<(String, Told)>,
+        reply: oneshot::Sender<Result<(), StoreError>>,
+    },
+    Exported {
+        waves: Vec<(String, u64)>,
+        reply: oneshot::Sender<Result<(), StoreError>>,
+    },
 }
 
 /// A block of events of one agent that came together.
@@ -149,8 +174,14 @@ impl Store for Embedded {
         self.ask(|reply| Request::Open { agent: agent.clone(), claims, reply }).await
     }
 
-    async fn commit(&self, session: &Session, received_at: Timestamp, events: Vec<Event>) -> Result<Committed, StoreError> {
-        self.ask(|reply| Request::Commit { session: session.clone(), received_at, events, reply }).await
+    async fn commit(
+        &self,
+        session: &Session,
+        received_at: Timestamp,
+        events: Vec<Event>,
+        places: Vec<Place>,
+    ) -> Result<Committed, StoreError> {
+        self.ask(|reply| Request::Commit { session: session.clone(), received_at, events, places, reply }).await
     }
 
     async fn scan(&self, query: &EventQuery, after: Cursor) -> Result<Page, StoreError> {
@@ -259,12 +290,19 @@ impl Writer {
         match request {
             Request::Open { agent, claims, reply } => {
                 let marks = self.marks.entry(agent.clone()).or_default();
-                let (durable_sequence, lost) = marks.open(claims);
-                let session = Session { agent: agent.clone(), epoch: claims.epoch, fence: marks.fence, durable_sequence, lost };
+                let (opened, fence) = (marks.open(claims), marks.fence);
                 put_marks(batch, &agent, marks);
+                let resume = if opened.is_new { places_of(&self.db, &agent) } else { Ok(Vec::new()) };
+                let session = match resume {
+                    Ok(resume) => Session::new(&agent, claims, fence, opened, resume),
+                    Err(error) => {
+                        drop(reply.send(Err(error)));
+                        return None;
+                    }
+                };
                 Some(Box::new(move |result| drop(reply.send(result.map(|()| session)))))
             }
-            Request::Commit { session, received_at, mut events, reply } => {
+            Request::Commit { session, received_at, mut events, places, reply } => {
                 let marks = self.marks.entry(session.agent.clone()).or_default();
                 let durable_sequence = match marks.admit(session.epoch, session.fence, &mut events) {
                     Ok(mark) => mark,
@@ -276,6 +314,9 @@ impl Writer {
                 if !events.is_empty() {
                     put_marks(batch, &session.agent, marks);
                     self.put_blocks(batch, &session, received_at, &events);
+                    for place in &places {
+                        batch.put(&place_key(&session.agent, &place.name), VERSION, &place.checkpoint);
+                    }
                 }
                 let Session { agent, epoch, .. } = session;
                 let stored =
@@ -359,6 +400,24 @@ fn read_block(value: &[u8], number: u64) -> Result<Vec<StoredEvent>, StoreError>
             Ok(StoredEvent { agent: AgentId(agent.clone()), epoch, received_at, event })
         })
         .collect()
+}
+
+/// How far an agent's files are stored.
+fn places_of(db: &Durable, agent: &AgentId) -> Result<Vec<Place>, StoreError> {
+    let prefix = place_key(agent, "");
+    db.scan(&prefix, &prefix)
+        .map(|entry| {
+            let (key, version, checkpoint) = entry?;
+            check_version(version)?;
+            let name = String::from_utf8_lossy(key.get(prefix.len()..).unwrap_or_default()).into_owned();
+            Ok(Place { name, checkpoint })
+        })
+        .collect()
+}
+
+/// No agent's name holds this byte, so none is the beginning of another's keys.
+fn place_key(agent: &AgentId, name: &str) -> Vec<u8> {
+    [b"P", agent.0.as_bytes(), b"\0", name.as_bytes()].concat()
 }
 
 fn check_version(found: u8) -> Result<(), StoreError> {

@@ -6,6 +6,9 @@ use supwatch_proto::ids::Epoch;
 
 use super::{Claims, StoreError};
 
+/// Most ranges of lost events that are kept by their numbers; older ones stay counted.
+const LOST_KEPT: usize = 100;
+
 /// What is kept of an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Marks {
@@ -13,29 +16,93 @@ pub struct Marks {
     pub fence: u64,
     /// Events that neither side has any more.
     pub lost: u64,
-    /// Each epoch with the number up to which everything is durable, oldest first. Never forgotten before the agent is.
-    pub epochs: Vec<([u8; 16], u64)>,
+    /// Which they were, newest last.
+    #[serde(default)]
+    pub lost_ranges: Vec<LostRange>,
+    /// Each epoch, oldest first. Never forgotten before the agent is.
+    pub epochs: Vec<Mark>,
+}
+
+/// Events that neither side has any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostRange {
+    /// Their epoch.
+    pub epoch: [u8; 16],
+    /// The first.
+    pub first: u64,
+    /// The last.
+    pub last: u64,
+}
+
+/// How far an epoch got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Stored", into = "Stored")]
+pub struct Mark {
+    /// The epoch.
+    pub epoch: [u8; 16],
+    /// Everything up to this number is durable.
+    pub durable: u64,
+    /// [`Event::proof`] of the last of them; absent where it was lost, or stored by a version that kept none.
+    pub proof: Option<u32>,
+}
+
+/// A mark as it is stored: the first version had two fields, and stores of it are still opened.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Stored {
+    Proved([u8; 16], u64, Option<u32>),
+    First([u8; 16], u64),
+}
+
+impl From<Stored> for Mark {
+    fn from(stored: Stored) -> Mark {
+        match stored {
+            Stored::Proved(epoch, durable, proof) => Mark { epoch, durable, proof },
+            Stored::First(epoch, durable) => Mark { epoch, durable, proof: None },
+        }
+    }
+}
+
+impl From<Mark> for Stored {
+    fn from(Mark { epoch, durable, proof }: Mark) -> Stored {
+        Stored::Proved(epoch, durable, proof)
+    }
+}
+
+/// What a session begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opened {
+    /// Everything up to this number is durable.
+    pub durable: u64,
+    /// Proof of the last of it.
+    pub proof: Option<u32>,
+    /// Events now known to be lost.
+    pub lost: u64,
+    /// Whether this epoch was never seen.
+    pub is_new: bool,
 }
 
 impl Marks {
     /// A new session; gives the mark of its epoch, and how many events are newly known to be lost.
-    pub fn open(&mut self, claims: Claims) -> (u64, u64) {
+    pub fn open(&mut self, claims: Claims) -> Opened {
         self.fence += 1;
-        let mark = match self.epochs.iter_mut().find(|(epoch, _)| *epoch == claims.epoch.0) {
-            Some((_, mark)) => mark,
-            None => {
-                self.epochs.push((claims.epoch.0, 0));
-                match self.epochs.last_mut() {
-                    Some((_, mark)) => mark,
-                    None => return (0, 0),
-                }
-            }
+        let is_new = !self.epochs.iter().any(|mark| mark.epoch == claims.epoch.0);
+        if is_new {
+            self.epochs.push(Mark { epoch: claims.epoch.0, durable: 0, proof: None });
+        }
+        let Some(mark) = self.epochs.iter_mut().find(|mark| mark.epoch == claims.epoch.0) else {
+            return Opened { durable: 0, proof: None, lost: 0, is_new };
         };
         // Neither we nor the agent has what lies between: a store restored from a copy, or a spool that was emptied.
-        let lost = claims.oldest_sequence.saturating_sub(*mark + 1);
-        *mark += lost;
-        self.lost += lost;
-        (*mark, lost)
+        let lost = claims.oldest_sequence.saturating_sub(mark.durable + 1);
+        if lost > 0 {
+            self.lost_ranges.push(LostRange { epoch: mark.epoch, first: mark.durable + 1, last: mark.durable + lost });
+            self.lost_ranges.drain(..self.lost_ranges.len().saturating_sub(LOST_KEPT));
+            mark.durable += lost;
+            mark.proof = None;
+            self.lost += lost;
+        }
+        Opened { durable: mark.durable, proof: mark.proof, lost, is_new }
     }
 
     /// Takes in events with numbers in sequence: moves the mark and leaves those that are new.
@@ -43,19 +110,33 @@ impl Marks {
         if fence != self.fence {
             return Err(StoreError::Fenced);
         }
-        let (_, mark) = self.epochs.iter_mut().find(|(known, _)| *known == epoch.0).ok_or(StoreError::Epoch)?;
-        let Some(first) = events.first().map(|event| event.sequence) else { return Ok(*mark) };
-        if first > *mark + 1 {
-            return Err(StoreError::Gap { expected: *mark + 1 });
+        let mark = self.epochs.iter_mut().find(|mark| mark.epoch == epoch.0).ok_or(StoreError::Epoch)?;
+        let Some(first) = events.first().map(|event| event.sequence) else { return Ok(mark.durable) };
+        if first > mark.durable + 1 {
+            return Err(StoreError::Gap { expected: mark.durable + 1 });
         }
         let in_sequence = events.iter().zip(first..).all(|(event, number)| event.sequence == number);
         if !in_sequence {
-            return Err(StoreError::Gap { expected: *mark + 1 });
+            return Err(StoreError::Gap { expected: mark.durable + 1 });
         }
-        events.retain(|event| event.sequence > *mark);
+        events.retain(|event| event.sequence > mark.durable);
         if let Some(last) = events.last() {
-            *mark = last.sequence;
+            (mark.durable, mark.proof) = (last.sequence, Some(last.proof()));
         }
-        Ok(*mark)
+        Ok(mark.durable)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_of_the_first_version_are_read() {
+        let first = format!("{{\"fence\":3,\"lost\":0,\"epochs\":[[{:?},7]]}}", [1u8; 16]);
+        let marks: Marks = serde_json::from_str(&first).expect("marks");
+        assert_eq!(marks.epochs, [Mark { epoch: [1; 16], durable: 7, proof: None }]);
+        let again: Marks = serde_json::from_str(&serde_json::to_string(&marks).expect("json")).expect("marks");
+        assert_eq!(again, marks);
     }
 }

@@ -9,6 +9,7 @@ use supwatch_proto::event::{Event, StoredEvent};
 use supwatch_proto::finding::Finding;
 use supwatch_proto::history::AuditEntry;
 use supwatch_proto::ids::AgentId;
+use supwatch_proto::place::Place;
 
 use super::marks::Marks;
 use super::{Claims, Committed, Cursor, EventQuery, Page, Session, Store, StoreError, Told};
@@ -21,6 +22,7 @@ pub struct Memory(Mutex<Inner>);
 struct Inner {
     marks: BTreeMap<AgentId, Marks>,
     blocks: Vec<Vec<StoredEvent>>,
+    places: BTreeMap<AgentId, BTreeMap<String, Vec<u8>>>,
     findings: BTreeMap<String, Finding>,
     audit: Vec<AuditEntry>,
     told: BTreeMap<String, BTreeMap<String, Told>>,
@@ -38,11 +40,19 @@ impl Store for Memory {
     async fn open_session(&self, agent: &AgentId, claims: Claims) -> Result<Session, StoreError> {
         let mut inner = self.inner();
         let marks = inner.marks.entry(agent.clone()).or_default();
-        let (durable_sequence, lost) = marks.open(claims);
-        Ok(Session { agent: agent.clone(), epoch: claims.epoch, fence: marks.fence, durable_sequence, lost })
+        let (opened, fence) = (marks.open(claims), marks.fence);
+        let resume = if opened.is_new { inner.places.get(agent).cloned().unwrap_or_default() } else { BTreeMap::new() };
+        let resume = resume.into_iter().map(|(name, checkpoint)| Place { name, checkpoint }).collect();
+        Ok(Session::new(agent, claims, fence, opened, resume))
     }
 
-    async fn commit(&self, session: &Session, received_at: Timestamp, mut events: Vec<Event>) -> Result<Committed, StoreError> {
+    async fn commit(
+        &self,
+        session: &Session,
+        received_at: Timestamp,
+        mut events: Vec<Event>,
+        places: Vec<Place>,
+    ) -> Result<Committed, StoreError> {
         let mut inner = self.inner();
         let marks = inner.marks.entry(session.agent.clone()).or_default();
         let durable_sequence = marks.admit(session.epoch, session.fence, &mut events)?;
@@ -52,6 +62,8 @@ impl Store for Memory {
             .collect();
         if !stored.is_empty() {
             inner.blocks.push(stored.clone());
+            let known = inner.places.entry(session.agent.clone()).or_default();
+            known.extend(places.into_iter().map(|place| (place.name, place.checkpoint)));
         }
         Ok(Committed { durable_sequence, stored })
     }
