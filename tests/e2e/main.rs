@@ -4,6 +4,7 @@
 
 mod line_to_metric;
 mod nothing_lost;
+mod kills;
 mod live_is_offline;
 mod article;
 mod logs_as_they_are;

@@ -12,7 +12,7 @@ const SITES: [(&str, &str, Option<&str>); 4] =
     [("CEN", "central", None), ("P01", "primary", Some("CEN")), ("P02", "primary", Some("CEN")), ("S01", "secondary", Some("P01"))];
 
 /// Versions stored of each site, in order of arrival.
-fn stored(house: &House) -> Result<BTreeMap<String, Vec<u64>>, String> {
+pub fn stored(house: &House) -> Result<BTreeMap<String, Vec<u64>>, String> {
     let mut found: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for event in house.events()? {
         if event["kind"] == "catalog-version" {
@@ -84,16 +84,16 @@ fn kills_and_cuts_lose_and_double_nothing() {
 }
 
 /// One agent of one site, whose state and whose collector's store are lost and set back.
-struct One {
-    house: House,
-    site: SiteFolder,
-    config: PathBuf,
-    agent: Option<Running>,
-    written: u64,
+pub struct One {
+    pub house: House,
+    pub site: SiteFolder,
+    pub config: PathBuf,
+    pub agent: Option<Running>,
+    pub written: u64,
 }
 
 impl One {
-    fn new() -> One {
+    pub fn new() -> One {
         let house = House::new("name = \"corp\"\n");
         let site = SiteFolder::new(&house.path("sites"), "CEN", "central", None);
         let identity = house.identity(&["CEN"], "srv");
@@ -101,26 +101,26 @@ impl One {
         One { house, site, config, agent: None, written: 0 }
     }
 
-    fn write(&mut self, lines: u64) {
+    pub fn write(&mut self, lines: u64) {
         self.site.write_numbered(self.written..self.written + lines);
         self.written += lines;
     }
 
-    fn start(&mut self) {
+    pub fn start(&mut self) {
         self.agent = Some(House::start_agent(&self.config));
     }
 
-    fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.agent.take().expect("an agent").kill();
     }
 
-    fn state(&self) -> PathBuf {
+    pub fn state(&self) -> PathBuf {
         self.house.path("state-cen")
     }
 
     /// Every line is stored, each once and in order.
     #[track_caller]
-    fn check(&self) {
+    pub fn check(&self) {
         wait_for("every line", || {
             let found = stored(&self.house)?.remove("CEN").unwrap_or_default();
             if found.len() as u64 >= self.written { Ok(()) } else { Err(format!("{} of {}", found.len(), self.written)) }
@@ -129,7 +129,7 @@ impl One {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     if to.exists() {
         std::fs::remove_dir_all(to).expect("removed");
     }
