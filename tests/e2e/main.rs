@@ -5,6 +5,8 @@
 mod line_to_metric;
 mod nothing_lost;
 mod kills;
+#[cfg(target_os = "linux")]
+mod power_cuts;
 mod live_is_offline;
 mod article;
 mod logs_as_they_are;

@@ -106,6 +106,13 @@ impl Running {
         })
     }
 
+    /// Stops it where it is.
+    #[cfg(unix)]
+    pub fn freeze(&self) {
+        let asked = Command::new("kill").arg("-STOP").arg(self.child.id().to_string()).status().expect("kill runs");
+        assert!(asked.success());
+    }
+
     /// Ends it as a power button would.
     pub fn kill(mut self) {
         self.child.kill().expect("killed");
@@ -210,6 +217,12 @@ impl House {
     /// Ends the collector as a power button would.
     pub fn kill_collector(&mut self) {
         self.collector.take().expect("a collector").kill();
+    }
+
+    /// Stops the collector where it is.
+    #[cfg(unix)]
+    pub fn freeze_collector(&self) {
+        self.collector.as_ref().expect("a collector").freeze();
     }
 
     /// What the collector has said.

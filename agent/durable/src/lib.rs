@@ -11,6 +11,8 @@ use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+mod write_through;
+
 /// Largest value, header included.
 pub const VALUE_LIMIT: usize = 96 * 1024;
 
@@ -111,6 +113,7 @@ pub struct Durable {
 impl Durable {
     /// Opens or makes the database in a folder. `cache_bytes` bounds what sled keeps in memory, roughly.
     pub fn open(dir: &Path, cache_bytes: u64) -> Result<Durable, OpenError> {
+        write_through::ensure();
         let io = |source| OpenError::Io { dir: dir.to_owned(), source };
         std::fs::create_dir_all(dir).map_err(io)?;
         set_aside_torn_snapshots(dir).map_err(io)?;
