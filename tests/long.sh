@@ -1,12 +1,14 @@
 #!/bin/sh
 # The long forms of the tests: more cases than CI has time for. Each part can be run alone.
 #
-#   tests/long.sh [properties] [judging] [causes] [waves] [fuzz]
+#   tests/long.sh [properties] [judging] [causes] [waves] [kills] [cuts] [fuzz]
 #
 # properties: every property test of the reading stages with SUPWATCH_LONG_CASES cases (1,000,000).
 # judging:    that the verdicts kept are those of a replay, with SUPWATCH_CASES random sequences (50,000).
 # causes:     that a changed text keeps its cause, with SUPWATCH_LONG_CASES cases (1,000,000).
 # waves:      that waves are what was, with SUPWATCH_CASES made-up truths (50,000).
+# kills:      SIGKILL at random moments, SUPWATCH_KILLS times (150) for the agent, the collector, and a third of it for both.
+# cuts:       power cuts on a disk of their own, SUPWATCH_POWER_CUTS (60) for the spool and for the store; needs root.
 # fuzz:       every fuzz target for SUPWATCH_FUZZ_SECONDS (180), two at a time; needs `cargo install cargo-fuzz` and a
 #             nightly compiler. What it finds is left in agent/fuzz/artifacts; inputs worth keeping go into agent/fuzz/corpus.
 set -eu
@@ -38,6 +40,16 @@ waves() {
     SUPWATCH_CASES=$cases PROPTEST_CASES=$cases cargo test --release --locked -p supwatch --lib -- waves:: otlp::spans
 }
 
+kills() {
+    echo "kills at random moments"
+    SUPWATCH_KILLS=${SUPWATCH_KILLS:-150} cargo test --locked -p supwatch-tests --test e2e kills:: -- --nocapture --test-threads 1
+}
+
+cuts() {
+    echo "power cuts"
+    SUPWATCH_POWER_CUTS=${SUPWATCH_POWER_CUTS:-60} cargo test --locked -p supwatch-tests --test e2e power_cuts:: -- --nocapture --test-threads 1
+}
+
 fuzz() {
     seconds=${SUPWATCH_FUZZ_SECONDS:-180}
     work=$(mktemp -d)
@@ -64,7 +76,7 @@ fuzz() {
 }
 
 if [ $# -eq 0 ]; then
-    set -- properties judging causes waves fuzz
+    set -- properties judging causes waves kills cuts fuzz
 fi
 for part in "$@"; do
     case $part in
@@ -72,6 +84,8 @@ for part in "$@"; do
         judging) judging ;;
         causes) causes ;;
         waves) waves ;;
+        kills) kills ;;
+        cuts) cuts ;;
         fuzz) fuzz ;;
         *) echo "tests/long.sh: no part called $part" >&2; exit 2 ;;
     esac
