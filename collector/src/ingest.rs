@@ -240,6 +240,14 @@ impl AgentStream {
                 batch.places.len()
             )));
         }
+        // Of its own sites alone, so that what is kept for it is bounded by their files.
+        let own = |place: &wire::Place| {
+            let site = place.name.split_once('/').map_or("", |(site, _)| site);
+            self.sites.iter().any(|own| own.as_str() == site)
+        };
+        if let Some(place) = batch.places.iter().find(|place| !own(place)) {
+            return Err(Status::invalid_argument(format!("{:?} is no file of a site of this agent", place.name)));
+        }
         Ok((events, batch.places.into_iter().map(Place::from).collect()))
     }
 

@@ -76,6 +76,8 @@ struct Exporter {
     sent: BTreeMap<String, u64>,
     /// Waves that are to be sent: their mark, and since when they stand like this.
     standing: BTreeMap<String, (u64, Instant)>,
+    /// Each wave goes in a request of its own, since the receiver did not take several together.
+    alone: bool,
     /// Of traces and of metrics: a receiver may take one and not the other, and neither must keep the other waiting.
     traces_outage: Outage,
     metrics_outage: Outage,
@@ -135,7 +137,7 @@ impl Exporter {
         mind.exported.note(|_| {});
         let (started, standing) = (nanos(now), BTreeMap::new());
         let (traces_outage, metrics_outage) = (Outage::none("traces"), Outage::none("metrics"));
-        Ok(Exporter { mind, hierarchy, config, sender, started, sent, standing, traces_outage, metrics_outage })
+        Ok(Exporter { mind, hierarchy, config, sender, started, sent, standing, alone: false, traces_outage, metrics_outage })
     }
 
     async fn run(&mut self) -> Result<(), StoreError> {
@@ -184,13 +186,19 @@ impl Exporter {
         for (index, Due { wave, runs, mark }) in due.into_iter().enumerate() {
             spans.extend(spans::spans(&self.hierarchy, &wave, &runs));
             waves.push((wave.id, mark));
-            if spans.len() < SPANS && index < last {
+            if !self.alone && spans.len() < SPANS && index < last {
                 continue;
             }
             let sent = self.send(std::mem::take(&mut spans)).await;
             let count = waves.len() as u64;
             match sent {
                 Ok(()) => self.mind.exported.note(|counts| counts.waves_sent += count),
+                // One of them is not taken; which one shows when each goes alone.
+                Err(error) if error.is_final() && waves.len() > 1 => {
+                    tracing::info!(%error, waves = count, "the OTLP receiver does not take these waves together; each is sent alone");
+                    self.alone = true;
+                    return Ok(());
+                }
                 Err(error) if error.is_final() => {
                     tracing::warn!(%error, remedy = error.remedy(), waves = count, "the OTLP receiver will not take these waves; they are left out");
                     self.mind.exported.note(|counts| counts.waves_refused += count);
@@ -209,6 +217,7 @@ impl Exporter {
             }
             self.mind.exported.note(|counts| counts.waves_waiting = self.standing.len() as u64);
         }
+        self.alone = false;
         Ok(())
     }
 

@@ -325,14 +325,9 @@ impl<'a> Waves<'a> {
         // The child wrote that it found the notification, by its own clock.
         let near = |(at, from): &&(Timestamp, SiteCode)| *from == parent.code && told.duration_since(*at) <= SKEW;
         edge.received_at = child.received.iter().find(near).map(|(at, _)| *at);
-        // A child that is busy with a run takes the word up when that is over.
-        let busy_until = child.runs.last().and_then(|last| match last.run.outcome {
-            RunOutcome::Running => Some(self.now),
-            _ => last.run.ended_at,
-        });
-        let from = told.max(busy_until.unwrap_or(told));
+        let from = told.max(busy_until(child, told, self.limits, self.now).unwrap_or(told));
         let limit = SignedDuration::from_mins(i64::from(self.limits.wave_minutes));
-        let covered = child.covered_until.is_some_and(|newest| newest >= told);
+        let covered = goes_on(self.hierarchy, child, from, limit);
         edge.outcome = match (self.now.duration_since(from) <= limit, covered) {
             (true, _) => EdgeOutcome::Waiting,
             (false, true) => EdgeOutcome::Missed,
@@ -358,10 +353,11 @@ impl<'a> Waves<'a> {
         let said = |en: String, ja: String| Some(Text::new(en, ja));
         if has >= wanted {
             edge.outcome = EdgeOutcome::Succeeded;
-            edge.catalog_version = Some(has);
+            // What it has by now may be of a later wave; this one gave it at most its own.
+            edge.catalog_version = Some(wanted);
             edge.note = said(
-                format!("as the provider of {} says: its version is {has}", top.code),
-                format!("{} のプロバイダーによるとバージョンは {has} です", top.code),
+                format!("as the provider of {} says: its version is at least {wanted}", top.code),
+                format!("{} のプロバイダーによるとバージョンは {wanted} 以降です", top.code),
             );
         } else {
             edge.note = said(
@@ -371,6 +367,26 @@ impl<'a> Waves<'a> {
         }
         edge.inferred = true;
     }
+}
+
+/// Until when a child was busy with the run that went on when it was told: it takes the word up when that is over. A run that
+/// stands still, or whose end nobody saw, keeps nobody waiting for ever.
+pub(crate) fn busy_until(child: &Site, told: Timestamp, limits: &Limits, now: Timestamp) -> Option<Timestamp> {
+    let began = |run: &Run| run.started_at.is_none_or(|start| start.duration_since(told) <= SKEW);
+    let going_on = child.runs.iter().rev().find(|tracked| began(&tracked.run))?;
+    match going_on.run.outcome {
+        RunOutcome::Running => {
+            let stuck = SignedDuration::from_mins(i64::from(limits.stuck_minutes));
+            going_on.progressed_at?.checked_add(stuck).ok().map(|until| until.min(now))
+        }
+        _ => going_on.run.ended_at,
+    }
+}
+
+/// Whether it would be seen if a child had begun: its log goes on behind the time it had, or its agent is there.
+pub(crate) fn goes_on(hierarchy: &Hierarchy, child: &Site, from: Timestamp, limit: SignedDuration) -> bool {
+    let watched = hierarchy.agents_of(child).any(|(_, agent)| agent.connected);
+    watched || child.covered_until.is_some_and(|newest| newest.duration_since(from) >= limit)
 }
 
 /// That no log shows the word of a parent.

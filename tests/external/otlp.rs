@@ -95,6 +95,9 @@ fn expected(waves: &Value, runs: &Value) -> BTreeSet<String> {
         let root = add(String::new(), wave["id"].as_str().expect("id"));
         above.insert(wave["site"].as_str().expect("site").to_owned(), root);
         for edge in wave["edges"].as_array().expect("edges") {
+            if edge["outcome"] == "cut" {
+                continue;
+            }
             let child = edge["child"].as_str().expect("child");
             let error = if edge["outcome"] == "missed" { " !wave-missed" } else { "" };
             let notification = format!("{} / notify {child}{error}", above[edge["parent"].as_str().expect("parent")]);

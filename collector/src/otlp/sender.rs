@@ -62,9 +62,20 @@ pub enum SendError {
 }
 
 impl SendError {
-    /// Whether the receiver will never take this: it says that the data is wrong.
+    /// Whether the receiver will never take this as it is: by the specification of OTLP all codes say so but those that tell of a
+    /// passing trouble. What only a person can mend (a token, a wrong port) is tried again, too.
     pub fn is_final(&self) -> bool {
-        matches!(self, SendError::Answer { code: Code::InvalidArgument, .. })
+        let passing = [
+            Code::Cancelled,
+            Code::DeadlineExceeded,
+            Code::Aborted,
+            Code::Unavailable,
+            Code::DataLoss,
+            Code::Unauthenticated,
+            Code::PermissionDenied,
+            Code::Unimplemented,
+        ];
+        matches!(self, SendError::Answer { code, .. } if !passing.contains(code))
     }
 
     /// What to do about it.
@@ -150,7 +161,11 @@ impl Sender {
         if self.config.endpoint.tls {
             endpoint = endpoint.tls_config(self.tls()?).map_err(refused)?;
         }
-        let channel = endpoint.connect_timeout(CONNECT).timeout(SEND).connect().await.map_err(refused)?;
+        let endpoint = endpoint.connect_timeout(CONNECT).timeout(SEND);
+        // The time limit of a connection is that of TCP alone; a peer that is silent in the TLS handshake has none.
+        let late =
+            |_| SendError::Connect { endpoint: uri.clone(), reason: format!("no connection within {} s", CONNECT.as_secs()) };
+        let channel = tokio::time::timeout(CONNECT, endpoint.connect()).await.map_err(late)?.map_err(refused)?;
         self.channel = Some(channel.clone());
         Ok(channel)
     }

@@ -32,6 +32,10 @@ pub fn spans(hierarchy: &str, wave: &Wave, runs: &[Run]) -> Vec<Span> {
     above.insert(wave.top, root);
     for edge in &wave.edges {
         let (parent, ended) = above.get(&edge.parent).or_else(|| above.get(&wave.top)).cloned().unwrap_or_default();
+        if edge.outcome == EdgeOutcome::Cut {
+            // The wave stopped further up: nobody told anybody.
+            continue;
+        }
         let notification = trace.notification(edge, parent, ended);
         let mut last = (notification.span_id.clone(), notification.end_time_unix_nano);
         spans.push(notification);

@@ -3,7 +3,7 @@
 //! An entry of the catalogue names the rules that would fail if it were true; they are asked of the site, or of its parent
 //! where the entry says that the fault is there.
 
-use supwatch_proto::finding::Confidence;
+use supwatch_proto::finding::{Confidence, Evidence};
 use supwatch_proto::ids::SiteCode;
 use supwatch_proto::text::Text;
 use supwatch_proto::verdict::Answer;
@@ -90,7 +90,9 @@ fn by_the_rules(scene: &Scene<'_>, cause: &Cause, place: SiteCode) -> Option<(An
     let mut passed = Vec::new();
     for rule in cause.confirmed_by.iter().filter_map(|name| get(name)).filter(|rule| rule.name != super::sync_failed::RULE.name) {
         let verdicts = rule.judge(&asked);
-        if let Some(failure) = verdicts.iter().find_map(|(_, failure)| failure.as_ref()) {
+        // What only the same log tells confirms nothing: settings or probes must.
+        let told = |failure: &&Failure| failure.evidence.iter().any(|evidence| matches!(evidence, Evidence::Setting { .. }));
+        if let Some(failure) = verdicts.iter().filter_map(|(_, failure)| failure.as_ref()).find(told) {
             let reason = Text::new(
                 format!("confirmed by {} at {place}: {}", rule.name, failure.summary.en),
                 format!("{place} の {} で確認: {}", rule.name, failure.summary.ja),

@@ -54,7 +54,8 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         Err(missing) => return vec![Judged::unknown(LOOKED_AT, vec![missing])],
     };
     let told = || scene.hierarchy.status_of(site.code).and_then(|(_, row)| row.last_success_at.value().copied());
-    let success = site.runs.last_success().and_then(|tracked| tracked.run.ended_at).or_else(told);
+    // The provider of the top site may know of a younger one than a log that nobody reads on.
+    let success = site.runs.last_success().and_then(|tracked| tracked.run.ended_at).max(told());
     // Never seen to succeed: the log covers only so much, and counts from there.
     let Some(since) = success.or(site.covered_since) else {
         let missing = Text::new(
@@ -122,7 +123,7 @@ fn seen(top: &Site) -> Option<u32> {
         return None;
     }
     let gaps = starts.iter().zip(starts.iter().skip(1)).map(|(later, earlier)| later.duration_since(*earlier));
-    u32::try_from((gaps.max()?.as_secs() + 3599) / 3600).ok().filter(|hours| *hours > 0)
+    u32::try_from((gaps.max()?.as_secs() + 1800) / 3600).ok().filter(|hours| *hours > 0)
 }
 
 fn ago(now: Timestamp, since: Timestamp) -> String {

@@ -2,10 +2,9 @@
 
 use super::{Failure, Judged, Outcome, Rule, Scene, no_parent};
 use crate::hierarchy::Parent;
-use crate::waves::SKEW;
+use crate::waves::{SKEW, busy_until, goes_on};
 use jiff::SignedDuration;
 use supwatch_proto::describe::SiteType;
-use supwatch_proto::run::RunOutcome;
 use supwatch_proto::text::Text;
 use supwatch_proto::verdict::Severity;
 
@@ -63,18 +62,12 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         return vec![Judged::usual(Outcome::Pass)];
     }
     let limit = SignedDuration::from_mins(i64::from(scene.limits.wave_minutes));
-    // A child that is busy with a run takes the word up when that is over.
-    let busy_until = site.runs.last().and_then(|last| match last.run.outcome {
-        RunOutcome::Running => Some(scene.now),
-        _ => last.run.ended_at,
-    });
-    let from = told.at.max(busy_until.unwrap_or(told.at));
+    let from = told.at.max(busy_until(site, told.at, scene.limits, scene.now).unwrap_or(told.at));
     if scene.now.duration_since(from) <= limit {
         return vec![Judged::usual(Outcome::Pass)];
     }
     // Only a log that goes on shows that nothing began.
-    let covered = site.covered_until.is_some_and(|newest| newest.duration_since(told.at) >= SignedDuration::ZERO);
-    if !covered {
+    if !goes_on(scene.hierarchy, site, from, limit) {
         let missing = Text::new(
             format!("the wsyncmgr.log of {} after {:.0}, when {parent} told it", site.code, told.at),
             format!("{parent} が通知した {:.0} 以降の {} の wsyncmgr.log", told.at, site.code),
@@ -115,7 +108,9 @@ mod tests {
 
     #[test]
     fn a_child_whose_log_goes_on_without_a_run_missed_it() {
-        told().log("P01", &["Wakeup for a polling cycle"]).later_hours(3).check("wave-missed", "P01 fail");
+        told().pause_minutes(90).log("P01", &["Wakeup for a polling cycle"]).later_hours(3).check("wave-missed", "P01 fail");
+        // A log that ends shortly after the word shows nothing.
+        told().log("P01", &["Wakeup for a polling cycle"]).later_hours(3).check("wave-missed", "P01 unknown");
         told().later_hours(3).check("wave-missed", "P01 unknown");
     }
 
@@ -136,6 +131,8 @@ mod tests {
             .log("CEN", &["Wakeup for a polling cycle"; 30])
             .log("CEN", &["Sending sync notification to child site(s): P01"])
             .log("P01", &["sync: WSUS synchronizing updates, processed 10 out of 900 items (1%)"]);
-        busy.later_hours(2).check("wave-missed", "P01 pass");
+        busy.clone().later_hours(2).check("wave-missed", "P01 pass");
+        // A run whose end nobody saw keeps nobody waiting for ever.
+        busy.pause_minutes(300).log("P01", &["Wakeup for a polling cycle"]).later_hours(9).check("wave-missed", "P01 fail");
     }
 }
