@@ -1,7 +1,7 @@
 //! Wires the stages together and runs them. The only place that reads the clock.
 //!
 //! Stopping travels with the data: first probes and the collecting thread end, then the uplink delivers what it can within the grace
-//! period; what it cannot stays in the spool.
+//! period; what it cannot stays in the spool. A second signal ends the grace period.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -65,8 +65,8 @@ pub fn now() -> jiff::Timestamp {
     jiff::Timestamp::now()
 }
 
-/// Watches and delivers until `stop` resolves.
-pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), AppError> {
+/// Watches and delivers until `stop` resolves; `hurry` is asked only then, and ends the wait for the rest.
+pub async fn run(config: Config, stop: impl Future<Output = ()>, hurry: impl Future<Output = ()>) -> Result<(), AppError> {
     let spool = Arc::new(Spool::open(&config.state.join("spool"))?);
     tracing::info!(epoch = %spool.epoch(), next = spool.next_sequence(), sites = config.sites.len(), "agent starts");
     let (until_sender, until) = watch::channel(Until::Stopped);
@@ -102,8 +102,13 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), A
         ran = ran.and(joined(ended));
     }
     until_sender.send_replace(Until::Drained);
-    let delivered = tokio::time::timeout(GRACE, delivering).await.is_ok();
-    tracing::info!(delivered, undelivered = spool.undelivered(), "agent stops");
+    let rest = spool.undelivered();
+    let delivered = tokio::select! {
+        delivered = tokio::time::timeout(GRACE, delivering) => delivered.is_ok(),
+        () = hurry => false,
+    };
+    let undelivered = spool.undelivered();
+    tracing::info!(delivered, undelivered, delivered_while_stopping = rest.saturating_sub(undelivered), "agent stops");
     result.map_err(|_| AppError::Collector)?.map_err(AppError::Spool)?;
     ran
 }
@@ -203,11 +208,16 @@ fn collect_thread(spool: Arc<Spool>, config: Config, commands: Handles) -> Resul
         let stopped = || flag.load(Ordering::Relaxed);
         let mut collect = Collect::new(&spool, &config.sites).asking(commands);
         let start = std::time::Instant::now();
+        let mut told = None;
         let result = loop {
             match collect.sweep(start.elapsed(), &stopped) {
-                Ok(()) => {}
-                // The logs are the buffer while the spool is full.
-                Err(error @ SpoolError::Full(_)) => tracing::warn!(%error),
+                Ok(()) => told = None,
+                // The logs are the buffer while the spool or its disk is full; told once, since each sweep meets it again.
+                Err(error) if error.may_pass() => {
+                    if told.replace(std::mem::discriminant(&error)) != Some(std::mem::discriminant(&error)) {
+                        tracing::warn!(%error, "reading waits");
+                    }
+                }
                 Err(error) => break Err(error),
             }
             if stopped() {

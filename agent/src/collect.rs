@@ -159,7 +159,7 @@ impl<'a> Collect<'a> {
     }
 
     fn trouble(&mut self, site: &Site, path: &Path, text: String) -> Result<(), SpoolError> {
-        if !self.told.insert(text.clone()) {
+        if self.told.contains(&text) {
             return Ok(());
         }
         tracing::warn!(site = %site.file.code, trouble = text, "not as it should be");
@@ -173,10 +173,12 @@ impl<'a> Collect<'a> {
             offset: 0,
             component: String::new(),
             thread: 0,
-            kind: EventKind::AgentHealth { version: env!("CARGO_PKG_VERSION").to_owned(), trouble: Some(text) },
+            kind: EventKind::AgentHealth { version: env!("CARGO_PKG_VERSION").to_owned(), trouble: Some(text.clone()) },
             line: String::new(),
         };
-        self.spool.commit(vec![event], &format!("{}/trouble", site.file.code), &0)
+        self.spool.commit(vec![event], &format!("{}/trouble", site.file.code), &0)?;
+        self.told.insert(text);
+        Ok(())
     }
 }
 

@@ -149,7 +149,7 @@ impl Prober {
         });
         match stored.await? {
             // The next round tells it again.
-            Err(ProbeError::Spool(error @ SpoolError::Full(_))) => tracing::warn!(%error, "what probes found is not kept"),
+            Err(ProbeError::Spool(error)) if error.may_pass() => tracing::warn!(%error, "what probes found is not kept"),
             Err(ProbeError::Snapshot(error)) => tracing::warn!(%error, "what probes found cannot be sent"),
             stored => return stored,
         }

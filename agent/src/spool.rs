@@ -4,12 +4,12 @@
 //! nor doubles a line. Numbers are given in that same write. One tree: `M` epoch and next number, `Q`+first number blocks of
 //! events, `F`+file checkpoints.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 
 use prost::Message;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use supwatch_durable::{Batch, Durable, DurableError, OpenError};
+use supwatch_durable::{Batch, Durable, DurableError, OpenError, set_aside};
 use supwatch_proto::event::Event;
 use supwatch_proto::ids::Epoch;
 use supwatch_proto::wire;
@@ -56,6 +56,13 @@ pub enum SpoolError {
     Full(u64),
 }
 
+impl SpoolError {
+    /// Whether waiting may mend it: the collector takes events, somebody makes room on the disk, a share comes back.
+    pub fn may_pass(&self) -> bool {
+        !matches!(self, SpoolError::Open(OpenError::Damaged { .. }) | SpoolError::Random(_) | SpoolError::Content(_))
+    }
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Meta {
     epoch: [u8; 16],
@@ -74,6 +81,22 @@ struct State {
     bytes: u64,
 }
 
+impl State {
+    fn load(db: &Durable) -> Result<State, SpoolError> {
+        let meta = match db.get(META)? {
+            Some((_, value)) => serde_json::from_slice(&value).map_err(|_| SpoolError::Content("its epoch"))?,
+            None => new_epoch(db)?,
+        };
+        let (mut oldest_sequence, mut bytes) = (meta.next_sequence, 0);
+        for entry in db.scan(b"Q", b"Q") {
+            let (key, _, value) = entry?;
+            oldest_sequence = oldest_sequence.min(sequence_of(&key)?);
+            bytes += value.len() as u64;
+        }
+        Ok(State { acknowledged: oldest_sequence - 1, meta, oldest_sequence, bytes })
+    }
+}
+
 /// The spool.
 #[derive(Debug)]
 pub struct Spool {
@@ -87,24 +110,15 @@ impl Spool {
     pub fn open(dir: &Path) -> Result<Spool, SpoolError> {
         let db = match Durable::open(dir, CACHE_BYTES) {
             Err(OpenError::Damaged { dir, reason }) => {
-                let aside = quarantine(&dir).map_err(|source| OpenError::Io { dir: dir.clone(), source })?;
+                let aside = set_aside(&dir).map_err(|source| OpenError::Io { dir: dir.clone(), source })?;
                 tracing::error!(spool = %dir.display(), aside = %aside.display(), %reason, "the spool is damaged and was set aside; logs are read from where the collector has them");
                 Durable::open(&dir, CACHE_BYTES)?
             }
             opened => opened?,
         };
-        let meta = match db.get(META)? {
-            Some((_, value)) => serde_json::from_slice(&value).map_err(|_| SpoolError::Content("its epoch"))?,
-            None => new_epoch(&db)?,
-        };
-        let (mut oldest_sequence, mut bytes) = (meta.next_sequence, 0);
-        for entry in db.scan(b"Q", b"Q") {
-            let (key, _, value) = entry?;
-            oldest_sequence = oldest_sequence.min(sequence_of(&key)?);
-            bytes += value.len() as u64;
-        }
-        let (grown, _) = watch::channel(meta.next_sequence);
-        Ok(Spool { db, state: Mutex::new(State { acknowledged: oldest_sequence - 1, meta, oldest_sequence, bytes }), grown })
+        let state = State::load(&db)?;
+        let (grown, _) = watch::channel(state.meta.next_sequence);
+        Ok(Spool { db, state: Mutex::new(state), grown })
     }
 
     /// The spool's epoch.
@@ -128,6 +142,11 @@ impl Spool {
         state.meta.next_sequence - 1 - state.acknowledged.min(state.meta.next_sequence - 1)
     }
 
+    /// Bytes of events in it.
+    pub fn bytes(&self) -> u64 {
+        self.state().bytes
+    }
+
     /// Whether the collector is still to be asked how far it has our files: nothing is read before it has answered, or a spool
     /// that was lost would send everything twice.
     pub fn is_fresh(&self) -> bool {
@@ -136,7 +155,7 @@ impl Spool {
 
     /// Takes over how far the collector has our files, durably; only the first answer in an epoch counts.
     pub fn resume(&self, places: &[wire::Place]) -> Result<(), SpoolError> {
-        let mut state = self.state();
+        let mut state = self.sound_state()?;
         if !state.meta.fresh {
             return Ok(());
         }
@@ -156,7 +175,7 @@ impl Spool {
     /// Forgets everything and begins a new epoch: the spool was set back in time, so its numbers mean other events than those
     /// that the collector has.
     pub fn begin_anew(&self) -> Result<(), SpoolError> {
-        let mut state = self.state();
+        let mut state = self.sound_state()?;
         let meta = new_meta()?;
         let mut batch = Batch::new();
         for prefix in [b"Q", b"F"] {
@@ -183,6 +202,9 @@ impl Spool {
 
     /// A checkpoint by its file's name.
     pub fn checkpoint<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, SpoolError> {
+        if self.db.has_failed() {
+            drop(self.sound_state()?);
+        }
         match self.db.get(&file_key(name))? {
             Some((_, value)) => serde_json::from_slice(&value).map(Some).map_err(|_| SpoolError::Content("a checkpoint")),
             None => Ok(None),
@@ -197,7 +219,7 @@ impl Spool {
 
     /// The same, if the epoch is still the one in which the events were read.
     pub fn commit_in<T: Serialize>(&self, epoch: Epoch, events: Vec<Event>, name: &str, checkpoint: &T) -> Result<(), SpoolError> {
-        let mut state = self.state();
+        let mut state = self.sound_state()?;
         if state.meta.epoch != epoch.0 {
             return Err(SpoolError::Anew);
         }
@@ -292,6 +314,19 @@ impl Spool {
         Ok(())
     }
 
+    /// The state for a write. After a disk error the database is opened again, and what it then holds is the state: a batch
+    /// that failed may be in it.
+    fn sound_state(&self) -> Result<std::sync::MutexGuard<'_, State>, SpoolError> {
+        let mut state = self.state();
+        if self.db.has_failed() {
+            self.db.reopen()?;
+            *state = State { acknowledged: state.acknowledged, ..State::load(&self.db)? };
+            tracing::info!(next = state.meta.next_sequence, "the spool was opened again after a disk error");
+            self.grown.send_replace(state.meta.next_sequence);
+        }
+        Ok(state)
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         // A panic while holding it leaves numbers as they were before the write, which is what is on disk.
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -345,17 +380,6 @@ fn new_epoch(db: &Durable) -> Result<Meta, SpoolError> {
     batch.put(META, VERSION, &json(&meta));
     db.commit(batch)?;
     Ok(meta)
-}
-
-fn quarantine(dir: &Path) -> std::io::Result<PathBuf> {
-    for number in 1.. {
-        let aside = dir.with_extension(format!("quarantine-{number}"));
-        if !aside.exists() {
-            std::fs::rename(dir, &aside)?;
-            return Ok(aside);
-        }
-    }
-    Ok(dir.to_owned())
 }
 
 fn block_key(sequence: u64) -> [u8; 9] {

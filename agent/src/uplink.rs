@@ -124,7 +124,14 @@ impl Uplink {
         tracing::info!(collector = self.collector, durable = welcome.durable_sequence, "delivering");
         spool.acknowledged(welcome.durable_sequence)?;
         let window = u64::from(welcome.window_events.max(1));
-        let mut session = Session { spool, outbound, acked: welcome.durable_sequence, sent: welcome.durable_sequence, window };
+        let mut session = Session {
+            spool,
+            outbound,
+            acked: welcome.durable_sequence,
+            sent: welcome.durable_sequence,
+            window,
+            waiting_since: None,
+        };
         session.deliver(&mut inbound, clock, until).await
     }
 
@@ -148,6 +155,8 @@ struct Session<'a> {
     acked: u64,
     sent: u64,
     window: u64,
+    /// Since when something waits and nothing was acknowledged.
+    waiting_since: Option<tokio::time::Instant>,
 }
 
 impl Session<'_> {
@@ -161,6 +170,8 @@ impl Session<'_> {
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         loop {
             self.fill_window().await?;
+            let waits = self.acked + 1 < self.spool.next_sequence();
+            self.waiting_since = self.waiting_since.filter(|_| waits).or_else(|| waits.then(tokio::time::Instant::now));
             if *until.borrow() == Until::Drained && self.acked + 1 >= self.spool.next_sequence() {
                 return Ok(());
             }
@@ -169,11 +180,20 @@ impl Session<'_> {
                 changed = grown.changed() => if changed.is_err() { return Ok(()) },
                 changed = until.changed() => if changed.is_err() { return Ok(()) },
                 _ = heartbeat.tick() => {
-                    let spooled_events = self.spool.next_sequence() - self.acked - 1;
-                    let clock = Some(supwatch_proto::time::to_wire(clock()));
-                    send(&self.outbound, stream_request::Body::Heartbeat(wire::Heartbeat { spooled_events, clock })).await?;
+                    let beat = self.heartbeat(clock());
+                    send(&self.outbound, stream_request::Body::Heartbeat(beat)).await?;
                 }
             }
+        }
+    }
+
+    fn heartbeat(&self, now: jiff::Timestamp) -> wire::Heartbeat {
+        let waiting = self.waiting_since.map(|since| since.elapsed().as_secs()).unwrap_or_default();
+        wire::Heartbeat {
+            spooled_events: self.spool.next_sequence() - self.acked - 1,
+            clock: Some(supwatch_proto::time::to_wire(now)),
+            spool_bytes: self.spool.bytes(),
+            waiting_seconds: u32::try_from(waiting).unwrap_or(u32::MAX),
         }
     }
 
@@ -197,6 +217,7 @@ impl Session<'_> {
                     return Err(UplinkError::Protocol("it acknowledges what was never sent"));
                 }
                 self.acked = self.acked.max(durable_sequence);
+                self.waiting_since = None;
                 let (spool, acked) = (Arc::clone(self.spool), self.acked);
                 tokio::task::spawn_blocking(move || spool.acknowledged(acked))
                     .await
@@ -205,7 +226,8 @@ impl Session<'_> {
             stream_response::Body::Resync(wire::Resync { expected_sequence }) => {
                 self.sent = expected_sequence.saturating_sub(1).max(self.acked);
             }
-            stream_response::Body::Throttle(wire::Throttle { wait_ms }) => {
+            stream_response::Body::Throttle(wire::Throttle { wait_ms, reason }) => {
+                tracing::warn!(reason, "the collector asks to wait; nothing is lost");
                 tokio::time::sleep(Duration::from_millis(u64::from(wait_ms.min(60_000)))).await;
             }
             stream_response::Body::Welcome(_) => return Err(UplinkError::Protocol("a second welcome")),

@@ -26,11 +26,13 @@ use crate::operate::Operate;
 use crate::otlp::config::Otlp;
 use crate::query::Query;
 use crate::store::embedded::Embedded;
-use crate::store::{Store, StoreError};
+use crate::store::{Retention, Store, StoreError};
 use crate::tls::{self, ServerIdentity, TlsError};
 
 /// Time between two judgements of what time alone changes.
 const TICK: Duration = Duration::from_secs(5);
+/// Time between two looks whether days of the store are to be forgotten.
+const FORGET: Duration = Duration::from_secs(60);
 /// Largest question or order.
 const REQUEST_BYTES: usize = 64 * 1024;
 /// Time that streams have to end when stopping.
@@ -101,6 +103,7 @@ impl Collector {
         parts.spawn(serve_grpc(listener, identity, Arc::clone(&mind), hierarchy.clone()));
         parts.spawn(serve_http(http_listener, Arc::clone(&mind)));
         parts.spawn(tick(Arc::clone(&mind), config.rules));
+        parts.spawn(forget(Arc::clone(&mind), config.retention));
         for target in config.notify {
             parts.spawn(notify(Arc::clone(&mind), target, hierarchy.clone()));
         }
@@ -111,8 +114,8 @@ impl Collector {
         Ok(Collector { listen, http, mind, parts })
     }
 
-    /// Runs until `stop` resolves or a part ends.
-    pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), AppError> {
+    /// Runs until `stop` resolves or a part ends; `hurry` is asked only then, and ends the wait for streams to end.
+    pub async fn run(mut self, stop: impl Future<Output = ()>, hurry: impl Future<Output = ()>) -> Result<(), AppError> {
         let early = tokio::select! {
             () = stop => None,
             part = self.parts.join_next() => part,
@@ -123,9 +126,14 @@ impl Collector {
                 log_part(&ended);
             }
         };
-        if tokio::time::timeout(GRACE, rest).await.is_err() {
-            tracing::warn!("some connections did not end in time and were cut");
+        let ended = tokio::select! {
+            ended = tokio::time::timeout(GRACE, rest) => ended.is_ok(),
+            () = hurry => false,
+        };
+        if !ended {
+            tracing::warn!(parts = self.parts.len(), "some connections did not end in time and were cut");
         }
+        tracing::info!(events = *self.mind.arrived().borrow(), "collector stops; what was acknowledged is durable");
         match early {
             None => Ok(()),
             Some(Ok(Ok(()))) => Err(AppError::Part { part: "a part of the collector", reason: "no reason given".to_owned() }),
@@ -186,11 +194,45 @@ async fn serve_http(listener: TcpListener, mind: Arc<Mind>) -> Result<(), AppErr
 }
 
 async fn notify(mind: Arc<Mind>, target: Target, hierarchy: String) -> Result<(), AppError> {
-    Ok(crate::notify::run(mind, target, hierarchy).await?)
+    while let Err(error) = crate::notify::run(Arc::clone(&mind), target.clone(), hierarchy.clone()).await {
+        bear("notifying", error, &mind).await?;
+    }
+    Ok(())
 }
 
 async fn export(mind: Arc<Mind>, config: Otlp, hierarchy: String) -> Result<(), AppError> {
-    Ok(crate::otlp::run(mind, config, hierarchy).await?)
+    while let Err(error) = crate::otlp::run(Arc::clone(&mind), config.clone(), hierarchy.clone()).await {
+        bear("sending over OTLP", error, &mind).await?;
+    }
+    Ok(())
+}
+
+/// A disk that takes nothing now is waited for; a part that depends on it then begins again from what is stored.
+async fn bear(part: &'static str, error: StoreError, mind: &Mind) -> Result<(), AppError> {
+    if !error.may_pass() {
+        return Err(error.into());
+    }
+    tracing::warn!(part, %error, "waits for the store");
+    tokio::select! {
+        () = tokio::time::sleep(TICK) => {}
+        () = mind.stopped() => {}
+    }
+    Ok(())
+}
+
+/// Forgets what is no longer to be kept, and looks how large the store is.
+async fn forget(mind: Arc<Mind>, retention: Retention) -> Result<(), AppError> {
+    let mut ticks = tokio::time::interval(FORGET);
+    loop {
+        tokio::select! {
+            () = mind.stopped() => return Ok(()),
+            _ = ticks.tick() => {}
+        }
+        // Looked at again at the next tick; nothing depends on it but space.
+        if let Err(error) = mind.expire(retention).await {
+            tracing::warn!(%error, "cannot forget old days now");
+        }
+    }
 }
 
 /// Time passes, and `rules.toml` may have changed.

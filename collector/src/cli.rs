@@ -28,6 +28,7 @@ mod read;
 mod report;
 mod rules;
 mod settings;
+mod store;
 mod suppress;
 mod wave;
 mod whatif;
@@ -146,6 +147,12 @@ enum Command {
     Rules(rules::Rules),
     /// Monitoring-plugin form: one line, exit 0/1/2/3
     Check(check::Check),
+    /// Look through a store for damage; the collector must not run
+    Fsck(store::Fsck),
+    /// Write a whole store as lines of JSON; the collector must not run
+    Export(store::Export),
+    /// Make a store of what export wrote
+    Import(store::Import),
     /// Certificates
     #[command(subcommand)]
     Pki(admin::Pki),
@@ -245,6 +252,9 @@ fn run(cli: Cli) -> Outcome {
         Command::Whatif(whatif) => whatif.run(&global),
         Command::Rules(rules) => rules.run(&global),
         Command::Check(check) => check.run(&global),
+        Command::Fsck(fsck) => fsck.run(&global),
+        Command::Export(export) => export.run(&global),
+        Command::Import(import) => import.run(&global),
         Command::Pki(pki) => pki.run(),
         Command::Config(config) => config.run(&global),
         Command::Completions { shell } => {

@@ -12,6 +12,7 @@ use crate::diagnosis::Catalogue;
 use crate::limits::Limits;
 use crate::notify::config::{Target, targets};
 use crate::otlp::config::{Otlp, otlp};
+use crate::store::Retention;
 
 /// The collector's configuration.
 #[derive(Debug, Clone)]
@@ -24,6 +25,8 @@ pub struct Config {
     pub identity: PathBuf,
     /// Folder of the store.
     pub store: PathBuf,
+    /// How long events are kept.
+    pub retention: Retention,
     /// What is expected of the hierarchy.
     pub hierarchy: HierarchyFile,
     /// Limits and exceptions of the rules.
@@ -58,6 +61,7 @@ impl Config {
             Some(Ok(file)) => (file, Faults::default()),
             Some(Err(faults)) => (HierarchyFile::default(), faults),
         };
+        let retention = retention(&mut table);
         let notify = targets(&mut table, &base);
         let otlp = otlp(&mut table, &base);
         let rules = table.optional("rules", folder);
@@ -80,7 +84,7 @@ impl Config {
         let finished = table.finish(());
         match (finished, listen, identity, store) {
             (Ok(()), Some(listen), Some(identity), Some(store)) if inner.0.is_empty() => {
-                Ok(Config { listen, http, identity, store, hierarchy, limits, rules, catalogue, notify, otlp })
+                Ok(Config { listen, http, identity, store, retention, hierarchy, limits, rules, catalogue, notify, otlp })
             }
             (finished, ..) => {
                 let mut faults = finished.err().unwrap_or_default();
@@ -88,6 +92,17 @@ impl Config {
                 Err(faults)
             }
         }
+    }
+}
+
+/// `keep_days` and `keep_gib`.
+fn retention(table: &mut Table) -> Retention {
+    const LIKE: &str = "a whole number from 1 on";
+    let whole = |text: &str| text.parse::<u32>().ok().filter(|number| *number > 0).ok_or_else(|| format!("{text}: write {LIKE}"));
+    let built_in = Retention::default();
+    Retention {
+        days: table.optional("keep_days", whole).unwrap_or(built_in.days),
+        bytes: table.optional("keep_gib", whole).map_or(built_in.bytes, |gib| u64::from(gib) << 30),
     }
 }
 

@@ -117,6 +117,7 @@ impl Demo {
             http: ([127, 0, 0, 1], 0).into(),
             identity: pki_folder.join("collector"),
             store: folder.join("store"),
+            retention: crate::store::Retention::default(),
             hierarchy: HierarchyFile::parse(HIERARCHY, &hierarchy_path)?,
             catalogue: std::sync::Arc::clone(crate::diagnosis::Catalogue::built_in()),
             limits: crate::limits::Limits::default(),
@@ -144,10 +145,14 @@ impl Demo {
             write(&path, &text)?;
             let mut stopping = stopping.clone();
             let config = AgentConfig::read(&path)?;
-            agents.spawn(agent::run(config, async move {
-                // A sender that is gone means the same.
-                let _ = stopping.wait_for(|stop| *stop).await;
-            }));
+            agents.spawn(agent::run(
+                config,
+                async move {
+                    // A sender that is gone means the same.
+                    let _ = stopping.wait_for(|stop| *stop).await;
+                },
+                std::future::pending(),
+            ));
             sites.push(site);
         }
         let demo = Demo { folder, _temporary: temporary, collector, agents, stop, sites, look };
@@ -247,7 +252,7 @@ impl Demo {
                 ended?;
             }
         }
-        self.collector.run(async {}).await?;
+        self.collector.run(async {}, std::future::pending()).await?;
         Ok(())
     }
 }

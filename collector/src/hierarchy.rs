@@ -125,6 +125,12 @@ pub struct Agent {
     pub version: String,
     /// Events it still holds.
     pub spooled_events: u64,
+    /// Events that neither it nor the store has any more.
+    pub lost_events: u64,
+    /// Bytes of its spool.
+    pub spool_bytes: u64,
+    /// Seconds since something waits there and nothing was acknowledged.
+    pub waiting_seconds: u32,
     /// Its clock minus the collector's, in milliseconds, where it told its time.
     pub clock_ahead_ms: Option<i64>,
 }

@@ -42,6 +42,8 @@ const PLACE_BYTES: usize = 16 * 1024;
 /// Answers that wait for the socket.
 const ANSWERS: usize = 8;
 const FIRST_MESSAGE: Duration = Duration::from_secs(10);
+/// Time between two attempts to store a batch while the disk takes nothing.
+const AGAIN: Duration = Duration::from_secs(2);
 /// Four heartbeats.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -202,8 +204,13 @@ impl AgentStream {
     async fn take(&mut self, message: wire::StreamRequest, answers: &Answer) -> Result<(), Status> {
         match message.body {
             Some(stream_request::Body::Batch(batch)) => {
+                let bytes = u32::try_from(prost::Message::encoded_len(&batch)).unwrap_or(u32::MAX);
                 let (events, places) = self.read(batch)?;
-                match self.mind.take(&self.session, events, places).await {
+                // What waits for the disk is bounded for all agents together; the others wait in their spools.
+                let room = self.mind.room(bytes).await;
+                let taken = self.stored(events, places, answers).await;
+                drop(room);
+                match taken {
                     Ok(durable_sequence) => {
                         self.durable = durable_sequence;
                         self.newest = self.newest.max(durable_sequence);
@@ -218,10 +225,38 @@ impl AgentStream {
             }
             Some(stream_request::Body::Heartbeat(heartbeat)) => {
                 self.newest = self.durable.saturating_add(heartbeat.spooled_events);
+                self.mind.spool(&self.id, heartbeat.spool_bytes, heartbeat.waiting_seconds);
                 self.mind.heard(&self.id, &self.sites, heartbeat.spooled_events, supwatch_proto::time::from_wire(heartbeat.clock));
                 Ok(())
             }
             Some(stream_request::Body::Hello(_)) | None => Err(Status::invalid_argument("neither a batch nor a heartbeat")),
+        }
+    }
+
+    /// Stores a batch, however long the disk takes: an agent that sent it in vain would only send it again.
+    async fn stored(&self, events: Vec<Event>, places: Vec<Place>, answers: &Answer) -> Result<u64, StoreError> {
+        let mut told = false;
+        loop {
+            match self.mind.take(&self.session, events.clone(), places.clone()).await {
+                Err(error) if error.may_pass() => {
+                    if !told {
+                        told = true;
+                        tracing::error!(agent = %self.id, %error, "the store takes nothing now; agents keep what they have");
+                        let wait_ms = u32::try_from(AGAIN.as_millis()).unwrap_or(u32::MAX);
+                        let throttle = wire::Throttle { wait_ms, reason: error.to_string() };
+                        // An agent that is gone needs no word, and what it sent is stored all the same.
+                        let _ = answer(answers, stream_response::Body::Throttle(throttle)).await;
+                    }
+                    self.mind.heard(&self.id, &self.sites, self.newest - self.durable, None);
+                    let stopped = self.mind.stopped();
+                    tokio::select! {
+                        () = tokio::time::sleep(AGAIN) => {}
+                        () = stopped => return Err(StoreError::Closed),
+                        () = answers.closed() => return Err(error),
+                    }
+                }
+                taken => return taken,
+            }
         }
     }
 

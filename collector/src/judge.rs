@@ -99,11 +99,19 @@ impl Judge {
         self.touched.extend(sites);
     }
 
+    /// What an agent says of its spool.
+    pub fn spool(&mut self, agent: &AgentId, bytes: u64, waiting_seconds: u32) {
+        if let Some(known) = self.hierarchy.agents.get_mut(agent) {
+            (known.spool_bytes, known.waiting_seconds) = (bytes, waiting_seconds);
+        }
+    }
+
     /// An agent's stream opened.
-    pub fn connected(&mut self, agent: &AgentId, fence: u64, version: &str) {
+    pub fn connected(&mut self, agent: &AgentId, fence: u64, version: &str, lost_events: u64) {
         let known = self.hierarchy.agents.entry(agent.clone()).or_default();
         known.connected = true;
         known.fence = fence;
+        known.lost_events = lost_events;
         version.clone_into(&mut known.version);
     }
 

@@ -12,6 +12,7 @@ use supwatch_proto::wave::Wave;
 
 use crate::notify::tally::Counts;
 use crate::otlp;
+use crate::store::StoreSize;
 
 /// Name, help and labels of every gauge.
 const GAUGES: &[(&str, &str, &[&str])] = &[
@@ -37,6 +38,13 @@ const GAUGES: &[(&str, &str, &[&str])] = &[
     ("supwatch_wave_duration_seconds", "From its start to its end at the last site it reached.", &["site"]),
     ("supwatch_wave_edge_outcome", "1 for what became of the newest finished wave at the site.", &["site", "outcome"]),
     ("supwatch_wave_edge_lag_seconds", "From the parent's notification to the start at the site, in that wave.", &["site"]),
+    ("supwatch_store_bytes", "Bytes of the store's files.", &[]),
+    ("supwatch_store_events", "Events in the store's days.", &[]),
+    ("supwatch_store_days", "Days of events in the store.", &[]),
+    ("supwatch_store_oldest_day_timestamp_seconds", "Begin of the oldest day in the store, in seconds since 1970.", &[]),
+    ("supwatch_agent_lost_events", "Events of the agent that neither it nor the store has any more.", &["agent"]),
+    ("supwatch_agent_spool_bytes", "Bytes of the agent's spool.", &["agent"]),
+    ("supwatch_agent_waiting_seconds", "Time since something waits at the agent and nothing was acknowledged.", &["agent"]),
     ("supwatch_otlp_waves_waiting", "Waves that the OTLP receiver is still to get.", &[]),
 ];
 
@@ -64,6 +72,8 @@ pub struct Known {
     pub refused: u64,
     /// How notifications fare, by target.
     pub notified: Vec<(String, Counts)>,
+    /// How large the store is.
+    pub store: StoreSize,
     /// How sending over OTLP fares, where it is configured.
     pub exported: Option<otlp::tally::Counts>,
 }
@@ -107,6 +117,7 @@ pub fn registry(known: &Known) -> Result<Registry, prometheus::Error> {
     };
     set("supwatch_build_info", &[env!("CARGO_PKG_VERSION")], 1.0);
     count("supwatch_refused_connections_total", &[], known.refused);
+    store(known.store, &set);
     for (target, counts) in &known.notified {
         count("supwatch_notifications_total", &[target, "sent"], counts.sent);
         count("supwatch_notifications_total", &[target, "failed"], counts.failed);
@@ -152,6 +163,11 @@ pub fn registry(known: &Known) -> Result<Registry, prometheus::Error> {
             }
             #[allow(clippy::cast_precision_loss)]
             set("supwatch_agent_spooled_events", &[id], agent.spooled_events as f64);
+            #[allow(clippy::cast_precision_loss)]
+            set("supwatch_agent_lost_events", &[id], agent.lost_events as f64);
+            #[allow(clippy::cast_precision_loss)]
+            set("supwatch_agent_spool_bytes", &[id], agent.spool_bytes as f64);
+            set("supwatch_agent_waiting_seconds", &[id], f64::from(agent.waiting_seconds));
         }
         let last = picture
             .runs
@@ -186,6 +202,18 @@ pub fn registry(known: &Known) -> Result<Registry, prometheus::Error> {
 }
 
 /// The newest finished wave of each top site.
+/// How large the store is.
+fn store(size: StoreSize, set: &impl Fn(&str, &[&str], f64)) {
+    #[allow(clippy::cast_precision_loss)] // far below 2^53
+    let counted = |count: u64| count as f64;
+    set("supwatch_store_bytes", &[], counted(size.bytes));
+    set("supwatch_store_events", &[], counted(size.events));
+    set("supwatch_store_days", &[], counted(size.days));
+    if let Some(begin) = size.oldest.and_then(|date| date.to_zoned(jiff::tz::TimeZone::UTC).ok()) {
+        set("supwatch_store_oldest_day_timestamp_seconds", &[], seconds(begin.timestamp()));
+    }
+}
+
 fn waves(waves: &[Wave], set: &impl Fn(&str, &[&str], f64)) {
     let mut seen = BTreeSet::new();
     for wave in waves.iter().filter(|wave| wave.is_settled() && seen.insert(wave.top)) {
@@ -228,7 +256,8 @@ mod tests {
         let exported = Some(otlp::tally::Counts { waves_sent: 4, waves_waiting: 1, failed: 2, ..Default::default() });
         let now = "2026-03-01T05:00:00Z".parse().expect("time");
         let waves = crate::waves::Waves::new(world.hierarchy(), &crate::limits::Limits::default(), now).newest(3);
-        let known = Known { picture, waves, refused: 2, notified: notified.to_vec(), exported };
+        let store = StoreSize { bytes: 1_048_576, days: 2, events: 7, oldest: Some(jiff::civil::date(2026, 3, 1)), forgotten: 0 };
+        let known = Known { picture, waves, store, refused: 2, notified: notified.to_vec(), exported };
         let page = page(&registry(&known).expect("registry")).expect("page");
         for sample in [
             "supwatch_last_run_failed{cause=\"cannot-connect\",site=\"CEN\"} 1",

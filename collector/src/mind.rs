@@ -1,6 +1,7 @@
 //! Joins store and judge: what is stored is judged, what is judged is kept, who follows is told.
 
-use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use jiff::Timestamp;
 use supwatch_proto::event::{Event, StoredEvent};
@@ -11,7 +12,7 @@ use supwatch_proto::picture::Picture;
 use supwatch_proto::place::Place;
 use supwatch_proto::run::Run;
 use supwatch_proto::wave::Wave;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::hierarchy::Hierarchy;
 use crate::judge::Judge;
@@ -22,12 +23,15 @@ use crate::otlp;
 use crate::picture;
 use crate::refusals::Refusals;
 use crate::settings;
-use crate::store::{Cursor, EventQuery, Session, Store, StoreError};
+use crate::store::{Cursor, EventQuery, Retention, Session, Store, StoreError, StoreSize};
 use crate::waves::Waves;
 use crate::whatif::{WhatIfError, whatif};
 
 /// An agent heard of so shortly before the newest was there when the collector went away.
 const LATELY: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
+
+/// KiB of batches that may wait for the store, of all agents together.
+const ROOM_KIB: usize = 64 * 1024;
 
 /// Newest waves that are looked at for metrics: those that go on, and the last that ended of each top site.
 const MEASURED_WAVES: usize = 8;
@@ -61,6 +65,11 @@ pub struct Mind {
     pub exported: Arc<otlp::tally::Tally>,
     /// The clock.
     pub clock: fn() -> Timestamp,
+    /// Findings that the store could not keep yet.
+    unsaved: Mutex<BTreeMap<String, Finding>>,
+    room: Arc<Semaphore>,
+    /// How large the store was when somebody last looked.
+    size: RwLock<StoreSize>,
     arrived: watch::Sender<u64>,
     findings_changed: watch::Sender<u64>,
     stopping: watch::Sender<bool>,
@@ -75,9 +84,12 @@ impl Mind {
         clock: fn() -> Timestamp,
     ) -> Result<Mind, StoreError> {
         let mut judge = Judge::new(hierarchy, limits, store.findings().await?, true);
-        let (mut at, mut count) = (Cursor::default(), 0u64);
+        let carried = store.carried().await?;
+        carried.iter().for_each(|stored| judge.take(stored));
+        let (mut at, mut count, mut damaged) = (Cursor::default(), 0u64, 0);
         loop {
             let page = store.scan(&EventQuery::default(), at).await?;
+            damaged += page.damaged;
             page.events.iter().for_each(|stored| judge.take(stored));
             count += page.events.len() as u64;
             at = page.next;
@@ -103,9 +115,12 @@ impl Mind {
         let (findings_changed, _) = watch::channel(0);
         let (judge, refusals, tally) = (RwLock::new(judge), Arc::new(Refusals::default()), Arc::new(Tally::default()));
         let exported = Arc::new(otlp::tally::Tally::default());
-        let mind = Mind { judge, store, refusals, tally, exported, clock, arrived, findings_changed, stopping };
+        let (unsaved, size) = (Mutex::default(), RwLock::default());
+        let room = Arc::new(Semaphore::new(ROOM_KIB));
+        let mind =
+            Mind { unsaved, size, room, judge, store, refusals, tally, exported, clock, arrived, findings_changed, stopping };
         mind.judge_and_keep().await?;
-        tracing::info!(events = count, "store replayed");
+        tracing::info!(events = count, carried = carried.len(), damaged_blocks = damaged, "store replayed");
         Ok(mind)
     }
 
@@ -151,6 +166,12 @@ impl Mind {
         Ok(committed.durable_sequence)
     }
 
+    /// Room for a batch of that many bytes; given back when dropped.
+    pub async fn room(&self, bytes: u32) -> Option<OwnedSemaphorePermit> {
+        // The semaphore is never closed.
+        Arc::clone(&self.room).acquire_many_owned((bytes / 1024 + 1).min(8 * 1024)).await.ok()
+    }
+
     fn learn(&self, stored: &[StoredEvent]) {
         if stored.is_empty() {
             return;
@@ -166,9 +187,14 @@ impl Mind {
         self.write().heard(agent, sites, (self.clock)(), spooled_events, clock);
     }
 
+    /// What an agent says of its spool.
+    pub fn spool(&self, agent: &AgentId, bytes: u64, waiting_seconds: u32) {
+        self.write().spool(agent, bytes, waiting_seconds);
+    }
+
     /// An agent's stream opened.
     pub fn connected(&self, session: &Session, version: &str) {
-        self.write().connected(&session.agent, session.fence, version);
+        self.write().connected(&session.agent, session.fence, version, session.lost_ever);
     }
 
     /// An agent's stream ended.
@@ -188,10 +214,44 @@ impl Mind {
             let state = if finding.resolved_at.is_some() { "resolved" } else { "open" };
             tracing::info!(rule = finding.rule, site = %finding.site, severity = %finding.severity, state, summary = finding.summary.en, "finding");
         }
-        self.store.put_findings(&changed).await?;
-        if !changed.is_empty() {
+        let any = !changed.is_empty();
+        self.keep(changed).await?;
+        if any {
             self.findings_changed.send_modify(|count| *count += 1);
         }
+        Ok(())
+    }
+
+    /// Keeps findings, with those that could not be kept before. A disk that is full holds up no judgement.
+    async fn keep(&self, changed: Vec<Finding>) -> Result<(), StoreError> {
+        let waiting: Vec<Finding> = {
+            let mut unsaved = self.unsaved.lock().unwrap_or_else(PoisonError::into_inner);
+            unsaved.extend(changed.into_iter().map(|finding| (finding.id.clone(), finding)));
+            unsaved.values().cloned().collect()
+        };
+        match self.store.put_findings(&waiting).await {
+            Ok(()) => {
+                let mut unsaved = self.unsaved.lock().unwrap_or_else(PoisonError::into_inner);
+                for finding in &waiting {
+                    // One that changed meanwhile waits for the next time.
+                    if unsaved.get(&finding.id) == Some(finding) {
+                        unsaved.remove(&finding.id);
+                    }
+                }
+                Ok(())
+            }
+            Err(error) if error.may_pass() => {
+                tracing::warn!(%error, findings = waiting.len(), "findings are not kept now; they are with the next");
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Forgets events that are no longer to be kept.
+    pub async fn expire(&self, retention: Retention) -> Result<(), StoreError> {
+        let size = self.store.expire((self.clock)(), retention).await?;
+        *self.size.write().unwrap_or_else(PoisonError::into_inner) = size;
         Ok(())
     }
 
@@ -222,6 +282,7 @@ impl Mind {
             refused: self.refusals.total(),
             notified: self.tally.counts(),
             exported: self.exported.counts(),
+            store: *self.size.read().unwrap_or_else(PoisonError::into_inner),
         })
     }
 
@@ -300,7 +361,7 @@ impl Mind {
         tracing::info!(by, action, finding = id, rule = finding.rule, site = %finding.site, "decided");
         let decided = self.write().suppress(id, suppression);
         // A judgement meanwhile may have kept the finding as it was before.
-        self.store.put_findings(decided.as_slice()).await?;
+        self.keep(decided.iter().cloned().collect()).await?;
         self.findings_changed.send_modify(|count| *count += 1);
         Ok(decided)
     }
@@ -313,10 +374,10 @@ impl Mind {
 
     fn read(&self) -> RwLockReadGuard<'_, Judge> {
         // A panic while folding cannot be mended; what is shown next is what was known.
-        self.judge.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.judge.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Judge> {
-        self.judge.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.judge.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -99,6 +99,9 @@ fn draw_site(hierarchy: &Hierarchy, site: &Site, findings: &[Finding], verdicts:
                 events: agent.events,
                 version: agent.version.clone(),
                 spooled_events: agent.spooled_events,
+                lost_events: agent.lost_events,
+                spool_bytes: agent.spool_bytes,
+                waiting_seconds: agent.waiting_seconds,
             })
             .collect(),
         server: hierarchy.server(code).map(str::to_owned),

@@ -1,5 +1,6 @@
 //! Read-only answers over gRPC, for certificates of the roles reader and operator.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -130,23 +131,21 @@ type Sender = mpsc::Sender<Result<wire::EventsResponse, Status>>;
 async fn tell(mind: &Mind, query: &EventQuery, last: usize, follow: bool, sender: &Sender) -> Result<(), Status> {
     let mut arrived = mind.arrived();
     let unavailable = |error: crate::store::StoreError| Status::unavailable(error.to_string());
-    let (mut at, mut newest) = (Cursor::default(), std::collections::VecDeque::new());
-    loop {
+    let mut at = Cursor::default();
+    if last > 0 {
+        at = mind.store().end().await.map_err(unavailable)?;
+        send(sender, newest(mind, query, last, at).await?).await?;
+    }
+    // What came meanwhile follows what was told, and nothing comes twice.
+    while last == 0 || follow {
         arrived.borrow_and_update();
         let page = mind.store().scan(query, at).await.map_err(unavailable)?;
         at = page.next;
-        if last == 0 {
-            send(sender, page.events).await?;
-        } else {
-            // Only the newest are wanted, and only the end of the store tells which.
-            newest.extend(page.events);
-            newest.drain(..newest.len().saturating_sub(last));
-        }
+        send(sender, page.events).await?;
         if page.end {
             break;
         }
     }
-    send(sender, newest.into()).await?;
     if !follow {
         return Ok(());
     }
@@ -163,6 +162,21 @@ async fn tell(mind: &Mind, query: &EventQuery, last: usize, follow: bool, sender
             if page.end {
                 break;
             }
+        }
+    }
+}
+
+/// The newest events before a place, found from its side.
+async fn newest(mind: &Mind, query: &EventQuery, last: usize, before: Cursor) -> Result<Vec<StoredEvent>, Status> {
+    let (mut found, mut before) = (VecDeque::new(), before);
+    loop {
+        let page = mind.store().scan_back(query, Some(before)).await.map_err(|error| Status::unavailable(error.to_string()))?;
+        for stored in page.events.into_iter().rev().take(last - found.len()) {
+            found.push_front(stored);
+        }
+        before = page.next;
+        if page.end || found.len() >= last {
+            return Ok(found.into());
         }
     }
 }

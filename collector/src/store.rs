@@ -28,6 +28,9 @@ pub enum StoreError {
     /// Cannot be read or written.
     #[error("store: {0}")]
     Durable(#[from] supwatch_durable::DurableError),
+    /// A write failed; everything is as it was before.
+    #[error("store: {0}")]
+    Disk(String),
     /// Of a newer version.
     #[error("store: written by a newer supwatch (format {found}, this one knows {known}); upgrade this collector")]
     Version {
@@ -56,6 +59,43 @@ pub enum StoreError {
     Closed,
 }
 
+impl StoreError {
+    /// Whether waiting may mend it: somebody makes room on the disk, or the disk comes back.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, StoreError::Disk(_) | StoreError::Durable(_))
+    }
+}
+
+/// How long events are kept: forgotten when either is reached, the oldest day first, never the newest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Days after the one on which they came.
+    pub days: u32,
+    /// Bytes of the store's files.
+    pub bytes: u64,
+}
+
+impl Default for Retention {
+    fn default() -> Retention {
+        Retention { days: 400, bytes: 20 << 30 }
+    }
+}
+
+/// How large a store is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StoreSize {
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// Days of events.
+    pub days: u64,
+    /// Events in them.
+    pub events: u64,
+    /// The oldest of them.
+    pub oldest: Option<jiff::civil::Date>,
+    /// Days forgotten by this look.
+    pub forgotten: u64,
+}
+
 /// What an agent says when it connects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claims {
@@ -80,6 +120,8 @@ pub struct Session {
     pub proof: Option<u32>,
     /// Events now known to be lost: neither side has them any more.
     pub lost: u64,
+    /// All of them, since its first session.
+    pub lost_ever: u64,
     /// Of an agent whose epoch is new: how far its files are stored.
     pub resume: Vec<Place>,
 }
@@ -87,8 +129,8 @@ pub struct Session {
 impl Session {
     /// As a store opened it.
     pub fn new(agent: &AgentId, claims: Claims, fence: u64, opened: marks::Opened, resume: Vec<Place>) -> Session {
-        let marks::Opened { durable, proof, lost, .. } = opened;
-        Session { agent: agent.clone(), epoch: claims.epoch, fence, durable_sequence: durable, proof, lost, resume }
+        let marks::Opened { durable, proof, lost, lost_ever, .. } = opened;
+        Session { agent: agent.clone(), epoch: claims.epoch, fence, durable_sequence: durable, proof, lost, lost_ever, resume }
     }
 }
 
@@ -143,6 +185,8 @@ pub struct Page {
     pub next: Cursor,
     /// Whether there is nothing behind it now.
     pub end: bool,
+    /// Blocks that cannot be read and are left out.
+    pub damaged: u64,
 }
 
 /// What a notification target was last told of a finding.
@@ -179,6 +223,19 @@ pub trait Store: Send + Sync + 'static {
 
     /// Events behind a place, at most [`PAGE_BLOCKS`] blocks of them.
     async fn scan(&self, query: &EventQuery, after: Cursor) -> Result<Page, StoreError>;
+
+    /// Events before a place, or before the end, of at most [`PAGE_BLOCKS`] blocks; in their order. `next` is where they begin,
+    /// `end` that nothing is before them.
+    async fn scan_back(&self, query: &EventQuery, before: Option<Cursor>) -> Result<Page, StoreError>;
+
+    /// The place behind everything that is stored.
+    async fn end(&self) -> Result<Cursor, StoreError>;
+
+    /// The newest of each kind of what was forgotten, in the order of their coming: what was last known stays known.
+    async fn carried(&self) -> Result<Vec<StoredEvent>, StoreError>;
+
+    /// Forgets what is no longer to be kept.
+    async fn expire(&self, now: Timestamp, retention: Retention) -> Result<StoreSize, StoreError>;
 
     /// Keeps findings as they now are.
     async fn put_findings(&self, findings: &[Finding]) -> Result<(), StoreError>;

@@ -127,6 +127,12 @@ pub struct AgentPicture {
     pub version: String,
     /// Events it still holds.
     pub spooled_events: u64,
+    /// Events that neither it nor the store has any more.
+    pub lost_events: u64,
+    /// Bytes of its spool.
+    pub spool_bytes: u64,
+    /// Seconds since something waits there and nothing was acknowledged.
+    pub waiting_seconds: u32,
 }
 
 /// A connection or stream that was turned away.
@@ -256,14 +262,39 @@ impl TryFrom<wire::Site> for SitePicture {
 }
 
 impl From<AgentPicture> for wire::Agent {
-    fn from(AgentPicture { id, last_heard_at, connected, events, version, spooled_events }: AgentPicture) -> wire::Agent {
-        wire::Agent { id: id.0, last_heard_at: last_heard_at.map(to_wire), connected, events, version, spooled_events }
+    fn from(agent: AgentPicture) -> wire::Agent {
+        let AgentPicture { id, last_heard_at, connected, events, version, .. } = agent;
+        let AgentPicture { spooled_events, lost_events, spool_bytes, waiting_seconds, .. } = agent;
+        let last_heard_at = last_heard_at.map(to_wire);
+        wire::Agent {
+            id: id.0,
+            last_heard_at,
+            connected,
+            events,
+            version,
+            spooled_events,
+            lost_events,
+            spool_bytes,
+            waiting_seconds,
+        }
     }
 }
 
 impl From<wire::Agent> for AgentPicture {
-    fn from(wire::Agent { id, last_heard_at, connected, events, version, spooled_events }: wire::Agent) -> AgentPicture {
-        AgentPicture { id: AgentId(id), last_heard_at: from_wire(last_heard_at), connected, events, version, spooled_events }
+    fn from(agent: wire::Agent) -> AgentPicture {
+        let wire::Agent { id, last_heard_at, connected, events, version, .. } = agent;
+        let wire::Agent { spooled_events, lost_events, spool_bytes, waiting_seconds, .. } = agent;
+        AgentPicture {
+            id: AgentId(id),
+            last_heard_at: from_wire(last_heard_at),
+            connected,
+            events,
+            version,
+            spooled_events,
+            lost_events,
+            spool_bytes,
+            waiting_seconds,
+        }
     }
 }
 

@@ -5,13 +5,21 @@
 //! together or not at all. Values are framed with their length, checksum and version, and are bounded, because sled writes
 //! larger ones into files that it never syncs.
 //!
-//! A database that cannot be opened is named and left as it is: what to do is the caller's decision.
+//! A database that cannot be opened is named and left as it is: what to do is the caller's decision, and [`set_aside`] helps.
+//! sled keeps failing after one disk error, also when there is space again: [`Durable::reopen`] mends that, and nothing is
+//! written any more once the disk is nearly full, so that it seldom comes to it.
 
 use std::fs::{File, OpenOptions};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
+mod set_aside;
+mod space;
 mod write_through;
+
+pub use set_aside::set_aside;
 
 /// Largest value, header included.
 pub const VALUE_LIMIT: usize = 96 * 1024;
@@ -51,6 +59,16 @@ pub enum DurableError {
     /// Disk trouble. sled keeps failing after one such error until the database is opened again.
     #[error("cannot write to the database: {0}; check space and health of the disk")]
     Write(String),
+    /// So little is free that nothing more is written.
+    #[error("{}: {free} bytes are free on this disk, and the last {floor} are left alone; make space, it goes on by itself", dir.display())]
+    DiskFull {
+        /// Folder.
+        dir: PathBuf,
+        /// Bytes free.
+        free: u64,
+        /// Bytes that stay free.
+        floor: u64,
+    },
     /// Cannot be read.
     #[error("cannot read the database: {0}")]
     Read(String),
@@ -104,23 +122,30 @@ pub type Entry = (Vec<u8>, u8, Vec<u8>);
 /// A durable, ordered map.
 #[derive(Debug)]
 pub struct Durable {
-    tree: sled::Tree,
-    db: sled::Db,
-    file: File,
+    dir: PathBuf,
+    cache_bytes: u64,
+    /// Absent after a disk error that opening again did not mend yet.
+    handle: RwLock<Option<Arc<Handle>>>,
     failed: AtomicBool,
 }
 
-impl Durable {
-    /// Opens or makes the database in a folder. `cache_bytes` bounds what sled keeps in memory, roughly.
-    pub fn open(dir: &Path, cache_bytes: u64) -> Result<Durable, OpenError> {
+#[derive(Debug)]
+struct Handle {
+    tree: sled::Tree,
+    db: sled::Db,
+    file: File,
+}
+
+impl Handle {
+    fn open(dir: &Path, cache_bytes: u64) -> Result<Handle, OpenError> {
         write_through::ensure();
         let io = |source| OpenError::Io { dir: dir.to_owned(), source };
         std::fs::create_dir_all(dir).map_err(io)?;
         set_aside_torn_snapshots(dir).map_err(io)?;
         let db = open_patiently(dir, cache_bytes)?;
-        let damaged = |error: sled::Error| OpenError::Damaged { dir: dir.to_owned(), reason: error.to_string() };
-        let tree = db.open_tree("supwatch").map_err(damaged)?;
-        db.flush().map_err(damaged)?;
+        let damaged = |reason: String| OpenError::Damaged { dir: dir.to_owned(), reason };
+        let tree = caught(|| db.open_tree("supwatch")).map_err(damaged)?;
+        caught(|| db.flush()).map_err(damaged)?;
         let file = OpenOptions::new().read(true).write(true).open(dir.join("db")).map_err(io)?;
         file.sync_all().map_err(io)?;
         sync(&dir.join("conf")).map_err(io)?;
@@ -129,28 +154,69 @@ impl Durable {
             // A folder that is not ours to open is not ours to sync; it was there before.
             let _ = sync(parent);
         }
-        Ok(Durable { tree, db, file, failed: AtomicBool::new(false) })
+        Ok(Handle { tree, db, file })
+    }
+}
+
+impl Durable {
+    /// Opens or makes the database in a folder. `cache_bytes` bounds what sled keeps in memory, roughly.
+    pub fn open(dir: &Path, cache_bytes: u64) -> Result<Durable, OpenError> {
+        let handle = RwLock::new(Some(Arc::new(Handle::open(dir, cache_bytes)?)));
+        Ok(Durable { dir: dir.to_owned(), cache_bytes, handle, failed: AtomicBool::new(false) })
+    }
+
+    /// Opens it again after a write has failed. Whether the failed batch is in it only reading tells.
+    pub fn reopen(&self) -> Result<(), OpenError> {
+        let mut handle = self.handle.write().unwrap_or_else(PoisonError::into_inner);
+        // sled lets go of its lock when the last handle is gone.
+        *handle = None;
+        *handle = Some(Arc::new(Handle::open(&self.dir, self.cache_bytes)?));
+        self.failed.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Bytes of the database's files.
+    pub fn disk_bytes(&self) -> u64 {
+        space::used(&self.dir)
+    }
+
+    fn handle(&self) -> Result<Arc<Handle>, DurableError> {
+        let handle = self.handle.read().unwrap_or_else(PoisonError::into_inner).clone();
+        handle.ok_or_else(|| DurableError::Read("it is closed after a disk error".to_owned()))
     }
 
     /// Writes a batch; it survives a power cut once this returns.
     pub fn commit(&self, batch: Batch) -> Result<(), DurableError> {
-        self.apply(batch)?;
-        let write = |error: String| {
+        if batch.too_large.is_none() {
+            space::check(&self.dir)?;
+        }
+        let handle = self.handle()?;
+        self.write(&handle, batch)?;
+        let failing = |error: String| {
             self.failed.store(true, Ordering::Relaxed);
             DurableError::Write(error)
         };
-        self.db.flush().map_err(|error| write(error.to_string()))?;
-        self.file.sync_all().map_err(|error| write(error.to_string()))
+        caught(|| handle.db.flush()).map_err(failing)?;
+        handle.file.sync_all().map_err(|error| failing(error.to_string()))
     }
 
     /// Writes a batch that may be lost in a power cut, whole: for forgetting what another write has made needless.
     pub fn apply(&self, batch: Batch) -> Result<(), DurableError> {
+        self.write(&*self.handle()?, batch)
+    }
+
+    fn write(&self, handle: &Handle, batch: Batch) -> Result<(), DurableError> {
         if let Some(size) = batch.too_large {
             return Err(DurableError::TooLarge(size));
         }
-        self.tree.apply_batch(batch.inner).map_err(|error| {
+        caught(|| handle.tree.apply_batch(batch.inner)).map_err(|error| {
             self.failed.store(true, Ordering::Relaxed);
-            DurableError::Write(error.to_string())
+            DurableError::Write(error)
         })
     }
 
@@ -161,43 +227,61 @@ impl Durable {
 
     /// A value and its version.
     pub fn get(&self, key: &[u8]) -> Result<Option<(u8, Vec<u8>)>, DurableError> {
-        match self.tree.get(key).map_err(read)? {
+        let handle = self.handle()?;
+        match caught(|| handle.tree.get(key)).map_err(DurableError::Read)? {
             Some(value) => unframe(key, &value).map(Some),
             None => Ok(None),
         }
     }
 
-    /// Entries from a key on, as long as they begin with a prefix, in order.
+    /// Entries from a key on, as long as they begin with a prefix, in order. After one that cannot be read nothing more comes.
     pub fn scan(&self, from: &[u8], prefix: &[u8]) -> impl Iterator<Item = Result<Entry, DurableError>> + use<> {
         let prefix = prefix.to_owned();
-        self.tree
-            .range(from.to_owned()..)
-            .take_while(move |entry| entry.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix)))
-            .map(|entry| {
-                let (key, value) = entry.map_err(read)?;
-                let (version, value) = unframe(&key, &value)?;
-                Ok((key.to_vec(), version, value))
-            })
+        let (mut entries, mut first) = match self.handle() {
+            Ok(handle) => (Some(handle.tree.range(from.to_owned()..)), None),
+            Err(error) => (None, Some(Err(error))),
+        };
+        std::iter::from_fn(move || {
+            if let Some(error) = first.take() {
+                return Some(error);
+            }
+            let found = caught(|| entries.as_mut().and_then(Iterator::next).transpose());
+            let (key, value) = match found {
+                Ok(entry) => entry?,
+                Err(error) => {
+                    entries = None;
+                    return Some(Err(DurableError::Read(error)));
+                }
+            };
+            if !key.starts_with(&prefix) {
+                entries = None;
+                return None;
+            }
+            Some(unframe(&key, &value).map(|(version, value)| (key.to_vec(), version, value)))
+        })
     }
 
     /// The last entry whose key is not above a key and begins with a prefix.
     pub fn last_until(&self, until: &[u8], prefix: &[u8]) -> Result<Option<Entry>, DurableError> {
-        match self.tree.range(..=until.to_owned()).next_back() {
-            None => Ok(None),
-            Some(entry) => {
-                let (key, value) = entry.map_err(read)?;
-                if !key.starts_with(prefix) {
-                    return Ok(None);
-                }
+        let handle = self.handle()?;
+        let found = caught(|| handle.tree.range(..=until.to_owned()).next_back().transpose()).map_err(DurableError::Read)?;
+        match found {
+            Some((key, value)) if key.starts_with(prefix) => {
                 let (version, value) = unframe(&key, &value)?;
                 Ok(Some((key.to_vec(), version, value)))
             }
+            _ => Ok(None),
         }
     }
 }
 
-fn read(error: sled::Error) -> DurableError {
-    DurableError::Read(error.to_string())
+/// sled panics on some damage; that is an error like others.
+fn caught<T>(ask: impl FnOnce() -> sled::Result<T>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(ask)) {
+        Ok(Ok(found)) => Ok(found),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("reading it failed".to_owned()),
+    }
 }
 
 /// sled lets go of its lock a moment after the last handle is dropped, and a service's predecessor may still be ending: a

@@ -141,8 +141,8 @@ impl Runner {
     pub fn watch(mut self, now: fn() -> Timestamp) -> Result<(), SpoolError> {
         loop {
             match self.once(now) {
-                // The spool has no room now; the next run may find some.
-                Err(error @ SpoolError::Full(_)) => tracing::warn!(%error),
+                // The spool or its disk has no room now; the next run may find some.
+                Err(error) if error.may_pass() => tracing::warn!(%error),
                 result => result?,
             }
             if self.is_stopped() {

@@ -44,7 +44,7 @@ pub(super) fn serve(global: &Global) -> Outcome {
     let config = Config::read(&path).map_err(Failure::usage)?;
     runtime()?.block_on(async {
         let collector = Collector::start(config).await.map_err(failure)?;
-        collector.run(interrupted()).await.map_err(failure)
+        collector.run(interrupted(), interrupted()).await.map_err(failure)
     })?;
     Ok(0)
 }

@@ -158,6 +158,13 @@ fn site_full(picture: &Picture, site: &SitePicture, look: Look) -> String {
             agent.spooled_events,
             look.say("waiting", "待機中"),
         ));
+        if agent.lost_events > 0 {
+            let lost = look.say(
+                "events lost: neither the agent nor the store has them any more",
+                "件のイベントが失われました（エージェントにもストアにもありません）",
+            );
+            out.push_str(&format!("  {} {lost}\n", agent.lost_events));
+        }
     }
     let mut runs = picture.clone();
     runs.runs.retain(|run| run.site == site.code);

@@ -114,6 +114,9 @@ pub struct AgentJson {
     pub events: u64,
     pub version: String,
     pub spooled_events: u64,
+    pub lost_events: u64,
+    pub spool_bytes: u64,
+    pub waiting_s: u32,
 }
 
 /// One run.
@@ -378,7 +381,9 @@ fn trend(PhaseTrend { phase, runs, last, median, p95, growth }: &PhaseTrend) -> 
     }
 }
 
-fn agent(AgentPicture { id, last_heard_at, connected, events, version, spooled_events }: &AgentPicture) -> AgentJson {
+fn agent(agent: &AgentPicture) -> AgentJson {
+    let AgentPicture { id, last_heard_at, connected, events, version, .. } = agent;
+    let AgentPicture { spooled_events, lost_events, spool_bytes, waiting_seconds, .. } = agent;
     AgentJson {
         id: id.to_string(),
         last_heard_at: stamp(*last_heard_at),
@@ -386,6 +391,9 @@ fn agent(AgentPicture { id, last_heard_at, connected, events, version, spooled_e
         events: *events,
         version: version.clone(),
         spooled_events: *spooled_events,
+        lost_events: *lost_events,
+        spool_bytes: *spool_bytes,
+        waiting_s: *waiting_seconds,
     }
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::store::memory::Memory;
 use proptest::prelude::*;
 use supwatch_proto::event::EventKind;
-use supwatch_proto::ids::SiteCode;
+use supwatch_proto::ids::{Epoch, SiteCode};
 use supwatch_proto::time::Certainty;
 use supwatch_proto::verdict::Severity;
 

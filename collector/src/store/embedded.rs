@@ -1,9 +1,12 @@
-//! The embedded store: one durable tree. `A`+agent its marks, `E`+number blocks of events, `V`+id findings, `U`+time what
-//! operators decided, `P`+agent, zero byte, name how far its files are stored,
-//! `T`+target, slash, id what was told of findings, `X`+wave what an OTLP receiver has.
+//! The embedded store: a folder with the state (findings, decisions, what was told) and a folder for each day of events.
 //!
-//! One thread writes. It takes everything that waits and commits it together, so that many agents share one fsync. Events
-//! lie in compressed blocks, because a key costs far more than an event.
+//! ```text
+//! <store>/state/                    one database
+//! <store>/days/00000012-2026-03-01/ one database a day
+//! ```
+//!
+//! What is damaged is set aside under another name, and the store goes on: agents send again what the store no longer has and
+//! they still keep. Reading asks the summaries of blocks first, and looks at a bounded number of blocks at a time.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,112 +14,63 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use prost::Message;
 use serde::de::DeserializeOwned;
-use supwatch_durable::{Batch, Durable};
+use supwatch_durable::{Durable, OpenError, set_aside};
 use supwatch_proto::event::{Event, StoredEvent};
 use supwatch_proto::finding::Finding;
 use supwatch_proto::history::AuditEntry;
-use supwatch_proto::ids::{AgentId, Epoch};
+use supwatch_proto::ids::AgentId;
 use supwatch_proto::place::Place;
-use supwatch_proto::wire;
 use tokio::sync::{mpsc, oneshot};
 
+use self::days::Days;
+use self::keys::check_version;
+use self::writer::{Request, WAITING, Writer};
 use super::marks::Marks;
-use super::{Claims, Committed, Cursor, EventQuery, PAGE_BLOCKS, Page, Session, Store, StoreError, Told};
+use super::{Claims, Committed, Cursor, EventQuery, Page, Retention, Session, Store, StoreError, StoreSize, Told};
 
-/// Version of the values.
-const VERSION: u8 = 1;
-/// Uncompressed bytes of a block, apart from one event that may be larger.
-const BLOCK_BYTES: usize = 32 * 1024;
-/// Memory that sled may use, roughly.
-const CACHE_BYTES: u64 = 128 << 20;
-/// Requests that wait for the writer; beyond it, agents wait.
-const WAITING: usize = 256;
+mod block;
+mod days;
+mod first_form;
+pub mod fsck;
+mod keys;
+mod read;
+mod retain;
+pub mod transfer;
+mod writer;
+
+/// Memory that sled may use for what is written to, roughly.
+const CACHE_BYTES: u64 = 64 << 20;
 
 /// The embedded store.
 #[derive(Debug)]
 pub struct Embedded {
-    db: Arc<Durable>,
+    state: Arc<Durable>,
+    days: Arc<Days>,
     writer: mpsc::Sender<Request>,
 }
 
-/// Begins the keys of what an OTLP receiver has.
-const EXPORTED: &[u8] = b"X";
-
-#[derive(Debug)]
-enum Request {
-    Open {
-        agent: AgentId,
-        claims: Claims,
-        reply: oneshot::Sender<Result<Session, StoreError>>,
-    },
-    Commit {
-        session: Session,
-        received_at: Timestamp,
-        events: Vec<Event>,
-        places: Vec<Place>,
-        reply: oneshot::Sender<Result<Committed, StoreError>>,
-    },
-    Findings {
-        findings: Vec<Finding>,
-        reply: oneshot::Sender<Result<(), StoreError>>,
-    },
-    Decide {
-        entry: AuditEntry,
-        finding: Box<Finding>,
-        reply: oneshot::Sender<Result<(), StoreError>>,
-    },
-    Told {
-        target: String,
-        told: Vec<(String, Told)>,
-        reply: oneshot::Sender<Result<(), StoreError>>,
-    },
-    Exported {
-        waves: Vec<(String, u64)>,
-        reply: oneshot::Sender<Result<(), StoreError>>,
-    },
-}
-
-/// A block of events of one agent that came together.
-#[derive(Clone, PartialEq, Message)]
-struct Block {
-    #[prost(string, tag = "1")]
-    agent: String,
-    #[prost(bytes = "vec", tag = "2")]
-    epoch: Vec<u8>,
-    #[prost(message, optional, tag = "3")]
-    received_at: Option<prost_types::Timestamp>,
-    #[prost(message, repeated, tag = "4")]
-    events: Vec<wire::Event>,
-}
-
 impl Embedded {
-    /// Opens or makes a store. A damaged one is named and left alone.
+    /// Opens or makes a store. What is damaged of it is set aside.
     pub fn open(dir: &Path) -> Result<Embedded, StoreError> {
-        let db = Arc::new(Durable::open(dir, CACHE_BYTES)?);
-        let mut marks = BTreeMap::new();
-        for entry in db.scan(b"A", b"A") {
-            let (key, version, value) = entry?;
-            check_version(version)?;
-            let agent = String::from_utf8_lossy(key.get(1..).unwrap_or_default()).into_owned();
-            let read = serde_json::from_slice(&value).map_err(|_| StoreError::Content(format!("the mark of agent {agent}")))?;
-            marks.insert(AgentId(agent), read);
-        }
-        let next_block = match db.last_until(&block_key(u64::MAX), b"E")? {
-            Some((key, version, _)) => {
-                check_version(version)?;
-                number_of(&key)? + 1
+        let io = |source| StoreError::Open(OpenError::Io { dir: dir.to_owned(), source });
+        std::fs::create_dir_all(dir).map_err(io)?;
+        first_form::move_into_place(dir).map_err(io)?;
+        let state_dir = dir.join("state");
+        let state = match Durable::open(&state_dir, CACHE_BYTES) {
+            Err(OpenError::Damaged { dir, reason }) => {
+                let aside = set_aside(&dir).map_err(io)?;
+                tracing::error!(aside = %aside.display(), reason, "the state of the store is damaged and was set aside: findings are judged anew, suppressions and what was told are gone; import an export to have them back");
+                Durable::open(&dir, CACHE_BYTES)?
             }
-            None => 0,
+            opened => opened?,
         };
+        let state = Arc::new(state);
+        let days = Arc::new(Days::find(dir.join("days")).map_err(io)?);
+        let writer = Writer::new(Arc::clone(&state), Arc::clone(&days))?;
         let (sender, requests) = mpsc::channel(WAITING);
-        let writer = Writer { db: Arc::clone(&db), marks, next_block };
-        std::thread::Builder::new()
-            .name("store".to_owned())
-            .spawn(move || writer.run(requests))
-            .map_err(|source| StoreError::Open(supwatch_durable::OpenError::Io { dir: dir.to_owned(), source }))?;
-        Ok(Embedded { db, writer: sender })
+        std::thread::Builder::new().name("store".to_owned()).spawn(move || writer.run(requests)).map_err(io)?;
+        Ok(Embedded { state, days, writer: sender })
     }
 
     /// Every entry below a prefix, by what follows it in its key.
@@ -126,7 +80,7 @@ impl Embedded {
         what: &'static str,
         read: fn(&[u8]) -> Option<T>,
     ) -> Result<BTreeMap<String, T>, StoreError> {
-        let db = Arc::clone(&self.db);
+        let db = Arc::clone(&self.state);
         let all = move || {
             db.scan(&prefix, &prefix)
                 .map(|entry| {
@@ -147,7 +101,7 @@ impl Embedded {
         prefix: &'static [u8],
         what: &'static str,
     ) -> Result<Vec<T>, StoreError> {
-        let db = Arc::clone(&self.db);
+        let db = Arc::clone(&self.state);
         let read = move || {
             db.scan(prefix, prefix)
                 .map(|entry| {
@@ -159,6 +113,13 @@ impl Embedded {
                 .collect()
         };
         tokio::task::spawn_blocking(read).await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// The same where nothing else is done meanwhile.
+    fn ask_now<T>(&self, request: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Request) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.writer.blocking_send(request(reply)).map_err(|_| StoreError::Closed)?;
+        answer.blocking_recv().map_err(|_| StoreError::Closed)?
     }
 
     async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Request) -> Result<T, StoreError> {
@@ -185,8 +146,29 @@ impl Store for Embedded {
     }
 
     async fn scan(&self, query: &EventQuery, after: Cursor) -> Result<Page, StoreError> {
-        let (db, query) = (Arc::clone(&self.db), query.clone());
-        tokio::task::spawn_blocking(move || scan(&db, &query, after)).await.map_err(|_| StoreError::Closed)?
+        let (state, days, query) = (Arc::clone(&self.state), Arc::clone(&self.days), query.clone());
+        let read = move || read::forward(&state, &days, &query, after);
+        tokio::task::spawn_blocking(read).await.map_err(|_| StoreError::Closed)?
+    }
+
+    async fn scan_back(&self, query: &EventQuery, before: Option<Cursor>) -> Result<Page, StoreError> {
+        let (state, days, query) = (Arc::clone(&self.state), Arc::clone(&self.days), query.clone());
+        let read = move || read::back(&state, &days, &query, before);
+        tokio::task::spawn_blocking(read).await.map_err(|_| StoreError::Closed)?
+    }
+
+    async fn end(&self) -> Result<Cursor, StoreError> {
+        let (state, days) = (Arc::clone(&self.state), Arc::clone(&self.days));
+        tokio::task::spawn_blocking(move || read::end(&state, &days)).await.map_err(|_| StoreError::Closed)?
+    }
+
+    async fn carried(&self) -> Result<Vec<StoredEvent>, StoreError> {
+        let state = Arc::clone(&self.state);
+        tokio::task::spawn_blocking(move || retain::carried(&state)).await.map_err(|_| StoreError::Closed)?
+    }
+
+    async fn expire(&self, now: Timestamp, retention: Retention) -> Result<StoreSize, StoreError> {
+        retain::expire(self, now, retention).await
     }
 
     async fn put_findings(&self, findings: &[Finding]) -> Result<(), StoreError> {
@@ -216,7 +198,7 @@ impl Store for Embedded {
     }
 
     async fn told(&self, target: &str) -> Result<BTreeMap<String, Told>, StoreError> {
-        self.read_by_id(told_key(target, ""), "what was told", |value| serde_json::from_slice(value).ok()).await
+        self.read_by_id(keys::told(target, ""), "what was told", |value| serde_json::from_slice(value).ok()).await
     }
 
     async fn put_exported(&self, waves: &[(String, u64)]) -> Result<(), StoreError> {
@@ -227,184 +209,25 @@ impl Store for Embedded {
     }
 
     async fn exported(&self) -> Result<BTreeMap<String, u64>, StoreError> {
-        self.read_by_id(EXPORTED.to_vec(), "what was exported", |value| value.try_into().ok().map(u64::from_be_bytes)).await
+        self.read_by_id(keys::EXPORTED.to_vec(), "what was exported", |value| value.try_into().ok().map(u64::from_be_bytes)).await
     }
 }
 
-fn scan(db: &Durable, query: &EventQuery, after: Cursor) -> Result<Page, StoreError> {
-    let mut page = Page { next: after, end: true, ..Page::default() };
-    for (count, entry) in db.scan(&block_key(after.block), b"E").enumerate() {
-        if count == PAGE_BLOCKS {
-            page.end = false;
-            break;
-        }
-        let (key, version, value) = entry?;
-        check_version(version)?;
-        let number = number_of(&key)?;
-        let seen = if number == after.block { after.index } else { 0 };
-        page.events.extend(read_block(&value, number)?.into_iter().skip(seen).filter(|stored| query.takes(stored)));
-        page.next = Cursor { block: number + 1, index: 0 };
-    }
-    Ok(page)
-}
-
-struct Writer {
-    db: Arc<Durable>,
-    marks: BTreeMap<AgentId, Marks>,
-    next_block: u64,
-}
-
-/// What to tell once the batch is durable.
-type Reply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
-
-impl Writer {
-    fn run(mut self, mut requests: mpsc::Receiver<Request>) {
-        while let Some(first) = requests.blocking_recv() {
-            let mut waiting = vec![first];
-            while waiting.len() < WAITING {
-                let Ok(next) = requests.try_recv() else { break };
-                waiting.push(next);
-            }
-            // What fails leaves the marks as they are on disk.
-            let (marks, next_block) = (self.marks.clone(), self.next_block);
-            let mut batch = Batch::new();
-            let replies: Vec<Reply> = waiting.into_iter().filter_map(|request| self.take(request, &mut batch)).collect();
-            let result = if batch.is_empty() { Ok(()) } else { self.db.commit(batch) };
-            if let Err(error) = &result {
-                tracing::error!(%error, "the store cannot write");
-                (self.marks, self.next_block) = (marks, next_block);
-            }
-            let failed = result.err().map(|error| error.to_string());
-            for reply in replies {
-                reply(match &failed {
-                    None => Ok(()),
-                    Some(reason) => Err(StoreError::Durable(supwatch_durable::DurableError::Write(reason.clone()))),
-                });
-            }
-        }
-    }
-
-    /// Adds a request to the batch; what is wrong with it is told at once.
-    fn take(&mut self, request: Request, batch: &mut Batch) -> Option<Reply> {
-        // Whoever asked may be gone by the time of the answer; what is stored stays stored.
-        match request {
-            Request::Open { agent, claims, reply } => {
-                let marks = self.marks.entry(agent.clone()).or_default();
-                let (opened, fence) = (marks.open(claims), marks.fence);
-                put_marks(batch, &agent, marks);
-                let resume = if opened.is_new { places_of(&self.db, &agent) } else { Ok(Vec::new()) };
-                let session = match resume {
-                    Ok(resume) => Session::new(&agent, claims, fence, opened, resume),
-                    Err(error) => {
-                        drop(reply.send(Err(error)));
-                        return None;
-                    }
-                };
-                Some(Box::new(move |result| drop(reply.send(result.map(|()| session)))))
-            }
-            Request::Commit { session, received_at, mut events, places, reply } => {
-                let marks = self.marks.entry(session.agent.clone()).or_default();
-                let durable_sequence = match marks.admit(session.epoch, session.fence, &mut events) {
-                    Ok(mark) => mark,
-                    Err(error) => {
-                        drop(reply.send(Err(error)));
-                        return None;
-                    }
-                };
-                if !events.is_empty() {
-                    put_marks(batch, &session.agent, marks);
-                    self.put_blocks(batch, &session, received_at, &events);
-                    for place in &places {
-                        batch.put(&place_key(&session.agent, &place.name), VERSION, &place.checkpoint);
-                    }
-                }
-                let Session { agent, epoch, .. } = session;
-                let stored =
-                    events.into_iter().map(|event| StoredEvent { agent: agent.clone(), epoch, received_at, event }).collect();
-                Some(Box::new(move |result| drop(reply.send(result.map(|()| Committed { durable_sequence, stored })))))
-            }
-            Request::Findings { findings, reply } => {
-                findings.iter().for_each(|finding| put_finding(batch, finding));
-                Some(Box::new(move |result| drop(reply.send(result))))
-            }
-            Request::Decide { entry, finding, reply } => {
-                let nanoseconds = u128::try_from(entry.at.as_nanosecond()).unwrap_or_default();
-                let key = [b"U".as_slice(), &nanoseconds.to_be_bytes(), entry.finding.as_bytes()].concat();
-                batch.put(&key, VERSION, &serde_json::to_vec(&entry).unwrap_or_default());
-                put_finding(batch, &finding);
-                Some(Box::new(move |result| drop(reply.send(result))))
-            }
-            Request::Told { target, told, reply } => {
-                for (id, told) in &told {
-                    batch.put(&told_key(&target, id), VERSION, &serde_json::to_vec(told).unwrap_or_default());
-                }
-                Some(Box::new(move |result| drop(reply.send(result))))
-            }
-            Request::Exported { waves, reply } => {
-                for (id, mark) in &waves {
-                    batch.put(&[EXPORTED, id.as_bytes()].concat(), VERSION, &mark.to_be_bytes());
-                }
-                Some(Box::new(move |result| drop(reply.send(result))))
-            }
-        }
-    }
-
-    fn put_blocks(&mut self, batch: &mut Batch, session: &Session, received_at: Timestamp, events: &[Event]) {
-        let empty = Block {
-            agent: session.agent.0.clone(),
-            epoch: session.epoch.0.to_vec(),
-            received_at: Some(supwatch_proto::time::to_wire(received_at)),
-            events: Vec::new(),
-        };
-        let (mut block, mut bytes) = (empty.clone(), 0);
-        for event in events {
-            let message = wire::Event::from(event.clone());
-            let size = message.encoded_len();
-            if bytes > 0 && bytes + size > BLOCK_BYTES {
-                self.put_block(batch, &block);
-                (block, bytes) = (empty.clone(), 0);
-            }
-            bytes += size;
-            block.events.push(message);
-        }
-        self.put_block(batch, &block);
-    }
-
-    fn put_block(&mut self, batch: &mut Batch, block: &Block) {
-        let value = lz4_flex::compress_prepend_size(&block.encode_to_vec());
-        batch.put(&block_key(self.next_block), VERSION, &value);
-        self.next_block += 1;
-    }
-}
-
-fn put_finding(batch: &mut Batch, finding: &Finding) {
-    let key = [b"V", finding.id.as_bytes()].concat();
-    batch.put(&key, VERSION, &serde_json::to_vec(finding).unwrap_or_default());
-}
-
-fn put_marks(batch: &mut Batch, agent: &AgentId, marks: &Marks) {
-    let key = [b"A", agent.0.as_bytes()].concat();
-    batch.put(&key, VERSION, &serde_json::to_vec(marks).unwrap_or_default());
-}
-
-fn read_block(value: &[u8], number: u64) -> Result<Vec<StoredEvent>, StoreError> {
-    let wrong = || StoreError::Content(format!("block {number}"));
-    let bytes = lz4_flex::decompress_size_prepended(value).map_err(|_| wrong())?;
-    let Block { agent, epoch, received_at, events } = Block::decode(bytes.as_slice()).map_err(|_| wrong())?;
-    let epoch = Epoch::from_bytes(&epoch).ok_or_else(wrong)?;
-    let received_at = supwatch_proto::time::from_wire(received_at).ok_or_else(wrong)?;
-    events
-        .into_iter()
-        .map(|event| {
-            let event = Event::try_from(event).map_err(|_| wrong())?;
-            Ok(StoredEvent { agent: AgentId(agent.clone()), epoch, received_at, event })
+fn read_marks(db: &Durable) -> Result<BTreeMap<AgentId, Marks>, StoreError> {
+    db.scan(b"A", b"A")
+        .map(|entry| {
+            let (key, version, value) = entry?;
+            check_version(version)?;
+            let agent = String::from_utf8_lossy(key.get(1..).unwrap_or_default()).into_owned();
+            let read = serde_json::from_slice(&value).map_err(|_| StoreError::Content(format!("the mark of agent {agent}")))?;
+            Ok((AgentId(agent), read))
         })
         .collect()
 }
 
 /// How far an agent's files are stored.
 fn places_of(db: &Durable, agent: &AgentId) -> Result<Vec<Place>, StoreError> {
-    let prefix = place_key(agent, "");
+    let prefix = keys::place(agent, "");
     db.scan(&prefix, &prefix)
         .map(|entry| {
             let (key, version, checkpoint) = entry?;
@@ -415,28 +238,8 @@ fn places_of(db: &Durable, agent: &AgentId) -> Result<Vec<Place>, StoreError> {
         .collect()
 }
 
-/// No agent's name holds this byte, so none is the beginning of another's keys.
-fn place_key(agent: &AgentId, name: &str) -> Vec<u8> {
-    [b"P", agent.0.as_bytes(), b"\0", name.as_bytes()].concat()
-}
-
-fn check_version(found: u8) -> Result<(), StoreError> {
-    if found > VERSION { Err(StoreError::Version { found, known: VERSION }) } else { Ok(()) }
-}
-
-fn block_key(number: u64) -> Vec<u8> {
-    [b"E".as_slice(), &number.to_be_bytes()].concat()
-}
-
-/// Names of targets hold no slash, so none is the beginning of another's keys.
-fn told_key(target: &str, id: &str) -> Vec<u8> {
-    [b"T", target.as_bytes(), b"/", id.as_bytes()].concat()
-}
-
-fn number_of(key: &[u8]) -> Result<u64, StoreError> {
-    let bytes = key.get(1..).and_then(|bytes| bytes.try_into().ok());
-    bytes.map(u64::from_be_bytes).ok_or_else(|| StoreError::Content("a block's number".to_owned()))
-}
+#[cfg(test)]
+mod tests;
 
 #[cfg(test)]
 #[path = "conformance.rs"]

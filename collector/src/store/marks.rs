@@ -78,6 +78,8 @@ pub struct Opened {
     pub proof: Option<u32>,
     /// Events now known to be lost.
     pub lost: u64,
+    /// All of them.
+    pub lost_ever: u64,
     /// Whether this epoch was never seen.
     pub is_new: bool,
 }
@@ -91,7 +93,7 @@ impl Marks {
             self.epochs.push(Mark { epoch: claims.epoch.0, durable: 0, proof: None });
         }
         let Some(mark) = self.epochs.iter_mut().find(|mark| mark.epoch == claims.epoch.0) else {
-            return Opened { durable: 0, proof: None, lost: 0, is_new };
+            return Opened { durable: 0, proof: None, lost: 0, lost_ever: self.lost, is_new };
         };
         // Neither we nor the agent has what lies between: a store restored from a copy, or a spool that was emptied.
         let lost = claims.oldest_sequence.saturating_sub(mark.durable + 1);
@@ -102,7 +104,7 @@ impl Marks {
             mark.proof = None;
             self.lost += lost;
         }
-        Opened { durable: mark.durable, proof: mark.proof, lost, is_new }
+        Opened { durable: mark.durable, proof: mark.proof, lost, lost_ever: self.lost, is_new }
     }
 
     /// Takes in events with numbers in sequence: moves the mark and leaves those that are new.

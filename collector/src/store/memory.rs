@@ -12,7 +12,7 @@ use supwatch_proto::ids::AgentId;
 use supwatch_proto::place::Place;
 
 use super::marks::Marks;
-use super::{Claims, Committed, Cursor, EventQuery, Page, Session, Store, StoreError, Told};
+use super::{Claims, Committed, Cursor, EventQuery, Page, Retention, Session, Store, StoreError, StoreSize, Told};
 
 /// A store in memory.
 #[derive(Debug, Default)]
@@ -80,6 +80,27 @@ impl Store for Memory {
             page.next = Cursor { block: number + 1, index: 0 };
         }
         Ok(page)
+    }
+
+    async fn scan_back(&self, query: &EventQuery, before: Option<Cursor>) -> Result<Page, StoreError> {
+        let inner = self.inner();
+        let end = before.map_or(inner.blocks.len(), |before| usize::try_from(before.block).unwrap_or(usize::MAX));
+        let all = inner.blocks.iter().take(end).flatten();
+        Ok(Page { events: all.filter(|stored| query.takes(stored)).cloned().collect(), end: true, ..Page::default() })
+    }
+
+    async fn end(&self) -> Result<Cursor, StoreError> {
+        Ok(Cursor { block: self.inner().blocks.len() as u64, index: 0 })
+    }
+
+    async fn carried(&self) -> Result<Vec<StoredEvent>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// Forgets nothing: what is in memory is gone soon enough.
+    async fn expire(&self, _: Timestamp, _: Retention) -> Result<StoreSize, StoreError> {
+        let blocks = &self.inner().blocks;
+        Ok(StoreSize { events: blocks.iter().map(|block| block.len() as u64).sum(), ..StoreSize::default() })
     }
 
     async fn put_findings(&self, findings: &[Finding]) -> Result<(), StoreError> {

@@ -1,0 +1,32 @@
+//! How much room a database has and takes.
+//!
+//! The last bytes of a disk are left alone: sled fails for good when it meets the end of a disk, and other programs of the
+//! server want to live.
+
+use std::path::Path;
+
+use crate::DurableError;
+
+/// Of a large disk that much stays free; of a small one a twentieth.
+const FLOOR: u64 = 1 << 30;
+
+/// Refuses when too little is free. A file system that does not tell is written to.
+pub(crate) fn check(dir: &Path) -> Result<(), DurableError> {
+    let Ok(stats) = fs4::statvfs(dir) else { return Ok(()) };
+    let (free, floor) = (stats.available_space(), (stats.total_space() / 20).min(FLOOR));
+    if free < floor {
+        return Err(DurableError::DiskFull { dir: dir.to_owned(), free, floor });
+    }
+    Ok(())
+}
+
+/// Bytes of all files in a folder and below it.
+pub(crate) fn used(dir: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
+    let of = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(meta) if meta.is_dir() => used(&entry.path()),
+        Ok(meta) => meta.len(),
+        Err(_) => 0,
+    };
+    entries.flatten().map(of).sum()
+}

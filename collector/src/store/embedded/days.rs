@@ -1,0 +1,236 @@
+//! The days of the store: a folder with a database for the events that came on each, so that forgetting a day gives its space
+//! back, and damage to one costs that day.
+//!
+//! Days have ordinals, which only grow: the calendar may jump back when somebody sets a clock, and a day that was set aside
+//! may begin anew. A block's number is its day's ordinal and its place in the day, so it stays the same for ever. Ordinal 0
+//! is what a store held before it had days, and lies in the database of the state.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::civil::Date;
+use prost::Message;
+use serde::{Deserialize, Serialize};
+use supwatch_durable::{Durable, OpenError, set_aside};
+
+use super::block::Summary;
+use super::keys;
+use crate::store::StoreError;
+
+/// Bits of a block's number that are its place in its day.
+const PLACE_BITS: u32 = 40;
+/// Days that are open at the same time for reading.
+const OPEN: usize = 4;
+/// Memory that sled may use for a day that is only read, roughly.
+const READ_CACHE_BYTES: u64 = 16 << 20;
+/// What a day that has ended is known by without opening it.
+const EXTENT: &str = "extent.json";
+
+/// Number of a block.
+pub(super) fn number(ordinal: u32, place: u64) -> u64 {
+    (u64::from(ordinal) << PLACE_BITS) | place
+}
+
+/// Ordinal and place of a block's number.
+pub(super) fn parts(number: u64) -> (u32, u64) {
+    (u32::try_from(number >> PLACE_BITS).unwrap_or(u32::MAX), number & ((1 << PLACE_BITS) - 1))
+}
+
+/// How much a day holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Extent {
+    /// Its blocks have the places below this.
+    pub blocks: u64,
+    /// Events.
+    pub events: u64,
+    /// Earliest time of an event, in milliseconds since 1970.
+    pub from_ms: i64,
+    /// Latest.
+    pub until_ms: i64,
+}
+
+impl Extent {
+    /// With one block more.
+    pub fn with(self, block: &Summary) -> Extent {
+        let first = self.blocks == 0;
+        Extent {
+            blocks: self.blocks + 1,
+            events: self.events + block.events,
+            from_ms: if first { block.from_ms } else { self.from_ms.min(block.from_ms) },
+            until_ms: if first { block.until_ms } else { self.until_ms.max(block.until_ms) },
+        }
+    }
+
+    /// By reading all summaries.
+    pub fn read(db: &Durable) -> Result<Extent, StoreError> {
+        let mut extent = Extent::default();
+        for entry in db.scan(b"I", b"I") {
+            let (key, _, value) = entry?;
+            let wrong = || StoreError::Content(format!("the summary {key:02x?}"));
+            extent = extent.with(&Summary::decode(value.as_slice()).map_err(|_| wrong())?);
+            // A place that was left out by damage still counts as a place.
+            extent.blocks = extent.blocks.max(parts(keys::number_of(&key)?).1 + 1);
+        }
+        Ok(extent)
+    }
+}
+
+/// A day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Day {
+    pub ordinal: u32,
+    pub date: Date,
+    pub dir: PathBuf,
+    /// Unknown until somebody reads it, where the collector ended before it was written down.
+    pub extent: Option<Extent>,
+}
+
+impl Day {
+    /// Of a folder's name: `00000012-2026-03-01`.
+    fn of(path: &Path) -> Option<Day> {
+        let (ordinal, date) = path.file_name()?.to_str()?.split_once('-')?;
+        let (ordinal, date) = (ordinal.parse().ok()?, date.parse().ok()?);
+        let extent = std::fs::read(path.join(EXTENT)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        Some(Day { ordinal, date, dir: path.to_owned(), extent })
+    }
+}
+
+/// All days, oldest first.
+#[derive(Debug)]
+pub(super) struct Days {
+    folder: PathBuf,
+    known: Mutex<Vec<Day>>,
+    open: Mutex<VecDeque<(u32, Arc<Durable>)>>,
+}
+
+impl Days {
+    /// The days that are there.
+    pub fn find(folder: PathBuf) -> std::io::Result<Days> {
+        std::fs::create_dir_all(&folder)?;
+        let mut known = Vec::new();
+        for entry in std::fs::read_dir(&folder)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "forgotten") {
+                // Its removal was cut off.
+                std::fs::remove_dir_all(&path)?;
+            } else if let Some(day) = Day::of(&path) {
+                known.push(day);
+            }
+        }
+        known.sort_by_key(|day| day.ordinal);
+        Ok(Days { folder, known: Mutex::new(known), open: Mutex::default() })
+    }
+
+    /// The days, oldest first.
+    pub fn list(&self) -> Vec<Day> {
+        self.known().clone()
+    }
+
+    /// Where the next day is to lie. An ordinal that a day set aside has is not given again.
+    pub fn next(&self, date: Date) -> Day {
+        let used = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let ordinal = |entry: std::fs::DirEntry| entry.file_name().to_str()?.split_once('-')?.0.parse::<u32>().ok();
+        let ordinal = used.filter_map(ordinal).max().unwrap_or(0) + 1;
+        Day { ordinal, date, dir: self.folder.join(format!("{ordinal:08}-{date}")), extent: Some(Extent::default()) }
+    }
+
+    /// A day begins; the one before it has ended.
+    pub fn begin(&self, day: Day, db: Arc<Durable>) {
+        let mut known = self.known();
+        if let Some(Day { dir, extent: Some(extent), .. }) = known.last() {
+            // Without it the day is read through once.
+            let _ = std::fs::write(dir.join(EXTENT), serde_json::to_vec(extent).unwrap_or_default());
+        }
+        keep_open(&mut self.opened(), day.ordinal, db);
+        known.push(day);
+    }
+
+    /// What a day holds by now.
+    pub fn grew(&self, ordinal: u32, extent: Extent) {
+        if let Some(day) = self.known().iter_mut().find(|day| day.ordinal == ordinal) {
+            day.extent = Some(extent);
+        }
+    }
+
+    /// A day's database and what it holds. A damaged day is set aside, and nothing comes of it any more.
+    pub fn open(&self, day: &Day) -> Result<Option<(Arc<Durable>, Extent)>, StoreError> {
+        // Held while opening, since a database is opened once.
+        let mut open = self.opened();
+        let found = open.iter().find(|(ordinal, _)| *ordinal == day.ordinal).map(|(_, db)| Arc::clone(db));
+        let db = match found {
+            Some(db) => db,
+            None => match Durable::open(&day.dir, READ_CACHE_BYTES) {
+                Ok(db) => Arc::new(db),
+                Err(error @ OpenError::Damaged { .. }) => {
+                    drop(open);
+                    self.set_aside(day, &error.to_string())?;
+                    return Ok(None);
+                }
+                Err(error) => return Err(error.into()),
+            },
+        };
+        keep_open(&mut open, day.ordinal, Arc::clone(&db));
+        drop(open);
+        let extent = match day.extent {
+            Some(extent) => extent,
+            None => {
+                let extent = Extent::read(&db)?;
+                self.grew(day.ordinal, extent);
+                extent
+            }
+        };
+        Ok(Some((db, extent)))
+    }
+
+    /// Moves a day out of the way.
+    pub fn set_aside(&self, day: &Day, reason: &str) -> Result<(), StoreError> {
+        self.opened().retain(|(ordinal, _)| *ordinal != day.ordinal);
+        let io = |source| StoreError::Open(OpenError::Io { dir: day.dir.clone(), source });
+        let aside = set_aside(&day.dir).map_err(io)?;
+        self.known().retain(|known| known.ordinal != day.ordinal);
+        tracing::error!(day = %day.date, aside = %aside.display(), reason, "a day of the store is damaged and was set aside; `supwatch fsck` tells what is left of it, agents send again what they still have");
+        Ok(())
+    }
+
+    /// Forgets a day and gives its space back.
+    pub fn forget(&self, day: &Day) -> Result<(), StoreError> {
+        self.opened().retain(|(ordinal, _)| *ordinal != day.ordinal);
+        self.known().retain(|known| known.ordinal != day.ordinal);
+        let io = |source| StoreError::Open(OpenError::Io { dir: day.dir.clone(), source });
+        // Under a name that no day has, so that half a day is never taken for one.
+        let mut name = day.dir.clone().into_os_string();
+        name.push(".forgotten");
+        std::fs::rename(&day.dir, &name).map_err(io)?;
+        std::fs::remove_dir_all(&name).map_err(io)
+    }
+
+    /// Bytes of each day's files, oldest first.
+    pub fn sizes(&self) -> Vec<(Day, u64)> {
+        let bytes = |dir: &Path| {
+            let files = std::fs::read_dir(dir).into_iter().flatten().flatten();
+            files.filter_map(|file| file.metadata().ok()).filter(std::fs::Metadata::is_file).map(|meta| meta.len()).sum()
+        };
+        self.list().into_iter().map(|day| (bytes(&day.dir), day)).map(|(bytes, day)| (day, bytes)).collect()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Vec<Day>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn opened(&self) -> MutexGuard<'_, VecDeque<(u32, Arc<Durable>)>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn keep_open(open: &mut VecDeque<(u32, Arc<Durable>)>, ordinal: u32, db: Arc<Durable>) {
+    open.retain(|(known, _)| *known != ordinal);
+    open.push_back((ordinal, db));
+    let mut many = open.len().saturating_sub(OPEN);
+    // One in use stays: it would not be closed anyway, and could not be opened a second time.
+    open.retain(|(_, db)| {
+        let goes = many > 0 && Arc::strong_count(db) == 1;
+        many -= usize::from(goes);
+        !goes
+    });
+}

@@ -1,0 +1,28 @@
+//! A store of the first form was one database in the folder itself. It becomes the state, and the events in it are read before
+//! those of any day.
+
+use std::path::Path;
+
+/// Files and folders of sled's.
+const PARTS: [&str; 3] = ["blobs", "conf", "db"];
+
+/// Moves a database that lies in the folder itself to `state`. May be cut off at any moment and goes on at the next start:
+/// the file that makes it a database is moved last.
+pub(super) fn move_into_place(dir: &Path) -> std::io::Result<()> {
+    if !dir.join("db").is_file() {
+        return Ok(());
+    }
+    let state = dir.join("state");
+    std::fs::create_dir_all(&state)?;
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let is_part = PARTS.contains(&name.as_str()) || name.starts_with("snap.");
+        if is_part && name != "db" {
+            std::fs::rename(&path, state.join(&name))?;
+        }
+    }
+    std::fs::rename(dir.join("db"), state.join("db"))?;
+    tracing::info!(store = %dir.display(), "a store of the first form was taken over");
+    Ok(())
+}

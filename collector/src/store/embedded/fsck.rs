@@ -1,0 +1,174 @@
+//! Looks through a whole store that nobody has open, and names what is damaged or gone. Changes nothing.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use prost::Message;
+use serde::Serialize;
+use supwatch_durable::{Durable, OpenError};
+use supwatch_proto::event::StoredEvent;
+use supwatch_proto::ids::{AgentId, Epoch};
+
+use super::block::{Block, Summary};
+use super::days::Days;
+use super::{CACHE_BYTES, keys, read_marks};
+use crate::store::StoreError;
+use crate::store::marks::Marks;
+
+/// What was found.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    /// Days that were looked through.
+    pub days: u64,
+    /// Events that are there.
+    pub events: u64,
+    /// Agents whose events they are.
+    pub agents: u64,
+    /// Folders that an earlier start set aside.
+    pub set_aside: Vec<PathBuf>,
+    /// What is damaged or gone, in words.
+    pub problems: Vec<String>,
+}
+
+/// The numbers of an agent's epoch.
+type Numbers = BTreeMap<(AgentId, Epoch), Vec<(u64, u64)>>;
+
+/// Looks through the store in a folder. An error: it cannot even be looked at, because it is open elsewhere or is none.
+pub fn check(dir: &Path) -> Result<Report, StoreError> {
+    let io = |source| StoreError::Open(OpenError::Io { dir: dir.to_owned(), source });
+    let mut report = Report::default();
+    let (mut numbers, mut marks) = (Numbers::new(), BTreeMap::new());
+    let first_form = dir.join("db").is_file();
+    let state = if first_form { dir.to_owned() } else { dir.join("state") };
+    if !state.join("db").is_file() {
+        return Err(io(std::io::Error::new(std::io::ErrorKind::NotFound, "no store lies here")));
+    }
+    if let Some(db) = opened(&state, &mut report)? {
+        look_through(&db, "the state", &mut report, &mut numbers);
+        newest(&mut marks, &db, &mut report);
+    }
+    let folder = dir.join("days");
+    if folder.is_dir() {
+        for day in Days::find(folder.clone()).map_err(io)?.list() {
+            report.days += 1;
+            let Some(db) = opened(&day.dir, &mut report)? else { continue };
+            look_through(&db, &format!("day {}", day.date), &mut report, &mut numbers);
+            newest(&mut marks, &db, &mut report);
+        }
+    }
+    for folder in [dir, &folder] {
+        let inside = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        report.set_aside.extend(inside.filter(|path| path.to_string_lossy().contains(".quarantine-")));
+    }
+    report.set_aside.sort();
+    gone(&numbers, &marks, &mut report);
+    report.agents = marks.len() as u64;
+    Ok(report)
+}
+
+/// A database, unless it is damaged as a whole.
+fn opened(dir: &Path, report: &mut Report) -> Result<Option<Durable>, StoreError> {
+    match Durable::open(dir, CACHE_BYTES) {
+        Ok(db) => Ok(Some(db)),
+        Err(error @ OpenError::Damaged { .. }) => {
+            report.problems.push(error.to_string());
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Marks of a later database stand for those of an earlier one.
+fn newest(marks: &mut BTreeMap<AgentId, Marks>, db: &Durable, report: &mut Report) {
+    match read_marks(db) {
+        Ok(found) => marks.extend(found),
+        Err(error) => report.problems.push(error.to_string()),
+    }
+}
+
+fn look_through(db: &Durable, what: &str, report: &mut Report, numbers: &mut Numbers) {
+    let (mut blocks, mut summaries) = (Vec::new(), Vec::new());
+    for entry in db.scan(b"", b"") {
+        let (key, value) = match entry {
+            Ok((key, version, value)) => {
+                if let Err(error) = keys::check_version(version) {
+                    report.problems.push(format!("{what}: {error}"));
+                    continue;
+                }
+                (key, value)
+            }
+            Err(error) => {
+                report.problems.push(format!("{what}: {error}"));
+                continue;
+            }
+        };
+        let number = keys::number_of(&key).unwrap_or_default();
+        let sound = match key.first() {
+            Some(b'E') => match Block::read(&value, number) {
+                Ok(events) => {
+                    blocks.push(number);
+                    report.events += events.len() as u64;
+                    events.iter().for_each(|stored| note(numbers, stored));
+                    true
+                }
+                Err(_) => false,
+            },
+            Some(b'I') => {
+                summaries.push(number);
+                Summary::decode(value.as_slice()).is_ok()
+            }
+            Some(b'K') => Block::read(&value, 0).is_ok(),
+            Some(b'V' | b'U' | b'T' | b'A') => serde_json::from_slice::<serde_json::Value>(&value).is_ok(),
+            _ => true,
+        };
+        if !sound {
+            let name: String = String::from_utf8_lossy(&key).chars().take(1).collect();
+            report.problems.push(format!("{what}: an entry of kind {name}, number {number}, cannot be read back"));
+        }
+    }
+    for number in summaries.iter().filter(|number| !blocks.contains(number)) {
+        report.problems.push(format!("{what}: block {number} is gone"));
+    }
+}
+
+/// Takes note of an event's number, as part of a range.
+fn note(numbers: &mut Numbers, stored: &StoredEvent) {
+    let ranges = numbers.entry((stored.agent.clone(), stored.epoch)).or_default();
+    let number = stored.event.sequence;
+    match ranges.last_mut() {
+        Some((_, last)) if *last + 1 == number => *last = number,
+        _ => ranges.push((number, number)),
+    }
+}
+
+/// Numbers of each epoch up to its mark that are neither there nor known to be lost. What lies before the first that is
+/// there was forgotten.
+fn gone(numbers: &Numbers, marks: &BTreeMap<AgentId, Marks>, report: &mut Report) {
+    for ((agent, epoch), ranges) in numbers {
+        let known = marks.get(agent);
+        let mark = known.and_then(|known| known.epochs.iter().find(|mark| mark.epoch == epoch.0));
+        let lost: Vec<(u64, u64)> = known
+            .into_iter()
+            .flat_map(|known| &known.lost_ranges)
+            .filter(|range| range.epoch == epoch.0)
+            .map(|range| (range.first, range.last))
+            .collect();
+        let mut ranges: Vec<(u64, u64)> = ranges.iter().copied().chain(lost).collect();
+        ranges.sort_unstable();
+        let mut next = ranges.first().map_or(1, |(first, _)| *first);
+        let end = mark.map_or(0, |mark| mark.durable);
+        for (first, last) in ranges.into_iter().chain(std::iter::once((end + 1, end))) {
+            if first > next {
+                report.problems.push(format!("events {next} to {} of {agent}, epoch {epoch}, are gone", first - 1));
+            } else if first < next && last >= first {
+                report
+                    .problems
+                    .push(format!("events {first} to {} of {agent}, epoch {epoch}, are there twice", last.min(next - 1)));
+            }
+            next = next.max(last + 1);
+        }
+        if mark.is_none() {
+            report.problems.push(format!("the mark of {agent}, epoch {epoch}, is gone: it would be sent again"));
+        }
+    }
+}

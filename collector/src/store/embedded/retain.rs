@@ -1,0 +1,123 @@
+//! Forgetting: days that are too old, and the oldest ones while the store is too large. The newest of each kind of event in
+//! each file is carried on, so that what was last known of a site is still known after a restart.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use supwatch_durable::{Batch, Durable};
+use supwatch_proto::event::StoredEvent;
+
+use super::Embedded;
+use super::block::Block;
+use super::days::{Day, number};
+use super::keys::{self, check_version};
+use super::writer::Request;
+use crate::store::{Retention, StoreError, StoreSize};
+
+/// Events of before there were days are forgotten so many blocks at a time.
+const BLOCKS: usize = 256;
+
+/// Every event that was carried on, in the order of their coming.
+pub(super) fn carried(state: &Durable) -> Result<Vec<StoredEvent>, StoreError> {
+    let mut all = Vec::new();
+    for entry in state.scan(b"K", b"K") {
+        let (_, version, value) = entry?;
+        check_version(version)?;
+        all.extend(Block::read(&value, 0)?);
+    }
+    all.sort_by(|a: &StoredEvent, b| (a.received_at, &a.agent, a.event.sequence).cmp(&(b.received_at, &b.agent, b.event.sequence)));
+    Ok(all)
+}
+
+/// Forgets what is no longer to be kept; gives what there is then.
+pub(super) async fn expire(store: &Embedded, now: Timestamp, retention: Retention) -> Result<StoreSize, StoreError> {
+    let today = now.to_zoned(TimeZone::UTC).date();
+    let mut forgotten = 0;
+    loop {
+        let sizes = store.days.sizes();
+        let total = sizes.iter().map(|(_, bytes)| bytes).sum::<u64>() + store.state.disk_bytes();
+        // The last one is written to.
+        let oldest = if sizes.len() > 1 { sizes.first().map(|(day, _)| day.clone()) } else { None };
+        let dates: Vec<Date> = sizes.iter().map(|(day, _)| day.date).collect();
+        let Some(day) = oldest.filter(|_| is_too_old(&dates, today, retention.days) || total > retention.bytes) else {
+            let oldest = dates.first().copied();
+            let events = sizes.iter().filter_map(|(day, _)| day.extent).map(|extent| extent.events).sum();
+            forget_first_form(store, today, retention).await?;
+            return Ok(StoreSize { bytes: total, days: sizes.len() as u64, events, oldest, forgotten });
+        };
+        carry_on(store, &day).await?;
+        store.days.forget(&day)?;
+        forgotten += 1;
+        tracing::info!(day = %day.date, "a day of the store is forgotten");
+    }
+}
+
+fn days_between(date: Date, today: Date) -> i64 {
+    i64::from(today.since(date).map(|span| span.get_days()).unwrap_or(0))
+}
+
+/// Whether the oldest day is over for that long. One that is dated ahead was begun while the clock was wrong: the one behind
+/// it tells.
+fn is_too_old(dates: &[Date], today: Date, days: u32) -> bool {
+    let mut dates = dates.iter().copied();
+    let date = dates.next().filter(|date| *date <= today).or_else(|| dates.next());
+    date.is_some_and(|date| days_between(date, today) > i64::from(days))
+}
+
+/// Keeps the newest of each kind that a day told.
+async fn carry_on(store: &Embedded, day: &Day) -> Result<(), StoreError> {
+    let (days, day) = (Arc::clone(&store.days), day.clone());
+    let read = move || {
+        let mut newest: BTreeMap<Vec<u8>, StoredEvent> = BTreeMap::new();
+        let Some((db, extent)) = days.open(&day)? else { return Ok(newest) };
+        for place in 0..extent.blocks {
+            let number = number(day.ordinal, place);
+            // What cannot be read cannot be carried on either.
+            let Ok(Some((_, value))) = db.get(&keys::block(number)) else { continue };
+            let events = Block::read(&value, number).unwrap_or_default();
+            newest.extend(events.into_iter().map(|stored| (keys::carried(&stored), stored)));
+        }
+        Ok::<_, StoreError>(newest)
+    };
+    let newest = tokio::task::spawn_blocking(read).await.map_err(|_| StoreError::Closed)??;
+    let mut events: Vec<StoredEvent> = newest.into_values().collect();
+    while !events.is_empty() {
+        let rest = events.split_off(events.len().min(BLOCKS));
+        store.ask(|reply| Request::Carry { events, reply }).await?;
+        events = rest;
+    }
+    Ok(())
+}
+
+/// Events of before there were days go by when they came. sled keeps their space for itself and uses it again.
+async fn forget_first_form(store: &Embedded, today: Date, retention: Retention) -> Result<(), StoreError> {
+    loop {
+        let state = Arc::clone(&store.state);
+        let some = move || {
+            let (mut keys, mut events) = (Vec::new(), Vec::new());
+            for entry in state.scan(b"E", b"E").take(BLOCKS) {
+                let (key, _, value) = entry?;
+                let block = Block::read(&value, keys::number_of(&key)?)?;
+                let came = block.first().map(|stored| stored.received_at.to_zoned(TimeZone::UTC).date());
+                if came.is_some_and(|date| days_between(date, today) <= i64::from(retention.days)) {
+                    break;
+                }
+                keys.push(key);
+                events.extend(block);
+            }
+            Ok::<_, StoreError>((keys, events))
+        };
+        let (keys, events) = tokio::task::spawn_blocking(some).await.map_err(|_| StoreError::Closed)??;
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let newest: BTreeMap<Vec<u8>, StoredEvent> = events.into_iter().map(|stored| (keys::carried(&stored), stored)).collect();
+        store.ask(|reply| Request::Carry { events: newest.into_values().collect(), reply }).await?;
+        let mut batch = Batch::new();
+        keys.iter().for_each(|key| batch.remove(key));
+        store.state.apply(batch)?;
+    }
+}

@@ -1,0 +1,394 @@
+//! The one thread that writes. It takes everything that waits and commits it together, so that many agents share one fsync:
+//! events, marks and places into the day, the rest into the state. A disk error leaves everything as it is on disk, and the
+//! database is opened again at the next request.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use prost::Message;
+use supwatch_durable::{Batch, Durable};
+use supwatch_proto::event::{Event, StoredEvent};
+use supwatch_proto::finding::Finding;
+use supwatch_proto::history::AuditEntry;
+use supwatch_proto::ids::{AgentId, Epoch};
+use supwatch_proto::place::Place;
+use supwatch_proto::wire;
+use tokio::sync::{mpsc, oneshot};
+
+use super::block::{Block, Summary};
+use super::days::{Day, Days, Extent, number};
+use super::keys::{self, VERSION};
+use super::{CACHE_BYTES, places_of, read_marks};
+use crate::store::marks::Marks;
+use crate::store::{Claims, Committed, Session, StoreError, Told};
+
+/// Uncompressed bytes of a block, apart from one event that may be larger.
+const BLOCK_BYTES: usize = 32 * 1024;
+/// Requests that wait for the writer; beyond it, agents wait.
+pub(super) const WAITING: usize = 256;
+/// Marks and places that a new day begins with are written so many at once.
+const COPIED: usize = 500;
+
+/// Where an answer goes.
+pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
+
+#[derive(Debug)]
+pub(super) enum Request {
+    Open {
+        agent: AgentId,
+        claims: Claims,
+        reply: Answer<Session>,
+    },
+    Commit {
+        session: Session,
+        received_at: Timestamp,
+        events: Vec<Event>,
+        places: Vec<Place>,
+        reply: Answer<Committed>,
+    },
+    Findings {
+        findings: Vec<Finding>,
+        reply: Answer<()>,
+    },
+    Decide {
+        entry: AuditEntry,
+        finding: Box<Finding>,
+        reply: Answer<()>,
+    },
+    Told {
+        target: String,
+        told: Vec<(String, Told)>,
+        reply: Answer<()>,
+    },
+    Exported {
+        waves: Vec<(String, u64)>,
+        reply: Answer<()>,
+    },
+    /// Keeps the newest of what a day told that is about to be forgotten.
+    Carry {
+        events: Vec<StoredEvent>,
+        reply: Answer<()>,
+    },
+    /// Takes over entries of the state of an exported store.
+    Keep {
+        entries: Vec<(Vec<u8>, Vec<u8>)>,
+        reply: Answer<()>,
+    },
+    /// Takes over events of one block of it, whatever the marks say.
+    Import {
+        events: Vec<StoredEvent>,
+        reply: Answer<()>,
+    },
+    /// Takes over marks of it.
+    Restore {
+        agent: AgentId,
+        marks: Box<Marks>,
+        places: Vec<Place>,
+        reply: Answer<()>,
+    },
+}
+
+/// The day that is written to.
+struct Current {
+    day: Day,
+    db: Arc<Durable>,
+    extent: Extent,
+}
+
+pub(super) struct Writer {
+    state: Arc<Durable>,
+    days: Arc<Days>,
+    current: Option<Current>,
+    marks: BTreeMap<AgentId, Marks>,
+}
+
+/// What to tell once the batches are durable.
+type Reply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+/// What one round writes.
+#[derive(Default)]
+struct Round {
+    day: Batch,
+    state: Batch,
+    replies: Vec<Reply>,
+}
+
+impl Writer {
+    /// Goes on with the newest day that is whole.
+    pub fn new(state: Arc<Durable>, days: Arc<Days>) -> Result<Writer, StoreError> {
+        let mut writer = Writer { state, days, current: None, marks: BTreeMap::new() };
+        while let Some(day) = writer.days.list().pop() {
+            let Some((db, extent)) = writer.days.open(&day)? else { continue };
+            if db.get(keys::BEGUN)?.is_some() {
+                // What a day holds is asked anew: a cut may have come before it was written down.
+                let _ = extent;
+                let extent = Extent::read(&db)?;
+                writer.days.grew(day.ordinal, extent);
+                writer.current = Some(Current { day, db, extent });
+                break;
+            }
+            // Its beginning was cut off, before any event.
+            drop(db);
+            writer.days.forget(&day)?;
+        }
+        writer.marks = read_marks(writer.base())?;
+        Ok(writer)
+    }
+
+    /// Where marks and places are.
+    fn base(&self) -> &Arc<Durable> {
+        self.current.as_ref().map_or(&self.state, |current| &current.db)
+    }
+
+    pub fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+        while let Some(first) = requests.blocking_recv() {
+            let mut waiting = vec![first];
+            while waiting.len() < WAITING {
+                let Ok(next) = requests.try_recv() else { break };
+                waiting.push(next);
+            }
+            self.round(waiting);
+        }
+    }
+
+    fn round(&mut self, waiting: Vec<Request>) {
+        let ready = self.mend().and_then(|()| match came_at(&waiting) {
+            Some(date) => self.begin_day(date),
+            None => Ok(()),
+        });
+        // What fails leaves everything as it is on disk.
+        let (marks, extent) = (self.marks.clone(), self.current.as_ref().map(|current| current.extent));
+        let mut round = Round::default();
+        for request in waiting {
+            self.take(request, &mut round);
+        }
+        let Round { day, state, replies } = round;
+        let result = ready.and_then(|()| {
+            if !day.is_empty() {
+                self.base().commit(day)?;
+            }
+            if !state.is_empty() {
+                self.state.commit(state)?;
+            }
+            Ok(())
+        });
+        match (&result, &mut self.current) {
+            (Ok(()), Some(current)) => self.days.grew(current.day.ordinal, current.extent),
+            (Ok(()), None) => {}
+            (Err(_), current) => {
+                self.marks = marks;
+                if let (Some(current), Some(extent)) = (current, extent) {
+                    current.extent = extent;
+                }
+            }
+        }
+        let failed = result.err().map(|error| error.to_string());
+        for reply in replies {
+            reply(match &failed {
+                None => Ok(()),
+                Some(reason) => Err(StoreError::Disk(reason.clone())),
+            });
+        }
+    }
+
+    /// Opens again what a disk error has made useless. A batch that failed may be there nevertheless.
+    fn mend(&mut self) -> Result<(), StoreError> {
+        if self.state.has_failed() {
+            self.state.reopen()?;
+        }
+        if let Some(current) = self.current.as_mut().filter(|current| current.db.has_failed()) {
+            current.db.reopen()?;
+            current.extent = Extent::read(&current.db)?;
+            self.marks = read_marks(&current.db)?;
+            tracing::info!(day = %current.day.date, "the store was opened again after a disk error");
+        }
+        Ok(())
+    }
+
+    /// Begins a day unless it is the one that goes on: with all marks and places, whole or not at all.
+    fn begin_day(&mut self, date: Date) -> Result<(), StoreError> {
+        if self.current.as_ref().is_some_and(|current| current.day.date == date) {
+            return Ok(());
+        }
+        let day = self.days.next(date);
+        let db = Arc::new(Durable::open(&day.dir, CACHE_BYTES)?);
+        let mut batch = Batch::new();
+        let mut copied = 0;
+        for (agent, marks) in &self.marks {
+            put_marks(&mut batch, agent, marks);
+            for place in places_of(self.base(), agent)? {
+                batch.put(&keys::place(agent, &place.name), VERSION, &place.checkpoint);
+            }
+            copied += 1;
+            if copied % COPIED == 0 {
+                db.commit(std::mem::take(&mut batch))?;
+            }
+        }
+        batch.put(keys::BEGUN, VERSION, date.to_string().as_bytes());
+        db.commit(batch)?;
+        tracing::info!(%date, "a day of the store begins");
+        self.days.begin(day.clone(), Arc::clone(&db));
+        self.current = Some(Current { day, db, extent: Extent::default() });
+        Ok(())
+    }
+
+    /// Adds a request to the round; what is wrong with it is told at once.
+    fn take(&mut self, request: Request, round: &mut Round) {
+        // Whoever asked may be gone by the time of the answer; what is stored stays stored.
+        match request {
+            Request::Open { agent, claims, reply } => self.open(&agent, claims, reply, round),
+            Request::Commit { session, received_at, events, places, reply } => {
+                self.commit(session, received_at, events, &places, reply, round);
+            }
+            Request::Findings { findings, reply } => {
+                findings.iter().for_each(|finding| put_finding(&mut round.state, finding));
+                round.then(reply);
+            }
+            Request::Decide { entry, finding, reply } => {
+                put_decision(&mut round.state, &entry);
+                put_finding(&mut round.state, &finding);
+                round.then(reply);
+            }
+            Request::Told { target, told, reply } => {
+                for (id, told) in &told {
+                    round.state.put(&keys::told(&target, id), VERSION, &serde_json::to_vec(told).unwrap_or_default());
+                }
+                round.then(reply);
+            }
+            Request::Exported { waves, reply } => {
+                for (id, mark) in &waves {
+                    round.state.put(&[keys::EXPORTED, id.as_bytes()].concat(), VERSION, &mark.to_be_bytes());
+                }
+                round.then(reply);
+            }
+            Request::Carry { events, reply } => {
+                for stored in &events {
+                    round.state.put(&keys::carried(stored), VERSION, &Block::of(stored).encode());
+                }
+                round.then(reply);
+            }
+            Request::Keep { entries, reply } => {
+                entries.iter().for_each(|(key, value)| round.state.put(key, VERSION, value));
+                round.then(reply);
+            }
+            Request::Import { events, reply } => {
+                if let (Some(first), Some(current)) = (events.first().cloned(), &mut self.current) {
+                    let events: Vec<Event> = events.into_iter().map(|stored| stored.event).collect();
+                    put_blocks(current, &mut round.day, &first.agent, first.epoch, first.received_at, &events);
+                }
+                round.then(reply);
+            }
+            Request::Restore { agent, marks, places, reply } => {
+                put_marks(&mut round.day, &agent, &marks);
+                for place in &places {
+                    round.day.put(&keys::place(&agent, &place.name), VERSION, &place.checkpoint);
+                }
+                self.marks.insert(agent, *marks);
+                round.then(reply);
+            }
+        }
+    }
+
+    fn open(&mut self, agent: &AgentId, claims: Claims, reply: Answer<Session>, round: &mut Round) {
+        let marks = self.marks.entry(agent.clone()).or_default();
+        let (opened, fence) = (marks.open(claims), marks.fence);
+        put_marks(&mut round.day, agent, marks);
+        let resume = if opened.is_new { places_of(self.base(), agent) } else { Ok(Vec::new()) };
+        match resume {
+            Ok(resume) => {
+                let session = Session::new(agent, claims, fence, opened, resume);
+                round.replies.push(Box::new(move |result| drop(reply.send(result.map(|()| session)))));
+            }
+            Err(error) => drop(reply.send(Err(error))),
+        }
+    }
+
+    fn commit(
+        &mut self,
+        session: Session,
+        received_at: Timestamp,
+        mut events: Vec<Event>,
+        places: &[Place],
+        reply: Answer<Committed>,
+        round: &mut Round,
+    ) {
+        let marks = self.marks.entry(session.agent.clone()).or_default();
+        let durable_sequence = match marks.admit(session.epoch, session.fence, &mut events) {
+            Ok(mark) => mark,
+            Err(error) => return drop(reply.send(Err(error))),
+        };
+        if let Some(current) = self.current.as_mut().filter(|_| !events.is_empty()) {
+            put_marks(&mut round.day, &session.agent, marks);
+            put_blocks(current, &mut round.day, &session.agent, session.epoch, received_at, &events);
+            for place in places {
+                round.day.put(&keys::place(&session.agent, &place.name), VERSION, &place.checkpoint);
+            }
+        }
+        let Session { agent, epoch, .. } = session;
+        let stored = events.into_iter().map(|event| StoredEvent { agent: agent.clone(), epoch, received_at, event }).collect();
+        round.replies.push(Box::new(move |result| drop(reply.send(result.map(|()| Committed { durable_sequence, stored })))));
+    }
+}
+
+impl Round {
+    fn then(&mut self, reply: Answer<()>) {
+        self.replies.push(Box::new(move |result| drop(reply.send(result))));
+    }
+}
+
+/// The day on which the first of the events came.
+fn came_at(waiting: &[Request]) -> Option<Date> {
+    waiting.iter().find_map(|request| match request {
+        Request::Commit { received_at, .. } => Some(received_at.to_zoned(TimeZone::UTC).date()),
+        Request::Import { events, .. } => events.first().map(|first| first.received_at.to_zoned(TimeZone::UTC).date()),
+        _ => None,
+    })
+}
+
+fn put_blocks(current: &mut Current, batch: &mut Batch, agent: &AgentId, epoch: Epoch, received_at: Timestamp, events: &[Event]) {
+    let mut rest = events;
+    while !rest.is_empty() {
+        let (mut bytes, mut count) = (0, 0);
+        let mut messages = Vec::new();
+        for event in rest {
+            let message = wire::Event::from(event.clone());
+            let size = message.encoded_len();
+            if bytes > 0 && bytes + size > BLOCK_BYTES {
+                break;
+            }
+            bytes += size;
+            count += 1;
+            messages.push(message);
+        }
+        let (these, others) = rest.split_at(count);
+        let block = Block {
+            agent: agent.0.clone(),
+            epoch: epoch.0.to_vec(),
+            received_at: Some(supwatch_proto::time::to_wire(received_at)),
+            events: messages,
+        };
+        let (number, summary) = (number(current.day.ordinal, current.extent.blocks), Summary::of(these, received_at));
+        batch.put(&keys::block(number), VERSION, &block.encode());
+        batch.put(&keys::summary(number), VERSION, &summary.encode_to_vec());
+        current.extent = current.extent.with(&summary);
+        rest = others;
+    }
+}
+
+fn put_finding(batch: &mut Batch, finding: &Finding) {
+    let key = [b"V", finding.id.as_bytes()].concat();
+    batch.put(&key, VERSION, &serde_json::to_vec(finding).unwrap_or_default());
+}
+
+fn put_decision(batch: &mut Batch, entry: &AuditEntry) {
+    let nanoseconds = u128::try_from(entry.at.as_nanosecond()).unwrap_or_default();
+    let key = [b"U".as_slice(), &nanoseconds.to_be_bytes(), entry.finding.as_bytes()].concat();
+    batch.put(&key, VERSION, &serde_json::to_vec(&entry).unwrap_or_default());
+}
+
+fn put_marks(batch: &mut Batch, agent: &AgentId, marks: &Marks) {
+    batch.put(&keys::marks(agent), VERSION, &serde_json::to_vec(marks).unwrap_or_default());
+}
