@@ -6,28 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use supwatch_tests::dice::Dice;
 use supwatch_tests::wait_for;
 
 use crate::nothing_lost::{One, stored};
-
-/// Random numbers that a seed repeats.
-pub struct Dice(u64);
-
-impl Dice {
-    /// Of SUPWATCH_SEED, or another each time; said, so that a failure can be repeated.
-    pub fn new() -> Dice {
-        let other = || std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 0);
-        let seed = std::env::var("SUPWATCH_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(other);
-        println!("SUPWATCH_SEED={seed}");
-        Dice(seed)
-    }
-
-    /// Anything below a number.
-    pub fn below(&mut self, most: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % most.max(1)
-    }
-}
 
 fn kills() -> u64 {
     std::env::var("SUPWATCH_KILLS").ok().and_then(|count| count.parse().ok()).unwrap_or(10)

@@ -7,6 +7,10 @@ mod nothing_lost;
 mod kills;
 #[cfg(target_os = "linux")]
 mod power_cuts;
+#[cfg(target_os = "linux")]
+mod disk_full;
+mod damaged_store;
+mod upgrade;
 mod live_is_offline;
 mod article;
 mod logs_as_they_are;

@@ -5,74 +5,15 @@
 //! nothing. Method: the collector counts an event once it is durable, and an agent sends an event once it is; both must be found
 //! in the copy.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use supwatch_tests::{House, text, wait_for};
+use supwatch_tests::dice::Dice;
+use supwatch_tests::disk::Disk;
 
-use crate::kills::Dice;
 use crate::nothing_lost::One;
 
 fn cuts() -> u64 {
     std::env::var("SUPWATCH_POWER_CUTS").ok().and_then(|count| count.parse().ok()).unwrap_or(3)
-}
-
-fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
-    let output = Command::new(program).args(arguments).output().map_err(|error| format!("{program}: {error}"))?;
-    if output.status.success() { Ok(()) } else { Err(format!("{program} {arguments:?}: {}", text(&output.stderr))) }
-}
-
-/// A file system in a file, mounted where a program keeps its data.
-struct Disk {
-    image: PathBuf,
-    mount: PathBuf,
-}
-
-impl Disk {
-    fn new(image: PathBuf, mount: PathBuf) -> Result<Disk, String> {
-        let file = std::fs::File::create(&image).map_err(|error| error.to_string())?;
-        file.set_len(96 << 20).map_err(|error| error.to_string())?;
-        std::fs::create_dir_all(&mount).map_err(|error| error.to_string())?;
-        let name = image.to_str().expect("path");
-        run("mkfs.ext4", &["-q", "-F", name])?;
-        run("mount", &["-o", "loop", name, mount.to_str().expect("path")])?;
-        // What making it left in the page cache is not what is asked here.
-        run("sync", &["-f", mount.to_str().expect("path")])?;
-        Ok(Disk { image, mount })
-    }
-
-    /// What a power cut leaves of it, mounted in its place. Its writer is frozen meanwhile, and killed then.
-    fn cut(&self, kill: impl FnOnce()) {
-        let (image, copy) = (&self.image, self.image.with_extension("copy"));
-        let names = (image.to_str().expect("path"), copy.to_str().expect("path"));
-        run("cp", &["--sparse=always", names.0, names.1]).expect("copied");
-        kill();
-        self.unmount();
-        std::fs::rename(&copy, image).expect("renamed");
-        run("mount", &["-o", "loop", names.0, self.mount.to_str().expect("path")]).expect("it is mounted again");
-    }
-
-    fn unmount(&self) {
-        wait_for("the end of its last user", || run("umount", &[self.mount.to_str().expect("path")]));
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = run("umount", &["-l", self.mount.to_str().unwrap_or_default()]);
-    }
-}
-
-/// A disk for a folder, or why there is none.
-fn disk(house: &House, mount: &Path) -> Option<Disk> {
-    match Disk::new(house.path("disk.img"), mount.to_owned()) {
-        Ok(disk) => Some(disk),
-        Err(why) => {
-            eprintln!("power cuts are not shown here: {why}");
-            None
-        }
-    }
 }
 
 fn write_for_a_while(one: &mut One, dice: &mut Dice) {
@@ -98,7 +39,7 @@ fn what_the_collector_acknowledged_survives_power_cuts() {
     let (mut dice, mut one) = (Dice::new(), One::new());
     one.house.kill_collector();
     std::fs::remove_dir_all(one.house.path("store")).expect("removed");
-    let Some(disk) = disk(&one.house, &one.house.path("store")) else { return };
+    let Some(disk) = Disk::for_folder(&one.house.path("disk.img"), &one.house.path("store"), "power cuts") else { return };
     one.house.start_collector();
     for _ in 0..cuts() {
         one.start();
@@ -125,7 +66,7 @@ fn what_the_collector_acknowledged_survives_power_cuts() {
 fn what_an_agent_sent_is_in_its_spool_after_power_cuts() {
     let (mut dice, mut one) = (Dice::new(), One::new());
     let state = one.state();
-    let Some(disk) = disk(&one.house, &state) else { return };
+    let Some(disk) = Disk::for_folder(&one.house.path("disk.img"), &state, "power cuts") else { return };
     for _ in 0..cuts() {
         one.start();
         write_for_a_while(&mut one, &mut dice);

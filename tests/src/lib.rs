@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+pub mod dice;
+#[cfg(target_os = "linux")]
+pub mod disk;
 pub mod folder;
 pub mod proxy;
 pub mod site;
@@ -223,6 +226,11 @@ impl House {
     #[cfg(unix)]
     pub fn freeze_collector(&self) {
         self.collector.as_ref().expect("a collector").freeze();
+    }
+
+    /// The collector's process.
+    pub fn collector_pid(&self) -> u32 {
+        self.collector.as_ref().expect("a collector").child.id()
     }
 
     /// What the collector has said.

@@ -44,6 +44,17 @@ impl Proxy {
         }
     }
 
+    /// Breaks some links, the oldest first; how many it was.
+    pub fn break_some(&self, count: u64) -> u64 {
+        let mut links = self.links.lock().expect("lock");
+        let count = count.min(links.len() as u64 / 2);
+        for link in links.drain(..usize::try_from(count * 2).expect("small")) {
+            // It may be gone already.
+            let _ = link.shutdown(Shutdown::Both);
+        }
+        count
+    }
+
     /// Lets links through again.
     pub fn mend(&self) {
         self.cut.store(false, Ordering::SeqCst);

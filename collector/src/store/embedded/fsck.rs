@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use prost::Message;
 use serde::Serialize;
-use supwatch_durable::{Durable, OpenError};
+use supwatch_durable::{Durable, Entry, OpenError};
 use supwatch_proto::event::StoredEvent;
 use supwatch_proto::ids::{AgentId, Epoch};
 
@@ -13,7 +13,7 @@ use super::block::{Block, Summary};
 use super::days::Days;
 use super::{CACHE_BYTES, keys, read_marks};
 use crate::store::StoreError;
-use crate::store::marks::Marks;
+use crate::store::marks::{Mark, Marks};
 
 /// What was found.
 #[derive(Debug, Default, Serialize)]
@@ -38,6 +38,7 @@ pub fn check(dir: &Path) -> Result<Report, StoreError> {
     let io = |source| StoreError::Open(OpenError::Io { dir: dir.to_owned(), source });
     let mut report = Report::default();
     let (mut numbers, mut marks) = (Numbers::new(), BTreeMap::new());
+    let mut witnesses = Vec::new();
     let first_form = dir.join("db").is_file();
     let state = if first_form { dir.to_owned() } else { dir.join("state") };
     if !state.join("db").is_file() {
@@ -46,12 +47,16 @@ pub fn check(dir: &Path) -> Result<Report, StoreError> {
     if let Some(db) = opened(&state, &mut report)? {
         look_through(&db, "the state", &mut report, &mut numbers);
         newest(&mut marks, &db, &mut report);
+        witnesses = witnessed(&db);
     }
     let folder = dir.join("days");
     if folder.is_dir() {
         for day in Days::find(folder.clone()).map_err(io)?.list() {
             report.days += 1;
             let Some(db) = opened(&day.dir, &mut report)? else { continue };
+            if !matches!(db.get(keys::BEGUN), Ok(Some(_))) {
+                report.problems.push(format!("day {}: its beginning is gone, and maybe all of it", day.date));
+            }
             look_through(&db, &format!("day {}", day.date), &mut report, &mut numbers);
             newest(&mut marks, &db, &mut report);
         }
@@ -62,6 +67,18 @@ pub fn check(dir: &Path) -> Result<Report, StoreError> {
     }
     report.set_aside.sort();
     gone(&numbers, &marks, &mut report);
+    for (agent, then) in witnesses {
+        let now = marks.get(&agent).and_then(|marks| marks.epochs.iter().find(|mark| mark.epoch == then.epoch));
+        let now = now.map_or(0, |mark| mark.durable);
+        if now < then.durable {
+            let epoch = Epoch(then.epoch);
+            report.problems.push(format!(
+                "events {} to {} of {agent}, epoch {epoch}, were stored and are gone; the agent is asked for them again",
+                now + 1,
+                then.durable
+            ));
+        }
+    }
     report.agents = marks.len() as u64;
     Ok(report)
 }
@@ -76,6 +93,16 @@ fn opened(dir: &Path, report: &mut Report) -> Result<Option<Durable>, StoreError
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// How far each agent's newest epochs were stored, a moment before the end.
+fn witnessed(db: &Durable) -> Vec<(AgentId, Mark)> {
+    let read = |entry: Entry| {
+        let agent = AgentId(String::from_utf8_lossy(entry.0.get(1..)?).into_owned());
+        let marks: Vec<Mark> = serde_json::from_slice(&entry.2).ok()?;
+        Some(marks.into_iter().map(move |mark| (agent.clone(), mark)))
+    };
+    db.scan(b"W", b"W").filter_map(Result::ok).filter_map(read).flatten().collect()
 }
 
 /// Marks of a later database stand for those of an earlier one.
@@ -118,7 +145,7 @@ fn look_through(db: &Durable, what: &str, report: &mut Report, numbers: &mut Num
                 Summary::decode(value.as_slice()).is_ok()
             }
             Some(b'K') => Block::read(&value, 0).is_ok(),
-            Some(b'V' | b'U' | b'T' | b'A') => serde_json::from_slice::<serde_json::Value>(&value).is_ok(),
+            Some(b'V' | b'U' | b'T' | b'A' | b'W') => serde_json::from_slice::<serde_json::Value>(&value).is_ok(),
             _ => true,
         };
         if !sound {

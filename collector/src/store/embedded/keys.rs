@@ -3,7 +3,7 @@
 //! In a day: `E`+number blocks of events, `I`+number what each is about, `A`+agent its marks, `P`+agent, zero byte, name how
 //! far its files are stored, `M` that the day began whole. In the state: `V`+id findings, `U`+time what operators decided,
 //! `T`+target, slash, id what was told of findings, `X`+wave what an OTLP receiver has, `K`… the newest of what forgotten
-//! days told; and `E`, `A`, `P` of before there were days.
+//! days told, `W`+agent how far its events were stored a moment ago, as a witness when a day is cut; and `E`, `A`, `P` of before there were days.
 
 use supwatch_proto::event::{EventKind, StoredEvent};
 use supwatch_proto::ids::AgentId;
@@ -36,6 +36,10 @@ pub(super) fn number_of(key: &[u8]) -> Result<u64, StoreError> {
 
 pub(super) fn marks(agent: &AgentId) -> Vec<u8> {
     [b"A", agent.0.as_bytes()].concat()
+}
+
+pub(super) fn witness(agent: &AgentId) -> Vec<u8> {
+    [b"W", agent.0.as_bytes()].concat()
 }
 
 /// No agent's name holds this byte, so none is the beginning of another's keys.

@@ -2,8 +2,9 @@
 //! events, marks and places into the day, the rest into the state. A disk error leaves everything as it is on disk, and the
 //! database is opened again at the next request.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -31,6 +32,9 @@ const BLOCK_BYTES: usize = 32 * 1024;
 pub(super) const WAITING: usize = 256;
 /// Marks and places that a new day begins with are written so many at once.
 const COPIED: usize = 500;
+
+/// Time between two notes in the state how far events are stored. Those of the day itself are always right, but are lost with it.
+const WITNESS: Duration = Duration::from_secs(1);
 
 /// Where an answer goes.
 pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -103,6 +107,9 @@ pub(super) struct Writer {
     days: Arc<Days>,
     current: Option<Current>,
     marks: BTreeMap<AgentId, Marks>,
+    /// Agents whose marks moved since they were witnessed.
+    moved: BTreeSet<AgentId>,
+    witnessed: Instant,
 }
 
 /// What to tell once the batches are durable.
@@ -119,7 +126,8 @@ struct Round {
 impl Writer {
     /// Goes on with the newest day that is whole.
     pub fn new(state: Arc<Durable>, days: Arc<Days>) -> Result<Writer, StoreError> {
-        let mut writer = Writer { state, days, current: None, marks: BTreeMap::new() };
+        let (marks, moved, witnessed) = (BTreeMap::new(), BTreeSet::new(), Instant::now());
+        let mut writer = Writer { state, days, current: None, marks, moved, witnessed };
         while let Some(day) = writer.days.list().pop() {
             let Some((db, extent)) = writer.days.open(&day)? else { continue };
             if db.get(keys::BEGUN)?.is_some() {
@@ -130,9 +138,9 @@ impl Writer {
                 writer.current = Some(Current { day, db, extent });
                 break;
             }
-            // Its beginning was cut off, before any event.
+            // Its beginning was cut off, before any event; or sled took damage for an empty database.
             drop(db);
-            writer.days.forget(&day)?;
+            writer.days.set_aside(&day, "it does not hold its own beginning")?;
         }
         writer.marks = read_marks(writer.base())?;
         Ok(writer)
@@ -165,6 +173,9 @@ impl Writer {
         for request in waiting {
             self.take(request, &mut round);
         }
+        if self.witnessed.elapsed() >= WITNESS {
+            self.witness(&mut round.state);
+        }
         let Round { day, state, replies } = round;
         let result = ready.and_then(|()| {
             if !day.is_empty() {
@@ -192,6 +203,16 @@ impl Writer {
                 Some(reason) => Err(StoreError::Disk(reason.clone())),
             });
         }
+    }
+
+    /// Notes how far events are stored of agents whose marks moved.
+    fn witness(&mut self, batch: &mut Batch) {
+        for agent in std::mem::take(&mut self.moved) {
+            if let Some(marks) = self.marks.get(&agent) {
+                batch.put(&keys::witness(&agent), VERSION, &serde_json::to_vec(&marks.epochs).unwrap_or_default());
+            }
+        }
+        self.witnessed = Instant::now();
     }
 
     /// Opens again what a disk error has made useless. A batch that failed may be there nevertheless.
@@ -322,6 +343,7 @@ impl Writer {
         };
         if let Some(current) = self.current.as_mut().filter(|_| !events.is_empty()) {
             put_marks(&mut round.day, &session.agent, marks);
+            self.moved.insert(session.agent.clone());
             put_blocks(current, &mut round.day, &session.agent, session.epoch, received_at, &events);
             for place in places {
                 round.day.put(&keys::place(&session.agent, &place.name), VERSION, &place.checkpoint);

@@ -1,0 +1,83 @@
+//! A file system of its own in a file, mounted where a program keeps its data: to cut its power and to fill it. Needs Linux,
+//! root and loop devices.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::{text, wait_for};
+
+fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
+    let output = Command::new(program).args(arguments).output().map_err(|error| format!("{program}: {error}"))?;
+    if output.status.success() { Ok(()) } else { Err(format!("{program} {arguments:?}: {}", text(&output.stderr))) }
+}
+
+/// A file system in a file, mounted where a program keeps its data.
+pub struct Disk {
+    image: PathBuf,
+    mount: PathBuf,
+}
+
+impl Disk {
+    fn make(image: PathBuf, mount: PathBuf) -> Result<Disk, String> {
+        let file = std::fs::File::create(&image).map_err(|error| error.to_string())?;
+        file.set_len(96 << 20).map_err(|error| error.to_string())?;
+        std::fs::create_dir_all(&mount).map_err(|error| error.to_string())?;
+        let name = image.to_str().expect("path");
+        run("mkfs.ext4", &["-q", "-F", name])?;
+        run("mount", &["-o", "loop", name, mount.to_str().expect("path")])?;
+        // What making it left in the page cache is not what is asked here.
+        run("sync", &["-f", mount.to_str().expect("path")])?;
+        Ok(Disk { image, mount })
+    }
+
+    /// A disk for a folder; where there is none to be had, says why what is not shown.
+    pub fn for_folder(image: &Path, mount: &Path, what: &str) -> Option<Disk> {
+        match Disk::make(image.to_owned(), mount.to_owned()) {
+            Ok(disk) => Some(disk),
+            Err(why) => {
+                eprintln!("{what} are not shown here: {why}");
+                None
+            }
+        }
+    }
+
+    /// Fills it up, but for some bytes.
+    pub fn fill(&self, left: u64) {
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(self.mount.join("filler")).expect("filler");
+        // Zeros of a file that is written are space that is taken.
+        while file.write_all(&[0; 64 << 10]).is_ok() {}
+        let _ = file.sync_all();
+        if left > 0 {
+            let size = file.metadata().expect("filler").len();
+            file.set_len(size.saturating_sub(left)).expect("some space");
+        }
+    }
+
+    /// Gives the space back.
+    pub fn free(&self) {
+        std::fs::remove_file(self.mount.join("filler")).expect("removed");
+    }
+
+    /// What a power cut leaves of it, mounted in its place. Its writer is frozen meanwhile, and killed then.
+    pub fn cut(&self, kill: impl FnOnce()) {
+        let (image, copy) = (&self.image, self.image.with_extension("copy"));
+        let names = (image.to_str().expect("path"), copy.to_str().expect("path"));
+        run("cp", &["--sparse=always", names.0, names.1]).expect("copied");
+        kill();
+        self.unmount();
+        std::fs::rename(&copy, image).expect("renamed");
+        run("mount", &["-o", "loop", names.0, self.mount.to_str().expect("path")]).expect("it is mounted again");
+    }
+
+    /// Waits until nobody uses it any more, and takes it away.
+    pub fn unmount(&self) {
+        wait_for("the end of its last user", || run("umount", &[self.mount.to_str().expect("path")]));
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = run("umount", &["-l", self.mount.to_str().unwrap_or_default()]);
+    }
+}
