@@ -1,7 +1,7 @@
 #!/bin/sh
 # The long forms of the tests: more cases than CI has time for. Each part can be run alone.
 #
-#   tests/long.sh [properties] [judging] [causes] [waves] [kills] [cuts] [fuzz]
+#   tests/long.sh [properties] [judging] [causes] [waves] [kills] [cuts] [full] [soak] [load] [fuzz]
 #
 # properties: every property test of the reading stages with SUPWATCH_LONG_CASES cases (1,000,000).
 # judging:    that the verdicts kept are those of a replay, with SUPWATCH_CASES random sequences (50,000).
@@ -9,6 +9,9 @@
 # waves:      that waves are what was, with SUPWATCH_CASES made-up truths (50,000).
 # kills:      SIGKILL at random moments, SUPWATCH_KILLS times (150) for the agent, the collector, and a third of it for both.
 # cuts:       power cuts on a disk of their own, SUPWATCH_POWER_CUTS (60) for the spool and for the store; needs root.
+# full:       the disk of the spool and of the store is filled and freed SUPWATCH_DISK_FULL times (10); needs root.
+# soak:       fifty agents in one process for SUPWATCH_SOAK_SECONDS (900), with rotations and links that break.
+# load:       SUPWATCH_LOAD_AGENTS (1,000) come back at once; one has SUPWATCH_BACKLOG_MIB (1,024) beside quiet ones.
 # fuzz:       every fuzz target for SUPWATCH_FUZZ_SECONDS (180), two at a time; needs `cargo install cargo-fuzz` and a
 #             nightly compiler. What it finds is left in agent/fuzz/artifacts; inputs worth keeping go into agent/fuzz/corpus.
 set -eu
@@ -50,6 +53,22 @@ cuts() {
     SUPWATCH_POWER_CUTS=${SUPWATCH_POWER_CUTS:-60} cargo test --locked -p supwatch-tests --test e2e power_cuts:: -- --nocapture --test-threads 1
 }
 
+full() {
+    echo "full disks"
+    SUPWATCH_DISK_FULL=${SUPWATCH_DISK_FULL:-10} cargo test --locked -p supwatch-tests --test e2e disk_full:: -- --nocapture --test-threads 1
+}
+
+soak() {
+    echo "fifty agents for a while"
+    SUPWATCH_SOAK_SECONDS=${SUPWATCH_SOAK_SECONDS:-900} cargo test --locked -p supwatch-tests --test soak fifty_agents -- --nocapture
+}
+
+load() {
+    echo "many agents, and a large backlog"
+    SUPWATCH_LOAD_AGENTS=${SUPWATCH_LOAD_AGENTS:-1000} SUPWATCH_BACKLOG_MIB=${SUPWATCH_BACKLOG_MIB:-1024} \
+        cargo test --locked -p supwatch-tests --test soak overload:: -- --nocapture --test-threads 1
+}
+
 fuzz() {
     seconds=${SUPWATCH_FUZZ_SECONDS:-180}
     work=$(mktemp -d)
@@ -76,7 +95,7 @@ fuzz() {
 }
 
 if [ $# -eq 0 ]; then
-    set -- properties judging causes waves kills cuts fuzz
+    set -- properties judging causes waves kills cuts full soak load fuzz
 fi
 for part in "$@"; do
     case $part in
@@ -86,6 +105,9 @@ for part in "$@"; do
         waves) waves ;;
         kills) kills ;;
         cuts) cuts ;;
+        full) full ;;
+        soak) soak ;;
+        load) load ;;
         fuzz) fuzz ;;
         *) echo "tests/long.sh: no part called $part" >&2; exit 2 ;;
     esac

@@ -15,10 +15,17 @@ use supwatch_tests::proxy::Proxy;
 use supwatch_tests::site::SiteFolder;
 use supwatch_tests::{House, wait_for};
 
+mod overload;
+
 const AGENTS: usize = 50;
 
+/// A number from the environment.
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().and_then(|count| count.parse().ok()).unwrap_or(otherwise)
+}
+
 fn seconds() -> u64 {
-    std::env::var("SUPWATCH_SOAK_SECONDS").ok().and_then(|count| count.parse().ok()).unwrap_or(20)
+    number("SUPWATCH_SOAK_SECONDS", 20)
 }
 
 /// MiB of memory and open files of a process.

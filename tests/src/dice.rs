@@ -18,6 +18,11 @@ impl Dice {
         Dice(seed)
     }
 
+    /// Of a seed.
+    pub fn of(seed: u64) -> Dice {
+        Dice(seed)
+    }
+
     /// Anything below a number.
     pub fn below(&mut self, most: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
