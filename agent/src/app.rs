@@ -103,12 +103,13 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>, hurry: impl Fut
     }
     until_sender.send_replace(Until::Drained);
     let rest = spool.undelivered();
-    let delivered = tokio::select! {
-        delivered = tokio::time::timeout(GRACE, delivering) => delivered.is_ok(),
-        () = hurry => false,
+    tracing::info!(undelivered = rest, "reading ended; the rest is delivered");
+    let (delivered, hurried) = tokio::select! {
+        delivered = tokio::time::timeout(GRACE, delivering) => (delivered.is_ok(), false),
+        () = hurry => (false, true),
     };
     let undelivered = spool.undelivered();
-    tracing::info!(delivered, undelivered, delivered_while_stopping = rest.saturating_sub(undelivered), "agent stops");
+    tracing::info!(delivered, hurried, undelivered, delivered_while_stopping = rest.saturating_sub(undelivered), "agent stops");
     result.map_err(|_| AppError::Collector)?.map_err(AppError::Spool)?;
     ran
 }

@@ -126,14 +126,14 @@ impl Collector {
                 log_part(&ended);
             }
         };
-        let ended = tokio::select! {
-            ended = tokio::time::timeout(GRACE, rest) => ended.is_ok(),
-            () = hurry => false,
+        let (ended, hurried) = tokio::select! {
+            ended = tokio::time::timeout(GRACE, rest) => (ended.is_ok(), false),
+            () = hurry => (false, true),
         };
         if !ended {
             tracing::warn!(parts = self.parts.len(), "some connections did not end in time and were cut");
         }
-        tracing::info!(events = *self.mind.arrived().borrow(), "collector stops; what was acknowledged is durable");
+        tracing::info!(events = *self.mind.arrived().borrow(), hurried, "collector stops; what was acknowledged is durable");
         match early {
             None => Ok(()),
             Some(Ok(Ok(()))) => Err(AppError::Part { part: "a part of the collector", reason: "no reason given".to_owned() }),

@@ -129,6 +129,32 @@ impl One {
     }
 }
 
+#[test]
+#[cfg(unix)]
+fn a_second_signal_ends_the_wait_and_what_is_undelivered_is_told_and_kept() {
+    let mut one = One::new();
+    one.start();
+    one.write(50);
+    one.check();
+    one.house.freeze_collector();
+    one.write(200);
+    let mut agent = one.agent.take().expect("an agent");
+    agent.ask_to_end();
+    // Once nothing is read any more, it waits for the collector.
+    agent.says("reading ended");
+    agent.ask_to_end();
+    assert_eq!(agent.ends(), 0);
+    let said = wait_for("its last words", || {
+        let said = agent.said();
+        said.lines().find(|line| line.contains("agent stops")).map(str::to_owned).ok_or(said)
+    });
+    assert!(said.contains("hurried=true") && !said.contains("undelivered=0 "), "{said}");
+    one.house.kill_collector();
+    one.house.start_collector();
+    one.start();
+    one.check();
+}
+
 pub fn copy(from: &Path, to: &Path) {
     if to.exists() {
         std::fs::remove_dir_all(to).expect("removed");

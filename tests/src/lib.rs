@@ -116,6 +116,13 @@ impl Running {
         assert!(asked.success());
     }
 
+    /// Asks it to end, as a service manager does, and waits for nothing.
+    #[cfg(unix)]
+    pub fn ask_to_end(&self) {
+        let asked = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().expect("kill runs");
+        assert!(asked.success());
+    }
+
     /// Ends it as a power button would.
     pub fn kill(mut self) {
         self.child.kill().expect("killed");
@@ -126,8 +133,7 @@ impl Running {
     #[cfg(unix)]
     pub fn terminate(mut self) -> (i32, Duration) {
         let start = Instant::now();
-        let asked = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().expect("kill runs");
-        assert!(asked.success());
+        self.ask_to_end();
         (self.ends(), start.elapsed())
     }
 
