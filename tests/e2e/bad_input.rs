@@ -85,10 +85,9 @@ fn ports_stores_and_identities_that_cannot_be_had_are_named() {
     serve(house.port, "pki/collector", "other-store", &["another program may listen there", "`listen`"], 4);
     serve(0, "pki/collector", "store", &["store", "in use by another process"], 4);
     serve(0, "pki/nobody", "other-store", &["nobody/certificate.pem", "supwatch pki init"], 2);
-    std::fs::create_dir(house.path("damaged")).expect("folder");
-    std::fs::write(house.path("damaged/conf"), b"no database").expect("file");
-    serve(0, "pki/collector", "damaged", &["damaged", "nothing in it was changed"], 4);
-    assert_eq!(std::fs::read(house.path("damaged/conf")).expect("file"), b"no database", "a damaged store is never overwritten");
+    std::fs::write(house.path("no-folder"), b"a file").expect("file");
+    serve(0, "pki/collector", "no-folder", &["no-folder", "check that the folder exists"], 4);
+    assert_eq!(std::fs::read(house.path("no-folder")).expect("file"), b"a file", "what is no store is left alone");
 }
 
 #[test]

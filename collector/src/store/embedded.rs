@@ -39,8 +39,8 @@ mod retain;
 pub mod transfer;
 mod writer;
 
-/// Memory that sled may use for what is written to, roughly.
-const CACHE_BYTES: u64 = 64 << 20;
+/// Memory that sled may use for what is written to, roughly: the end of it is what is read.
+const CACHE_BYTES: u64 = 16 << 20;
 
 /// The embedded store.
 #[derive(Debug)]

@@ -23,7 +23,7 @@ const PLACE_BITS: u32 = 40;
 /// Days that are open at the same time for reading.
 const OPEN: usize = 4;
 /// Memory that sled may use for a day that is only read, roughly.
-const READ_CACHE_BYTES: u64 = 16 << 20;
+const READ_CACHE_BYTES: u64 = 8 << 20;
 /// What a day that has ended is known by without opening it.
 const EXTENT: &str = "extent.json";
 
