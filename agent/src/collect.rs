@@ -138,6 +138,10 @@ impl<'a> Collect<'a> {
                 if self.told.insert(format!("{name}: {error}")) {
                     tracing::warn!(log = name, %error, "cannot be read now; it is tried again");
                 }
+                // What it had read already is read again.
+                if !events.is_empty() {
+                    self.tails.remove(name);
+                }
                 return Ok(Look::Quiet);
             }
         };
