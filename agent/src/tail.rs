@@ -4,7 +4,6 @@
 //! The checkpoint never points into a record: what is unfinished is read again after a restart. What is not to be had any
 //! more is told as a gap, in its place among the events.
 
-use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use supwatch_proto::ids::SiteCode;
 use supwatch_proto::time::Certainty;
 
 use self::files::{Disk, Files, Identity, Opened};
-use self::guard::{GUARD, Guard, Mark, Place};
+use self::guard::{GUARD, Guard, Mark, Place, exactly};
 use self::judge::{Around, Grace, News, Next, Verdict};
 use self::open::{CHUNK, Fetched, Open, Stands};
 use crate::reader::{Reader, Reading, Resume};
@@ -176,17 +175,20 @@ impl Tail {
     /// Leaves a file that is no longer the log once nothing more is to come of it.
     fn drained(&mut self, quiet: Duration, mut around: Around, out: &mut Vec<Event>, now: Duration) -> std::io::Result<Look> {
         let Some(open) = &self.open else { return Ok(Look::Quiet) };
-        if let Some(left) = open.left {
+        let next = open.next(&mut around)?;
+        // A log that was rolled over a second time is pressing: a third time would take what is in the sibling.
+        if let Some(left) = open.left.filter(|_| next == Next::Log) {
             // Its writer may still hold it open. Waiting the whole time would hold up a log that others write to already, so
             // two quiet seconds are enough then: who held the old one has finished the line it was at. What is written there
             // even later is told as a gap by the sibling's growth, with its bounds.
-            let written = around.log.as_ref().map(|log| log.size()).transpose()?.is_some_and(|size| size > 0);
-            let over = now.saturating_sub(left) >= self.drain || (written && quiet >= SETTLED);
-            if !over || (around.log.is_none() && around.news != News::Other) {
+            let (since, written) = (now.saturating_sub(left), around.log.as_ref().map(|log| log.size()).transpose()?);
+            let settled = quiet.min(since) >= SETTLED && written.is_some_and(|size| size > 0);
+            // Of a file that is under no name it is not sure so early that it is not the log.
+            let drain = if open.stands == Stands::Gone { self.drain.max(SETTLED) } else { self.drain };
+            if written.is_none() || !settled && since < drain {
                 return Ok(Look::Quiet);
             }
         }
-        let next = open.next(&mut around)?;
         self.end(None, next, around, out, Some(now))
     }
 
@@ -299,10 +301,7 @@ impl Tail {
         seen: u64,
     ) -> std::io::Result<()> {
         let length = resume.offset.min(GUARD);
-        let window = file.read(resume.offset - length, length)?;
-        if (window.len() as u64) < length {
-            return Err(std::io::Error::new(ErrorKind::UnexpectedEof, "a read gave fewer bytes than the file has"));
-        }
+        let window = exactly(&mut file, resume.offset - length, length)?;
         let path = if stands == Stands::Sibling { rolled_over(&self.path) } else { self.path.clone() };
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let mut reader = Reader::new(self.site, &name, &self.reading, resume);

@@ -1,5 +1,7 @@
 //! How a file is recognised by its bytes: a checksum of those before a place, and what a file was like at its end.
 
+use std::io::ErrorKind;
+
 use serde::{Deserialize, Serialize};
 
 use super::files::Opened;
@@ -66,17 +68,26 @@ impl Place {
 }
 
 impl Mark {
-    /// Of a file; none while it gives fewer bytes than its size promises.
-    pub fn of(file: Option<&mut Box<dyn Opened>>) -> std::io::Result<Option<Mark>> {
-        let Some(file) = file else { return Ok(Some(Mark::default())) };
+    /// Of a file.
+    pub fn of(file: Option<&mut Box<dyn Opened>>) -> std::io::Result<Mark> {
+        let Some(file) = file else { return Ok(Mark::default()) };
         let size = file.size()?;
         let length = size.min(GUARD);
-        let bytes = file.read(size - length, length)?;
-        Ok((bytes.len() as u64 == length).then(|| Mark { size, guard: Guard::of(&bytes) }))
+        Ok(Mark { size, guard: Guard::of(&exactly(file, size - length, length)?) })
     }
 
     /// The end of the file as a place.
     pub fn place(self) -> Place {
         Place { offset: self.size, guard: self.guard }
     }
+}
+
+/// Bytes that a file must have by its size. Where it does not give them it is looked at again, since nothing can be told of
+/// where it stands.
+pub fn exactly(file: &mut Box<dyn Opened>, place: u64, length: u64) -> std::io::Result<Vec<u8>> {
+    let bytes = file.read(place, length)?;
+    if (bytes.len() as u64) < length {
+        return Err(std::io::Error::new(ErrorKind::UnexpectedEof, "a read gave fewer bytes than the file has"));
+    }
+    Ok(bytes)
 }

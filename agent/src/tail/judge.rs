@@ -89,18 +89,16 @@ impl Around {
         let mut sibling = files.open(&rolled_over(log))?;
         let sibling_is = sibling.as_ref().map(|file| file.identity()).transpose()?;
         let mark = Mark::of(sibling.as_mut())?;
-        let news = match (behind, mark) {
-            (Some(behind), Some(mark)) if behind == mark => News::Same,
-            (Some(behind), Some(mark)) if mark.size > 0 => match behind.place().held_by(sibling.as_mut())? {
+        let news = match behind {
+            Some(behind) if behind != mark => match behind.place().held_by(sibling.as_mut())? {
                 Holds::Yes if behind.size > 0 => News::Grown,
                 _ => News::Other,
             },
-            (Some(_), Some(_)) => News::Other,
             _ => News::Same,
         };
         let log = files.open(log)?;
         let log_is = log.as_ref().map(|file| file.identity()).transpose()?;
-        Ok(Around { log, log_is, sibling, sibling_is, mark: mark.or(behind).unwrap_or_default(), news })
+        Ok(Around { log, log_is, sibling, sibling_is, mark, news })
     }
 
     /// Where to go on behind a generation that is not in the sibling.
