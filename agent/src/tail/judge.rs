@@ -88,14 +88,17 @@ impl Around {
     pub fn of(files: &dyn Files, log: &Path, behind: Option<Mark>) -> std::io::Result<Around> {
         let mut sibling = files.open(&rolled_over(log))?;
         let sibling_is = sibling.as_ref().map(|file| file.identity()).transpose()?;
-        let mark = Mark::of(sibling.as_mut())?;
-        let news = match behind {
-            Some(behind) if behind != mark => match behind.place().held_by(sibling.as_mut())? {
-                Holds::Yes if behind.size > 0 => News::Grown,
-                _ => News::Other,
-            },
-            _ => News::Same,
-        };
+        let mut mark = Mark::of(sibling.as_mut())?;
+        let mut news = News::Same;
+        if let Some(behind) = behind.filter(|behind| *behind != mark) {
+            let held = behind.size > 0 && behind.place().held_by(sibling.as_mut())? == Holds::Yes;
+            (news, mark) = match held {
+                true if mark.size > behind.size => (News::Grown, mark),
+                // Its size was an older one.
+                true => (News::Same, behind),
+                false => (News::Other, mark),
+            };
+        }
         let log = files.open(log)?;
         let log_is = log.as_ref().map(|file| file.identity()).transpose()?;
         Ok(Around { log, log_is, sibling, sibling_is, mark, news })
@@ -149,7 +152,7 @@ impl Open {
                 return Ok(Verdict::On(Stands::Gone));
             }
             if self.place().held_by(around.sibling.as_mut())? == Holds::Yes {
-                return Ok(Verdict::Sibling(Grace::None));
+                return Ok(Verdict::Sibling(if is_log { Grace::None } else { Grace::Drain }));
             }
             if self.stands == Stands::Copied && self.position >= around.mark.size {
                 return Ok(Verdict::Ended { gap: None, next: Next::Log, sure: copied != Holds::Doubtful });

@@ -4,6 +4,9 @@ use super::*;
 use proptest::prelude::*;
 use std::io::Write;
 
+mod model;
+mod share;
+
 struct World {
     _dir: tempfile::TempDir,
     log: PathBuf,
