@@ -192,22 +192,36 @@ impl Tail {
         self.end(None, next, around, out, Some(now))
     }
 
-    /// What is known of the sibling from now on. What was added to it after it was left is not read: it is told.
+    /// What is known of the sibling from now on.
     fn behind(&self, stands: Stands, was: Stands, known: Option<Mark>, around: &Around, out: &mut Vec<Event>) -> Option<Mark> {
-        let late = around.news == News::Grown && matches!((was, stands), (Stands::Log, Stands::Log) | (Stands::Gone, Stands::Gone));
-        if let Some(known) = known.filter(|_| late) {
-            out.push(self.gap("written-late", known.size, around.mark.size - known.size));
+        if stands == was {
+            self.late(was, known, around, out);
         }
         // A sibling that went away or was exchanged for something else stays news until the log is rolled over.
         let keep = matches!(stands, Stands::Log | Stands::Gone) && around.news == News::Other;
         if keep { known } else { Some(around.mark) }
     }
 
+    /// What was added to a sibling after it was left is not read: it is told.
+    fn late(&self, stands: Stands, known: Option<Mark>, around: &Around, out: &mut Vec<Event>) {
+        if let Some(known) = known
+            && around.news == News::Grown
+            && matches!(stands, Stands::Log | Stands::Gone)
+        {
+            out.push(self.gap("written-late", known.size, around.mark.size - known.size));
+        }
+    }
+
     /// Goes on in the file that has the log's name.
     fn adopt(&mut self, around: Around, out: &mut Vec<Event>) -> std::io::Result<Look> {
         self.doubt = None;
         let (Some(open), Some(log)) = (&mut self.open, around.log) else { return Ok(Look::Quiet) };
-        (open.identity, open.file, open.stands, open.left) = (log.identity()?, log, Stands::Log, None);
+        if open.stands == Stands::Sibling {
+            (open.stands, open.behind) = (Stands::Copied, Some(around.mark));
+        } else {
+            open.stands = Stands::Log;
+        }
+        (open.identity, open.file, open.left) = (log.identity()?, log, None);
         // Numbers may change at each look: only what is new now makes it worth another one.
         match open.fetch()? {
             Fetched::Bytes(chunk) if open.take(&chunk, out) => Ok(Look::More),
@@ -251,6 +265,7 @@ impl Tail {
         left: Option<Duration>,
     ) -> std::io::Result<Look> {
         let Some(held) = self.checkpoint() else { return Ok(Look::Quiet) };
+        self.late(held.stands, held.behind, &around, out);
         let (mut offset, mut resume) = (held.resume.offset, Resume { offset: 0, framing: None, ..held.resume });
         if let Some(open) = &mut self.open {
             match gap {

@@ -109,6 +109,11 @@ impl Around {
         if self.news == News::Other && self.mark.size > 0 { Next::Sibling } else { Next::Log }
     }
 
+    /// Size of the copy that the sibling is, or was before the next one took its place.
+    fn copied(&self, behind: Option<Mark>) -> u64 {
+        if self.news == News::Other { behind.unwrap_or_default().size } else { self.mark.size }
+    }
+
     fn log_holds_the_sibling(&mut self) -> std::io::Result<Holds> {
         self.mark.place().held_by(self.log.as_mut())
     }
@@ -130,9 +135,12 @@ impl Open {
                 _ if !good => Ok(fails(ROTATED, around.next())),
                 (Stands::Sibling, News::Other) => Ok(Verdict::On(Stands::Gone)),
                 (Stands::Gone, _) if is_sibling => Ok(Verdict::On(Stands::Sibling)),
-                // It was the log all the time, on a share that gives a file other numbers.
-                (Stands::Gone, News::Same | News::Grown)
-                    if *fetched == Fetched::End && self.place().held_by(around.log.as_mut())? == Holds::Yes =>
+                // It was the log all the time, on a share that gives a file other numbers; or it still is, and what is read
+                // is the copy that was made before it is truncated.
+                (Stands::Gone, News::Same | News::Grown) | (Stands::Sibling, _)
+                    if *fetched == Fetched::End
+                        && self.position > 0
+                        && self.place().held_by(around.log.as_mut())? == Holds::Yes =>
                 {
                     Ok(Verdict::Adopt)
                 }
@@ -154,8 +162,8 @@ impl Open {
             if self.place().held_by(around.sibling.as_mut())? == Holds::Yes {
                 return Ok(Verdict::Sibling(if is_log { Grace::None } else { Grace::Drain }));
             }
-            if self.stands == Stands::Copied && self.position >= around.mark.size {
-                return Ok(Verdict::Ended { gap: None, next: Next::Log, sure: copied != Holds::Doubtful });
+            if self.stands == Stands::Copied && self.position >= around.copied(self.behind) {
+                return Ok(Verdict::Ended { gap: None, next: around.next(), sure: copied != Holds::Doubtful });
             }
             if good && log_holds {
                 return Ok(Verdict::On(Stands::Log));
@@ -211,8 +219,8 @@ impl Checkpoint {
         if log == Holds::Yes {
             return Ok(Verdict::On(Stands::Log));
         }
-        if self.stands == Stands::Copied && self.resume.offset >= around.mark.size {
-            return Ok(Verdict::Ended { gap: None, next: Next::Log, sure: log != Holds::Doubtful });
+        if self.stands == Stands::Copied && self.resume.offset >= around.copied(self.behind) {
+            return Ok(Verdict::Ended { gap: None, next: around.next(), sure: log != Holds::Doubtful });
         }
         if rolled {
             return Ok(fails(ROTATED, Next::Sibling, log));

@@ -234,9 +234,11 @@ impl Model {
     /// seen more of it than the beginning that all have, or nobody could tell that it was there.
     fn vanish(&mut self, gone: usize, current: bool) -> bool {
         let seen = self.stored.as_ref().is_some_and(|stored| stored.resume.offset > BANNER as u64);
+        let copied = self.stored.as_ref().is_some_and(|stored| stored.stands == Stands::Copied);
         match self.reading() {
             Some(reading) if reading > gone => return true,
-            Some(reading) if seen && (reading == gone || !current) => {
+            // Where all that was read stands in the sibling as a copy, what takes its place may be the next one or a later one.
+            Some(reading) if seen && (reading == gone || !current && !copied) => {
                 if reading < gone {
                     self.start();
                 }
@@ -253,7 +255,8 @@ impl Model {
         let (log, old) = (self.log(), rolled_over(&self.log()));
         let current = self.generations.len() - 1;
         let kind = [0, 0, 0, 1, 1, 1, 2, 3][usize::try_from(self.dice.below(8)).expect("small")];
-        if self.generations[current].lines.is_empty() {
+        // A generation that is no more than what all begin with is like any other: none is rolled over so early.
+        if self.generations[current].size < BANNER as u64 + 200 {
             return;
         }
         let gone = if kind < 2 { self.sibling } else { Some(current) };
