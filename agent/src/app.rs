@@ -134,15 +134,17 @@ pub async fn once(config: &Config) -> Result<u64, AppError> {
     if spool.is_fresh() {
         opened?;
     }
-    let (collected, sites) = (Arc::clone(&spool), config.sites.clone());
+    let (collected, sites, drain) = (Arc::clone(&spool), config.sites.clone(), config.drain);
     let sweep = tokio::task::spawn_blocking(move || {
         for (site, command) in sites.iter().filter_map(|site| Some((site.file.code, site.command.clone()?))) {
             Runner::new(site, command, Arc::clone(&collected)).0.once(now)?;
         }
-        let mut collect = Collect::new(&collected, &sites);
-        // The second sweep takes the last records as whole: nobody waits for more of them.
-        collect.sweep(Duration::ZERO, &|| false)?;
-        collect.sweep(crate::tail::SETTLED, &|| false)
+        let mut collect = Collect::new(&collected, &sites).draining(drain);
+        // Later sweeps take the last records as whole, and a renamed log as left: nobody waits for more of them.
+        for sweep in 0..4 {
+            collect.sweep((crate::tail::SETTLED + drain) * sweep, &|| false)?;
+        }
+        Ok::<_, SpoolError>(())
     });
     sweep.await.map_err(|_| AppError::Collector)??;
     if let Some(prober) = Prober::of(config, &spool, now) {
@@ -197,7 +199,7 @@ struct Collecting {
 }
 
 fn collect_thread(spool: Arc<Spool>, config: Config, commands: Handles) -> Result<(Stopping, Collecting), AppError> {
-    let mut watch = Watch::new();
+    let mut watch = if config.notices { Watch::new() } else { Watch::without_notices() };
     for site in &config.sites {
         watch.add(&site.folder);
         watch.add(&site.logs);
@@ -207,7 +209,7 @@ fn collect_thread(spool: Arc<Spool>, config: Config, commands: Handles) -> Resul
     let flag = Arc::clone(&stopping.flag);
     let body = move || {
         let stopped = || flag.load(Ordering::Relaxed);
-        let mut collect = Collect::new(&spool, &config.sites).asking(commands);
+        let mut collect = Collect::new(&spool, &config.sites).draining(config.drain).asking(commands);
         let start = std::time::Instant::now();
         let mut told = None;
         let result = loop {

@@ -15,7 +15,7 @@ use crate::recognise::Log;
 use crate::settings::{self, command::Handle};
 use crate::site_folder::{self, described};
 use crate::spool::{Spool, SpoolError};
-use crate::tail::{Checkpoint, Look, Tail};
+use crate::tail::{Checkpoint, DRAIN, Look, Tail};
 
 /// Looks at everything.
 #[derive(Debug)]
@@ -29,17 +29,25 @@ pub struct Collect<'a> {
     told: BTreeSet<String>,
     /// The settings commands of the sites that have one.
     commands: BTreeMap<SiteCode, Handle>,
+    /// Time for which a log that was renamed is still read.
+    drain: Duration,
 }
 
 impl<'a> Collect<'a> {
     /// Goes on where the spool says.
     pub fn new(spool: &'a Spool, sites: &'a [Site]) -> Collect<'a> {
-        Collect { spool, sites, tails: BTreeMap::new(), epoch: spool.epoch(), told: BTreeSet::new(), commands: BTreeMap::new() }
+        let (tails, told, commands) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+        Collect { spool, sites, tails, epoch: spool.epoch(), told, commands, drain: DRAIN }
     }
 
     /// Lets what WCM does make the settings commands run: it looks at the settings, and may have put them back.
     pub fn asking(self, commands: BTreeMap<SiteCode, Handle>) -> Collect<'a> {
         Collect { commands, ..self }
+    }
+
+    /// For how long a log that was renamed is still read.
+    pub fn draining(self, drain: Duration) -> Collect<'a> {
+        Collect { drain, ..self }
     }
 
     /// Looks at everything once, until nothing is new, at a moment counted from the agent's start. `stop` ends it early, between two writes.
@@ -121,7 +129,8 @@ impl<'a> Collect<'a> {
             let name = format!("{}/{file}", site.file.code);
             if !self.tails.contains_key(&name) {
                 let checkpoint = self.spool.checkpoint::<Checkpoint>(&name)?;
-                self.tails.insert(name, Tail::new(log, site.file.code, site.reading.clone(), checkpoint));
+                let tail = Tail::new(log, site.file.code, site.reading.clone(), checkpoint).draining(self.drain);
+                self.tails.insert(name, tail);
             }
         }
         Ok(())
@@ -137,6 +146,10 @@ impl<'a> Collect<'a> {
                 // Locked, or a share that is away: looked at again at the next sweep, nothing skipped.
                 if self.told.insert(format!("{name}: {error}")) {
                     tracing::warn!(log = name, %error, "cannot be read now; it is tried again");
+                }
+                // What it had read already is read again.
+                if !events.is_empty() {
+                    self.tails.remove(name);
                 }
                 return Ok(Look::Quiet);
             }

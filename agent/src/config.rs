@@ -11,6 +11,7 @@ use crate::probe::address::Address;
 use crate::reader::Reading;
 use crate::settings::command::SettingsCommand;
 use crate::site_folder;
+use crate::tail::DRAIN;
 
 /// Time after which a settings command is killed.
 const COMMAND_LIMIT: Duration = Duration::from_secs(300);
@@ -56,6 +57,10 @@ pub struct Config {
     pub state: PathBuf,
     /// Time between two looks at everything.
     pub sweep: Duration,
+    /// Whether the operating system is asked to tell of changes between the sweeps.
+    pub notices: bool,
+    /// Time for which a log that was renamed is still read.
+    pub drain: Duration,
     /// How servers are probed; none: they are not.
     pub probe: Option<Probing>,
     /// The sites.
@@ -82,6 +87,9 @@ impl Config {
         let identity = table.required("identity", "the folder with certificate.pem, key.pem and ca.pem", folder);
         let state = table.required("state", "a folder for the spool", folder);
         let sweep = table.integer("sweep_seconds", 1..=60).unwrap_or(5);
+        let notices = table.boolean("notices").unwrap_or(true);
+        let drain = table.integer("drain_seconds", 1..=600).and_then(|seconds| u64::try_from(seconds).ok());
+        let drain = drain.map_or(DRAIN, Duration::from_secs);
         let probe = table.table("probe").map(|mut probe| {
             let probing = probing(&mut probe);
             table.absorb(probe);
@@ -112,7 +120,7 @@ impl Config {
         let finished = table.finish(());
         match (finished, collector, identity, state) {
             (Ok(()), Some(collector), Some(identity), Some(state)) => {
-                Ok(Config { collector, identity, state, sweep, probe, sites })
+                Ok(Config { collector, identity, state, sweep, notices, drain, probe, sites })
             }
             (finished, ..) => {
                 let mut faults = finished.err().unwrap_or_default();
@@ -229,6 +237,22 @@ mod tests {
         assert_eq!(read("[probe]\nminutes = 5\nupstream = false\n").expect("good").probe, probing(5, false));
         refused("[probe]\nminutes = 4\n", "agent.toml:7: probe.minutes is 4: it must be 5 to 1440");
         refused("[probe]\nminuts = 5\n", "agent.toml:7: probe.minuts is no known key; did you mean \"minutes\"?");
+    }
+
+    #[test]
+    fn changes_are_noticed_and_renamed_logs_drained_unless_it_is_told_otherwise() {
+        let top = |more: &str| {
+            let dir = tempfile::tempdir().expect("folder");
+            std::fs::write(dir.path().join("site.toml"), "code = \"P01\"\n").expect("file");
+            let path = dir.path().join("agent.toml");
+            let text = "collector = \"https://x\"\nidentity = \"i\"\nstate = \"s\"\n";
+            std::fs::write(&path, format!("{text}{more}[[site]]\nfolder = \".\"\n")).expect("file");
+            Config::read(&path).map(|config| (config.notices, config.drain.as_secs())).map_err(|faults| faults.to_string())
+        };
+        assert_eq!(top(""), Ok((true, 30)));
+        assert_eq!(top("notices = false\ndrain_seconds = 1\n"), Ok((false, 1)));
+        let shown = top("drain_seconds = 0\n").expect_err("a fault");
+        assert!(shown.contains("agent.toml:4: drain_seconds is 0: it must be 1 to 600"), "{shown}");
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! Follows one log through everything that happens to it: growth, rotation by rename or by copy, truncation, replacement.
 //!
-//! A file is the one we were reading if the bytes before our place are the same (`Guard`); names and file numbers only
-//! hint. The checkpoint never points into a record: what is unfinished is read again after a restart.
+//! A file is the one we were reading if the bytes before our place are the same; names and file numbers only hint (`judge`).
+//! The checkpoint never points into a record: what is unfinished is read again after a restart. What is not to be had any
+//! more is told as a gap, in its place among the events.
 
-use std::fs::{File, Metadata};
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -13,33 +12,42 @@ use supwatch_proto::event::{Event, EventKind};
 use supwatch_proto::ids::SiteCode;
 use supwatch_proto::time::Certainty;
 
+use self::files::{Disk, Files, Identity, Opened};
+use self::guard::{GUARD, Guard, Mark, Place, exactly};
+use self::judge::{Around, Grace, News, Next, Verdict};
+use self::open::{CHUNK, Fetched, Open, Stands};
 use crate::reader::{Reader, Reading, Resume};
 use crate::site_folder::rolled_over;
 
-/// Bytes taken at one look, so that one large log does not starve the others.
-const CHUNK: usize = 256 * 1024;
-/// Time without news after which a record that more lines might follow is over.
-pub const SETTLED: Duration = Duration::from_secs(2);
-/// Bytes before a place that a guard covers.
-const GUARD: u64 = 256;
-/// Bytes kept for guards behind an unfinished record; an endless line is followed without one.
-const WINDOW: usize = 1 << 20;
+pub mod files;
+mod guard;
+mod judge;
+mod open;
+#[cfg(test)]
+mod tests;
 
-/// Checksum of the bytes right before a place in a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Guard {
-    length: u64,
-    checksum: u32,
-}
+/// Time without news after which a record that more lines might follow is over, and after which a file that seems shorter
+/// than it was is believed to be.
+pub const SETTLED: Duration = Duration::from_secs(2);
+/// Time for which a log that was renamed is still read, unless configured.
+pub const DRAIN: Duration = Duration::from_secs(30);
 
 /// What must be kept to go on after a restart.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// Number of the file as the operating system tells it: volume and file.
-    identity: (u64, u64),
+    identity: Identity,
     guard: Guard,
     /// Where and how to go on.
     pub resume: Resume,
+    /// The largest size that the file was seen with.
+    #[serde(default)]
+    seen: u64,
+    /// Under which name the file stood.
+    #[serde(default)]
+    stands: Stands,
+    /// What its sibling was like; not known to older versions.
+    #[serde(default)]
+    behind: Option<Mark>,
 }
 
 /// What a look found.
@@ -57,73 +65,43 @@ pub struct Tail {
     path: PathBuf,
     site: SiteCode,
     reading: Reading,
+    files: Box<dyn Files>,
+    drain: Duration,
     checkpoint: Option<Checkpoint>,
     open: Option<Open>,
-}
-
-#[derive(Debug)]
-struct Open {
-    file: File,
-    identity: (u64, u64),
-    /// The rolled-over sibling, whose end is followed by the log itself from its beginning.
-    rolled: bool,
-    position: u64,
-    /// The bytes as they were read, from shortly before the first unfinished record to `position`. Guards come from here:
-    /// the file may hold others by the time one is taken.
-    window: Vec<u8>,
-    reader: Reader,
-    /// Where a look found nothing new, and since when.
-    quiet: Option<(u64, Duration)>,
+    /// Since when the generation seems to be lost, if it does.
+    doubt: Option<Duration>,
 }
 
 impl Tail {
     /// Follows a log from a checkpoint, or from the beginning of its rolled-over sibling.
     pub fn new(path: PathBuf, site: SiteCode, reading: Reading, checkpoint: Option<Checkpoint>) -> Tail {
-        Tail { path, site, reading, checkpoint, open: None }
+        Tail { path, site, reading, files: Box::new(Disk), drain: DRAIN, checkpoint, open: None, doubt: None }
     }
 
-    /// Reads what is new, at most 256 KiB, at a moment counted from the agent's start. Nothing counts as read before its events and [`Tail::checkpoint`] are
-    /// stored together.
+    /// For how long a log that was renamed is still read.
+    pub fn draining(self, drain: Duration) -> Tail {
+        Tail { drain, ..self }
+    }
+
+    /// On other files than those of this computer.
+    pub fn on(self, files: Box<dyn Files>) -> Tail {
+        Tail { files, ..self }
+    }
+
+    /// Reads what is new, at most 256 KiB, at a moment counted from the agent's start. Nothing counts as read before its
+    /// events and [`Tail::checkpoint`] are stored together.
     pub fn look(&mut self, out: &mut Vec<Event>, now: Duration) -> std::io::Result<Look> {
-        if self.open.is_none() && !self.find(out)? {
-            return Ok(Look::Quiet);
-        }
-        let Some(open) = &mut self.open else { return Ok(Look::Quiet) };
-        let size = open.file.metadata()?.len();
-        // A log that was rolled over may have grown to the very size we stand at, so the bytes before us are always asked.
-        if size < open.position || !open.guard(open.position).holds(&mut open.file, open.position)? {
-            return self.truncated(out);
-        }
-        if open.read(out)? {
-            return Ok(Look::More);
-        }
-        if open.rolled {
-            return self.next_generation(out, false);
-        }
-        match std::fs::metadata(&self.path) {
-            // Renamed away and made anew: what we hold is the whole old one, since it was read to its end after the rename.
-            Ok(meta) if identity(&meta) != open.identity => {
-                if open.read(out)? {
-                    Ok(Look::More)
-                } else {
-                    self.next_generation(out, false)
-                }
-            }
-            Ok(_) => {
-                // A writer may be in the middle of a record that spans lines; it is over when nothing came for a while.
-                match open.quiet {
-                    Some((position, since)) if position == open.position => {
-                        if now.saturating_sub(since) >= SETTLED {
-                            open.reader.idle(out);
-                        }
-                    }
-                    _ => open.quiet = Some((open.position, now)),
-                }
-                Ok(Look::Quiet)
-            }
-            // Between the two halves of a rotation, or gone for good: the handle keeps what there was.
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Look::Quiet),
-            Err(error) => Err(error),
+        let Some(open) = &mut self.open else { return self.find(out, now) };
+        // What was read counts only if the log is found not to have been rolled over afterwards: it might be the next one's.
+        let fetched = open.fetch()?;
+        let mut around = Around::of(&*self.files, &self.path, open.behind)?;
+        match open.judge(&fetched, &mut around)? {
+            Verdict::On(stands) => self.go_on(stands, fetched, around, out, now),
+            Verdict::Adopt => self.adopt(around, out),
+            Verdict::Sibling(grace) => self.to_sibling(around, grace, now),
+            Verdict::Ended { gap, next, sure } => self.ended(gap, next, sure, around, out, now),
+            Verdict::Wait => Ok(Look::Quiet),
         }
     }
 
@@ -131,87 +109,227 @@ impl Tail {
     pub fn checkpoint(&mut self) -> Option<Checkpoint> {
         if let Some(open) = &self.open {
             let resume = open.reader.resume();
-            self.checkpoint = Some(Checkpoint { identity: open.identity, guard: open.guard(resume.offset), resume });
+            let (identity, guard) = (open.identity, open.guard(resume.offset));
+            self.checkpoint =
+                Some(Checkpoint { identity, guard, resume, seen: open.seen, stands: open.stands, behind: open.behind });
         }
         self.checkpoint.clone()
     }
 
     /// Opens the file that the checkpoint is of, wherever it is by now.
-    fn find(&mut self, out: &mut Vec<Event>) -> std::io::Result<bool> {
-        let rolled = rolled_over(&self.path);
+    fn find(&mut self, out: &mut Vec<Event>, now: Duration) -> std::io::Result<Look> {
         let Some(checkpoint) = self.checkpoint.clone() else {
             // Never read: history first. Without a sibling the log itself is all there is.
-            return Ok(self.begin(&rolled, true, &Resume::default())? || self.begin(&self.path.clone(), false, &Resume::default())?);
+            let around = Around::of(&*self.files, &self.path, None)?;
+            let next = if around.sibling.is_some() { Next::Sibling } else { Next::Log };
+            return self.begin_next(next, around, &Resume::default(), None);
         };
-        for (path, is_rolled) in [(self.path.clone(), false), (rolled, true)] {
-            if is_generation(&path, &checkpoint)? {
-                return self.begin(&path, is_rolled, &checkpoint.resume);
+        let mut around = Around::of(&*self.files, &self.path, checkpoint.behind)?;
+        match checkpoint.judge(&mut around)? {
+            Verdict::On(stands) => {
+                self.doubt = None;
+                let behind = self.behind(stands, checkpoint.stands, checkpoint.behind, &around, out);
+                let Some(log) = around.log else { return Ok(Look::Quiet) };
+                self.begin(log, stands, behind, None, &checkpoint.resume, checkpoint.seen)?;
+                Ok(Look::More)
             }
+            Verdict::Sibling(grace) => self.to_sibling(around, grace, now),
+            Verdict::Ended { gap, next, sure } => self.ended(gap, next, sure, around, out, now),
+            Verdict::Adopt | Verdict::Wait => Ok(Look::Quiet),
         }
-        if !self.path.exists() {
-            return Ok(false);
-        }
-        if checkpoint.resume.offset > 0 {
-            out.push(self.gap("rotated-away", checkpoint.resume.offset));
-        }
-        let resume = Resume { offset: 0, framing: None, ..checkpoint.resume };
-        self.begin(&self.path.clone(), false, &resume)
     }
 
-    fn begin(&mut self, path: &Path, rolled: bool, resume: &Resume) -> std::io::Result<bool> {
-        let mut file = match File::open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(error),
+    /// Takes what was fetched of the file that is open.
+    fn go_on(
+        &mut self,
+        stands: Stands,
+        fetched: Fetched,
+        around: Around,
+        out: &mut Vec<Event>,
+        now: Duration,
+    ) -> std::io::Result<Look> {
+        self.doubt = None;
+        let Some((was, known)) = self.open.as_ref().map(|open| (open.stands, open.behind)) else { return Ok(Look::Quiet) };
+        let behind = self.behind(stands, was, known, &around, out);
+        let Some(open) = &mut self.open else { return Ok(Look::Quiet) };
+        (open.stands, open.behind) = (stands, behind);
+        let is_log = matches!(stands, Stands::Log | Stands::Copied);
+        if is_log {
+            open.left = None;
+        } else if matches!(was, Stands::Log | Stands::Copied) {
+            open.left = Some(now);
+        }
+        if let Fetched::Bytes(chunk) = fetched
+            && open.take(&chunk, out)
+        {
+            return Ok(Look::More);
+        }
+        // A writer may be in the middle of a record that spans lines; it is over when nothing came for a while.
+        let quiet = open.quiet_for(now);
+        if quiet >= SETTLED {
+            open.reader.idle(out);
+        }
+        if is_log { Ok(Look::Quiet) } else { self.drained(quiet, around, out, now) }
+    }
+
+    /// Leaves a file that is no longer the log once nothing more is to come of it.
+    fn drained(&mut self, quiet: Duration, mut around: Around, out: &mut Vec<Event>, now: Duration) -> std::io::Result<Look> {
+        let Some(open) = &self.open else { return Ok(Look::Quiet) };
+        let next = open.next(&mut around)?;
+        // A log that was rolled over a second time is pressing: a third time would take what is in the sibling.
+        if let Some(left) = open.left.filter(|_| next == Next::Log) {
+            // Its writer may still hold it open. Waiting the whole time would hold up a log that others write to already, so
+            // two quiet seconds are enough then: who held the old one has finished the line it was at. What is written there
+            // even later is told as a gap by the sibling's growth, with its bounds.
+            let (since, written) = (now.saturating_sub(left), around.log.as_ref().map(|log| log.size()).transpose()?);
+            let settled = quiet.min(since) >= SETTLED && written.is_some_and(|size| size > 0);
+            // Of a file that is under no name it is not sure so early that it is not the log.
+            let drain = if open.stands == Stands::Gone { self.drain.max(SETTLED) } else { self.drain };
+            if written.is_none() || !settled && since < drain {
+                return Ok(Look::Quiet);
+            }
+        }
+        self.end(None, next, around, out, Some(now))
+    }
+
+    /// What is known of the sibling from now on.
+    fn behind(&self, stands: Stands, was: Stands, known: Option<Mark>, around: &Around, out: &mut Vec<Event>) -> Option<Mark> {
+        if stands == was {
+            self.late(was, known, around, out);
+        }
+        // A sibling that went away or was exchanged for something else stays news until the log is rolled over.
+        let keep = matches!(stands, Stands::Log | Stands::Gone) && around.news == News::Other;
+        if keep { known } else { Some(around.mark) }
+    }
+
+    /// What was added to a sibling after it was left is not read: it is told.
+    fn late(&self, stands: Stands, known: Option<Mark>, around: &Around, out: &mut Vec<Event>) {
+        if let Some(known) = known
+            && around.news == News::Grown
+            && matches!(stands, Stands::Log | Stands::Gone)
+        {
+            out.push(self.gap("written-late", known.size, around.mark.size - known.size));
+        }
+    }
+
+    /// Goes on in the file that has the log's name.
+    fn adopt(&mut self, around: Around, out: &mut Vec<Event>) -> std::io::Result<Look> {
+        self.doubt = None;
+        let (Some(open), Some(log)) = (&mut self.open, around.log) else { return Ok(Look::Quiet) };
+        if open.stands == Stands::Sibling {
+            (open.stands, open.behind) = (Stands::Copied, Some(around.mark));
+        } else {
+            open.stands = Stands::Log;
+        }
+        (open.identity, open.file, open.left) = (log.identity()?, log, None);
+        // Numbers may change at each look: only what is new now makes it worth another one.
+        match open.fetch()? {
+            Fetched::Bytes(chunk) if open.take(&chunk, out) => Ok(Look::More),
+            _ => Ok(Look::Quiet),
+        }
+    }
+
+    /// Goes on at our place in the sibling.
+    fn to_sibling(&mut self, around: Around, grace: Grace, now: Duration) -> std::io::Result<Look> {
+        self.doubt = None;
+        let (Some(checkpoint), Some(sibling)) = (self.checkpoint(), around.sibling) else { return Ok(Look::Quiet) };
+        let left = (grace == Grace::Drain).then_some(now);
+        self.begin(sibling, Stands::Sibling, Some(around.mark), left, &checkpoint.resume, checkpoint.seen)?;
+        Ok(Look::More)
+    }
+
+    /// The generation seems to be over.
+    fn ended(
+        &mut self,
+        gap: Option<&str>,
+        next: Next,
+        sure: bool,
+        around: Around,
+        out: &mut Vec<Event>,
+        now: Duration,
+    ) -> std::io::Result<Look> {
+        let since = *self.doubt.get_or_insert(now);
+        if !sure && now.saturating_sub(since) < SETTLED {
+            return Ok(Look::Quiet);
+        }
+        self.end(gap, next, around, out, Some(now))
+    }
+
+    /// Goes on with the next generation.
+    fn end(
+        &mut self,
+        gap: Option<&str>,
+        next: Next,
+        around: Around,
+        out: &mut Vec<Event>,
+        left: Option<Duration>,
+    ) -> std::io::Result<Look> {
+        let Some(held) = self.checkpoint() else { return Ok(Look::Quiet) };
+        self.late(held.stands, held.behind, &around, out);
+        let (mut offset, mut resume) = (held.resume.offset, Resume { offset: 0, framing: None, ..held.resume });
+        if let Some(open) = &mut self.open {
+            match gap {
+                None => open.reader.finish(out),
+                // A line whose end is lost is part of what is lost.
+                Some(_) => open.reader.idle(out),
+            }
+            offset = open.reader.offset();
+            // It is one log: what its lines told of its clock, its code page and its run goes on.
+            resume = open.reader.next_generation();
+        }
+        if let Some(reason) = gap {
+            // Told even if nothing is known to be missing: lines may have come after the last look.
+            out.push(self.gap(reason, offset, held.seen.saturating_sub(offset)));
+        }
+        (self.doubt, self.open) = (None, None);
+        self.begin_next(next, around, &resume, left)
+    }
+
+    fn begin_next(&mut self, next: Next, around: Around, resume: &Resume, left: Option<Duration>) -> std::io::Result<Look> {
+        let behind = Some(around.mark);
+        let (file, stands) = match next {
+            Next::Log => (around.log, Stands::Log),
+            Next::Sibling => (around.sibling, Stands::Sibling),
         };
-        let identity = identity(&file.metadata()?);
-        let window = Guard::bytes(&mut file, resume.offset, GUARD)?;
+        match file {
+            Some(file) => {
+                self.begin(file, stands, behind, left.filter(|_| next == Next::Sibling), resume, 0)?;
+                Ok(Look::More)
+            }
+            // Between the two halves of a rotation. A log that was never there leaves nothing to be kept.
+            None => {
+                if self.checkpoint.is_some() {
+                    self.checkpoint = Some(Checkpoint { resume: resume.clone(), behind, ..Checkpoint::default() });
+                }
+                Ok(Look::Quiet)
+            }
+        }
+    }
+
+    fn begin(
+        &mut self,
+        mut file: Box<dyn Opened>,
+        stands: Stands,
+        behind: Option<Mark>,
+        left: Option<Duration>,
+        resume: &Resume,
+        seen: u64,
+    ) -> std::io::Result<()> {
+        let length = resume.offset.min(GUARD);
+        let window = exactly(&mut file, resume.offset - length, length)?;
+        let path = if stands == Stands::Sibling { rolled_over(&self.path) } else { self.path.clone() };
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let mut reader = Reader::new(self.site, &name, &self.reading, resume);
         if resume.offset == 0 {
-            let mut beginning = Vec::new();
-            file.seek(SeekFrom::Start(0))?;
-            (&mut file).take(CHUNK as u64).read_to_end(&mut beginning)?;
-            reader.look_ahead(&beginning);
+            reader.look_ahead(&file.read(0, CHUNK)?);
         }
-        self.open = Some(Open { file, identity, rolled, position: resume.offset, window, reader, quiet: None });
-        Ok(true)
+        let (identity, position) = (file.identity()?, resume.offset);
+        self.open = Some(Open { file, identity, stands, behind, left, position, seen, window, reader, quiet: None });
+        Ok(())
     }
 
-    /// The file under our handle begins anew. Where it was rolled over by copy, the rest of what it held is in the sibling.
-    fn truncated(&mut self, out: &mut Vec<Event>) -> std::io::Result<Look> {
-        let rolled = rolled_over(&self.path);
-        let checkpoint = self.checkpoint();
-        if let (Some(open), Some(checkpoint)) = (&self.open, checkpoint)
-            && !open.rolled
-        {
-            let resume = Resume { offset: open.position, ..checkpoint.resume.clone() };
-            let held = Checkpoint { identity: open.identity, guard: open.guard(open.position), resume };
-            if is_generation(&rolled, &held)? {
-                self.begin(&rolled, true, &checkpoint.resume)?;
-                return Ok(Look::More);
-            }
-        }
-        self.next_generation(out, true)
-    }
-
-    /// Goes on with the log from its beginning.
-    fn next_generation(&mut self, out: &mut Vec<Event>, lost: bool) -> std::io::Result<Look> {
-        let mut resume = Resume::default();
-        if let Some(mut open) = self.open.take() {
-            open.reader.finish(out);
-            // It is one log: what its lines told of its clock, its code page and its run goes on.
-            resume = open.reader.next_generation();
-            if lost && open.position > 0 {
-                out.push(self.gap("truncated", open.position));
-            }
-        }
-        self.checkpoint = Some(Checkpoint { resume: resume.clone(), ..Checkpoint::default() });
-        Ok(if self.begin(&self.path.clone(), false, &resume)? { Look::More } else { Look::Quiet })
-    }
-
-    /// What lies behind `from` in the generation that is gone was not to be had; how much nobody can tell.
-    fn gap(&self, reason: &str, from: u64) -> Event {
+    /// What lies behind `from` in the generation that is gone was not to be had; `bytes` of it are known, there may be more.
+    fn gap(&self, reason: &str, from: u64, bytes: u64) -> Event {
         Event {
             site: self.site,
             sequence: 0,
@@ -222,277 +340,14 @@ impl Tail {
             offset: from,
             component: String::new(),
             thread: 0,
-            kind: EventKind::LogGap { reason: reason.to_owned(), bytes: 0 },
+            kind: EventKind::LogGap { reason: reason.to_owned(), bytes },
             line: String::new(),
         }
     }
 }
 
-impl Open {
-    /// Reads the next chunk; false at the end of the file.
-    fn read(&mut self, out: &mut Vec<Event>) -> std::io::Result<bool> {
-        self.file.seek(SeekFrom::Start(self.position))?;
-        let mut chunk = Vec::with_capacity(CHUNK);
-        let read = (&mut self.file).take(CHUNK as u64).read_to_end(&mut chunk)? as u64;
-        if read == 0 {
-            return Ok(false);
-        }
-        self.reader.feed(&chunk, out);
-        let given_back = self.reader.give_back_trailing_nuls();
-        let kept = read - given_back.min(read);
-        self.position += kept;
-        self.window.extend(chunk.iter().take(usize::try_from(kept).unwrap_or(usize::MAX)));
-        let wanted = self.position - self.reader.offset() + GUARD;
-        let wanted = usize::try_from(wanted).unwrap_or(WINDOW).min(WINDOW);
-        self.window.drain(..self.window.len().saturating_sub(wanted));
-        Ok(kept > 0)
-    }
-
-    /// The guard before a place, of the bytes as they were read.
-    fn guard(&self, place: u64) -> Guard {
-        let behind = usize::try_from(self.position - place).unwrap_or(usize::MAX);
-        let end = self.window.len().saturating_sub(behind);
-        let start = end.saturating_sub(GUARD as usize);
-        Guard::of(self.window.get(start..end).unwrap_or_default())
-    }
-}
-
-impl Guard {
-    fn of(bytes: &[u8]) -> Guard {
-        Guard { length: bytes.len() as u64, checksum: crc32c::crc32c(bytes) }
-    }
-
-    /// The bytes of a file before a place.
-    fn bytes(file: &mut File, place: u64, length: u64) -> std::io::Result<Vec<u8>> {
-        let length = place.min(length);
-        let mut bytes = Vec::new();
-        file.seek(SeekFrom::Start(place - length))?;
-        file.take(length).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    fn holds(self, file: &mut File, place: u64) -> std::io::Result<bool> {
-        Ok(Guard::of(&Guard::bytes(file, place, self.length)?) == self)
-    }
-}
-
-/// Whether a file holds what a checkpoint was taken of. At its very beginning there is nothing to compare but its number.
-fn is_generation(path: &Path, checkpoint: &Checkpoint) -> std::io::Result<bool> {
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    let meta = file.metadata()?;
-    if checkpoint.resume.offset == 0 {
-        return Ok(identity(&meta) == checkpoint.identity);
-    }
-    Ok(meta.len() >= checkpoint.resume.offset && checkpoint.guard.holds(&mut file, checkpoint.resume.offset)?)
-}
-
-#[cfg(unix)]
-fn identity(meta: &Metadata) -> (u64, u64) {
-    use std::os::unix::fs::MetadataExt;
-    (meta.dev(), meta.ino())
-}
-
-/// Without file numbers a replaced file shows by its creation time, which Windows may hand on to a file made anew under
-/// the same name within seconds: the Windows agent is to ask for the file index instead.
-#[cfg(not(unix))]
-fn identity(meta: &Metadata) -> (u64, u64) {
-    let created = meta.created().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-    created.map_or((0, 0), |age| (age.as_secs(), u64::from(age.subsec_nanos())))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::io::Write;
-
-    struct World {
-        _dir: tempfile::TempDir,
-        log: PathBuf,
-        written: u64,
-        tail: Tail,
-        seen: Vec<u64>,
-        now: Duration,
-    }
-
-    impl World {
-        fn new() -> World {
-            let dir = tempfile::tempdir().expect("folder");
-            let log = dir.path().join("wsyncmgr.log");
-            let tail = Tail::new(log.clone(), SiteCode::UNKNOWN, Reading::default(), None);
-            World { _dir: dir, log, written: 0, tail, seen: Vec::new(), now: Duration::ZERO }
-        }
-
-        /// Each line is an event with its number in it; lengths differ so that places do.
-        fn write(&mut self, lines: u64) {
-            let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&self.log).expect("log");
-            for _ in 0..lines {
-                self.written += 1;
-                let pad = "x".repeat(usize::try_from(self.written * 7 % 40).expect("small"));
-                writeln!(file, "Updated 1 items {pad} in SMS database, new update source content version is {}\r", self.written)
-                    .expect("line");
-            }
-        }
-
-        fn read(&mut self) {
-            let mut out = Vec::new();
-            // A look after a while tells that the last record is over.
-            for _ in 0..2 {
-                self.now += SETTLED;
-                while self.tail.look(&mut out, self.now).expect("look") == Look::More {}
-            }
-            for event in out {
-                match event.kind {
-                    EventKind::CatalogVersion { version, .. } => self.seen.push(version),
-                    other => panic!("unexpected {other:?}"),
-                }
-            }
-        }
-
-        fn restart(&mut self) {
-            let checkpoint = self.tail.checkpoint();
-            let kept = serde_json::to_string(&checkpoint).expect("json");
-            self.tail =
-                Tail::new(self.log.clone(), SiteCode::UNKNOWN, Reading::default(), serde_json::from_str(&kept).expect("json"));
-        }
-
-        fn rename(&mut self) {
-            if self.log.exists() {
-                std::fs::rename(&self.log, rolled_over(&self.log)).expect("rename");
-            }
-        }
-
-        fn copy(&mut self) {
-            if self.log.exists() {
-                std::fs::copy(&self.log, rolled_over(&self.log)).expect("copy");
-                std::fs::OpenOptions::new().write(true).truncate(true).open(&self.log).expect("truncate");
-            }
-        }
-
-        #[track_caller]
-        fn check(&mut self) {
-            self.read();
-            assert_eq!(self.seen, (1..=self.written).collect::<Vec<_>>());
-        }
-    }
-
-    #[test]
-    fn growth_and_restarts_lose_and_double_nothing() {
-        let mut world = World::new();
-        world.write(3);
-        world.read();
-        world.restart();
-        world.write(2);
-        world.check();
-    }
-
-    #[test]
-    fn both_ways_of_rolling_over_are_followed_with_unread_lines_in_the_old_file() {
-        for copy in [false, true] {
-            for restart in [false, true] {
-                let mut world = World::new();
-                world.write(5);
-                world.read();
-                world.write(4);
-                if restart {
-                    world.restart();
-                }
-                if copy {
-                    world.copy()
-                } else {
-                    world.rename()
-                }
-                world.write(3);
-                world.check();
-            }
-        }
-    }
-
-    #[test]
-    fn history_in_a_rolled_over_log_is_read_first() {
-        let mut world = World::new();
-        world.write(3);
-        world.rename();
-        world.write(3);
-        world.check();
-    }
-
-    #[test]
-    fn a_generation_that_is_gone_is_told() {
-        let mut world = World::new();
-        world.write(9);
-        world.read();
-        world.restart();
-        world.rename();
-        std::fs::remove_file(rolled_over(&world.log)).expect("remove");
-        world.write(1);
-        let mut out = Vec::new();
-        world.tail.look(&mut out, Duration::ZERO).expect("look");
-        assert!(matches!(out.first().map(|event| &event.kind), Some(EventKind::LogGap { .. })), "{out:?}");
-    }
-
-    #[test]
-    fn a_file_that_regrew_past_our_place_between_two_looks_is_seen() {
-        let mut world = World::new();
-        world.write(2);
-        world.read();
-        world.copy();
-        world.write(30);
-        world.check();
-    }
-
-    #[test]
-    fn reserved_space_is_read_when_it_is_filled() {
-        let mut world = World::new();
-        std::fs::write(&world.log, [0; 5000]).expect("reserve");
-        world.read();
-        let line = "Updated 1 items in SMS database, new update source content version is 1\r\n";
-        let mut bytes = vec![0; 5000];
-        bytes[..line.len()].copy_from_slice(line.as_bytes());
-        std::fs::write(&world.log, bytes).expect("fill");
-        world.written = 1;
-        world.check();
-    }
-
-    #[derive(Debug, Clone)]
-    enum Act {
-        Write(u64),
-        Read,
-        Restart,
-        Rename,
-        Copy,
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(crate::invariants::cases(500)))]
-
-        /// One rotation between two reads is followed; two lose what nobody can have, so each is read before the next.
-        #[test]
-        fn whatever_happens_every_line_is_read_once(acts in proptest::collection::vec(prop_oneof![
-            4 => (1u64..6).prop_map(Act::Write), 3 => Just(Act::Read), 2 => Just(Act::Restart), 1 => Just(Act::Rename), 1 => Just(Act::Copy),
-        ], 1..25)) {
-            let mut world = World::new();
-            let mut rotated = false;
-            for act in acts {
-                match act {
-                    Act::Write(lines) => world.write(lines),
-                    Act::Read => { world.read(); rotated = false; }
-                    Act::Restart => world.restart(),
-                    Act::Rename | Act::Copy => {
-                        if rotated { world.read(); }
-                        if matches!(act, Act::Rename) { world.rename() } else { world.copy() }
-                        // A rename leaves no log behind; the writer makes the next one at once.
-                        world.write(1);
-                        rotated = true;
-                    }
-                }
-            }
-            world.read();
-            prop_assert_eq!(&world.seen, &(1..=world.written).collect::<Vec<_>>());
-        }
+impl Checkpoint {
+    fn place(&self) -> Place {
+        Place { offset: self.resume.offset, guard: self.guard }
     }
 }

@@ -45,6 +45,12 @@ impl Watch {
         Watch { waker, woken, watcher }
     }
 
+    /// Asks the operating system for nothing: on a share it could tell of nothing, and the sweep alone does.
+    pub fn without_notices() -> Watch {
+        let (sender, woken) = sync_channel(1);
+        Watch { waker: Waker(sender), woken, watcher: None }
+    }
+
     /// What others wake it with.
     pub fn waker(&self) -> Waker {
         self.waker.clone()

@@ -5,6 +5,7 @@
 mod line_to_metric;
 mod nothing_lost;
 mod kills;
+mod without_notices;
 #[cfg(target_os = "linux")]
 mod power_cuts;
 #[cfg(target_os = "linux")]

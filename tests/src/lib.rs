@@ -259,7 +259,7 @@ impl House {
     /// Writes an agent's configuration for some site folders; `port` may be a proxy's.
     pub fn agent_config(&self, name: &str, identity: &Path, folders: &[PathBuf], port: u16) -> PathBuf {
         let mut text = format!(
-            "collector = \"https://localhost:{port}\"\nidentity = {:?}\nstate = \"state-{name}\"\nsweep_seconds = 1\n",
+            "collector = \"https://localhost:{port}\"\nidentity = {:?}\nstate = \"state-{name}\"\nsweep_seconds = 1\ndrain_seconds = 1\n",
             identity.to_str().expect("path")
         );
         for folder in folders {

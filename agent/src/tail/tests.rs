@@ -1,0 +1,196 @@
+//! What a tail does with a real folder, step by step; `model` is for everything at once.
+
+use super::*;
+use proptest::prelude::*;
+use std::io::Write;
+
+mod model;
+mod share;
+
+struct World {
+    _dir: tempfile::TempDir,
+    log: PathBuf,
+    written: u64,
+    tail: Tail,
+    seen: Vec<u64>,
+    now: Duration,
+}
+
+impl World {
+    fn new() -> World {
+        let dir = tempfile::tempdir().expect("folder");
+        let log = dir.path().join("wsyncmgr.log");
+        let tail = Tail::new(log.clone(), SiteCode::UNKNOWN, Reading::default(), None);
+        World { _dir: dir, log, written: 0, tail, seen: Vec::new(), now: Duration::ZERO }
+    }
+
+    /// Each line is an event with its number in it; lengths differ so that places do.
+    fn write(&mut self, lines: u64) {
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&self.log).expect("log");
+        for _ in 0..lines {
+            self.written += 1;
+            let pad = "x".repeat(usize::try_from(self.written * 7 % 40).expect("small"));
+            writeln!(file, "Updated 1 items {pad} in SMS database, new update source content version is {}\r", self.written)
+                .expect("line");
+        }
+    }
+
+    fn read(&mut self) {
+        let mut out = Vec::new();
+        // Looks after a while tell that the last record is over, that nobody writes to the old log, that a log is shorter.
+        for _ in 0..4 {
+            self.now += SETTLED;
+            while self.tail.look(&mut out, self.now).expect("look") == Look::More {}
+        }
+        for event in out {
+            match event.kind {
+                EventKind::CatalogVersion { version, .. } => self.seen.push(version),
+                other => panic!("unexpected {other:?}"),
+            }
+        }
+    }
+
+    fn restart(&mut self) {
+        let checkpoint = self.tail.checkpoint();
+        let kept = serde_json::to_string(&checkpoint).expect("json");
+        self.tail = Tail::new(self.log.clone(), SiteCode::UNKNOWN, Reading::default(), serde_json::from_str(&kept).expect("json"));
+    }
+
+    fn rename(&mut self) {
+        if self.log.exists() {
+            std::fs::rename(&self.log, rolled_over(&self.log)).expect("rename");
+        }
+    }
+
+    fn copy(&mut self) {
+        if self.log.exists() {
+            std::fs::copy(&self.log, rolled_over(&self.log)).expect("copy");
+            std::fs::OpenOptions::new().write(true).truncate(true).open(&self.log).expect("truncate");
+        }
+    }
+
+    #[track_caller]
+    fn check(&mut self) {
+        self.read();
+        assert_eq!(self.seen, (1..=self.written).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn growth_and_restarts_lose_and_double_nothing() {
+    let mut world = World::new();
+    world.write(3);
+    world.read();
+    world.restart();
+    world.write(2);
+    world.check();
+}
+
+#[test]
+fn both_ways_of_rolling_over_are_followed_with_unread_lines_in_the_old_file() {
+    for copy in [false, true] {
+        for restart in [false, true] {
+            let mut world = World::new();
+            world.write(5);
+            world.read();
+            world.write(4);
+            if restart {
+                world.restart();
+            }
+            if copy {
+                world.copy()
+            } else {
+                world.rename()
+            }
+            world.write(3);
+            world.check();
+        }
+    }
+}
+
+#[test]
+fn history_in_a_rolled_over_log_is_read_first() {
+    let mut world = World::new();
+    world.write(3);
+    world.rename();
+    world.write(3);
+    world.check();
+}
+
+#[test]
+fn a_generation_that_is_gone_is_told() {
+    let mut world = World::new();
+    world.write(9);
+    world.read();
+    world.restart();
+    world.rename();
+    std::fs::remove_file(rolled_over(&world.log)).expect("remove");
+    world.write(1);
+    let mut out = Vec::new();
+    // It may be a share that tells an older size, until a later look agrees.
+    assert_eq!(world.tail.look(&mut out, world.now).expect("look"), Look::Quiet);
+    assert_eq!(out, []);
+    world.tail.look(&mut out, world.now + SETTLED).expect("look");
+    assert!(matches!(out.first().map(|event| &event.kind), Some(EventKind::LogGap { .. })), "{out:?}");
+}
+
+#[test]
+fn a_file_that_regrew_past_our_place_between_two_looks_is_seen() {
+    let mut world = World::new();
+    world.write(2);
+    world.read();
+    world.copy();
+    world.write(30);
+    world.check();
+}
+
+#[test]
+fn reserved_space_is_read_when_it_is_filled() {
+    let mut world = World::new();
+    std::fs::write(&world.log, [0; 5000]).expect("reserve");
+    world.read();
+    let line = "Updated 1 items in SMS database, new update source content version is 1\r\n";
+    let mut bytes = vec![0; 5000];
+    bytes[..line.len()].copy_from_slice(line.as_bytes());
+    std::fs::write(&world.log, bytes).expect("fill");
+    world.written = 1;
+    world.check();
+}
+
+#[derive(Debug, Clone)]
+enum Act {
+    Write(u64),
+    Read,
+    Restart,
+    Rename,
+    Copy,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(crate::invariants::cases(500)))]
+
+    /// One rotation between two reads is followed; two lose what nobody can have, so each is read before the next.
+    #[test]
+    fn whatever_happens_every_line_is_read_once(acts in proptest::collection::vec(prop_oneof![
+        4 => (1u64..6).prop_map(Act::Write), 3 => Just(Act::Read), 2 => Just(Act::Restart), 1 => Just(Act::Rename), 1 => Just(Act::Copy),
+    ], 1..25)) {
+        let mut world = World::new();
+        let mut rotated = false;
+        for act in acts {
+            match act {
+                Act::Write(lines) => world.write(lines),
+                Act::Read => { world.read(); rotated = false; }
+                Act::Restart => world.restart(),
+                Act::Rename | Act::Copy => {
+                    if rotated { world.read(); }
+                    if matches!(act, Act::Rename) { world.rename() } else { world.copy() }
+                    // A rename leaves no log behind; the writer makes the next one at once.
+                    world.write(1);
+                    rotated = true;
+                }
+            }
+        }
+        world.read();
+        prop_assert_eq!(&world.seen, &(1..=world.written).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,420 @@
+//! Everything at once, against a model: a writer that stops at any byte, rolls over in every way and writes on in renamed
+//! logs; generations that begin with the same bytes; an agent that is killed between any two looks.
+//!
+//! SUPWATCH_ROTATIONS: how often logs roll over. SUPWATCH_SEED: repeats a run.
+
+use std::cell::RefCell;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::ops::Range;
+use std::rc::Rc;
+
+use super::share::{Mood, Share};
+use super::*;
+
+/// Torn numbers have fewer digits, so they are never taken for another line.
+const FIRST: u64 = 100_000_000;
+const BANNER: usize = 4096;
+/// Longer than the quiet time, so that both ends of the grace are met.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Random numbers that a seed repeats.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % most.max(1)
+    }
+}
+
+fn number_of(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok())
+}
+
+/// A whole line in a generation.
+#[derive(Debug, Clone)]
+struct Written {
+    number: u64,
+    bytes: Range<u64>,
+    /// Whether it may be missing, if a gap says so.
+    excused: bool,
+}
+
+#[derive(Debug, Default)]
+struct Generation {
+    lines: Vec<Written>,
+    size: u64,
+    /// What is still to come of the line that the writer stopped in.
+    rest: Vec<u8>,
+}
+
+/// A log that was renamed while its writer has it open.
+struct Held {
+    file: File,
+    generation: usize,
+    renamed: Duration,
+    touched: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Item {
+    Line(u64, u64),
+    Gap { reason: String, offset: u64, bytes: u64 },
+}
+
+struct Model {
+    dir: tempfile::TempDir,
+    dice: Dice,
+    share: Option<Share>,
+    tail: Tail,
+    stored: Option<Checkpoint>,
+    /// What is stored, in order.
+    items: Vec<Item>,
+    now: Duration,
+    started: Duration,
+    generations: Vec<Generation>,
+    writer: File,
+    held: Option<Held>,
+    /// Which generation is the sibling.
+    sibling: Option<usize>,
+    /// Whether a line came to a renamed log so late that only its size can tell, and nobody looked since.
+    unlooked: bool,
+    next: u64,
+    kills: u64,
+    rotations: [u64; 4],
+}
+
+impl Model {
+    fn new(seed: u64, share: bool) -> Model {
+        let dir = tempfile::tempdir().expect("folder");
+        let log = dir.path().join("wsyncmgr.log");
+        let writer = OpenOptions::new().create(true).append(true).open(&log).expect("log");
+        let share = share.then(|| Share(Rc::new(RefCell::new(Mood { trouble: Some(50), ..Mood::default() }))));
+        let tail = Tail::new(log, SiteCode::UNKNOWN, Reading::default(), None);
+        let (now, generations) = (Duration::ZERO, vec![Generation::default()]);
+        let mut model = Model {
+            dir,
+            dice: Dice(seed),
+            share,
+            tail,
+            stored: None,
+            items: Vec::new(),
+            now,
+            started: now,
+            generations,
+            writer,
+            held: None,
+            sibling: None,
+            next: FIRST,
+            unlooked: false,
+            kills: 0,
+            rotations: [0; 4],
+        };
+        model.start();
+        model.kills = 0;
+        model
+    }
+
+    fn log(&self) -> PathBuf {
+        self.dir.path().join("wsyncmgr.log")
+    }
+
+    /// What was read and not stored is gone with the process; its clock begins anew.
+    fn start(&mut self) {
+        let kept = serde_json::to_string(&self.stored).expect("json");
+        let stored = serde_json::from_str(&kept).expect("json");
+        self.tail = Tail::new(self.log(), SiteCode::UNKNOWN, Reading::default(), stored).draining(GRACE);
+        if let Some(share) = &self.share {
+            let tail = std::mem::replace(&mut self.tail, Tail::new(PathBuf::new(), SiteCode::UNKNOWN, Reading::default(), None));
+            self.tail = tail.on(Box::new(share.clone()));
+        }
+        self.started = self.now;
+        self.kills += 1;
+    }
+
+    /// One look; what it gave is stored with the checkpoint, unless the agent is killed before.
+    fn look(&mut self, killed: bool) -> Look {
+        let mut out = Vec::new();
+        let look = match self.tail.look(&mut out, self.now - self.started) {
+            Ok(look) => look,
+            Err(error) => {
+                assert!(self.share.is_some() && error.kind() == std::io::ErrorKind::UnexpectedEof, "{error}");
+                if !out.is_empty() {
+                    self.start();
+                }
+                return Look::Quiet;
+            }
+        };
+        if killed {
+            self.trace("killed");
+            self.start();
+            return Look::Quiet;
+        }
+        self.stored = self.tail.checkpoint();
+        self.unlooked = false;
+        self.trace("look");
+        for event in out {
+            match event.kind {
+                EventKind::CatalogVersion { version, .. } if version >= FIRST => self.items.push(Item::Line(version, event.offset)),
+                EventKind::LogGap { reason, bytes } => self.items.push(Item::Gap { reason, offset: event.offset, bytes }),
+                _ => {}
+            }
+        }
+        look
+    }
+
+    fn trace(&self, what: &str) {
+        if number_of("TRACE").is_some() {
+            let open = self.tail.open.as_ref().map(|o| (o.stands, o.position, o.behind, o.left, o.reader.offset()));
+            let size = |p: &PathBuf| std::fs::metadata(p).map(|m| m.len()).ok();
+            eprintln!(
+                "T {:?} {what}: gen {} items {} last {:?} open {open:?} log {:?} sib {:?} stored {:?}",
+                self.now,
+                self.generations.len() - 1,
+                self.items.len(),
+                self.items.last(),
+                size(&self.log()),
+                size(&rolled_over(&self.log())),
+                self.stored.as_ref().map(|s| (s.stands, s.resume.offset, s.behind))
+            );
+        }
+    }
+
+    fn looks(&mut self, most: u64) {
+        for _ in 0..self.dice.below(most) {
+            self.pass();
+            let killed = self.dice.below(12) == 0;
+            self.look(killed);
+        }
+    }
+
+    /// Looks until everything that can be had is stored.
+    fn catch_up(&mut self) {
+        for _ in 0..40 {
+            self.now += Duration::from_secs(1);
+            while self.look(false) == Look::More {}
+        }
+    }
+
+    fn pass(&mut self) {
+        self.now += Duration::from_millis(self.dice.below(1500));
+    }
+
+    /// Writes lines, the last of them perhaps up to any byte only.
+    fn write(&mut self, lines: u64) {
+        self.trace("write");
+        let (generation, now) = (self.generations.len() - 1, self.now);
+        let stop = self.dice.below(2) == 0;
+        append(&mut self.writer, &mut self.generations[generation], lines, stop, &mut self.next, &mut self.dice);
+        if let Some(held) = &mut self.held
+            && now.saturating_sub(held.renamed) < GRACE
+            && self.dice.below(2) == 0
+        {
+            let excused = now.saturating_sub(held.touched) >= SETTLED;
+            self.unlooked |= excused;
+            held.touched = now;
+            let old = &mut self.generations[held.generation];
+            let before = old.size;
+            append(&mut held.file, old, 1, stop, &mut self.next, &mut self.dice);
+            // The line that the writer had stopped in counts among the late ones.
+            for line in old.lines.iter_mut().filter(|line| line.bytes.end > before) {
+                line.excused |= excused;
+            }
+        }
+    }
+
+    /// Generation of the last line that is stored.
+    fn reading(&self) -> Option<usize> {
+        let last = self.items.iter().rev().find_map(|item| if let Item::Line(number, _) = item { Some(*number) } else { None })?;
+        self.generations.iter().rposition(|generation| generation.lines.iter().any(|line| line.number == last))
+    }
+
+    /// A generation is about to vanish. What is not stored of it may be missing from now on; but not before the agent has
+    /// seen more of it than the beginning that all have, or nobody could tell that it was there.
+    fn vanish(&mut self, gone: usize, current: bool) -> bool {
+        let seen = self.stored.as_ref().is_some_and(|stored| stored.resume.offset > BANNER as u64);
+        let copied = self.stored.as_ref().is_some_and(|stored| stored.stands == Stands::Copied);
+        match self.reading() {
+            Some(reading) if reading > gone => return true,
+            // Where all that was read stands in the sibling as a copy, what takes its place may be the next one or a later one.
+            Some(reading) if seen && (reading == gone || !current && !copied) => {
+                if reading < gone {
+                    self.start();
+                }
+            }
+            _ => return false,
+        }
+        for generation in &mut self.generations[..=gone] {
+            generation.lines.iter_mut().for_each(|line| line.excused = true);
+        }
+        true
+    }
+
+    fn rotate(&mut self) {
+        let (log, old) = (self.log(), rolled_over(&self.log()));
+        let current = self.generations.len() - 1;
+        let kind = [0, 0, 0, 1, 1, 1, 2, 3][usize::try_from(self.dice.below(8)).expect("small")];
+        // A generation that is no more than what all begin with is like any other: none is rolled over so early.
+        if self.generations[current].size < BANNER as u64 + 200 {
+            return;
+        }
+        let gone = if kind < 2 { self.sibling } else { Some(current) };
+        if kind < 2 && self.unlooked {
+            self.catch_up();
+        }
+        if gone.is_some_and(|gone| !self.vanish(gone, kind >= 2)) {
+            return self.looks(6);
+        }
+        let fresh = || OpenOptions::new().create(true).append(true).open(&log).expect("log");
+        match kind {
+            0 => {
+                std::fs::copy(&log, &old).expect("copy");
+                // The agent may look while there are two of it.
+                if self.dice.below(3) == 0 {
+                    self.look(false);
+                }
+                self.writer.set_len(0).expect("truncate");
+                (self.sibling, self.held) = (Some(current), None);
+            }
+            1 => {
+                std::fs::rename(&log, &old).expect("rename");
+                if self.dice.below(3) == 0 {
+                    self.look(false);
+                }
+                let file = std::mem::replace(&mut self.writer, fresh());
+                self.held = Some(Held { file, generation: current, renamed: self.now, touched: self.now });
+                self.sibling = Some(current);
+            }
+            2 => {
+                std::fs::remove_file(&log).expect("remove");
+                self.writer = fresh();
+            }
+            _ => self.writer.set_len(0).expect("truncate"),
+        }
+        self.rotations[kind] += 1;
+        self.trace(&format!("ROTATED {kind}"));
+        self.generations.push(Generation::default());
+    }
+
+    /// Every whole line is stored once, in the order of the file, or it is excused and a gap in its place holds it.
+    #[track_caller]
+    fn check(&self) {
+        let whole = |one: &&Written, generation: &Generation| one.bytes.end <= generation.size;
+        let all: Vec<(usize, &Written)> = self
+            .generations
+            .iter()
+            .enumerate()
+            .flat_map(|(g, generation)| {
+                generation.lines.iter().filter(move |line| whole(line, generation)).map(move |line| (g, line))
+            })
+            .collect();
+        let places: std::collections::HashMap<u64, usize> = all.iter().enumerate().map(|(i, (_, line))| (line.number, i)).collect();
+        let late: Vec<Range<u64>> = self
+            .items
+            .iter()
+            .filter_map(|item| match item {
+                Item::Gap { reason, offset, bytes } if reason == "written-late" => Some(*offset..*offset + *bytes),
+                _ => None,
+            })
+            .collect();
+        let (mut next, mut gaps) = (0, Vec::new());
+        for (index, item) in self.items.iter().enumerate() {
+            match item {
+                Item::Line(number, offset) => {
+                    // A line that its writer never finished may be told at the end of its generation, whole as it looks.
+                    let Some(place) = places.get(number).copied() else { continue };
+                    let around = &self.items[index.saturating_sub(3)..(index + 2).min(self.items.len())];
+                    assert!(place >= next, "line {number} comes twice or too late: {around:?}");
+                    assert_eq!(*offset, all[place].1.bytes.start, "line {number}: {around:?}");
+                    self.covered(&all[next..place], &gaps, &late, next.checked_sub(1).map(|last| all[last].0));
+                    (next, gaps) = (place + 1, Vec::new());
+                }
+                Item::Gap { reason, offset, bytes } if reason != "written-late" => gaps.push((*offset, *bytes)),
+                Item::Gap { .. } => {}
+            }
+        }
+        self.covered(&all[next..], &gaps, &late, next.checked_sub(1).map(|last| all[last].0));
+    }
+
+    #[track_caller]
+    fn covered(&self, missing: &[(usize, &Written)], gaps: &[(u64, u64)], late: &[Range<u64>], reading: Option<usize>) {
+        for (generation, line) in missing {
+            assert!(line.excused, "{line:?} of generation {generation} is missing; gaps {gaps:?}, late {late:?}");
+            let held = gaps.iter().any(|(offset, bytes)| {
+                let first = Some(*generation) == reading.or(Some(0));
+                let known = *bytes == 0 || self.generations[..=*generation].iter().any(|one| offset + bytes <= one.size);
+                known && (!first || *offset <= line.bytes.start)
+            });
+            let told = late.iter().any(|gap| gap.start < line.bytes.end && line.bytes.start < gap.end);
+            assert!(held || told, "{line:?} of generation {generation} is in no gap: {gaps:?}, late {late:?}");
+        }
+    }
+}
+
+/// Finishes the line that was stopped in, writes lines, and may stop in the last one.
+fn append(file: &mut File, generation: &mut Generation, lines: u64, stop: bool, next: &mut u64, dice: &mut Dice) {
+    let mut bytes = std::mem::take(&mut generation.rest);
+    if generation.size == 0 && bytes.is_empty() {
+        let line = "Nothing is told here  $$<SMS_WSUS_SYNC_MANAGER><03-01-2026 04:00:00.000+0><thread=1 (0x1)>\r\n";
+        bytes = line.repeat(BANNER / line.len() + 1).into_bytes()[..BANNER - 2].to_vec();
+        bytes.extend_from_slice(b"\r\n");
+    }
+    for _ in 0..lines {
+        let start = generation.size + bytes.len() as u64;
+        let pad = "x".repeat(usize::try_from(dice.below(60)).expect("small"));
+        let text = format!(
+            "Updated 1 items {pad} in SMS database, new update source content version is {next}  $$<SMS_WSUS_SYNC_MANAGER><03-01-2026 04:00:00.000+0><thread=1 (0x1)>\r\n"
+        );
+        bytes.extend_from_slice(text.as_bytes());
+        generation.lines.push(Written { number: *next, bytes: start..start + text.len() as u64, excused: false });
+        *next += 1;
+    }
+    if stop {
+        let kept = usize::try_from(dice.below(bytes.len() as u64)).expect("small");
+        generation.rest = bytes.split_off(kept);
+    }
+    file.write_all(&bytes).expect("write");
+    generation.size += bytes.len() as u64;
+}
+
+fn story(share: bool) {
+    let other = || std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 0);
+    let seed = number_of("SUPWATCH_SEED").unwrap_or_else(other);
+    let rotations = number_of("SUPWATCH_ROTATIONS").unwrap_or(100);
+    println!("SUPWATCH_SEED={seed} SUPWATCH_ROTATIONS={rotations}");
+    let mut model = Model::new(seed, share);
+    while model.rotations.iter().sum::<u64>() < rotations {
+        match model.dice.below(20) {
+            0..8 => {
+                let lines = model.dice.below(8);
+                model.write(lines);
+            }
+            8..15 => model.looks(5),
+            15..18 => model.rotate(),
+            18 => model.start(),
+            _ => model.catch_up(),
+        }
+        model.pass();
+    }
+    model.catch_up();
+    model.check();
+    let lines: usize = model.generations.iter().map(|generation| generation.lines.len()).sum();
+    let stored = model.items.iter().filter(|item| matches!(item, Item::Line(..))).count();
+    println!(
+        "{:?} rotations by copy, rename, removal and truncation, {} kills, {lines} lines begun, {stored} stored, {} gaps",
+        model.rotations,
+        model.kills,
+        model.items.len() - stored
+    );
+}
+
+#[test]
+fn every_line_is_stored_once_and_in_order_or_a_gap_holds_it() {
+    story(false);
+}
+
+#[test]
+fn a_share_that_tells_other_numbers_and_older_sizes_changes_nothing() {
+    story(true);
+}
