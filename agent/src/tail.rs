@@ -13,6 +13,7 @@ use supwatch_proto::event::{Event, EventKind};
 use supwatch_proto::ids::SiteCode;
 use supwatch_proto::time::Certainty;
 
+use crate::planted::{self, Fault};
 use crate::reader::{Reader, Reading, Resume};
 use crate::site_folder::rolled_over;
 
@@ -130,7 +131,10 @@ impl Tail {
     /// Where reading stands.
     pub fn checkpoint(&mut self) -> Option<Checkpoint> {
         if let Some(open) = &self.open {
-            let resume = open.reader.resume();
+            let mut resume = open.reader.resume();
+            if planted::is(Fault::TornLine) {
+                resume.offset = open.position;
+            }
             self.checkpoint = Some(Checkpoint { identity: open.identity, guard: open.guard(resume.offset), resume });
         }
         self.checkpoint.clone()

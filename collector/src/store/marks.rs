@@ -5,6 +5,7 @@ use supwatch_proto::event::Event;
 use supwatch_proto::ids::Epoch;
 
 use super::{Claims, StoreError};
+use crate::planted::{self, Fault};
 
 /// Most ranges of lost events that are kept by their numbers; older ones stay counted.
 const LOST_KEPT: usize = 100;
@@ -94,7 +95,8 @@ impl Marks {
             return Opened { durable: 0, proof: None, lost: 0, is_new };
         };
         // Neither we nor the agent has what lies between: a store restored from a copy, or a spool that was emptied.
-        let lost = claims.oldest_sequence.saturating_sub(mark.durable + 1);
+        let next = if planted::is(Fault::EdgeOfTheMark) { mark.durable } else { mark.durable + 1 };
+        let lost = claims.oldest_sequence.saturating_sub(next);
         if lost > 0 {
             self.lost_ranges.push(LostRange { epoch: mark.epoch, first: mark.durable + 1, last: mark.durable + lost });
             self.lost_ranges.drain(..self.lost_ranges.len().saturating_sub(LOST_KEPT));
@@ -102,12 +104,16 @@ impl Marks {
             mark.proof = None;
             self.lost += lost;
         }
+        #[cfg(feature = "planted-faults")]
+        if planted::is(Fault::DuplicatesByTime) {
+            return Opened { durable: planted::lately::before(mark.durable), proof: None, lost, is_new };
+        }
         Opened { durable: mark.durable, proof: mark.proof, lost, is_new }
     }
 
     /// Takes in events with numbers in sequence: moves the mark and leaves those that are new.
     pub fn admit(&mut self, epoch: Epoch, fence: u64, events: &mut Vec<Event>) -> Result<u64, StoreError> {
-        if fence != self.fence {
+        if fence != self.fence && !planted::is(Fault::FenceIgnored) {
             return Err(StoreError::Fenced);
         }
         let mark = self.epochs.iter_mut().find(|mark| mark.epoch == epoch.0).ok_or(StoreError::Epoch)?;
@@ -118,6 +124,12 @@ impl Marks {
         let in_sequence = events.iter().zip(first..).all(|(event, number)| event.sequence == number);
         if !in_sequence {
             return Err(StoreError::Gap { expected: mark.durable + 1 });
+        }
+        #[cfg(feature = "planted-faults")]
+        if planted::is(Fault::DuplicatesByTime) {
+            planted::lately::retain(events);
+            mark.durable = events.last().map_or(mark.durable, |last| mark.durable.max(last.sequence));
+            return Ok(mark.durable);
         }
         events.retain(|event| event.sequence > mark.durable);
         if let Some(last) = events.last() {
