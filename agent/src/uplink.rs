@@ -179,7 +179,7 @@ impl Session<'_> {
                 biased;
                 changed = until.changed() => if changed.is_err() { return Ok(()) },
                 _ = heartbeat.tick() => {
-                    let spooled_events = self.spool.next_sequence() - self.acked - 1;
+                    let spooled_events = self.spool.next_sequence().saturating_sub(self.acked + 1);
                     let clock = Some(supwatch_proto::time::to_wire(clock()));
                     send(&self.outbound, stream_request::Body::Heartbeat(wire::Heartbeat { spooled_events, clock })).await?;
                 }

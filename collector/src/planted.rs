@@ -50,6 +50,8 @@ pub mod lately {
 
     use supwatch_proto::event::Event;
 
+    use crate::store::Session;
+
     /// How long something is remembered.
     const WINDOW: Duration = Duration::from_secs(5);
     /// How many events before the mark an agent is made to send again.
@@ -80,8 +82,11 @@ pub mod lately {
         });
     }
 
-    /// A mark that makes an agent send some events again.
-    pub(crate) fn before(durable: u64) -> u64 {
-        durable.saturating_sub(AGAIN)
+    /// A session that makes its agent send some events again, if the mistake is planted.
+    pub(crate) fn asked_again(session: Session) -> Session {
+        if !super::is(super::Fault::DuplicatesByTime) {
+            return session;
+        }
+        Session { durable_sequence: session.durable_sequence.saturating_sub(AGAIN), proof: None, ..session }
     }
 }
