@@ -109,6 +109,28 @@ fn wire_types_stay_at_the_edges() {
 }
 
 #[test]
+fn no_program_is_built_with_planted_faults() {
+    let features = |edges: &str| {
+        let mut tree = Command::new(env!("CARGO"));
+        tree.current_dir(root()).args([
+            "tree",
+            "--workspace",
+            "--locked",
+            "--offline",
+            "--invert",
+            "supwatch-agent",
+            "--edges",
+            edges,
+        ]);
+        let output = tree.output().expect("cargo runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("UTF-8").contains("planted-faults")
+    };
+    // What is built without tests has no features of dev-dependencies; the tests themselves have.
+    assert!(!features("features,no-dev") && features("features"));
+}
+
+#[test]
 fn no_assertion_is_forgotten_and_nothing_is_left_for_later() {
     // Put together here so that this file does not find itself.
     let later = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("#[ig", "nore]")];

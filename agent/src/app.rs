@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::collect::Collect;
 use crate::config::{Config, Site};
+use crate::connector::Connector;
 use crate::probe::{ProbeError, Prober};
 use crate::settings::command::{Handle, Runner};
 use crate::spool::{Spool, SpoolError};
@@ -157,7 +158,7 @@ pub async fn once(config: &Config) -> Result<u64, AppError> {
 /// The sites that a configuration names.
 fn uplink_of(config: &Config) -> Uplink {
     let sites: Vec<SiteCode> = config.sites.iter().map(|site| site.file.code).collect();
-    Uplink { collector: config.collector.clone(), identity: config.identity.clone(), sites }
+    Uplink { collector: config.collector.clone(), identity: config.identity.clone(), sites, connector: Connector::Tls }
 }
 
 /// How to reach the settings command of each site that has one.

@@ -23,8 +23,10 @@ pub mod spool;
 pub mod collect;
 pub mod probe;
 pub mod uplink;
+pub mod connector;
 pub mod config;
 pub mod app;
 pub mod show;
+pub mod planted;
 #[cfg(any(test, feature = "invariants"))]
 pub mod invariants;

@@ -15,6 +15,8 @@ use supwatch_proto::ids::Epoch;
 use supwatch_proto::wire;
 use tokio::sync::watch;
 
+use crate::planted::{self, Fault, Held};
+
 /// Bytes of a block of events; well below what the database takes, so that one large event more still fits.
 const BLOCK_BYTES: usize = 24 * 1024;
 /// A large event begins a block of its own, so that no block is more than the database takes.
@@ -72,6 +74,21 @@ struct Meta {
     fresh: bool,
 }
 
+/// How much a spool keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes of events beyond which nothing more is taken in.
+    pub spool_bytes: u64,
+    /// Bytes of acknowledged events that stay; less than the former.
+    pub retained_bytes: u64,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds { spool_bytes: SPOOL_BYTES, retained_bytes: RETAINED_BYTES }
+    }
+}
+
 #[derive(Debug)]
 struct State {
     meta: Meta,
@@ -79,6 +96,7 @@ struct State {
     /// Everything up to this number is acknowledged, as far as this process knows.
     acknowledged: u64,
     bytes: u64,
+    held: Held,
 }
 
 impl State {
@@ -93,7 +111,7 @@ impl State {
             oldest_sequence = oldest_sequence.min(sequence_of(&key)?);
             bytes += value.len() as u64;
         }
-        Ok(State { acknowledged: oldest_sequence - 1, meta, oldest_sequence, bytes })
+        Ok(State { acknowledged: oldest_sequence - 1, meta, oldest_sequence, bytes, held: Held::default() })
     }
 }
 
@@ -101,6 +119,7 @@ impl State {
 #[derive(Debug)]
 pub struct Spool {
     db: Durable,
+    bounds: Bounds,
     state: Mutex<State>,
     grown: watch::Sender<u64>,
 }
@@ -108,6 +127,11 @@ pub struct Spool {
 impl Spool {
     /// Opens or makes a spool. A damaged one is set aside under another name, so that the agent goes on in a new epoch.
     pub fn open(dir: &Path) -> Result<Spool, SpoolError> {
+        Spool::open_within(dir, Bounds::default())
+    }
+
+    /// The same, with other bounds than the usual ones.
+    pub fn open_within(dir: &Path, bounds: Bounds) -> Result<Spool, SpoolError> {
         let db = match Durable::open(dir, CACHE_BYTES) {
             Err(OpenError::Damaged { dir, reason }) => {
                 let aside = set_aside(&dir).map_err(|source| OpenError::Io { dir: dir.clone(), source })?;
@@ -118,7 +142,7 @@ impl Spool {
         };
         let state = State::load(&db)?;
         let (grown, _) = watch::channel(state.meta.next_sequence);
-        Ok(Spool { db, state: Mutex::new(state), grown })
+        Ok(Spool { db, bounds, state: Mutex::new(state), grown })
     }
 
     /// The spool's epoch.
@@ -185,7 +209,7 @@ impl Spool {
         }
         batch.put(META, VERSION, &json(&meta));
         self.db.commit(batch)?;
-        *state = State { meta, oldest_sequence: 1, acknowledged: 0, bytes: 0 };
+        *state = State { meta, oldest_sequence: 1, acknowledged: 0, bytes: 0, held: Held::default() };
         Ok(())
     }
 
@@ -218,14 +242,23 @@ impl Spool {
     }
 
     /// The same, if the epoch is still the one in which the events were read.
-    pub fn commit_in<T: Serialize>(&self, epoch: Epoch, events: Vec<Event>, name: &str, checkpoint: &T) -> Result<(), SpoolError> {
+    pub fn commit_in<T: Serialize>(
+        &self,
+        epoch: Epoch,
+        mut events: Vec<Event>,
+        name: &str,
+        checkpoint: &T,
+    ) -> Result<(), SpoolError> {
         let mut state = self.sound_state()?;
         if state.meta.epoch != epoch.0 {
             return Err(SpoolError::Anew);
         }
-        if state.bytes > SPOOL_BYTES {
-            return Err(SpoolError::Full(state.bytes));
+        match state.bytes > self.bounds.spool_bytes {
+            true if planted::is(Fault::DroppedWhenFull) => events.clear(),
+            true => return Err(SpoolError::Full(state.bytes)),
+            false => {}
         }
+        let events = state.held.instead_of(events);
         let checkpoint = json(checkpoint);
         let mut batch = Batch::new();
         let (mut next, mut bytes) = (state.meta.next_sequence, 0);
@@ -270,9 +303,9 @@ impl Spool {
     }
 
     /// Takes note that the collector has everything up to a number, and forgets blocks of it, the oldest first, beyond
-    /// [`RETAINED_BYTES`]. A collector that was restored from a copy has less than it had before.
+    /// what [`Bounds`] retain. A collector that was restored from a copy has less than it had before.
     pub fn acknowledged(&self, durable: u64) -> Result<(), SpoolError> {
-        self.forget(durable, RETAINED_BYTES)
+        self.forget(durable, self.bounds.retained_bytes)
     }
 
     fn forget(&self, durable: u64, retained: u64) -> Result<(), SpoolError> {

@@ -16,6 +16,7 @@ use self::files::{Disk, Files, Identity, Opened};
 use self::guard::{GUARD, Guard, Mark, Place, exactly};
 use self::judge::{Around, Grace, News, Next, Verdict};
 use self::open::{CHUNK, Fetched, Open, Stands};
+use crate::planted::{self, Fault};
 use crate::reader::{Reader, Reading, Resume};
 use crate::site_folder::rolled_over;
 
@@ -108,7 +109,10 @@ impl Tail {
     /// Where reading stands.
     pub fn checkpoint(&mut self) -> Option<Checkpoint> {
         if let Some(open) = &self.open {
-            let resume = open.reader.resume();
+            let mut resume = open.reader.resume();
+            if planted::is(Fault::TornLine) {
+                resume.offset = open.position;
+            }
             let (identity, guard) = (open.identity, open.guard(resume.offset));
             self.checkpoint =
                 Some(Checkpoint { identity, guard, resume, seen: open.seen, stands: open.stands, behind: open.behind });

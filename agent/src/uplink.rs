@@ -16,6 +16,8 @@ use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
+use crate::connector::Connector;
+use crate::planted::{self, Fault};
 use crate::spool::{Spool, SpoolError};
 
 /// Version of the protocol.
@@ -58,6 +60,8 @@ pub struct Uplink {
     pub identity: PathBuf,
     /// Sites spoken for.
     pub sites: Vec<SiteCode>,
+    /// How it is reached.
+    pub connector: Connector,
 }
 
 /// When to stop.
@@ -84,13 +88,15 @@ impl Uplink {
             if spool.undelivered() < before || matches!(error, UplinkError::SetBack) {
                 pause = BACK_OFF_MIN;
             }
-            let wait = scattered(pause);
+            let wait = self.connector.scattered(pause);
             tracing::warn!(%error, retry_in_ms = u64::try_from(wait.as_millis()).unwrap_or(0), "not delivering");
             pause = (pause * 2).min(BACK_OFF_MAX);
             tokio::select! {
-                () = tokio::time::sleep(wait) => {}
+                // In this order, so that what is ready together is taken in the same order each time.
+                biased;
                 // Asked to finish while the collector is away: what is undelivered stays in the spool.
                 changed = until.changed() => if changed.is_err() || *until.borrow() == Until::Drained { return },
+                () = tokio::time::sleep(wait) => {}
             }
         }
     }
@@ -102,8 +108,10 @@ impl Uplink {
         clock: fn() -> jiff::Timestamp,
         until: &mut watch::Receiver<Until>,
     ) -> Result<(), UplinkError> {
-        let identity = IdentityFiles::read(&self.identity)?;
-        let channel = connect(&self.collector, &identity).await?;
+        let channel = match &self.connector {
+            Connector::Tls => connect(&self.collector, &IdentityFiles::read(&self.identity)?).await?,
+            Connector::Simulated(simulated) => simulated.connect().await?,
+        };
         let (outbound, requests) = mpsc::channel(OUTBOUND);
         send(&outbound, stream_request::Body::Hello(self.hello(spool, clock()))).await?;
         let mut client = IngestServiceClient::new(channel);
@@ -124,14 +132,8 @@ impl Uplink {
         tracing::info!(collector = self.collector, durable = welcome.durable_sequence, "delivering");
         spool.acknowledged(welcome.durable_sequence)?;
         let window = u64::from(welcome.window_events.max(1));
-        let mut session = Session {
-            spool,
-            outbound,
-            acked: welcome.durable_sequence,
-            sent: welcome.durable_sequence,
-            window,
-            waiting_since: None,
-        };
+        let (connector, durable) = (&self.connector, welcome.durable_sequence);
+        let mut session = Session { spool, connector, outbound, acked: durable, sent: durable, window, waiting_since: None };
         session.deliver(&mut inbound, clock, until).await
     }
 
@@ -151,6 +153,7 @@ impl Uplink {
 
 struct Session<'a> {
     spool: &'a Arc<Spool>,
+    connector: &'a Connector,
     outbound: mpsc::Sender<wire::StreamRequest>,
     acked: u64,
     sent: u64,
@@ -176,13 +179,15 @@ impl Session<'_> {
                 return Ok(());
             }
             tokio::select! {
-                answer = next(inbound) => self.answered(answer?).await?,
-                changed = grown.changed() => if changed.is_err() { return Ok(()) },
+                // Answers may come without end, so what is rare goes before them; after an answer the window is filled anyway.
+                biased;
                 changed = until.changed() => if changed.is_err() { return Ok(()) },
                 _ = heartbeat.tick() => {
                     let beat = self.heartbeat(clock());
                     send(&self.outbound, stream_request::Body::Heartbeat(beat)).await?;
                 }
+                answer = next(inbound) => self.answered(answer?).await?,
+                changed = grown.changed() => if changed.is_err() { return Ok(()) },
             }
         }
     }
@@ -200,9 +205,8 @@ impl Session<'_> {
     async fn fill_window(&mut self) -> Result<(), UplinkError> {
         while self.sent - self.acked < self.window && self.sent + 1 < self.spool.next_sequence() {
             let (spool, from) = (Arc::clone(self.spool), self.sent + 1);
-            let batch = tokio::task::spawn_blocking(move || spool.read_from(from))
-                .await
-                .map_err(|_| UplinkError::Protocol("stopping"))??;
+            let read = self.connector.blocking(move || spool.read_from(from)).await;
+            let batch = read.ok_or(UplinkError::Protocol("stopping"))??;
             let Some(last) = batch.events.last().map(|event| event.sequence) else { break };
             send(&self.outbound, stream_request::Body::Batch(batch)).await?;
             self.sent = last;
@@ -219,9 +223,8 @@ impl Session<'_> {
                 self.acked = self.acked.max(durable_sequence);
                 self.waiting_since = None;
                 let (spool, acked) = (Arc::clone(self.spool), self.acked);
-                tokio::task::spawn_blocking(move || spool.acknowledged(acked))
-                    .await
-                    .map_err(|_| UplinkError::Protocol("stopping"))??;
+                let noted = self.connector.blocking(move || spool.acknowledged(acked)).await;
+                noted.ok_or(UplinkError::Protocol("stopping"))??;
             }
             stream_response::Body::Resync(wire::Resync { expected_sequence }) => {
                 self.sent = expected_sequence.saturating_sub(1).max(self.acked);
@@ -238,6 +241,9 @@ impl Session<'_> {
 
 /// Whether the collector has other events under our numbers than we have.
 fn is_set_back(spool: &Spool, welcome: &wire::Welcome) -> Result<bool, SpoolError> {
+    if planted::is(Fault::SetBackUnseen) {
+        return Ok(false);
+    }
     if welcome.durable_sequence >= spool.next_sequence() {
         return Ok(true);
     }
@@ -266,12 +272,4 @@ fn status_words(status: &tonic::Status) -> String {
         Some(cause) => format!("{} ({cause})", status.message()),
         None => status.message().to_owned(),
     }
-}
-
-/// Anything from nothing to the pause, so that agents do not return in step.
-fn scattered(pause: Duration) -> Duration {
-    let mut bytes = [0; 4];
-    // Without random numbers the pause is merely the same for all.
-    let share = getrandom::fill(&mut bytes).map_or(u32::MAX, |()| u32::from_be_bytes(bytes));
-    pause.mul_f64(f64::from(share) / f64::from(u32::MAX)).max(Duration::from_millis(50))
 }

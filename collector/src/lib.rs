@@ -40,3 +40,4 @@ pub mod demo;
 pub mod render;
 pub mod report;
 pub mod cli;
+pub mod planted;

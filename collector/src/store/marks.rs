@@ -5,6 +5,7 @@ use supwatch_proto::event::Event;
 use supwatch_proto::ids::Epoch;
 
 use super::{Claims, StoreError};
+use crate::planted::{self, Fault};
 
 /// Most ranges of lost events that are kept by their numbers; older ones stay counted.
 const LOST_KEPT: usize = 100;
@@ -80,7 +81,7 @@ pub struct Opened {
     pub lost: u64,
     /// All of them.
     pub lost_ever: u64,
-    /// Whether this epoch was never seen.
+    /// Whether nothing of this epoch was ever stored. Its agent may have opened it before and not have got the answer.
     pub is_new: bool,
 }
 
@@ -88,15 +89,16 @@ impl Marks {
     /// A new session; gives the mark of its epoch, and how many events are newly known to be lost.
     pub fn open(&mut self, claims: Claims) -> Opened {
         self.fence += 1;
-        let is_new = !self.epochs.iter().any(|mark| mark.epoch == claims.epoch.0);
-        if is_new {
+        if !self.epochs.iter().any(|mark| mark.epoch == claims.epoch.0) {
             self.epochs.push(Mark { epoch: claims.epoch.0, durable: 0, proof: None });
         }
         let Some(mark) = self.epochs.iter_mut().find(|mark| mark.epoch == claims.epoch.0) else {
-            return Opened { durable: 0, proof: None, lost: 0, lost_ever: self.lost, is_new };
+            return Opened { durable: 0, proof: None, lost: 0, lost_ever: self.lost, is_new: true };
         };
+        let is_new = mark.durable == 0;
         // Neither we nor the agent has what lies between: a store restored from a copy, or a spool that was emptied.
-        let lost = claims.oldest_sequence.saturating_sub(mark.durable + 1);
+        let next = if planted::is(Fault::EdgeOfTheMark) { mark.durable } else { mark.durable + 1 };
+        let lost = claims.oldest_sequence.saturating_sub(next);
         if lost > 0 {
             self.lost_ranges.push(LostRange { epoch: mark.epoch, first: mark.durable + 1, last: mark.durable + lost });
             self.lost_ranges.drain(..self.lost_ranges.len().saturating_sub(LOST_KEPT));
@@ -109,7 +111,7 @@ impl Marks {
 
     /// Takes in events with numbers in sequence: moves the mark and leaves those that are new.
     pub fn admit(&mut self, epoch: Epoch, fence: u64, events: &mut Vec<Event>) -> Result<u64, StoreError> {
-        if fence != self.fence {
+        if fence != self.fence && !planted::is(Fault::FenceIgnored) {
             return Err(StoreError::Fenced);
         }
         let mark = self.epochs.iter_mut().find(|mark| mark.epoch == epoch.0).ok_or(StoreError::Epoch)?;
@@ -120,6 +122,12 @@ impl Marks {
         let in_sequence = events.iter().zip(first..).all(|(event, number)| event.sequence == number);
         if !in_sequence {
             return Err(StoreError::Gap { expected: mark.durable + 1 });
+        }
+        #[cfg(feature = "planted-faults")]
+        if planted::is(Fault::DuplicatesByTime) {
+            planted::lately::retain(events);
+            mark.durable = events.last().map_or(mark.durable, |last| mark.durable.max(last.sequence));
+            return Ok(mark.durable);
         }
         events.retain(|event| event.sequence > mark.durable);
         if let Some(last) = events.last() {
@@ -132,6 +140,14 @@ impl Marks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_epoch_is_new_until_something_of_it_is_stored() {
+        let claims = Claims { epoch: Epoch([1; 16]), oldest_sequence: 1 };
+        let mut marks = Marks::default();
+        // The answer to the first is lost on its way: the agent must get it from the second.
+        assert!(marks.open(claims).is_new && marks.open(claims).is_new);
+    }
 
     #[test]
     fn marks_of_the_first_version_are_read() {

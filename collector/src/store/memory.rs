@@ -18,7 +18,7 @@ use super::{Claims, Committed, Cursor, EventQuery, Page, Retention, Session, Sto
 #[derive(Debug, Default)]
 pub struct Memory(Mutex<Inner>);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Inner {
     marks: BTreeMap<AgentId, Marks>,
     blocks: Vec<Vec<StoredEvent>>,
@@ -30,6 +30,11 @@ struct Inner {
 }
 
 impl Memory {
+    /// A copy of it as it is now, such as a backup is.
+    pub fn copy(&self) -> Memory {
+        Memory(Mutex::new(self.inner().clone()))
+    }
+
     fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }

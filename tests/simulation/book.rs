@@ -1,0 +1,135 @@
+//! What must hold, noted as it happens: marks, fences, what was ever durable, which lines are stored.
+//!
+//! The numbers of the invariants: **I1** stored and lost numbers of an epoch are 1 to its mark, each once. **I2** no line is
+//! stored twice. **I3** the lines of a file are there, in order, but for those told to be lost. **I4** a mark never goes back.
+//! **I5** what was acknowledged is durable. **I7** what waits is bounded. **F** only the newest session stores.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use supwatch::store::{Claims, Committed, Session};
+use supwatch_proto::event::{Event, EventKind, StoredEvent};
+use supwatch_proto::ids::{AgentId, Epoch, SiteCode};
+
+/// An agent in an epoch.
+pub type Life = (AgentId, [u8; 16]);
+
+/// What a restored backup sets back.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    pub marks: BTreeMap<Life, u64>,
+    pub lost: BTreeMap<Life, Vec<(u64, u64)>>,
+    fences: BTreeMap<AgentId, u64>,
+    /// Numbers of the lines that are stored, by site.
+    pub lines: BTreeMap<SiteCode, BTreeSet<u64>>,
+}
+
+/// The book.
+#[derive(Debug, Default)]
+pub struct Book {
+    pub page: Page,
+    /// The highest mark that was ever durable.
+    pub highest: BTreeMap<Life, u64>,
+    /// Which line an event was, of all that were ever stored.
+    pub history: BTreeMap<(Life, u64), (SiteCode, u64)>,
+    seen: BTreeSet<(Life, u64)>,
+    /// Epochs in the order in which they came; their bytes are random, so traces name them by it.
+    epochs: Vec<[u8; 16]>,
+    pub restored: bool,
+    pub sessions: u64,
+    pub resent: u64,
+    pub violations: Vec<String>,
+    pub trace: u64,
+}
+
+/// The number that a line carries.
+pub fn line_of(event: &Event) -> Option<(SiteCode, u64)> {
+    match event.kind {
+        EventKind::CatalogVersion { version, .. } => Some((event.site, version)),
+        _ => None,
+    }
+}
+
+impl Book {
+    /// Takes something into the trace.
+    pub fn note(&mut self, what: &str) {
+        if std::env::var_os("SUPWATCH_TRACE").is_some() {
+            eprintln!("{what}");
+        }
+        for byte in what.bytes().chain([b'\n']) {
+            self.trace = (self.trace ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    pub fn violated(&mut self, what: String) {
+        if self.violations.len() < 20 && !self.violations.contains(&what) {
+            self.note(&what);
+            self.violations.push(what);
+        }
+    }
+
+    pub fn name(&mut self, epoch: Epoch) -> usize {
+        if let Some(at) = self.epochs.iter().position(|known| *known == epoch.0) {
+            return at;
+        }
+        self.epochs.push(epoch.0);
+        self.epochs.len() - 1
+    }
+
+    pub fn opened(&mut self, now: u128, claims: Claims, session: &Session) {
+        self.sessions += 1;
+        let name = self.name(claims.epoch);
+        let (agent, durable, lost) = (&session.agent, session.durable_sequence, session.lost);
+        self.note(&format!("{now} {agent} opens {name}: oldest {}, durable {durable}, lost {lost}", claims.oldest_sequence));
+        let life = (session.agent.clone(), claims.epoch.0);
+        if lost > 0 {
+            if !self.restored {
+                self.violated(format!("I1 {agent}: {lost} events count as lost although no backup was restored"));
+            }
+            self.page.lost.entry(life.clone()).or_default().push((durable + 1 - lost, durable));
+        }
+        self.page.fences.insert(session.agent.clone(), session.fence);
+        self.moved(life, durable);
+    }
+
+    /// A batch came, whether it is going to be stored or not.
+    pub fn came(&mut self, session: &Session, events: &[Event]) {
+        let life = (session.agent.clone(), session.epoch.0);
+        let again = events.iter().filter(|event| !self.seen.insert((life.clone(), event.sequence))).count();
+        self.resent += again as u64;
+    }
+
+    pub fn committed(&mut self, now: u128, session: &Session, committed: &Committed) {
+        let name = self.name(session.epoch);
+        let (agent, durable) = (&session.agent, committed.durable_sequence);
+        if self.page.fences.get(agent) != Some(&session.fence) {
+            self.violated(format!("F {agent}: an older session stored events beside the newer one"));
+        }
+        let life = (session.agent.clone(), session.epoch.0);
+        for StoredEvent { event, .. } in &committed.stored {
+            self.note(&format!("{now} {agent} {name}/{} {} {} {}", event.sequence, event.kind.name(), event.site, event.line));
+            if let Some((site, line)) = line_of(event) {
+                self.page.lines.entry(site).or_default().insert(line);
+                self.history.insert((life.clone(), event.sequence), (site, line));
+            }
+        }
+        self.note(&format!("{now} {agent} {name}: durable {durable}"));
+        self.moved(life, durable);
+    }
+
+    fn moved(&mut self, life: Life, durable: u64) {
+        let mark = self.page.marks.entry(life.clone()).or_default();
+        let before = std::mem::replace(mark, durable);
+        if durable < before {
+            self.violated(format!("I4 {}: the mark goes back from {before} to {durable}", life.0));
+        }
+        let highest = self.highest.entry(life).or_default();
+        *highest = durable.max(*highest);
+    }
+
+    /// Lines of a site that were told to be lost.
+    pub fn told_lost(&self, site: SiteCode) -> BTreeSet<u64> {
+        let ranges = self.page.lost.iter().flat_map(|(life, ranges)| ranges.iter().map(move |range| (life, *range)));
+        let numbers = ranges.flat_map(|(life, (first, last))| (first..=last).map(move |number| (life.clone(), number)));
+        numbers.filter_map(|key| self.history.get(&key)).filter(|(of, _)| *of == site).map(|(_, line)| *line).collect()
+    }
+}

@@ -1,0 +1,119 @@
+//! Judges a story by its invariants (see `book`): some at every tick, the others at its end.
+//!
+//! What a cloned agent is promised is less: each epoch has its lines in order and once, and together they have all; but two
+//! agents that read the same logs in epochs of their own both deliver them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use supwatch::store::{Cursor, EventQuery, Store};
+use supwatch_proto::event::StoredEvent;
+use supwatch_proto::ids::AgentId;
+
+use crate::book::line_of;
+use crate::hosts::Home;
+use crate::story::{Agent, Story};
+
+/// More than one look at a log brings beyond what the spool takes.
+const ONE_LOOK: u64 = 512 << 10;
+
+fn id(home: &Home) -> AgentId {
+    let number = home.name.trim_start_matches("agent");
+    AgentId(format!("P0{number}.S0{number}/{}", home.name))
+}
+
+/// What holds at every moment.
+pub fn always(story: &Story) {
+    let mut book = story.disk.book();
+    for agent in &story.agents {
+        let Some(spool) = agent.home.running() else { continue };
+        let (id, epoch) = (id(&agent.home), spool.epoch());
+        let acknowledged = spool.next_sequence() - 1 - spool.undelivered();
+        let durable = book.highest.get(&(id.clone(), epoch.0)).copied().unwrap_or_default();
+        // Below the first that it keeps everything counts as acknowledged.
+        if acknowledged > durable.max(spool.oldest_sequence() - 1) {
+            book.violated(format!("I5 {id}: {acknowledged} is acknowledged, {durable} is durable"));
+        }
+        if spool.bytes() > agent.home.bounds.spool_bytes + ONE_LOOK {
+            book.violated(format!("I7 {id}: the spool has {} bytes", spool.bytes()));
+        }
+    }
+}
+
+/// Whether everything that was written is stored, or told to be lost, and the agents know it.
+pub fn is_settled(story: &Story) -> bool {
+    let delivered = |agent: &Agent| agent.home.running().is_some_and(|spool| !spool.is_fresh() && spool.undelivered() == 0);
+    if !story.agents.iter().all(delivered) {
+        return false;
+    }
+    let book = story.disk.book();
+    story.agents.iter().flat_map(|agent| &agent.logs).all(|log| {
+        let stored = book.page.lines.get(&log.site).map_or(0, BTreeSet::len) as u64;
+        stored == log.written || stored + book.told_lost(log.site).len() as u64 >= log.written
+    })
+}
+
+/// Everything that is stored, in order of arrival.
+fn stored(story: &Story) -> Vec<StoredEvent> {
+    let memory = story.disk.memory();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let page = runtime.block_on(async move { memory.scan(&EventQuery::default(), Cursor::default()).await });
+    page.expect("read").events
+}
+
+/// What holds when everything has settled, or has had the time to.
+pub fn at_the_end(story: &Story, settled: bool) {
+    let stored = stored(story);
+    let mut book = story.disk.book();
+    if !book.violations.is_empty() {
+        return;
+    }
+    let mut numbers: BTreeMap<(AgentId, [u8; 16]), Vec<u64>> = BTreeMap::new();
+    for event in &stored {
+        numbers.entry((event.agent.clone(), event.epoch.0)).or_default().push(event.event.sequence);
+    }
+    for (life, mark) in book.page.marks.clone() {
+        let mut all = numbers.remove(&life).unwrap_or_default();
+        for (first, last) in book.page.lost.get(&life).into_iter().flatten() {
+            all.extend(*first..=*last);
+        }
+        all.sort_unstable();
+        if !all.iter().copied().eq(1..=mark) {
+            book.violated(format!("I1 {}: {} numbers up to the mark {mark}, each once", life.0, all.len()));
+        }
+    }
+    for agent in &story.agents {
+        lines(agent, &stored, &mut book);
+    }
+    if !settled {
+        book.violated("I3: not everything arrives".to_owned());
+    }
+}
+
+fn lines(agent: &Agent, stored: &[StoredEvent], book: &mut crate::book::Book) {
+    for log in &agent.logs {
+        let of = stored.iter().filter_map(|stored| Some((stored.epoch, line_of(&stored.event)?)));
+        let of: Vec<_> = of.filter(|(_, (site, _))| *site == log.site).map(|(epoch, (_, line))| (epoch, line)).collect();
+        let told = book.told_lost(log.site);
+        let have: BTreeSet<u64> = of.iter().map(|(_, line)| *line).collect();
+        let missing: Vec<u64> = (1..=log.written).filter(|line| !have.contains(line) && !told.contains(line)).collect();
+        if !missing.is_empty() {
+            book.violated(format!("I3 {}: of {} lines these are missing: {missing:?}", log.site, log.written));
+        }
+        let mut runs: BTreeMap<[u8; 16], Vec<u64>> = BTreeMap::new();
+        for (epoch, line) in &of {
+            let key = if agent.cloned { epoch.0 } else { [0; 16] };
+            runs.entry(key).or_default().push(*line);
+        }
+        for run in runs.values() {
+            for pair in run.windows(2) {
+                let invariant = match pair {
+                    [before, after] if before == after => "I2",
+                    [before, after] if before > after && run.iter().filter(|line| *line == after).count() > 1 => "I2",
+                    [before, after] if before > after => "I3",
+                    _ => continue,
+                };
+                book.violated(format!("{invariant} {}: {pair:?} stored one after the other", log.site));
+            }
+        }
+    }
+}
