@@ -99,7 +99,7 @@ impl Tail {
         let mut around = Around::of(&*self.files, &self.path, open.behind)?;
         match open.judge(&fetched, &mut around)? {
             Verdict::On(stands) => self.go_on(stands, fetched, around, out, now),
-            Verdict::Adopt => self.adopt(around, out),
+            Verdict::Adopt => self.adopt(around, out, now),
             Verdict::Sibling(grace) => self.to_sibling(around, grace, now),
             Verdict::Ended { gap, next, sure } => self.ended(gap, next, sure, around, out, now),
             Verdict::Wait => Ok(Look::Quiet),
@@ -168,11 +168,7 @@ impl Tail {
         {
             return Ok(Look::More);
         }
-        // A writer may be in the middle of a record that spans lines; it is over when nothing came for a while.
-        let quiet = open.quiet_for(now);
-        if quiet >= SETTLED {
-            open.reader.idle(out);
-        }
+        let quiet = open.settle(now, out);
         if is_log { Ok(Look::Quiet) } else { self.drained(quiet, around, out, now) }
     }
 
@@ -217,7 +213,7 @@ impl Tail {
     }
 
     /// Goes on in the file that has the log's name.
-    fn adopt(&mut self, around: Around, out: &mut Vec<Event>) -> std::io::Result<Look> {
+    fn adopt(&mut self, around: Around, out: &mut Vec<Event>, now: Duration) -> std::io::Result<Look> {
         self.doubt = None;
         let (Some(open), Some(log)) = (&mut self.open, around.log) else { return Ok(Look::Quiet) };
         if open.stands == Stands::Sibling {
@@ -229,7 +225,10 @@ impl Tail {
         // Numbers may change at each look: only what is new now makes it worth another one.
         match open.fetch()? {
             Fetched::Bytes(chunk) if open.take(&chunk, out) => Ok(Look::More),
-            _ => Ok(Look::Quiet),
+            _ => {
+                open.settle(now, out);
+                Ok(Look::Quiet)
+            }
         }
     }
 

@@ -156,7 +156,8 @@ impl Open {
             if good && log_holds && copied == Holds::Yes {
                 return Ok(Verdict::On(Stands::Copied));
             }
-            if good && !is_log {
+            // Where even an open file changes its number, a log that has the same beginning may be the next one.
+            if good && !is_log && (own == Some(self.identity) || !log_holds) {
                 return Ok(Verdict::On(Stands::Gone));
             }
             if self.place().held_by(around.sibling.as_mut())? == Holds::Yes {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use supwatch_proto::event::Event;
 
+use super::SETTLED;
 use super::files::{Identity, Opened};
 use super::guard::{GUARD, Guard, Mark, Place};
 use crate::reader::Reader;
@@ -111,15 +112,19 @@ impl Open {
         Place { offset: self.position, guard: self.guard(self.position) }
     }
 
-    /// For how long nothing came.
-    pub fn quiet_for(&mut self, now: Duration) -> Duration {
-        match self.quiet {
+    /// For how long nothing came. A writer may be in the middle of a record that spans lines; it is over after a while.
+    pub fn settle(&mut self, now: Duration, out: &mut Vec<Event>) -> Duration {
+        let quiet = match self.quiet {
             Some((position, since)) if position == self.position => now.saturating_sub(since),
             _ => {
                 self.quiet = Some((self.position, now));
                 Duration::ZERO
             }
+        };
+        if quiet >= SETTLED {
+            self.reader.idle(out);
         }
+        quiet
     }
 
     /// The guard before a place, of the bytes as they were read.

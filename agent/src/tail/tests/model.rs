@@ -90,7 +90,7 @@ impl Model {
         let dir = tempfile::tempdir().expect("folder");
         let log = dir.path().join("wsyncmgr.log");
         let writer = OpenOptions::new().create(true).append(true).open(&log).expect("log");
-        let share = share.then(|| Share(Rc::new(RefCell::new(Mood { trouble: Some(50), ..Mood::default() }))));
+        let share = share.then(|| Share(Rc::new(RefCell::new(Mood { ..Mood::default() }))));
         let tail = Tail::new(log, SiteCode::UNKNOWN, Reading::default(), None);
         let (now, generations) = (Duration::ZERO, vec![Generation::default()]);
         let mut model = Model {
@@ -147,13 +147,11 @@ impl Model {
             }
         };
         if killed {
-            self.trace("killed");
             self.start();
             return Look::Quiet;
         }
         self.stored = self.tail.checkpoint();
         self.unlooked = false;
-        self.trace("look");
         for event in out {
             match event.kind {
                 EventKind::CatalogVersion { version, .. } if version >= FIRST => self.items.push(Item::Line(version, event.offset)),
@@ -162,23 +160,6 @@ impl Model {
             }
         }
         look
-    }
-
-    fn trace(&self, what: &str) {
-        if number_of("TRACE").is_some() {
-            let open = self.tail.open.as_ref().map(|o| (o.stands, o.position, o.behind, o.left, o.reader.offset()));
-            let size = |p: &PathBuf| std::fs::metadata(p).map(|m| m.len()).ok();
-            eprintln!(
-                "T {:?} {what}: gen {} items {} last {:?} open {open:?} log {:?} sib {:?} stored {:?}",
-                self.now,
-                self.generations.len() - 1,
-                self.items.len(),
-                self.items.last(),
-                size(&self.log()),
-                size(&rolled_over(&self.log())),
-                self.stored.as_ref().map(|s| (s.stands, s.resume.offset, s.behind))
-            );
-        }
     }
 
     fn looks(&mut self, most: u64) {
@@ -203,7 +184,6 @@ impl Model {
 
     /// Writes lines, the last of them perhaps up to any byte only.
     fn write(&mut self, lines: u64) {
-        self.trace("write");
         let (generation, now) = (self.generations.len() - 1, self.now);
         let stop = self.dice.below(2) == 0;
         append(&mut self.writer, &mut self.generations[generation], lines, stop, &mut self.next, &mut self.dice);
@@ -293,7 +273,6 @@ impl Model {
             _ => self.writer.set_len(0).expect("truncate"),
         }
         self.rotations[kind] += 1;
-        self.trace(&format!("ROTATED {kind}"));
         self.generations.push(Generation::default());
     }
 
@@ -415,6 +394,6 @@ fn every_line_is_stored_once_and_in_order_or_a_gap_holds_it() {
 }
 
 #[test]
-fn a_share_that_tells_other_numbers_and_older_sizes_changes_nothing() {
+fn a_share_that_gives_files_other_numbers_at_each_look_changes_nothing() {
     story(true);
 }
