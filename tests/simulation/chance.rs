@@ -31,7 +31,7 @@ impl Chance {
 
     /// True once in `n`.
     pub fn once_in(&mut self, n: u64) -> bool {
-        self.next() % n == 0
+        self.next().is_multiple_of(n)
     }
 
     pub fn millis(&mut self, low: u64, high: u64) -> Duration {

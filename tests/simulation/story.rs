@@ -56,7 +56,7 @@ pub struct Agent {
     /// A copy of its spool from before.
     has_copy: bool,
     /// Its epoch and the clone's, and whether each is still to be told where to begin.
-    epochs: (Option<(Epoch, bool)>, Option<(Epoch, bool)>),
+    epochs: [Option<(Epoch, bool)>; 2],
     cut_until: Option<Duration>,
     held_until: Option<Duration>,
 }
@@ -165,7 +165,7 @@ fn agent(sim: &mut Sim<'_>, chance: &mut Chance, folder: &Path, number: u64, bou
         cloned: false,
         changed: Duration::ZERO,
         has_copy: false,
-        epochs: (None, None),
+        epochs: [None; 2],
         cut_until: None,
         held_until: None,
     }
@@ -286,7 +286,7 @@ impl Story {
         sim.step().expect("every program goes on");
         self.now += TICK;
         for agent in &mut self.agents {
-            for (home, known) in [(&agent.home, &mut agent.epochs.0), (&agent.clone, &mut agent.epochs.1)] {
+            for (home, known) in [&agent.home, &agent.clone].into_iter().zip(&mut agent.epochs) {
                 let Some(spool) = home.running() else { continue };
                 let epoch = Some((spool.epoch(), spool.is_fresh()));
                 if *known != epoch {
