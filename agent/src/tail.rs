@@ -100,7 +100,7 @@ impl Tail {
         match open.judge(&fetched, &mut around)? {
             Verdict::On(stands) => self.go_on(stands, fetched, around, out, now),
             Verdict::Adopt => self.adopt(around, out, now),
-            Verdict::Sibling(grace) => self.to_sibling(around, grace, now),
+            Verdict::Sibling(grace) => self.go_to_sibling(around, grace, now),
             Verdict::Ended { gap, next, sure } => self.ended(gap, next, sure, around, out, now),
             Verdict::Wait => Ok(Look::Quiet),
         }
@@ -137,7 +137,7 @@ impl Tail {
                 self.begin(log, stands, behind, None, &checkpoint.resume, checkpoint.seen)?;
                 Ok(Look::More)
             }
-            Verdict::Sibling(grace) => self.to_sibling(around, grace, now),
+            Verdict::Sibling(grace) => self.go_to_sibling(around, grace, now),
             Verdict::Ended { gap, next, sure } => self.ended(gap, next, sure, around, out, now),
             Verdict::Adopt | Verdict::Wait => Ok(Look::Quiet),
         }
@@ -233,7 +233,7 @@ impl Tail {
     }
 
     /// Goes on at our place in the sibling.
-    fn to_sibling(&mut self, around: Around, grace: Grace, now: Duration) -> std::io::Result<Look> {
+    fn go_to_sibling(&mut self, around: Around, grace: Grace, now: Duration) -> std::io::Result<Look> {
         self.doubt = None;
         let (Some(checkpoint), Some(sibling)) = (self.checkpoint(), around.sibling) else { return Ok(Look::Quiet) };
         let left = (grace == Grace::Drain).then_some(now);
