@@ -1,13 +1,14 @@
 #!/bin/sh
 # The long forms of the tests: more cases than CI has time for. Each part can be run alone.
 #
-#   tests/long.sh [properties] [judging] [causes] [waves] [simulation] [kills] [cuts] [full] [soak] [load] [fuzz]
+#   tests/long.sh [properties] [judging] [causes] [waves] [simulation] [rotations] [kills] [cuts] [full] [soak] [load] [fuzz]
 #
 # properties: every property test of the reading stages with SUPWATCH_LONG_CASES cases (1,000,000).
 # judging:    that the verdicts kept are those of a replay, with SUPWATCH_CASES random sequences (50,000).
 # causes:     that a changed text keeps its cause, with SUPWATCH_LONG_CASES cases (1,000,000).
 # waves:      that waves are what was, with SUPWATCH_CASES made-up truths (50,000).
 # simulation: delivery under faults on a simulated network, with SUPWATCH_SEEDS seeds (1,000).
+# rotations:  SUPWATCH_ROTATIONS (2,000) rotations of every kind against a model, of the seed SUPWATCH_SEED (2026).
 # kills:      SIGKILL at random moments, SUPWATCH_KILLS times (150) for the agent, the collector, and a third of it for both.
 # cuts:       power cuts on a disk of their own, SUPWATCH_POWER_CUTS (60) for the spool and for the store; needs root.
 # full:       the disk of the spool and of the store is filled and freed SUPWATCH_DISK_FULL times (10); needs root.
@@ -48,6 +49,11 @@ simulation() {
     echo "simulated delivery"
     SUPWATCH_SEEDS=${SUPWATCH_SEEDS:-1000} cargo test --release --locked -p supwatch-tests --test simulation whatever -- --nocapture
     SUPWATCH_TWICE=${SUPWATCH_TWICE:-20} cargo test --release --locked -p supwatch-tests --test simulation same
+}
+
+rotations() {
+    echo "rotations against a model"
+    SUPWATCH_ROTATIONS=${SUPWATCH_ROTATIONS:-2000} cargo test --locked -p supwatch-agent --lib tail::tests::model -- --nocapture
 }
 
 kills() {
@@ -102,7 +108,7 @@ fuzz() {
 }
 
 if [ $# -eq 0 ]; then
-    set -- properties judging causes waves simulation kills cuts full soak load fuzz
+    set -- properties judging causes waves simulation rotations kills cuts full soak load fuzz
 fi
 for part in "$@"; do
     case $part in
@@ -111,6 +117,7 @@ for part in "$@"; do
         causes) causes ;;
         waves) waves ;;
         simulation) simulation ;;
+        rotations) rotations ;;
         kills) kills ;;
         cuts) cuts ;;
         full) full ;;

@@ -137,14 +137,13 @@ async fn tell(mind: &Mind, query: &EventQuery, last: usize, follow: bool, sender
         send(sender, newest(mind, query, last, at).await?).await?;
     }
     // What came meanwhile follows what was told, and nothing comes twice.
-    while last == 0 || follow {
+    let mut more = last == 0 || follow;
+    while more {
         arrived.borrow_and_update();
         let page = mind.store().scan(query, at).await.map_err(unavailable)?;
         at = page.next;
         send(sender, page.events).await?;
-        if page.end {
-            break;
-        }
+        more = !page.end;
     }
     if !follow {
         return Ok(());

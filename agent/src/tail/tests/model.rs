@@ -358,8 +358,8 @@ fn append(file: &mut File, generation: &mut Generation, lines: u64, stop: bool, 
 }
 
 fn story(share: bool) {
-    let other = || std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 0);
-    let seed = number_of("SUPWATCH_SEED").unwrap_or_else(other);
+    // The same story each time, unless another is asked for.
+    let seed = number_of("SUPWATCH_SEED").unwrap_or(2026);
     let rotations = number_of("SUPWATCH_ROTATIONS").unwrap_or(100);
     println!("SUPWATCH_SEED={seed} SUPWATCH_ROTATIONS={rotations}");
     let mut model = Model::new(seed, share);
