@@ -253,9 +253,21 @@ impl Tail {
     ) -> std::io::Result<Look> {
         let since = *self.doubt.get_or_insert(now);
         if !sure && now.saturating_sub(since) < SETTLED {
+            self.told_late(&around, out);
             return Ok(Look::Quiet);
         }
         self.end(gap, next, around, out, Some(now))
+    }
+
+    /// What was added to the sibling is news whatever becomes of the log, and the next rotation would take it away.
+    fn told_late(&mut self, around: &Around, out: &mut Vec<Event>) {
+        let Some(held) = self.checkpoint().filter(|_| around.news == News::Grown) else { return };
+        self.late(held.stands, held.behind, around, out);
+        match (&mut self.open, &mut self.checkpoint) {
+            (Some(open), _) => open.behind = Some(around.mark),
+            (None, Some(checkpoint)) => checkpoint.behind = Some(around.mark),
+            (None, None) => {}
+        }
     }
 
     /// Goes on with the next generation.
