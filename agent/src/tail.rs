@@ -215,6 +215,7 @@ impl Tail {
     /// Goes on in the file that has the log's name.
     fn adopt(&mut self, around: Around, out: &mut Vec<Event>, now: Duration) -> std::io::Result<Look> {
         self.doubt = None;
+        self.told_late(&around, out);
         let (Some(open), Some(log)) = (&mut self.open, around.log) else { return Ok(Look::Quiet) };
         if open.stands == Stands::Sibling {
             (open.stands, open.behind) = (Stands::Copied, Some(around.mark));
