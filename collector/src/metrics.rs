@@ -40,7 +40,6 @@ const GAUGES: &[(&str, &str, &[&str])] = &[
     ("supwatch_wave_edge_lag_seconds", "From the parent's notification to the start at the site, in that wave.", &["site"]),
     ("supwatch_store_bytes", "Bytes of the store's files.", &[]),
     ("supwatch_store_events", "Events in the store's days.", &[]),
-    ("supwatch_store_days", "Days of events in the store.", &[]),
     ("supwatch_store_oldest_day_timestamp_seconds", "Begin of the oldest day in the store, in seconds since 1970.", &[]),
     ("supwatch_agent_lost_events", "Events of the agent that neither it nor the store has any more.", &["agent"]),
     ("supwatch_agent_spool_bytes", "Bytes of the agent's spool.", &["agent"]),
@@ -208,7 +207,6 @@ fn store(size: StoreSize, set: &impl Fn(&str, &[&str], f64)) {
     let counted = |count: u64| count as f64;
     set("supwatch_store_bytes", &[], counted(size.bytes));
     set("supwatch_store_events", &[], counted(size.events));
-    set("supwatch_store_days", &[], counted(size.days));
     if let Some(begin) = size.oldest.and_then(|date| date.to_zoned(jiff::tz::TimeZone::UTC).ok()) {
         set("supwatch_store_oldest_day_timestamp_seconds", &[], seconds(begin.timestamp()));
     }
