@@ -24,7 +24,7 @@ const BLOCK_LIMIT: usize = 64 * 1024;
 /// Events of a block.
 const BLOCK_EVENTS: usize = 256;
 /// Memory that sled may use, roughly.
-const CACHE_BYTES: u64 = 1 << 20;
+const CACHE_BYTES: u64 = 8 << 20;
 /// Bytes of events kept when the collector is away; then the logs themselves are the buffer.
 pub const SPOOL_BYTES: u64 = 2 << 30;
 /// Bytes of acknowledged events that stay, so that a collector that was restored from a copy gets again what it lost.
