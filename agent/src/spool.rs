@@ -24,7 +24,7 @@ const BLOCK_LIMIT: usize = 64 * 1024;
 /// Events of a block.
 const BLOCK_EVENTS: usize = 256;
 /// Memory that sled may use, roughly.
-const CACHE_BYTES: u64 = 8 << 20;
+const CACHE_BYTES: u64 = 4 << 20;
 /// Bytes of events kept when the collector is away; then the logs themselves are the buffer.
 pub const SPOOL_BYTES: u64 = 2 << 30;
 /// Bytes of acknowledged events that stay, so that a collector that was restored from a copy gets again what it lost.
@@ -311,38 +311,28 @@ impl Spool {
     fn forget(&self, durable: u64, retained: u64) -> Result<(), SpoolError> {
         let mut state = self.state();
         state.acknowledged = durable;
-        if state.bytes <= retained {
-            return Ok(());
-        }
-        let mut batch = Batch::new();
-        let mut blocks: Vec<(Vec<u8>, u64)> = Vec::new();
-        for entry in self.db.scan(b"Q", b"Q") {
-            let (key, _, value) = entry?;
-            if sequence_of(&key)? > durable {
+        let (mut batch, mut left, mut oldest) = (Batch::new(), state.bytes, state.oldest_sequence);
+        // A block goes when the one after it begins at most behind what is acknowledged: then it holds nothing beyond.
+        let mut begun: Option<(Vec<u8>, u64)> = None;
+        let mut blocks = self.db.scan(b"Q", b"Q");
+        while left > retained {
+            let next = blocks.next().transpose()?;
+            let end = next.as_ref().map_or(Ok(state.meta.next_sequence), |(key, ..)| sequence_of(key))?;
+            if end > durable + 1 {
                 break;
             }
-            blocks.push((key, value.len() as u64));
-        }
-        // The last one found may hold events beyond the number: it goes when the one after it is reached.
-        let next = state.meta.next_sequence;
-        for (index, (key, size)) in blocks.iter().enumerate() {
-            let end = match blocks.get(index + 1) {
-                Some((after, _)) => sequence_of(after)?,
-                None => self
-                    .db
-                    .scan(&block_key(durable + 1), b"Q")
-                    .next()
-                    .transpose()?
-                    .map_or(Ok(next), |entry| sequence_of(&entry.0))?,
-            };
-            if state.bytes > retained && end <= durable + 1 {
-                batch.remove(key);
-                state.bytes = state.bytes.saturating_sub(*size);
-                state.oldest_sequence = end;
+            if let Some((key, bytes)) = begun.take() {
+                batch.remove(&key);
+                left = left.saturating_sub(bytes);
+                oldest = end;
             }
+            let Some((key, _, value)) = next else { break };
+            begun = Some((key, value.len() as u64));
         }
+        drop(blocks);
         if !batch.is_empty() {
             self.db.apply(batch)?;
+            (state.bytes, state.oldest_sequence) = (left, oldest);
         }
         Ok(())
     }

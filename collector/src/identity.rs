@@ -49,7 +49,15 @@ pub enum IdentityError {
     /// The URI is of another form.
     #[error("the certificate's SAN URI {0:?} names no agent, operator, reader or collector")]
     Form(String),
+    /// The name of an agent is longer than the store takes.
+    #[error(
+        "the certificate's sites and host have {0} characters, at most {AGENT_BYTES} are taken; issue several agents with fewer sites each"
+    )]
+    TooLong(usize),
 }
+
+/// Longest name of an agent: about a hundred sites and a host.
+const AGENT_BYTES: usize = 440;
 
 impl Peer {
     /// From a certificate.
@@ -81,7 +89,11 @@ impl Peer {
                 if sites.contains(&SiteCode::UNKNOWN) {
                     return Err(form());
                 }
-                (hierarchy, Role::Agent { id: AgentId(format!("{codes}/{host}")), sites })
+                let id = AgentId(format!("{codes}/{host}"));
+                if id.0.len() > AGENT_BYTES {
+                    return Err(IdentityError::TooLong(id.0.len()));
+                }
+                (hierarchy, Role::Agent { id, sites })
             }
             [hierarchy, "operator", _] => (hierarchy, Role::Operator),
             [hierarchy, "reader", _] => (hierarchy, Role::Reader),
@@ -127,6 +139,13 @@ mod tests {
         ] {
             assert!(Peer::of_uri(uri).is_err(), "{uri}");
         }
+    }
+
+    #[test]
+    fn an_agent_of_more_sites_than_the_store_takes_is_told_so() {
+        let uri = |sites| format!("spiffe://corp/agent/{}/srv1", vec!["P01"; sites].join("."));
+        assert!(Peer::of_uri(&uri(100)).is_ok());
+        assert_eq!(Peer::of_uri(&uri(120)), Err(IdentityError::TooLong(484)));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! root and loop devices.
 
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -59,15 +60,30 @@ impl Disk {
         std::fs::remove_file(self.mount.join("filler")).expect("removed");
     }
 
-    /// What a power cut leaves of it, mounted in its place. Its writer is frozen meanwhile, and killed then.
+    /// What a power cut leaves of it, mounted in its place. Its writer is frozen meanwhile, and killed then. Copying takes a
+    /// while: only a copy during which nothing was written is one moment of the disk, and not a state that no power cut leaves.
     pub fn cut(&self, kill: impl FnOnce()) {
         let (image, copy) = (&self.image, self.image.with_extension("copy"));
         let names = (image.to_str().expect("path"), copy.to_str().expect("path"));
-        run("cp", &["--sparse=always", names.0, names.1]).expect("copied");
+        wait_for("a copy during which nothing is written", || {
+            let before = self.written();
+            run("cp", &["--sparse=always", names.0, names.1]).expect("copied");
+            let after = self.written();
+            if before == after { Ok(()) } else { Err(format!("{before:?}, then {after:?}")) }
+        });
         kill();
         self.unmount();
         std::fs::rename(&copy, image).expect("renamed");
         run("mount", &["-o", "loop", names.0, self.mount.to_str().expect("path")]).expect("it is mounted again");
+    }
+
+    /// What the disk has been given to write: requests and sectors so far, and how many are on their way.
+    fn written(&self) -> [u64; 3] {
+        let device = std::fs::metadata(&self.mount).expect("mounted").dev();
+        let (major, minor) = ((device >> 8) & 0xfff, (device & 0xff) | ((device >> 12) & 0xf_ff00));
+        let stat = std::fs::read_to_string(format!("/sys/dev/block/{major}:{minor}/stat")).expect("a block device");
+        let numbers: Vec<u64> = stat.split_whitespace().map(|number| number.parse().expect("a number")).collect();
+        [numbers[4], numbers[6], numbers[8]]
     }
 
     /// Waits until nobody uses it any more, and takes it away.

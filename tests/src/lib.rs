@@ -109,11 +109,20 @@ impl Running {
         })
     }
 
-    /// Stops it where it is.
+    /// Stops it where it is, and waits until each of its threads stands: one that syncs goes on until the disk has answered.
     #[cfg(unix)]
     pub fn freeze(&self) {
         let asked = Command::new("kill").arg("-STOP").arg(self.child.id().to_string()).status().expect("kill runs");
         assert!(asked.success());
+        let tasks = format!("/proc/{}/task", self.child.id());
+        wait_for("all threads to stand still", || {
+            let stats = std::fs::read_dir(&tasks).expect("threads").flatten();
+            let stats = stats.filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
+            match stats.into_iter().find(|stat| !stat.contains(") T ")) {
+                Some(moving) => Err(moving),
+                None => Ok(()),
+            }
+        });
     }
 
     /// Asks it to end, as a service manager does, and waits for nothing.

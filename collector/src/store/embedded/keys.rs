@@ -5,6 +5,8 @@
 //! `T`+target, slash, id what was told of findings, `X`+wave what an OTLP receiver has, `K`… the newest of what forgotten
 //! days told, `W`+agent how far its events were stored a moment ago, as a witness when a day is cut; and `E`, `A`, `P` of before there were days.
 
+use std::borrow::Cow;
+
 use supwatch_proto::event::{EventKind, StoredEvent};
 use supwatch_proto::ids::AgentId;
 
@@ -44,7 +46,21 @@ pub(super) fn witness(agent: &AgentId) -> Vec<u8> {
 
 /// No agent's name holds this byte, so none is the beginning of another's keys.
 pub(super) fn place(agent: &AgentId, name: &str) -> Vec<u8> {
-    [b"P", agent.0.as_bytes(), b"\0", name.as_bytes()].concat()
+    [b"P", short(&agent.0).as_bytes(), b"\0", name.as_bytes()].concat()
+}
+
+/// Text that others choose, so short that a key stays one: what is longer ends in a hash of the whole.
+fn short(text: &str) -> Cow<'_, str> {
+    const LONGEST: usize = 120;
+    const HASH: usize = 8;
+    if text.len() <= LONGEST {
+        return Cow::Borrowed(text);
+    }
+    let hash = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    let hash: String = hash.as_ref().iter().take(HASH).map(|byte| format!("{byte:02x}")).collect();
+    let ends = text.char_indices().map(|(at, sign)| at + sign.len_utf8());
+    let end = ends.take_while(|end| *end < LONGEST - 2 * HASH).last().unwrap_or(0);
+    Cow::Owned(format!("{}#{hash}", text.get(..end).unwrap_or_default()))
 }
 
 /// Names of targets hold no slash, so none is the beginning of another's keys.
@@ -59,10 +75,25 @@ pub(super) fn carried(stored: &StoredEvent) -> Vec<u8> {
     let which = match &event.kind {
         EventKind::StatusMessage(message) => message.id.to_string(),
         EventKind::SettingsSnapshot { settings } => {
-            settings.get("source").and_then(serde_json::Value::as_str).unwrap_or_default().chars().take(64).collect()
+            settings.get("source").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
         }
         _ => String::new(),
     };
-    let parts = [event.site.as_str(), &stored.agent.0, &event.file, event.kind.name(), &which];
+    let parts = [event.site.as_str(), &short(&stored.agent.0), &short(&event.file), event.kind.name(), &short(&which)];
     [b"K", parts.join("\0").as_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_long_a_name_is_its_key_is_short_and_its_own() {
+        let long = |end: &str| short(&format!("{}{end}", "あ".repeat(100))).into_owned();
+        assert_eq!(short("P01/srv1"), "P01/srv1");
+        assert!(long("a").len() <= 120 && long("a") != long("b"));
+        let agent = |end: &str| AgentId(format!("{}/{end}", vec!["P01"; 100].join(".")));
+        let (one, other) = (place(&agent("a"), &"n".repeat(300)), place(&agent("b"), &"n".repeat(300)));
+        assert!(one.len() <= 480 && one != other);
+    }
 }

@@ -1,0 +1,78 @@
+//! What is written together.
+
+use std::collections::BTreeMap;
+
+use crate::DurableError;
+use crate::value::{KEY_LIMIT, PART, PARTS, VALUE_LIMIT, frame, further_parts, part_key};
+
+/// What is written together: keys that are set or removed. Of two words about one key the later counts.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// The framed value, or nothing where the key is removed.
+    changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+}
+
+impl Batch {
+    /// Nothing yet.
+    pub fn new() -> Batch {
+        Batch::default()
+    }
+
+    /// Sets a key.
+    pub fn put(&mut self, key: &[u8], version: u8, value: &[u8]) {
+        self.changes.insert(key.to_vec(), Some(frame(version, value)));
+    }
+
+    /// Removes a key.
+    pub fn remove(&mut self, key: &[u8]) {
+        self.changes.insert(key.to_vec(), None);
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// Refuses what the database does not take.
+    pub(crate) fn check(&self) -> Result<(), DurableError> {
+        for (key, framed) in &self.changes {
+            let size = framed.as_ref().map_or(0, Vec::len);
+            if size > VALUE_LIMIT {
+                return Err(DurableError::TooLarge(size));
+            }
+            if key.len() > KEY_LIMIT || key.first() == Some(&PARTS) {
+                return Err(DurableError::Key(key.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The batch as sled gets it, in parts, and its bytes. `first` gives the first part of what a key has now: parts that the
+    /// new value does not have go with it.
+    pub(crate) fn into_parts(
+        self,
+        mut first: impl FnMut(&[u8]) -> sled::Result<Option<sled::IVec>>,
+    ) -> sled::Result<(sled::Batch, u64)> {
+        let (mut batch, mut bytes) = (sled::Batch::default(), 0);
+        for (key, framed) in self.changes {
+            let before = first(&key)?.map_or(0, |first| further_parts(&first));
+            let mut after = 0;
+            match framed {
+                Some(framed) => {
+                    bytes += framed.len() as u64;
+                    let mut parts = framed.chunks(PART);
+                    batch.insert(key.as_slice(), parts.next().unwrap_or_default());
+                    for part in parts {
+                        after += 1;
+                        batch.insert(part_key(&key, after), part);
+                    }
+                }
+                None => batch.remove(key.as_slice()),
+            }
+            for number in after + 1..=before {
+                batch.remove(part_key(&key, number));
+            }
+        }
+        Ok((batch, bytes))
+    }
+}

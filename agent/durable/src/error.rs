@@ -1,0 +1,60 @@
+//! Why something could not be done, and what to do.
+
+use std::path::PathBuf;
+
+/// Why a database cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error("{}: in use by another process; stop that one, or give this one another folder", dir.display())]
+    Locked {
+        /// Folder.
+        dir: PathBuf,
+    },
+    /// It is damaged, or no database.
+    #[error("{}: damaged or no database ({reason}); nothing in it was changed. Move the folder away to start afresh, or restore a copy", dir.display())]
+    Damaged {
+        /// Folder.
+        dir: PathBuf,
+        /// What sled says.
+        reason: String,
+    },
+    /// The file system refuses.
+    #[error("{}: {source}; check that the folder exists, is writable and has space", dir.display())]
+    Io {
+        /// Folder.
+        dir: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// Why a commit, or a read, failed.
+#[derive(Debug, thiserror::Error)]
+pub enum DurableError {
+    /// Disk trouble. sled keeps failing after one such error until the database is opened again.
+    #[error("cannot write to the database: {0}; check space and health of the disk")]
+    Write(String),
+    /// So little is free that nothing more is written.
+    #[error("{}: {free} bytes are free on this disk, and the last {floor} are left alone; make space, it goes on by itself", dir.display())]
+    DiskFull {
+        /// Folder.
+        dir: PathBuf,
+        /// Bytes free.
+        free: u64,
+        /// Bytes that stay free.
+        floor: u64,
+    },
+    /// Cannot be read.
+    #[error("cannot read the database: {0}")]
+    Read(String),
+    /// A value is larger than [`VALUE_LIMIT`](crate::VALUE_LIMIT).
+    #[error("a value of {0} bytes is larger than the database takes")]
+    TooLarge(usize),
+    /// A key is longer than the database takes, or one of its own.
+    #[error("the database takes no key {0:02x?}")]
+    Key(Vec<u8>),
+    /// A value whose checksum or length is wrong.
+    #[error("the value of key {0:02x?} is damaged")]
+    Corrupt(Vec<u8>),
+}

@@ -1,0 +1,135 @@
+//! Opening sled: patiently, on a thread of its own since it panics on some damage, and never half made.
+
+use std::fs::{File, OpenOptions};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::{OpenError, heap, write_through};
+
+/// A database that is open.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    pub tree: sled::Tree,
+    pub db: sled::Db,
+    pub file: File,
+}
+
+impl Handle {
+    /// Opens a database, or makes it. What is made is whole before it has its name: a power cut while sled writes its first
+    /// files would leave a folder that does not open.
+    pub fn open(dir: &Path, cache_bytes: u64) -> Result<Handle, OpenError> {
+        write_through::ensure();
+        heap::ensure();
+        if is_new(dir) {
+            let made = beside(dir);
+            let io = |source| OpenError::Io { dir: made.clone(), source };
+            if made.exists() {
+                // Its making was cut off.
+                std::fs::remove_dir_all(&made).map_err(io)?;
+            }
+            drop(Handle::open_at(&made, cache_bytes)?);
+            std::fs::rename(&made, dir).map_err(|source| OpenError::Io { dir: dir.to_owned(), source })?;
+        }
+        Handle::open_at(dir, cache_bytes)
+    }
+
+    fn open_at(dir: &Path, cache_bytes: u64) -> Result<Handle, OpenError> {
+        let io = |source| OpenError::Io { dir: dir.to_owned(), source };
+        std::fs::create_dir_all(dir).map_err(io)?;
+        set_aside_torn_snapshots(dir).map_err(io)?;
+        let db = open_patiently(dir, cache_bytes)?;
+        let damaged = |reason: String| OpenError::Damaged { dir: dir.to_owned(), reason };
+        let tree = caught(|| db.open_tree("supwatch")).map_err(damaged)?;
+        caught(|| db.flush()).map_err(damaged)?;
+        let file = OpenOptions::new().read(true).write(true).open(dir.join("db")).map_err(io)?;
+        file.sync_all().map_err(io)?;
+        sync(&dir.join("conf")).map_err(io)?;
+        sync(dir).map_err(io)?;
+        if let Some(parent) = dir.parent() {
+            // A folder that is not ours to open is not ours to sync; it was there before.
+            let _ = sync(parent);
+        }
+        Ok(Handle { tree, db, file })
+    }
+}
+
+/// Whether a folder is not there. One that is there, even an empty one, may be somebody's mount point, and is taken as it is.
+fn is_new(dir: &Path) -> bool {
+    dir.file_name().is_some() && !dir.exists()
+}
+
+/// Where a database is made before it is renamed.
+fn beside(dir: &Path) -> PathBuf {
+    let mut name = dir.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    dir.with_file_name(name)
+}
+
+/// sled panics on some damage; that is an error like others.
+pub(crate) fn caught<T>(ask: impl FnOnce() -> sled::Result<T>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(ask)) {
+        Ok(Ok(found)) => Ok(found),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("reading it failed".to_owned()),
+    }
+}
+
+/// sled lets go of its lock a moment after the last handle is dropped, and a service's predecessor may still be ending: a
+/// lock is believed once it has held for a while.
+fn open_patiently(dir: &Path, cache_bytes: u64) -> Result<sled::Db, OpenError> {
+    const LONGEST: Duration = Duration::from_millis(50);
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let (mut pause, mut waited) = (Duration::from_millis(1), Duration::ZERO);
+    loop {
+        match open_caught(dir, cache_bytes) {
+            Err(OpenError::Locked { .. }) if waited < PATIENCE => {
+                std::thread::sleep(pause);
+                waited += pause;
+                pause = (pause * 2).min(LONGEST);
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// sled panics on some damage, so it is opened on a thread of its own.
+fn open_caught(dir: &Path, cache_bytes: u64) -> Result<sled::Db, OpenError> {
+    let path = dir.to_owned();
+    let opening = std::thread::spawn(move || {
+        let config = sled::Config::new().path(path).cache_capacity(cache_bytes).segment_size(512 * 1024);
+        // The flusher is what collects garbage, so it must run.
+        config.flush_every_ms(Some(500)).open()
+    });
+    match opening.join() {
+        Ok(Ok(db)) => Ok(db),
+        Ok(Err(sled::Error::Io(error))) => Err(match error.kind() {
+            std::io::ErrorKind::Other | std::io::ErrorKind::WouldBlock if error.to_string().contains("lock") => {
+                OpenError::Locked { dir: dir.to_owned() }
+            }
+            _ => OpenError::Io { dir: dir.to_owned(), source: error },
+        }),
+        Ok(Err(error)) => Err(OpenError::Damaged { dir: dir.to_owned(), reason: error.to_string() }),
+        Err(_) => Err(OpenError::Damaged { dir: dir.to_owned(), reason: "reading it failed".to_owned() }),
+    }
+}
+
+/// A snapshot whose writing was cut off makes sled refuse the database; without it sled reads its log from an older one.
+fn set_aside_torn_snapshots(dir: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".generating")) {
+            tracing::warn!(path = %path.display(), "setting aside a snapshot that was cut off");
+            std::fs::rename(&path, path.with_extension("torn"))?;
+        }
+    }
+    Ok(())
+}
+
+fn sync(path: &Path) -> std::io::Result<()> {
+    // Windows cannot open folders as files; NTFS journals the entry itself.
+    if cfg!(windows) && path.is_dir() {
+        return Ok(());
+    }
+    File::open(path)?.sync_all()
+}
