@@ -46,6 +46,14 @@ pub enum UplinkError {
         "the spool was set back in time (a restored copy, a virtual machine's snapshot); it begins a new epoch where the collector has each file"
     )]
     SetBack,
+    /// The collector has events of a later spool of this agent.
+    #[error(
+        "the spool was replaced by a later one (it is a restored copy, or a second agent uses this certificate); it begins a new epoch where the collector has each file"
+    )]
+    Replaced,
+    /// Another connection with this certificate took over.
+    #[error("collector: {0}; if this repeats, a second agent uses this certificate: stop it, or issue one of its own for it")]
+    Fenced(String),
     /// The collector said something out of order.
     #[error("collector: {0}; are both of the same version?")]
     Protocol(&'static str),
@@ -84,8 +92,10 @@ impl Uplink {
                 Ok(()) => return,
                 Err(error) => error,
             };
-            // A session that got something through starts the pauses afresh.
-            if spool.undelivered() < before || matches!(error, UplinkError::SetBack) {
+            // A session that got something through starts the pauses afresh; but two agents with one identity, which replace
+            // each other, do that less and less often.
+            let is_alone = !matches!(error, UplinkError::SetBack | UplinkError::Replaced | UplinkError::Fenced(_));
+            if spool.undelivered() < before && is_alone {
                 pause = BACK_OFF_MIN;
             }
             let wait = self.connector.scattered(pause);
@@ -115,12 +125,15 @@ impl Uplink {
         let (outbound, requests) = mpsc::channel(OUTBOUND);
         send(&outbound, stream_request::Body::Hello(self.hello(spool, clock()))).await?;
         let mut client = IngestServiceClient::new(channel);
-        let refused = |status: tonic::Status| UplinkError::Refused(status_words(&status));
         let opened = tokio::time::timeout(FIRST_ANSWER, client.stream(ReceiverStream::new(requests))).await;
-        let mut inbound = opened.map_err(|_| UplinkError::Protocol("no answer"))?.map_err(refused)?.into_inner();
+        let mut inbound = opened.map_err(|_| UplinkError::Protocol("no answer"))?.map_err(|status| ended(&status))?.into_inner();
         let welcome =
             tokio::time::timeout(FIRST_ANSWER, next(&mut inbound)).await.map_err(|_| UplinkError::Protocol("no welcome"))??;
         let stream_response::Body::Welcome(welcome) = welcome else { return Err(UplinkError::Protocol("no welcome")) };
+        if welcome.replaced {
+            spool.begin_anew()?;
+            return Err(UplinkError::Replaced);
+        }
         if is_set_back(spool, &welcome)? {
             spool.begin_anew()?;
             return Err(UplinkError::SetBack);
@@ -262,7 +275,14 @@ async fn next(inbound: &mut Streaming<wire::StreamResponse>) -> Result<stream_re
         Ok(Some(wire::StreamResponse { body: Some(body) })) => Ok(body),
         Ok(Some(wire::StreamResponse { body: None })) => Err(UplinkError::Protocol("an empty answer")),
         Ok(None) => Err(UplinkError::Refused("it ended the stream".to_owned())),
-        Err(status) => Err(UplinkError::Refused(status_words(&status))),
+        Err(status) => Err(ended(&status)),
+    }
+}
+
+fn ended(status: &tonic::Status) -> UplinkError {
+    match status.code() {
+        tonic::Code::Aborted => UplinkError::Fenced(status_words(status)),
+        _ => UplinkError::Refused(status_words(status)),
     }
 }
 

@@ -13,6 +13,8 @@ pub enum Fault {
     DuplicatesByTime,
     /// An older session of an agent goes on storing beside the newer one.
     FenceIgnored,
+    /// An epoch that was replaced by a later one goes on.
+    ReplacedGoesOn,
     /// Off by one at the mark: the first event that the agent still has counts as lost.
     EdgeOfTheMark,
 }

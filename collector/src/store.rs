@@ -124,13 +124,25 @@ pub struct Session {
     pub lost_ever: u64,
     /// Of an agent whose epoch is new: how far its files are stored.
     pub resume: Vec<Place>,
+    /// Events of a later epoch of this agent are stored: it is to begin anew.
+    pub is_replaced: bool,
 }
 
 impl Session {
     /// As a store opened it.
     pub fn new(agent: &AgentId, claims: Claims, fence: u64, opened: marks::Opened, resume: Vec<Place>) -> Session {
-        let marks::Opened { durable, proof, lost, lost_ever, .. } = opened;
-        Session { agent: agent.clone(), epoch: claims.epoch, fence, durable_sequence: durable, proof, lost, lost_ever, resume }
+        let marks::Opened { durable, proof, lost, lost_ever, is_new: _, is_replaced } = opened;
+        Session {
+            agent: agent.clone(),
+            epoch: claims.epoch,
+            fence,
+            durable_sequence: durable,
+            proof,
+            lost,
+            lost_ever,
+            resume,
+            is_replaced,
+        }
     }
 }
 

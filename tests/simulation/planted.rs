@@ -52,6 +52,11 @@ fn an_ignored_fence_is_noticed() {
 }
 
 #[test]
+fn a_replaced_epoch_that_goes_on_is_noticed() {
+    of_the_collector(collector::Fault::ReplacedGoesOn, &["I2", "I3"], 20);
+}
+
+#[test]
 fn an_event_too_many_counted_as_lost_is_noticed() {
     of_the_collector(collector::Fault::EdgeOfTheMark, &["I1"], 1);
 }

@@ -81,6 +81,8 @@ async fn cases(store: &dyn Store) {
     let lost = store.open_session(&agent(), claims(2, 10)).await.expect("open");
     assert_eq!((lost.resume.len(), lost.proof), (0, None), "one that is known knows by itself; what was lost proves nothing");
     assert_eq!((lost.durable_sequence, lost.lost), (9, 7), "a gap that nobody can fill is counted");
+    let old = store.open_session(&agent(), claims(1, 1)).await.expect("open");
+    assert_eq!((lost.is_replaced, old.is_replaced), (false, true), "what a later epoch delivered, an older one would send again");
 
     let expected: Vec<(Epoch, u64)> = (1..=8).map(|n| (Epoch([1; 16]), n)).chain((1..=2).map(|n| (Epoch([2; 16]), n))).collect();
     assert_eq!(all(store).await, expected);

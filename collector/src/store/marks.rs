@@ -7,6 +7,9 @@ use supwatch_proto::ids::Epoch;
 use super::{Claims, StoreError};
 use crate::planted::{self, Fault};
 
+/// Most epochs that are kept of an agent. One begins when an agent's state is lost; far more than that is two agents with one
+/// identity, which replace each other.
+const EPOCHS_KEPT: usize = 256;
 /// Most ranges of lost events that are kept by their numbers; older ones stay counted.
 const LOST_KEPT: usize = 100;
 
@@ -20,7 +23,7 @@ pub struct Marks {
     /// Which they were, newest last.
     #[serde(default)]
     pub lost_ranges: Vec<LostRange>,
-    /// Each epoch, oldest first. Never forgotten before the agent is.
+    /// The newest epochs: in the order in which something of them was last stored, or they began.
     pub epochs: Vec<Mark>,
 }
 
@@ -83,6 +86,9 @@ pub struct Opened {
     pub lost_ever: u64,
     /// Whether nothing of this epoch was ever stored. Its agent may have opened it before and not have got the answer.
     pub is_new: bool,
+    /// Whether events of another epoch were stored since: this one comes from a state that was replaced, and what it goes on
+    /// to read was delivered by the other one.
+    pub is_replaced: bool,
 }
 
 impl Marks {
@@ -91,10 +97,13 @@ impl Marks {
         self.fence += 1;
         if !self.epochs.iter().any(|mark| mark.epoch == claims.epoch.0) {
             self.epochs.push(Mark { epoch: claims.epoch.0, durable: 0, proof: None });
+            self.epochs.drain(..self.epochs.len().saturating_sub(EPOCHS_KEPT));
         }
-        let Some(mark) = self.epochs.iter_mut().find(|mark| mark.epoch == claims.epoch.0) else {
-            return Opened { durable: 0, proof: None, lost: 0, lost_ever: self.lost, is_new: true };
+        let mut later = self.epochs.iter_mut().skip_while(|mark| mark.epoch != claims.epoch.0);
+        let Some(mark) = later.next() else {
+            return Opened { durable: 0, proof: None, lost: 0, lost_ever: self.lost, is_new: true, is_replaced: false };
         };
+        let is_replaced = later.any(|mark| mark.durable > 0) && !planted::is(Fault::ReplacedGoesOn);
         let is_new = mark.durable == 0;
         // Neither we nor the agent has what lies between: a store restored from a copy, or a spool that was emptied.
         let next = if planted::is(Fault::EdgeOfTheMark) { mark.durable } else { mark.durable + 1 };
@@ -106,7 +115,7 @@ impl Marks {
             mark.proof = None;
             self.lost += lost;
         }
-        Opened { durable: mark.durable, proof: mark.proof, lost, lost_ever: self.lost, is_new }
+        Opened { durable: mark.durable, proof: mark.proof, lost, lost_ever: self.lost, is_new, is_replaced }
     }
 
     /// Takes in events with numbers in sequence: moves the mark and leaves those that are new.
@@ -114,7 +123,8 @@ impl Marks {
         if fence != self.fence && !planted::is(Fault::FenceIgnored) {
             return Err(StoreError::Fenced);
         }
-        let mark = self.epochs.iter_mut().find(|mark| mark.epoch == epoch.0).ok_or(StoreError::Epoch)?;
+        let at = self.epochs.iter().position(|mark| mark.epoch == epoch.0).ok_or(StoreError::Epoch)?;
+        let mark = self.epochs.get_mut(at).ok_or(StoreError::Epoch)?;
         let Some(first) = events.first().map(|event| event.sequence) else { return Ok(mark.durable) };
         if first > mark.durable + 1 {
             return Err(StoreError::Gap { expected: mark.durable + 1 });
@@ -133,7 +143,12 @@ impl Marks {
         if let Some(last) = events.last() {
             (mark.durable, mark.proof) = (last.sequence, Some(last.proof()));
         }
-        Ok(mark.durable)
+        let durable = mark.durable;
+        if !events.is_empty() {
+            // The last one is now this one.
+            self.epochs.get_mut(at..).unwrap_or_default().rotate_left(1);
+        }
+        Ok(durable)
     }
 }
 
@@ -147,6 +162,50 @@ mod tests {
         let mut marks = Marks::default();
         // The answer to the first is lost on its way: the agent must get it from the second.
         assert!(marks.open(claims).is_new && marks.open(claims).is_new);
+    }
+
+    #[test]
+    fn an_epoch_is_replaced_once_events_of_a_later_one_are_stored() {
+        let claims = |epoch| Claims { epoch: Epoch([epoch; 16]), oldest_sequence: 1 };
+        let mut marks = Marks::default();
+        let open = |marks: &mut Marks, epoch| (marks.open(claims(epoch)).is_replaced, marks.fence);
+        assert!(!open(&mut marks, 1).0);
+        let (replaced, fence) = open(&mut marks, 2);
+        assert!(!replaced && !open(&mut marks, 1).0, "a later one that stored nothing replaces nothing");
+        assert!(marks.admit(Epoch([2; 16]), fence, &mut vec![event(1)]).is_err(), "fenced by the last one");
+        let fence = open(&mut marks, 2).1;
+        marks.admit(Epoch([2; 16]), fence, &mut vec![event(1)]).expect("stored");
+        assert!(open(&mut marks, 1).0 && !open(&mut marks, 2).0 && !open(&mut marks, 3).0);
+        let fence = open(&mut marks, 2).1;
+        marks.admit(Epoch([2; 16]), fence, &mut vec![event(2)]).expect("stored");
+        assert!(open(&mut marks, 3).0, "it was told where to begin before that was stored");
+    }
+
+    #[test]
+    fn however_many_epochs_begin_the_newest_alone_are_kept() {
+        let mut marks = Marks::default();
+        for number in 0..1_000u64 {
+            let mut epoch = [0; 16];
+            epoch[..8].copy_from_slice(&number.to_be_bytes());
+            marks.open(Claims { epoch: Epoch(epoch), oldest_sequence: 1 });
+        }
+        assert_eq!((marks.epochs.len(), marks.epochs[0].epoch[7]), (EPOCHS_KEPT, 232));
+    }
+
+    fn event(sequence: u64) -> Event {
+        Event {
+            site: supwatch_proto::ids::SiteCode::UNKNOWN,
+            sequence,
+            time: None,
+            time_certainty: supwatch_proto::time::Certainty::Local,
+            log: String::new(),
+            file: String::new(),
+            offset: 0,
+            component: String::new(),
+            thread: 0,
+            kind: supwatch_proto::event::EventKind::RunSucceeded,
+            line: String::new(),
+        }
     }
 
     #[test]

@@ -317,14 +317,12 @@ impl Writer {
         let marks = self.marks.entry(agent.clone()).or_default();
         let (opened, fence) = (marks.open(claims), marks.fence);
         put_marks(&mut round.day, agent, marks);
-        let resume = if opened.is_new { places_of(self.base(), agent) } else { Ok(Vec::new()) };
-        match resume {
-            Ok(resume) => {
-                let session = Session::new(agent, claims, fence, opened, resume);
-                round.replies.push(Box::new(move |result| drop(reply.send(result.map(|()| session)))));
-            }
-            Err(error) => drop(reply.send(Err(error))),
-        }
+        let (base, agent) = (Arc::clone(self.base()), agent.clone());
+        round.replies.push(Box::new(move |result| {
+            // Asked once the round is written: what it wrote of this agent before belongs to it.
+            let resume = result.and_then(|()| if opened.is_new { places_of(&base, &agent) } else { Ok(Vec::new()) });
+            drop(reply.send(resume.map(|resume| Session::new(&agent, claims, fence, opened, resume))));
+        }));
     }
 
     fn commit(
