@@ -154,15 +154,19 @@ impl<'a> Collect<'a> {
                 return Ok(Look::Quiet);
             }
         };
-        let after = tail.checkpoint();
+        let (pieces, after) = (tail.pieces(), tail.checkpoint());
         for event in events.iter().filter(|event| event.log == "wcm" && matches!(event.kind, EventKind::WcmState { .. })) {
             if let Some(command) = self.commands.get(&event.site) {
                 command.request();
             }
         }
         if (!events.is_empty() || before != after)
-            && let Some(checkpoint) = &after
-            && let Err(error) = self.spool.commit_in(self.epoch, events, name, checkpoint)
+            && let Some(checkpoint) = after
+            && let Err(error) = {
+                let pieces = pieces.into_iter().map(|piece| (piece.events, piece.checkpoint));
+                let pieces: Vec<_> = pieces.chain([(events.len(), checkpoint)]).collect();
+                self.spool.commit_in(self.epoch, events, name, &pieces)
+            }
         {
             // What was read is not stored, so it is read again from the last checkpoint that was.
             self.tails.remove(name);

@@ -21,8 +21,12 @@ use crate::planted::{self, Fault, Held};
 const BLOCK_BYTES: usize = 24 * 1024;
 /// A large event begins a block of its own, so that no block is more than the database takes.
 const BLOCK_LIMIT: usize = 64 * 1024;
-/// Events of a block.
+/// Events of a block, at the next end of a piece.
 const BLOCK_EVENTS: usize = 256;
+/// Events of a block, wherever that is.
+const BLOCK_EVENTS_LIMIT: usize = 512;
+/// Events that are delivered together, but for those of one block more; less than the collector takes.
+const PIECE_EVENTS: usize = 1_000;
 /// Memory that sled may use, roughly.
 const CACHE_BYTES: u64 = 4 << 20;
 /// Bytes of events kept when the collector is away; then the logs themselves are the buffer.
@@ -237,18 +241,20 @@ impl Spool {
 
     /// Numbers events and stores them with a checkpoint, durably, all or nothing.
     pub fn commit<T: Serialize>(&self, events: Vec<Event>, name: &str, checkpoint: &T) -> Result<(), SpoolError> {
-        let epoch = self.epoch();
-        self.commit_in(epoch, events, name, checkpoint)
+        let (epoch, pieces) = (self.epoch(), [(events.len(), checkpoint)]);
+        self.commit_in(epoch, events, name, &pieces)
     }
 
-    /// The same, if the epoch is still the one in which the events were read.
+    /// The same, if the epoch is still the one in which the events were read, and in pieces: how many of the events each ends
+    /// behind, and with which checkpoint. The last one ends them.
     pub fn commit_in<T: Serialize>(
         &self,
         epoch: Epoch,
         mut events: Vec<Event>,
         name: &str,
-        checkpoint: &T,
+        pieces: &[(usize, T)],
     ) -> Result<(), SpoolError> {
+        let Some((_, checkpoint)) = pieces.last() else { return Ok(()) };
         let mut state = self.sound_state()?;
         if state.meta.epoch != epoch.0 {
             return Err(SpoolError::Anew);
@@ -262,18 +268,26 @@ impl Spool {
         let checkpoint = json(checkpoint);
         let mut batch = Batch::new();
         let (mut next, mut bytes) = (state.meta.next_sequence, 0);
-        let mut block = Block::default();
-        for event in events {
+        let (mut block, mut ends) = (Block::default(), pieces.iter().peekable());
+        for (taken, event) in (1..).zip(events) {
             let message = wire::Event { sequence: next, ..wire::Event::from(event) };
             next += 1;
-            if block.is_full() || block.bytes + message.encoded_len() > BLOCK_LIMIT {
+            if block.has_no_room(&message) {
                 bytes += block.store(&mut batch);
             }
             block.push(message);
+            let mut end = None;
+            while let Some((_, checkpoint)) = ends.next_if(|(end, _)| *end <= taken) {
+                end = Some(checkpoint);
+            }
+            if let Some(end) = end {
+                block.ends_a_piece(block_place(name, json(end)));
+            }
+            if block.is_full() {
+                bytes += block.store(&mut batch);
+            }
         }
-        if checkpoint.len() <= PLACE_BYTES {
-            block.place = Some(wire::Place { name: name.to_owned(), checkpoint: checkpoint.clone() });
-        }
+        block.ends_a_piece(block_place(name, checkpoint.clone()));
         bytes += block.store(&mut batch);
         let meta = Meta { next_sequence: next, ..state.meta.clone() };
         if next != state.meta.next_sequence {
@@ -285,6 +299,24 @@ impl Spool {
         state.bytes += bytes;
         self.grown.send_replace(next);
         Ok(())
+    }
+
+    /// Events from a number on up to the end of a piece: what is delivered together, so that the collector always knows a place
+    /// from which what it has not is read.
+    pub fn read_piece(&self, sequence: u64) -> Result<wire::Batch, SpoolError> {
+        let mut batch = self.read_from(sequence)?;
+        while batch.places.is_empty()
+            && batch.events.len() < PIECE_EVENTS
+            && let Some(last) = batch.events.last().map(|event| event.sequence)
+        {
+            let more = self.read_from(last + 1)?;
+            if more.events.is_empty() {
+                break;
+            }
+            batch.events.extend(more.events);
+            batch.places = more.places;
+        }
+        Ok(batch)
     }
 
     /// Events from a number on: those of one block, none when there are none yet; and how far files were read by its end.
@@ -365,13 +397,23 @@ struct Block {
 }
 
 impl Block {
+    /// Whether it ends here: with a piece, so that each block tells how far its file was read, unless a piece is too large.
     fn is_full(&self) -> bool {
-        self.bytes >= BLOCK_BYTES || self.events.len() >= BLOCK_EVENTS
+        self.place.is_some() && (self.bytes >= BLOCK_BYTES || self.events.len() >= BLOCK_EVENTS)
+    }
+
+    fn has_no_room(&self, next: &wire::Event) -> bool {
+        self.bytes + next.encoded_len() > BLOCK_LIMIT || self.events.len() >= BLOCK_EVENTS_LIMIT
     }
 
     fn push(&mut self, event: wire::Event) {
         self.bytes += event.encoded_len();
         self.events.push(event);
+        self.place = None;
+    }
+
+    fn ends_a_piece(&mut self, place: Option<wire::Place>) {
+        self.place = place;
     }
 
     fn store(&mut self, batch: &mut Batch) -> u64 {
@@ -383,6 +425,11 @@ impl Block {
         batch.put(&block_key(first), VERSION, &value);
         value.len() as u64
     }
+}
+
+/// How far a file was read, as it travels.
+fn block_place(name: &str, checkpoint: Vec<u8>) -> Option<wire::Place> {
+    (checkpoint.len() <= PLACE_BYTES).then(|| wire::Place { name: name.to_owned(), checkpoint })
 }
 
 fn trimmed(value: &[u8], sequence: u64) -> Result<wire::Batch, SpoolError> {
@@ -482,9 +529,11 @@ mod tests {
         let dir = tempfile::tempdir().expect("folder");
         let spool = Spool::open(dir.path()).expect("open");
         spool.commit((0..600).map(|n| event(&n.to_string())).collect(), "a", &0).expect("commit");
-        spool.forget(300, 0).expect("forget");
-        assert_eq!(spool.oldest_sequence(), 257);
-        assert_eq!(numbers(&spool, 301), (301..=600).collect::<Vec<_>>());
+        spool.forget(511, 0).expect("forget");
+        assert_eq!(spool.oldest_sequence(), 1, "its block holds one more");
+        spool.forget(550, 0).expect("forget");
+        assert_eq!(spool.oldest_sequence(), 513);
+        assert_eq!(numbers(&spool, 551), (551..=600).collect::<Vec<_>>());
         spool.forget(600, 0).expect("forget");
         assert_eq!((numbers(&spool, 1), spool.oldest_sequence()), (vec![], 601));
         spool.commit(vec![event("x")], "a", &0).expect("commit");
@@ -519,17 +568,28 @@ mod tests {
         spool.begin_anew().expect("anew");
         assert!(spool.epoch() != first && spool.is_fresh() && spool.next_sequence() == 1);
         assert_eq!((numbers(&spool, 1), spool.checkpoint::<u32>("P01/a.log").expect("read")), (vec![], None));
-        assert!(matches!(spool.commit_in(first, vec![event("y")], "P01/a.log", &9), Err(SpoolError::Anew)));
+        assert!(matches!(spool.commit_in(first, vec![event("y")], "P01/a.log", &[(1, 9)]), Err(SpoolError::Anew)));
     }
 
     #[test]
-    fn a_block_tells_how_far_its_file_was_read() {
+    fn a_block_ends_with_a_piece_and_tells_how_far_its_file_was_read() {
         let dir = tempfile::tempdir().expect("folder");
         let spool = Spool::open(dir.path()).expect("open");
-        spool.commit((0..300).map(|n| event(&n.to_string())).collect(), "P01/a.log", &77).expect("commit");
-        assert!(spool.read_from(1).expect("read").places.is_empty(), "more events of the same reading follow");
-        let last = spool.read_from(290).expect("read");
-        assert_eq!(last.places, [wire::Place { name: "P01/a.log".to_owned(), checkpoint: b"77".to_vec() }]);
+        let place = |at: u64| [wire::Place { name: "P01/a.log".to_owned(), checkpoint: at.to_string().into_bytes() }];
+        let events = |count: u64| (0..count).map(|n| event(&n.to_string())).collect();
+        spool.commit_in(spool.epoch(), events(700), "P01/a.log", &[(100, 10), (300, 30), (400, 40), (700, 70)]).expect("commit");
+        let block = |from| {
+            spool.read_from(from).map(|block| (block.events.last().map(|event| event.sequence), block.places)).expect("read")
+        };
+        assert_eq!(block(1), (Some(300), place(30).to_vec()));
+        assert_eq!(block(301), (Some(700), place(70).to_vec()));
+        // A piece too large for one block is still delivered whole.
+        spool.commit(events(1_200), "P01/a.log", &99).expect("commit");
+        assert_eq!(block(701), (Some(700 + 512), vec![]));
+        let whole = spool.read_piece(750).expect("read");
+        let numbers: Vec<u64> = whole.events.iter().map(|event| event.sequence).collect();
+        assert_eq!((numbers, whole.places), ((750..=1_900).collect(), place(99).to_vec()));
+        assert_eq!(spool.read_piece(301).expect("read").events.len(), 400, "the next piece does not come with it");
     }
 
     #[test]

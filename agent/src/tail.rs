@@ -15,8 +15,8 @@ use supwatch_proto::time::Certainty;
 use self::files::{Disk, Files, Identity, Opened};
 use self::guard::{GUARD, Guard, Mark, Place, exactly};
 use self::judge::{Around, Grace, News, Next, Verdict};
+pub use self::open::Piece;
 use self::open::{CHUNK, Fetched, Open, Stands};
-use crate::planted::{self, Fault};
 use crate::reader::{Reader, Reading, Resume};
 use crate::site_folder::rolled_over;
 
@@ -72,12 +72,14 @@ pub struct Tail {
     open: Option<Open>,
     /// Since when the generation seems to be lost, if it does.
     doubt: Option<Duration>,
+    /// Of the last look.
+    pieces: Vec<Piece>,
 }
 
 impl Tail {
     /// Follows a log from a checkpoint, or from the beginning of its rolled-over sibling.
     pub fn new(path: PathBuf, site: SiteCode, reading: Reading, checkpoint: Option<Checkpoint>) -> Tail {
-        Tail { path, site, reading, files: Box::new(Disk), drain: DRAIN, checkpoint, open: None, doubt: None }
+        Tail { path, site, reading, files: Box::new(Disk), drain: DRAIN, checkpoint, open: None, doubt: None, pieces: Vec::new() }
     }
 
     /// For how long a log that was renamed is still read.
@@ -93,6 +95,7 @@ impl Tail {
     /// Reads what is new, at most 256 KiB, at a moment counted from the agent's start. Nothing counts as read before its
     /// events and [`Tail::checkpoint`] are stored together.
     pub fn look(&mut self, out: &mut Vec<Event>, now: Duration) -> std::io::Result<Look> {
+        self.pieces.clear();
         let Some(open) = &mut self.open else { return self.find(out, now) };
         // What was read counts only if the log is found not to have been rolled over afterwards: it might be the next one's.
         let fetched = open.fetch()?;
@@ -109,15 +112,14 @@ impl Tail {
     /// Where reading stands.
     pub fn checkpoint(&mut self) -> Option<Checkpoint> {
         if let Some(open) = &self.open {
-            let mut resume = open.reader.resume();
-            if planted::is(Fault::TornLine) {
-                resume.offset = open.position;
-            }
-            let (identity, guard) = (open.identity, open.guard(resume.offset));
-            self.checkpoint =
-                Some(Checkpoint { identity, guard, resume, seen: open.seen, stands: open.stands, behind: open.behind });
+            self.checkpoint = Some(open.checkpoint());
         }
         self.checkpoint.clone()
+    }
+
+    /// Places inside the last look from which could be gone on, before its end.
+    pub fn pieces(&mut self) -> Vec<Piece> {
+        std::mem::take(&mut self.pieces)
     }
 
     /// Opens the file that the checkpoint is of, wherever it is by now.
@@ -164,7 +166,7 @@ impl Tail {
             open.left = Some(now);
         }
         if let Fetched::Bytes(chunk) = fetched
-            && open.take(&chunk, out)
+            && open.take(&chunk, out, &mut self.pieces)
         {
             return Ok(Look::More);
         }
@@ -225,7 +227,7 @@ impl Tail {
         (open.identity, open.file, open.left) = (log.identity()?, log, None);
         // Numbers may change at each look: only what is new now makes it worth another one.
         match open.fetch()? {
-            Fetched::Bytes(chunk) if open.take(&chunk, out) => Ok(Look::More),
+            Fetched::Bytes(chunk) if open.take(&chunk, out, &mut self.pieces) => Ok(Look::More),
             _ => {
                 open.settle(now, out);
                 Ok(Look::Quiet)

@@ -218,7 +218,7 @@ impl Session<'_> {
     async fn fill_window(&mut self) -> Result<(), UplinkError> {
         while self.sent - self.acked < self.window && self.sent + 1 < self.spool.next_sequence() {
             let (spool, from) = (Arc::clone(self.spool), self.sent + 1);
-            let read = self.connector.blocking(move || spool.read_from(from)).await;
+            let read = self.connector.blocking(move || spool.read_piece(from)).await;
             let batch = read.ok_or(UplinkError::Protocol("stopping"))??;
             let Some(last) = batch.events.last().map(|event| event.sequence) else { break };
             send(&self.outbound, stream_request::Body::Batch(batch)).await?;

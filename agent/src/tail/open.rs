@@ -5,13 +5,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use supwatch_proto::event::Event;
 
-use super::SETTLED;
 use super::files::{Identity, Opened};
 use super::guard::{GUARD, Guard, Mark, Place};
+use super::{Checkpoint, SETTLED};
+use crate::planted::{self, Fault};
 use crate::reader::Reader;
 
 /// Bytes taken at one look, so that one large log does not starve the others.
 pub const CHUNK: u64 = 256 * 1024;
+/// A chunk is read in pieces of about this many bytes, each of which can be gone on behind. Tests have small files.
+const PIECE: usize = if cfg!(test) { 512 } else { 16 * 1024 };
 /// Bytes kept for guards behind an unfinished record; an endless line is followed without one.
 const WINDOW: usize = 1 << 20;
 
@@ -40,6 +43,15 @@ pub enum Fetched {
     Other,
     /// It ends before our place, or gives fewer bytes than its size promises.
     Doubtful,
+}
+
+/// Events of a look up to one, and where to go on behind it.
+#[derive(Debug, Clone)]
+pub struct Piece {
+    /// How many of the look's events.
+    pub events: usize,
+    /// Where to go on.
+    pub checkpoint: Checkpoint,
 }
 
 /// A file that is read.
@@ -92,8 +104,23 @@ impl Open {
         Ok(if chunk.is_empty() { Fetched::End } else { Fetched::Bytes(chunk) })
     }
 
-    /// Takes what was fetched; false if it was nothing but reserved space.
-    pub fn take(&mut self, chunk: &[u8], out: &mut Vec<Event>) -> bool {
+    /// Takes what was fetched, and notes where it could be gone on; false if it was nothing but reserved space.
+    pub fn take(&mut self, chunk: &[u8], out: &mut Vec<Event>, pieces: &mut Vec<Piece>) -> bool {
+        let (mut rest, mut kept) = (chunk, false);
+        while !rest.is_empty() {
+            // Behind a line end nothing can be reserved space that is given back.
+            let line_end = rest.get(PIECE..).and_then(|rest| memchr::memchr(b'\n', rest));
+            let (piece, behind) = rest.split_at(line_end.map_or(rest.len(), |at| PIECE + at + 1));
+            kept |= self.take_piece(piece, out);
+            rest = behind;
+            if !rest.is_empty() && pieces.last().map_or(0, |piece| piece.events) < out.len() {
+                pieces.push(Piece { events: out.len(), checkpoint: self.checkpoint() });
+            }
+        }
+        kept
+    }
+
+    fn take_piece(&mut self, chunk: &[u8], out: &mut Vec<Event>) -> bool {
         let read = chunk.len() as u64;
         self.reader.feed(chunk, out);
         let given_back = self.reader.give_back_trailing_nuls();
@@ -105,6 +132,16 @@ impl Open {
         let wanted = usize::try_from(wanted).unwrap_or(WINDOW).min(WINDOW);
         self.window.drain(..self.window.len().saturating_sub(wanted));
         kept > 0
+    }
+
+    /// What must be kept to go on here.
+    pub fn checkpoint(&self) -> Checkpoint {
+        let mut resume = self.reader.resume();
+        if planted::is(Fault::TornLine) {
+            resume.offset = self.position;
+        }
+        let guard = self.guard(resume.offset);
+        Checkpoint { identity: self.identity, guard, resume, seen: self.seen, stands: self.stands, behind: self.behind }
     }
 
     /// Our place.

@@ -55,6 +55,8 @@ struct Held {
     generation: usize,
     renamed: Duration,
     touched: Duration,
+    /// Whether the agent may have left it, so that what still comes is told, not read.
+    late: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +69,8 @@ struct Model {
     dir: tempfile::TempDir,
     dice: Dice,
     share: Option<Share>,
+    /// Whether the share was up to something at the last look: two such looks in a row would be the truth.
+    moody: bool,
     tail: Tail,
     stored: Option<Checkpoint>,
     /// What is stored, in order.
@@ -97,6 +101,7 @@ impl Model {
             dir,
             dice: Dice(seed),
             share,
+            moody: false,
             tail,
             stored: None,
             items: Vec::new(),
@@ -136,6 +141,7 @@ impl Model {
     /// One look; what it gave is stored with the checkpoint, unless the agent is killed before.
     fn look(&mut self, killed: bool) -> Look {
         let mut out = Vec::new();
+        self.mood();
         let look = match self.tail.look(&mut out, self.now - self.started) {
             Ok(look) => look,
             Err(error) => {
@@ -146,11 +152,21 @@ impl Model {
                 return Look::Quiet;
             }
         };
+        let mut pieces = self.tail.pieces();
         if killed {
+            // Or its state was lost, and the collector has one of the pieces.
+            let piece = usize::try_from(self.dice.below(2 * pieces.len() as u64)).expect("small");
+            if piece >= pieces.len() {
+                self.start();
+                return Look::Quiet;
+            }
+            let Piece { events, checkpoint } = pieces.swap_remove(piece);
+            out.truncate(events);
+            self.stored = Some(checkpoint);
             self.start();
-            return Look::Quiet;
+        } else {
+            self.stored = self.tail.checkpoint();
         }
-        self.stored = self.tail.checkpoint();
         self.unlooked = false;
         for event in out {
             match event.kind {
@@ -160,6 +176,19 @@ impl Model {
             }
         }
         look
+    }
+
+    /// A share tells an older size now and then, or gives half of what is asked for.
+    fn mood(&mut self) {
+        let Some(share) = self.share.clone() else { return };
+        let (size, short) = (
+            std::env::var("NOSIZE").is_err() && self.dice.below(8) == 0,
+            std::env::var("NOSHORT").is_err() && self.dice.below(8) == 0,
+        );
+        self.moody = !self.moody && (size || short);
+        let mut mood = share.0.borrow_mut();
+        mood.size = (self.moody && size).then(|| self.dice.below(self.generations.last().map_or(0, |now| now.size)));
+        mood.short = self.moody && short;
     }
 
     fn looks(&mut self, most: u64) {
@@ -191,7 +220,8 @@ impl Model {
             && now.saturating_sub(held.renamed) < GRACE
             && self.dice.below(2) == 0
         {
-            let excused = now.saturating_sub(held.touched) >= SETTLED;
+            held.late |= now.saturating_sub(held.touched) >= SETTLED;
+            let excused = held.late;
             self.unlooked |= excused;
             held.touched = now;
             let old = &mut self.generations[held.generation];
@@ -263,7 +293,7 @@ impl Model {
                     self.look(false);
                 }
                 let file = std::mem::replace(&mut self.writer, fresh());
-                self.held = Some(Held { file, generation: current, renamed: self.now, touched: self.now });
+                self.held = Some(Held { file, generation: current, renamed: self.now, touched: self.now, late: false });
                 self.sibling = Some(current);
             }
             2 => {
