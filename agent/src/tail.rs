@@ -159,6 +159,9 @@ impl Tail {
         let behind = self.behind(stands, was, known, &around, out);
         let Some(open) = &mut self.open else { return Ok(Look::Quiet) };
         (open.stands, open.behind) = (stands, behind);
+        if stands == Stands::Sibling {
+            open.behind = behind.map(|mark| mark.at_least(open.place()));
+        }
         let is_log = matches!(stands, Stands::Log | Stands::Copied);
         if is_log {
             open.left = None;
@@ -196,7 +199,8 @@ impl Tail {
 
     /// What is known of the sibling from now on.
     fn behind(&self, stands: Stands, was: Stands, known: Option<Mark>, around: &Around, out: &mut Vec<Event>) -> Option<Mark> {
-        if stands == was {
+        // Also where the log itself is not found in the same look; but what is read now is not told.
+        if matches!(stands, Stands::Log | Stands::Gone) {
             self.late(was, known, around, out);
         }
         // A sibling that went away or was exchanged for something else stays news until the log is rolled over.
@@ -240,7 +244,8 @@ impl Tail {
         self.doubt = None;
         let (Some(checkpoint), Some(sibling)) = (self.checkpoint(), around.sibling) else { return Ok(Look::Quiet) };
         let left = (grace == Grace::Drain).then_some(now);
-        self.begin(sibling, Stands::Sibling, Some(around.mark), left, &checkpoint.resume, checkpoint.seen)?;
+        let behind = Some(around.mark.at_least(checkpoint.place()));
+        self.begin(sibling, Stands::Sibling, behind, left, &checkpoint.resume, checkpoint.seen)?;
         Ok(Look::More)
     }
 
@@ -278,12 +283,15 @@ impl Tail {
         &mut self,
         gap: Option<&str>,
         next: Next,
-        around: Around,
+        mut around: Around,
         out: &mut Vec<Event>,
         left: Option<Duration>,
     ) -> std::io::Result<Look> {
         let Some(held) = self.checkpoint() else { return Ok(Look::Quiet) };
         self.late(held.stands, held.behind, &around, out);
+        if let Some(open) = self.open.as_ref().filter(|open| open.stands == Stands::Sibling && gap.is_none()) {
+            around.mark = around.mark.at_least(open.place());
+        }
         let (mut offset, mut resume) = (held.resume.offset, Resume { offset: 0, framing: None, ..held.resume });
         if let Some(open) = &mut self.open {
             match gap {

@@ -76,6 +76,11 @@ impl Mark {
         Ok(Mark { size, guard: Guard::of(&exactly(file, size - length, length)?) })
     }
 
+    /// The same, where a place of ours in the file shows that its size was an older one.
+    pub fn at_least(self, place: Place) -> Mark {
+        if self.size < place.offset { Mark { size: place.offset, guard: place.guard } } else { self }
+    }
+
     /// The end of the file as a place.
     pub fn place(self) -> Place {
         Place { offset: self.size, guard: self.guard }

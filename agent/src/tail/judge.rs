@@ -198,7 +198,12 @@ impl Checkpoint {
         match (self.stands, around.news) {
             (Stands::Sibling, News::Same | News::Grown) if sibling == Holds::Yes => return Ok(Verdict::Sibling(Grace::Drain)),
             (Stands::Sibling, _) => return Ok(fails(ROTATED, around.next(), sibling)),
-            (Stands::Gone, News::Other) if read && sibling == Holds::Yes => return Ok(Verdict::Sibling(Grace::Drain)),
+            // A sibling that holds our place is larger than that, whatever size a share tells: it is another than before.
+            (Stands::Gone, news)
+                if read && sibling == Holds::Yes && (news == News::Other || around.mark.size < self.resume.offset) =>
+            {
+                return Ok(Verdict::Sibling(Grace::Drain));
+            }
             (Stands::Gone, News::Same | News::Grown) if read && log == Holds::Yes => return Ok(Verdict::On(Stands::Log)),
             (Stands::Gone, _) => return Ok(fails(ROTATED, around.next(), Holds::No)),
             (Stands::Log | Stands::Copied, _) => {}

@@ -71,6 +71,8 @@ struct Model {
     share: Option<Share>,
     /// Whether the share was up to something at the last look: two such looks in a row would be the truth.
     moody: bool,
+    /// Whether a rotation is between its two halves.
+    halfway: bool,
     tail: Tail,
     stored: Option<Checkpoint>,
     /// What is stored, in order.
@@ -102,6 +104,7 @@ impl Model {
             dice: Dice(seed),
             share,
             moody: false,
+            halfway: false,
             tail,
             stored: None,
             items: Vec::new(),
@@ -178,17 +181,21 @@ impl Model {
         look
     }
 
-    /// A share tells an older size now and then, or gives half of what is asked for.
+    /// A share tells an older size now and then, or gives half of what is asked for. Between copy and truncation it does not:
+    /// an older size of the copy in that very look, and a second rotation before the next, are not to be told apart.
     fn mood(&mut self) {
-        let Some(share) = self.share.clone() else { return };
-        let (size, short) = (
-            std::env::var("NOSIZE").is_err() && self.dice.below(8) == 0,
-            std::env::var("NOSHORT").is_err() && self.dice.below(8) == 0,
-        );
+        let Some(share) = self.share.clone().filter(|_| !self.halfway) else { return };
+        let (size, short) = (self.dice.below(8) == 0, self.dice.below(8) == 0);
         self.moody = !self.moody && (size || short);
         let mut mood = share.0.borrow_mut();
         mood.size = (self.moody && size).then(|| self.dice.below(self.generations.last().map_or(0, |now| now.size)));
         mood.short = self.moody && short;
+    }
+
+    fn look_halfway(&mut self) {
+        self.halfway = true;
+        self.look(false);
+        self.halfway = false;
     }
 
     fn looks(&mut self, most: u64) {
@@ -282,7 +289,7 @@ impl Model {
                 std::fs::copy(&log, &old).expect("copy");
                 // The agent may look while there are two of it.
                 if self.dice.below(3) == 0 {
-                    self.look(false);
+                    self.look_halfway();
                 }
                 self.writer.set_len(0).expect("truncate");
                 (self.sibling, self.held) = (Some(current), None);
@@ -290,7 +297,7 @@ impl Model {
             1 => {
                 std::fs::rename(&log, &old).expect("rename");
                 if self.dice.below(3) == 0 {
-                    self.look(false);
+                    self.look_halfway();
                 }
                 let file = std::mem::replace(&mut self.writer, fresh());
                 self.held = Some(Held { file, generation: current, renamed: self.now, touched: self.now, late: false });
