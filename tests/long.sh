@@ -10,7 +10,8 @@
 # simulation: delivery under faults on a simulated network, with SUPWATCH_SEEDS seeds (1,000).
 # rotations:  SUPWATCH_ROTATIONS (2,000) rotations of every kind against a model, of the seed SUPWATCH_SEED (2026).
 # kills:      SIGKILL at random moments, SUPWATCH_KILLS times (150) for the agent, the collector, and a third of it for both.
-# cuts:       power cuts on a disk of their own, SUPWATCH_POWER_CUTS (60) for the spool and for the store; needs root.
+# cuts:       power cuts on a disk of their own, SUPWATCH_POWER_CUTS (60) for the spool and for the store; needs root. And
+#             SUPWATCH_CUT_STATES (5,000) states that a cut may leave, computed from what a writer does.
 # full:       the disk of the spool and of the store is filled and freed SUPWATCH_DISK_FULL times (10); needs root.
 # soak:       fifty agents in one process for SUPWATCH_SOAK_SECONDS (900), with rotations and links that break.
 # load:       SUPWATCH_LOAD_AGENTS (1,000) come back at once; one has SUPWATCH_BACKLOG_MIB (1,024) beside quiet ones.
@@ -63,6 +64,7 @@ kills() {
 
 cuts() {
     echo "power cuts"
+    SUPWATCH_CUT_STATES=${SUPWATCH_CUT_STATES:-5000} cargo test --locked -p supwatch-durable --test power -- --nocapture
     SUPWATCH_POWER_CUTS=${SUPWATCH_POWER_CUTS:-60} cargo test --locked -p supwatch-tests --test e2e power_cuts:: -- --nocapture --test-threads 1
 }
 

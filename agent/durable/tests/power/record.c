@@ -28,15 +28,6 @@ static uint64_t syncs;
 /* The names of open files of the folder, below it. */
 static char names[FILES][NAME];
 
-static void begin(void) {
-    if (log_file != -2) return;
-    const char *path = getenv("RECORD_LOG"), *kill = getenv("RECORD_KILL");
-    folder = getenv("RECORD_FOLDER");
-    folder_length = folder ? strlen(folder) : 0;
-    left = kill ? atol(kill) : 0;
-    log_file = path && folder ? (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644) : -1;
-}
-
 static void put(const void *bytes, size_t length) {
     const char *at = bytes;
     while (length > 0) {
@@ -57,6 +48,16 @@ static void record(char kind, const char *name, uint64_t number, const void *dat
     put(&length, 8);
     put(data, length);
     if (left > 0 && --left == 0) syscall(SYS_kill, getpid(), SIGKILL);
+}
+
+static void begin(void) {
+    if (log_file != -2) return;
+    const char *path = getenv("RECORD_LOG"), *kill = getenv("RECORD_KILL");
+    folder = getenv("RECORD_FOLDER");
+    folder_length = folder ? strlen(folder) : 0;
+    left = kill ? atol(kill) : 0;
+    log_file = path && folder ? (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644) : -1;
+    record('P', "", 0, "", 0);
 }
 
 static const char *below(const char *path) {
