@@ -7,7 +7,6 @@
 use std::path::Path;
 use std::sync::Mutex;
 
-use prost::Message;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use supwatch_durable::{Batch, Durable, DurableError, OpenError, set_aside};
 use supwatch_proto::event::Event;
@@ -15,16 +14,11 @@ use supwatch_proto::ids::Epoch;
 use supwatch_proto::wire;
 use tokio::sync::watch;
 
+use self::block::{Block, block_key, sequence_of, trimmed};
 use crate::planted::{self, Fault, Held};
 
-/// Bytes of a block of events; well below what the database takes, so that one large event more still fits.
-const BLOCK_BYTES: usize = 24 * 1024;
-/// A large event begins a block of its own, so that no block is more than the database takes.
-const BLOCK_LIMIT: usize = 64 * 1024;
-/// Events of a block, at the next end of a piece.
-const BLOCK_EVENTS: usize = 256;
-/// Events of a block, wherever that is.
-const BLOCK_EVENTS_LIMIT: usize = 512;
+mod block;
+
 /// Events that are delivered together, but for those of one block more; less than the collector takes.
 const PIECE_EVENTS: usize = 1_000;
 /// Memory that sled may use, roughly.
@@ -33,8 +27,6 @@ const CACHE_BYTES: u64 = 4 << 20;
 pub const SPOOL_BYTES: u64 = 2 << 30;
 /// Bytes of acknowledged events that stay, so that a collector that was restored from a copy gets again what it lost.
 pub const RETAINED_BYTES: u64 = 64 << 20;
-/// A larger checkpoint does not travel: it belongs to no log, and reading it again loses and doubles no line.
-const PLACE_BYTES: usize = 8 * 1024;
 
 const META: &[u8] = b"M";
 const VERSION: u8 = 1;
@@ -281,13 +273,13 @@ impl Spool {
                 end = Some(checkpoint);
             }
             if let Some(end) = end {
-                block.ends_a_piece(block_place(name, json(end)));
+                block.ends_a_piece(name, json(end));
             }
             if block.is_full() {
                 bytes += block.store(&mut batch);
             }
         }
-        block.ends_a_piece(block_place(name, checkpoint.clone()));
+        block.ends_a_piece(name, checkpoint.clone());
         bytes += block.store(&mut batch);
         let meta = Meta { next_sequence: next, ..state.meta.clone() };
         if next != state.meta.next_sequence {
@@ -388,56 +380,6 @@ impl Spool {
     }
 }
 
-#[derive(Default)]
-struct Block {
-    events: Vec<wire::Event>,
-    /// How far the file was read when the last of the events was.
-    place: Option<wire::Place>,
-    bytes: usize,
-}
-
-impl Block {
-    /// Whether it ends here: with a piece, so that each block tells how far its file was read, unless a piece is too large.
-    fn is_full(&self) -> bool {
-        self.place.is_some() && (self.bytes >= BLOCK_BYTES || self.events.len() >= BLOCK_EVENTS)
-    }
-
-    fn has_no_room(&self, next: &wire::Event) -> bool {
-        self.bytes + next.encoded_len() > BLOCK_LIMIT || self.events.len() >= BLOCK_EVENTS_LIMIT
-    }
-
-    fn push(&mut self, event: wire::Event) {
-        self.bytes += event.encoded_len();
-        self.events.push(event);
-        self.place = None;
-    }
-
-    fn ends_a_piece(&mut self, place: Option<wire::Place>) {
-        self.place = place;
-    }
-
-    fn store(&mut self, batch: &mut Batch) -> u64 {
-        let events = std::mem::take(&mut self.events);
-        self.bytes = 0;
-        let Some(first) = events.first().map(|event| event.sequence) else { return 0 };
-        let places = self.place.take().into_iter().collect();
-        let value = wire::Batch { events, places }.encode_to_vec();
-        batch.put(&block_key(first), VERSION, &value);
-        value.len() as u64
-    }
-}
-
-/// How far a file was read, as it travels.
-fn block_place(name: &str, checkpoint: Vec<u8>) -> Option<wire::Place> {
-    (checkpoint.len() <= PLACE_BYTES).then(|| wire::Place { name: name.to_owned(), checkpoint })
-}
-
-fn trimmed(value: &[u8], sequence: u64) -> Result<wire::Batch, SpoolError> {
-    let mut block = wire::Batch::decode(value).map_err(|_| SpoolError::Content("a block of events"))?;
-    block.events.retain(|event| event.sequence >= sequence);
-    Ok(block)
-}
-
 fn new_meta() -> Result<Meta, SpoolError> {
     let mut epoch = [0; 16];
     getrandom::fill(&mut epoch).map_err(SpoolError::Random)?;
@@ -452,18 +394,6 @@ fn new_epoch(db: &Durable) -> Result<Meta, SpoolError> {
     Ok(meta)
 }
 
-fn block_key(sequence: u64) -> [u8; 9] {
-    let mut key = [b'Q'; 9];
-    if let Some(number) = key.get_mut(1..) {
-        number.copy_from_slice(&sequence.to_be_bytes());
-    }
-    key
-}
-
-fn sequence_of(key: &[u8]) -> Result<u64, SpoolError> {
-    key.get(1..).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes).ok_or(SpoolError::Content("a block's number"))
-}
-
 fn file_key(name: &str) -> Vec<u8> {
     [b"F", name.as_bytes()].concat()
 }
@@ -474,141 +404,4 @@ fn json(value: &impl Serialize) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use supwatch_proto::event::EventKind;
-    use supwatch_proto::ids::SiteCode;
-    use supwatch_proto::time::Certainty;
-
-    fn event(line: &str) -> Event {
-        Event {
-            site: SiteCode::UNKNOWN,
-            sequence: 0,
-            time: None,
-            time_certainty: Certainty::Local,
-            log: String::new(),
-            file: String::new(),
-            offset: 0,
-            component: String::new(),
-            thread: 0,
-            kind: EventKind::RunSucceeded,
-            line: line.to_owned(),
-        }
-    }
-
-    fn numbers(spool: &Spool, from: u64) -> Vec<u64> {
-        let (mut all, mut at) = (Vec::new(), from);
-        loop {
-            let block = spool.read_from(at).expect("read");
-            let Some(last) = block.events.last() else { return all };
-            at = last.sequence + 1;
-            all.extend(block.events.iter().map(|event| event.sequence));
-        }
-    }
-
-    #[test]
-    fn events_are_numbered_without_gaps_over_restarts() {
-        let dir = tempfile::tempdir().expect("folder");
-        let path = dir.path().join("spool");
-        let epoch = {
-            let spool = Spool::open(&path).expect("open");
-            spool.commit((0..600).map(|n| event(&n.to_string())).collect(), "P01/a.log", &7).expect("commit");
-            spool.epoch()
-        };
-        let spool = Spool::open(&path).expect("open");
-        spool.commit(vec![event("x")], "P01/a.log", &8).expect("commit");
-        assert_eq!((spool.epoch(), spool.next_sequence()), (epoch, 602));
-        assert_eq!(numbers(&spool, 1), (1..=601).collect::<Vec<_>>());
-        assert_eq!(numbers(&spool, 300), (300..=601).collect::<Vec<_>>());
-        assert_eq!(spool.checkpoint::<u32>("P01/a.log").expect("read"), Some(8));
-        assert_eq!(spool.checkpoint::<u32>("P01/b.log").expect("read"), None);
-    }
-
-    #[test]
-    fn what_is_acknowledged_is_forgotten_by_whole_blocks() {
-        let dir = tempfile::tempdir().expect("folder");
-        let spool = Spool::open(dir.path()).expect("open");
-        spool.commit((0..600).map(|n| event(&n.to_string())).collect(), "a", &0).expect("commit");
-        spool.forget(511, 0).expect("forget");
-        assert_eq!(spool.oldest_sequence(), 1, "its block holds one more");
-        spool.forget(550, 0).expect("forget");
-        assert_eq!(spool.oldest_sequence(), 513);
-        assert_eq!(numbers(&spool, 551), (551..=600).collect::<Vec<_>>());
-        spool.forget(600, 0).expect("forget");
-        assert_eq!((numbers(&spool, 1), spool.oldest_sequence()), (vec![], 601));
-        spool.commit(vec![event("x")], "a", &0).expect("commit");
-        assert_eq!(numbers(&spool, 601), [601]);
-    }
-
-    #[test]
-    fn what_is_acknowledged_stays_for_a_collector_that_is_restored() {
-        let dir = tempfile::tempdir().expect("folder");
-        let spool = Spool::open(dir.path()).expect("open");
-        spool.commit((0..600).map(|n| event(&n.to_string())).collect(), "a", &0).expect("commit");
-        spool.acknowledged(600).expect("taken note");
-        assert_eq!((spool.undelivered(), spool.oldest_sequence()), (0, 1));
-        // Restored from a copy it has less than it acknowledged.
-        spool.acknowledged(10).expect("taken note");
-        assert_eq!((spool.undelivered(), numbers(&spool, 11)), (590, (11..=600).collect()));
-    }
-
-    #[test]
-    fn a_new_epoch_reads_nothing_before_it_knows_where_and_what_an_old_one_read_is_refused() {
-        let dir = tempfile::tempdir().expect("folder");
-        let spool = Spool::open(dir.path()).expect("open");
-        let first = spool.epoch();
-        assert!(spool.is_fresh());
-        let place = wire::Place { name: "P01/a.log".to_owned(), checkpoint: b"7".to_vec() };
-        spool.resume(std::slice::from_ref(&place)).expect("resumed");
-        assert_eq!((spool.is_fresh(), spool.checkpoint::<u32>("P01/a.log").expect("read")), (false, Some(7)));
-        spool.resume(&[wire::Place { checkpoint: b"9".to_vec(), ..place }]).expect("no more");
-        assert_eq!(spool.checkpoint::<u32>("P01/a.log").expect("read"), Some(7), "only the first answer counts");
-        spool.commit(vec![event("x")], "P01/a.log", &8).expect("commit");
-
-        spool.begin_anew().expect("anew");
-        assert!(spool.epoch() != first && spool.is_fresh() && spool.next_sequence() == 1);
-        assert_eq!((numbers(&spool, 1), spool.checkpoint::<u32>("P01/a.log").expect("read")), (vec![], None));
-        assert!(matches!(spool.commit_in(first, vec![event("y")], "P01/a.log", &[(1, 9)]), Err(SpoolError::Anew)));
-    }
-
-    #[test]
-    fn a_block_ends_with_a_piece_and_tells_how_far_its_file_was_read() {
-        let dir = tempfile::tempdir().expect("folder");
-        let spool = Spool::open(dir.path()).expect("open");
-        let place = |at: u64| [wire::Place { name: "P01/a.log".to_owned(), checkpoint: at.to_string().into_bytes() }];
-        let events = |count: u64| (0..count).map(|n| event(&n.to_string())).collect();
-        spool.commit_in(spool.epoch(), events(700), "P01/a.log", &[(100, 10), (300, 30), (400, 40), (700, 70)]).expect("commit");
-        let block = |from| {
-            spool.read_from(from).map(|block| (block.events.last().map(|event| event.sequence), block.places)).expect("read")
-        };
-        assert_eq!(block(1), (Some(300), place(30).to_vec()));
-        assert_eq!(block(301), (Some(700), place(70).to_vec()));
-        // A piece too large for one block is still delivered whole.
-        spool.commit(events(1_200), "P01/a.log", &99).expect("commit");
-        assert_eq!(block(701), (Some(700 + 512), vec![]));
-        let whole = spool.read_piece(750).expect("read");
-        let numbers: Vec<u64> = whole.events.iter().map(|event| event.sequence).collect();
-        assert_eq!((numbers, whole.places), ((750..=1_900).collect(), place(99).to_vec()));
-        assert_eq!(spool.read_piece(301).expect("read").events.len(), 400, "the next piece does not come with it");
-    }
-
-    #[test]
-    fn a_large_event_fits_beside_others() {
-        let dir = tempfile::tempdir().expect("folder");
-        let spool = Spool::open(dir.path()).expect("open");
-        let events = vec![event(&"x".repeat(23_000)), event(&"y".repeat(79_000)), event("z")];
-        spool.commit(events, "a", &"c".repeat(PLACE_BYTES - 100)).expect("commit");
-        assert_eq!(numbers(&spool, 1), [1, 2, 3]);
-    }
-
-    #[test]
-    fn a_damaged_spool_is_set_aside_and_a_new_epoch_begins() {
-        let dir = tempfile::tempdir().expect("folder");
-        let path = dir.path().join("spool");
-        std::fs::create_dir(&path).expect("folder");
-        std::fs::write(path.join("conf"), b"no database").expect("write");
-        let spool = Spool::open(&path).expect("open");
-        assert_eq!(spool.next_sequence(), 1);
-        assert!(dir.path().join("spool.quarantine-1/conf").exists());
-    }
-}
+mod tests;

@@ -19,8 +19,6 @@ mod handle;
 mod heap;
 mod set_aside;
 mod space;
-#[cfg(test)]
-mod tests;
 mod value;
 mod write_through;
 
@@ -217,3 +215,6 @@ impl Durable {
         unframe(&framed).ok_or_else(corrupt)
     }
 }
+
+#[cfg(test)]
+mod tests;
