@@ -37,7 +37,7 @@ impl Handle {
     fn open_at(dir: &Path, cache_bytes: u64) -> Result<Handle, OpenError> {
         let io = |source| OpenError::Io { dir: dir.to_owned(), source };
         std::fs::create_dir_all(dir).map_err(io)?;
-        set_aside_torn_snapshots(dir).map_err(io)?;
+        remove_torn_snapshots(dir).map_err(io)?;
         let db = open_patiently(dir, cache_bytes)?;
         let damaged = |reason: String| OpenError::Damaged { dir: dir.to_owned(), reason };
         let tree = caught(|| db.open_tree("supwatch")).map_err(damaged)?;
@@ -114,13 +114,15 @@ fn open_caught(dir: &Path, cache_bytes: u64) -> Result<sled::Db, OpenError> {
     }
 }
 
-/// A snapshot whose writing was cut off makes sled refuse the database; without it sled reads its log from an older one.
-fn set_aside_torn_snapshots(dir: &Path) -> std::io::Result<()> {
+/// A snapshot whose writing was cut off. sled takes it for a whole one, whatever comes behind `snap.` in its name, and refuses
+/// the database; without it, sled reads its log from an older one. (Earlier versions of ours called it `.torn`.)
+fn remove_torn_snapshots(dir: &Path) -> std::io::Result<()> {
     for entry in std::fs::read_dir(dir)? {
         let path = entry?.path();
-        if path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".generating")) {
-            tracing::warn!(path = %path.display(), "setting aside a snapshot that was cut off");
-            std::fs::rename(&path, path.with_extension("torn"))?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("snap.") && (name.ends_with(".generating") || name.ends_with(".torn")) {
+            tracing::warn!(path = %path.display(), "removing a snapshot that was cut off");
+            std::fs::remove_file(&path)?;
         }
     }
     Ok(())

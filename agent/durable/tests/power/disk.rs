@@ -35,9 +35,13 @@ impl Change {
     }
 }
 
-/// A moment at which a sync has returned, or something was acknowledged.
+/// A moment: something was just done.
 #[derive(Debug)]
 pub struct Moment<'a> {
+    /// Things done since the process began.
+    pub since_begin: usize,
+    /// Whether a sync has returned or something was acknowledged: a power cut leaves something else than before.
+    pub cut: bool,
     /// What is on the disk for certain.
     pub disk: &'a Disk,
     /// What the writer has acknowledged.
@@ -48,6 +52,16 @@ pub struct Moment<'a> {
 }
 
 impl Moment<'_> {
+    /// The state that another process finds, if this one is killed: everything.
+    pub fn killed(&self) -> Disk {
+        let mut disk = self.disk.clone();
+        disk.names.clone_from(self.names);
+        for (_, inode, change) in self.unsynced {
+            change.apply(disk.files.entry(*inode).or_default());
+        }
+        disk
+    }
+
     /// A state with some of what was not synced, torn anywhere; perhaps with all names as they are by now.
     pub fn torn(&self, dice: &mut Dice, names: bool) -> Disk {
         let mut disk = self.disk.clone();
@@ -127,12 +141,12 @@ impl<'a> Iterator for Records<'a> {
 
 /// How many moments a record has.
 pub fn count(record: &[u8]) -> usize {
-    Records(record).filter(|(kind, ..)| matches!(kind, b'E' | b'A')).count()
+    Records(record).count()
 }
 
 /// Looks at all moments of a record that begins with what a disk held.
 pub fn moments(before: &Disk, record: &[u8], mut look: impl FnMut(usize, Moment<'_>)) {
-    let mut moment = 0;
+    let mut began_at = 0;
     let (mut disk, mut names, mut next) = (before.clone(), before.names.clone(), before.files.len());
     let mut unsynced: Vec<(usize, Inode, Change)> = Vec::new();
     // How names changed, and which syncs are under way: when they began, of which file.
@@ -147,6 +161,7 @@ pub fn moments(before: &Disk, record: &[u8], mut look: impl FnMut(usize, Moment<
                 names.retain(|name, _| !name.starts_with("db.new/"));
                 renamed.push((at, names.clone()));
                 syncs.clear();
+                began_at = at;
             }
             b'O' => match inode {
                 Some(inode) if number == 1 => unsynced.push((at, inode, Change::Size(0))),
@@ -193,9 +208,7 @@ pub fn moments(before: &Disk, record: &[u8], mut look: impl FnMut(usize, Moment<
             }
             other => panic!("a record of kind {other}"),
         }
-        if matches!(kind, b'E' | b'A') {
-            look(moment, Moment { disk: &disk, acknowledged, unsynced: &unsynced, names: &names });
-            moment += 1;
-        }
+        let (since_begin, cut) = (at - began_at, matches!(kind, b'E' | b'A'));
+        look(at, Moment { since_begin, cut, disk: &disk, acknowledged, unsynced: &unsynced, names: &names });
     }
 }

@@ -149,17 +149,20 @@ fn whatever_a_power_cut_leaves_opens_with_all_that_was_acknowledged() {
         let moments = disk::count(&record);
         let chosen = usize::try_from(dice.below(moments as u64)).expect("small");
         let mut go_on = None;
-        // All of the beginning, where a database is made or opened, and some of the rest.
-        let every = 1 + moments / 12;
+        // More of the beginnings, where a database is made or opened, than of the rest.
+        let every = 1 + moments / 24;
         disk::moments(&before, &record, |number, moment| {
-            if number >= 8 && number % every != 0 && number != chosen && number + 1 != moments {
+            let opens = moment.since_begin < 100 && dice.below(6) == 0;
+            if !opens && number % every != 0 && number != chosen && number + 1 != moments {
                 return;
             }
-            for (what, disk) in [
-                ("what was synced", moment.disk.clone()),
-                ("some of the rest", moment.torn(&mut dice, false)),
-                ("some of the rest, and all names", moment.torn(&mut dice, true)),
-            ] {
+            let mut states = vec![("all that was written, as after a kill", moment.killed())];
+            if moment.cut {
+                states.push(("what was synced", moment.disk.clone()));
+                states.push(("some of the rest", moment.torn(&mut dice, false)));
+                states.push(("some of the rest, and all names", moment.torn(&mut dice, true)));
+            }
+            for (what, disk) in states {
                 disk.write(&state);
                 tried += 1;
                 if let Some(wrong) = wrong(&state, moment.acknowledged) {
