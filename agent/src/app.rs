@@ -129,7 +129,7 @@ pub async fn once(config: &Config) -> Result<u64, AppError> {
     let (uplink, (_keep, mut until)) = (uplink_of(config), watch::channel(Until::Drained));
     // Where to begin, or that the spool was set back, is the collector's to say.
     let mut opened = uplink.session(&spool, now, &mut until).await;
-    if matches!(opened, Err(UplinkError::SetBack)) {
+    if matches!(opened, Err(UplinkError::SetBack | UplinkError::Replaced)) {
         opened = uplink.session(&spool, now, &mut until).await;
     }
     if spool.is_fresh() {

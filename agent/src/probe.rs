@@ -166,7 +166,11 @@ async fn looked(newest: &mut Newest, spool: &Arc<Spool>) -> Result<bool, ProbeEr
     })
     .await?;
     *newest = own;
-    Ok(changed?)
+    match changed {
+        // What cannot be read now is read at the next look.
+        Err(error) if error.may_pass() => Ok(false),
+        changed => Ok(changed?),
+    }
 }
 
 /// Our own types cannot fail to be written; an empty text would be refused as a snapshot.

@@ -7,6 +7,7 @@
 use std::path::Path;
 use std::sync::Mutex;
 
+use prost::Message;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use supwatch_durable::{Batch, Durable, DurableError, OpenError, set_aside};
 use supwatch_proto::event::Event;
@@ -21,6 +22,8 @@ mod block;
 
 /// Events that are delivered together, but for those of one block more; less than the collector takes.
 const PIECE_EVENTS: usize = 1_000;
+/// Bytes of them, likewise; a piece of a log has far fewer. What has no place of its own, such as a large snapshot, is no piece.
+const PIECE_BYTES: usize = 1 << 20;
 /// Memory that sled may use, roughly.
 const CACHE_BYTES: u64 = 4 << 20;
 /// Bytes of events kept when the collector is away; then the logs themselves are the buffer.
@@ -299,6 +302,7 @@ impl Spool {
         let mut batch = self.read_from(sequence)?;
         while batch.places.is_empty()
             && batch.events.len() < PIECE_EVENTS
+            && batch.encoded_len() < PIECE_BYTES
             && let Some(last) = batch.events.last().map(|event| event.sequence)
         {
             let more = self.read_from(last + 1)?;

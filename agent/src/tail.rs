@@ -212,6 +212,7 @@ impl Tail {
     fn late(&self, stands: Stands, known: Option<Mark>, around: &Around, out: &mut Vec<Event>) {
         if let Some(known) = known
             && around.news == News::Grown
+            && around.mark.size > known.size
             && matches!(stands, Stands::Log | Stands::Gone)
         {
             out.push(self.gap("written-late", known.size, around.mark.size - known.size));

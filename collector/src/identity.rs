@@ -57,7 +57,7 @@ pub enum IdentityError {
 }
 
 /// Longest name of an agent: about a hundred sites and a host.
-const AGENT_BYTES: usize = 440;
+pub const AGENT_BYTES: usize = 440;
 
 impl Peer {
     /// From a certificate.

@@ -135,7 +135,8 @@ impl IngestService for Ingest {
             )));
         }
         let epoch = Epoch::from_bytes(&hello.epoch).ok_or_else(|| Status::invalid_argument("an epoch has 16 bytes"))?;
-        let claims = Claims { epoch, oldest_sequence: hello.oldest_sequence.max(1) };
+        let (oldest_sequence, next_sequence) = (hello.oldest_sequence.max(1), hello.next_sequence.max(1));
+        let claims = Claims { epoch, oldest_sequence, next_sequence };
         let session = self.mind.store().open_session(id, claims).await.map_err(status)?;
         #[cfg(feature = "planted-faults")]
         let session = planted::lately::asked_again(session);

@@ -103,6 +103,8 @@ pub struct Claims {
     pub epoch: Epoch,
     /// First number it still has.
     pub oldest_sequence: u64,
+    /// Number the next event is going to get; 1 in an epoch that has just begun.
+    pub next_sequence: u64,
 }
 
 /// Right to commit, until a newer session of the same agent opens.

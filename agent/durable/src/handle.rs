@@ -34,6 +34,14 @@ impl Handle {
         Handle::open_at(dir, cache_bytes)
     }
 
+    /// Opens a database again that was open: if it is gone, none is made in its place.
+    pub fn open_again(dir: &Path, cache_bytes: u64) -> Result<Handle, OpenError> {
+        if let Err(source) = std::fs::metadata(dir.join("db")) {
+            return Err(OpenError::Io { dir: dir.to_owned(), source });
+        }
+        Handle::open_at(dir, cache_bytes)
+    }
+
     fn open_at(dir: &Path, cache_bytes: u64) -> Result<Handle, OpenError> {
         let io = |source| OpenError::Io { dir: dir.to_owned(), source };
         std::fs::create_dir_all(dir).map_err(io)?;

@@ -57,18 +57,18 @@ impl Durable {
 
     /// Opens it again after a write has failed. Whether the failed batch is in it only reading tells.
     pub fn reopen(&self) -> Result<(), OpenError> {
-        self.open_anew(&mut self.handle.write().unwrap_or_else(PoisonError::into_inner))
+        self.open_again(&mut self.handle.write().unwrap_or_else(PoisonError::into_inner))?;
+        self.failed.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
-    fn open_anew(&self, handle: &mut Option<Arc<Handle>>) -> Result<(), OpenError> {
+    fn open_again(&self, handle: &mut Option<Arc<Handle>>) -> Result<Arc<Handle>, OpenError> {
         // sled lets go of its lock when the last handle is gone.
         *handle = None;
-        // What fails here is tried again by the owner, as after a disk error.
-        self.failed.store(true, Ordering::Relaxed);
-        *handle = Some(Arc::new(Handle::open(&self.dir, self.cache_bytes)?));
-        self.failed.store(false, Ordering::Relaxed);
+        let opened = Arc::new(Handle::open_again(&self.dir, self.cache_bytes)?);
         self.touched.store(0, Ordering::Relaxed);
-        Ok(())
+        *handle = Some(Arc::clone(&opened));
+        Ok(opened)
     }
 
     /// The folder.
@@ -82,23 +82,19 @@ impl Durable {
     }
 
     fn handle(&self) -> Result<Arc<Handle>, DurableError> {
-        if self.touched.load(Ordering::Relaxed) > self.cache_bytes {
-            self.forget_what_was_touched();
+        let is_large = || self.touched.load(Ordering::Relaxed) > self.cache_bytes;
+        let open = self.handle.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(handle) = open.filter(|_| !is_large()) {
+            return Ok(handle);
         }
-        let handle = self.handle.read().unwrap_or_else(PoisonError::into_inner).clone();
-        handle.ok_or_else(|| DurableError::Read("it is closed after a disk error".to_owned()))
-    }
-
-    /// Opens it anew, unless somebody is reading just now: then the next one does.
-    fn forget_what_was_touched(&self) {
         let mut guard = self.handle.write().unwrap_or_else(PoisonError::into_inner);
-        let is_mine = guard.as_ref().is_some_and(|handle| Arc::strong_count(handle) == 1);
-        if !is_mine || self.has_failed() || self.touched.load(Ordering::Relaxed) <= self.cache_bytes {
-            return;
+        match guard.as_ref() {
+            // While somebody reads, or it is to be opened again by its owner anyway, it stays open.
+            Some(handle) if Arc::strong_count(handle) > 1 || self.has_failed() || !is_large() => return Ok(Arc::clone(handle)),
+            _ => {}
         }
-        if let Err(error) = self.open_anew(&mut guard) {
-            tracing::error!(%error, "the database was closed to free memory, and does not open");
-        }
+        // It may be closed since it did not open the last time: the next one tries again.
+        self.open_again(&mut guard).map_err(|error| DurableError::Read(error.to_string()))
     }
 
     fn touched(&self, bytes: u64) {
@@ -144,9 +140,14 @@ impl Durable {
     /// A value and its version.
     pub fn get(&self, key: &[u8]) -> Result<Option<(u8, Vec<u8>)>, DurableError> {
         let handle = self.handle()?;
-        match caught(|| handle.tree.get(key)).map_err(DurableError::Read)? {
-            Some(first) => self.whole(&handle, key, &first).map(Some),
-            None => Ok(None),
+        loop {
+            let first = || caught(|| handle.tree.get(key)).map_err(DurableError::Read);
+            let Some(begun) = first()? else { return Ok(None) };
+            match self.whole(&handle, key, &begun) {
+                // Somebody may have set it between two of its parts.
+                Err(DurableError::Corrupt(_)) if first()? != Some(begun) => {}
+                read => return read.map(Some),
+            }
         }
     }
 

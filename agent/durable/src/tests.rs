@@ -106,6 +106,21 @@ fn memory_is_given_back_by_opening_it_anew_unless_somebody_reads() {
 }
 
 #[test]
+fn a_database_that_was_taken_away_is_not_made_anew_and_goes_on_when_it_is_back() {
+    let dir = tempfile::tempdir().expect("folder");
+    let (path, away) = (dir.path().join("db"), dir.path().join("away"));
+    let durable = Durable::open(&path, 64 << 10).expect("open");
+    for number in 0..20u8 {
+        commit(&durable, &[(&[b'k', number], &[number; 9_000])]);
+    }
+    std::fs::rename(&path, &away).expect("rename");
+    while durable.get(b"k\x01").is_ok() {}
+    assert!(matches!(durable.get(b"k\x01"), Err(DurableError::Read(_))) && !path.exists() && !durable.has_failed());
+    std::fs::rename(&away, &path).expect("rename");
+    assert_eq!(durable.get(b"k\x01").expect("read"), Some((1, vec![1; 9_000])));
+}
+
+#[test]
 fn a_second_opener_is_told_that_it_is_locked() {
     let dir = tempfile::tempdir().expect("folder");
     let _first = open(dir.path());

@@ -14,7 +14,7 @@ use crate::reader::Reader;
 /// Bytes taken at one look, so that one large log does not starve the others.
 pub const CHUNK: u64 = 256 * 1024;
 /// A chunk is read in pieces of about this many bytes, each of which can be gone on behind. Tests have small files.
-const PIECE: usize = if cfg!(test) { 512 } else { 16 * 1024 };
+const PIECE: usize = if cfg!(test) { 512 } else { 8 * 1024 };
 /// Bytes kept for guards behind an unfinished record; an endless line is followed without one.
 const WINDOW: usize = 1 << 20;
 

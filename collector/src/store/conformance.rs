@@ -33,7 +33,7 @@ fn agent() -> AgentId {
 }
 
 fn claims(epoch: u8, oldest_sequence: u64) -> Claims {
-    Claims { epoch: Epoch([epoch; 16]), oldest_sequence }
+    Claims { epoch: Epoch([epoch; 16]), oldest_sequence, next_sequence: oldest_sequence }
 }
 
 async fn all(store: &dyn Store) -> Vec<(Epoch, u64)> {

@@ -227,15 +227,16 @@ fn read_marks(db: &Durable) -> Result<BTreeMap<AgentId, Marks>, StoreError> {
 
 /// How far an agent's files are stored.
 fn places_of(db: &Durable, agent: &AgentId) -> Result<Vec<Place>, StoreError> {
-    let prefix = keys::place(agent, "");
-    db.scan(&prefix, &prefix)
-        .map(|entry| {
+    let mut places = BTreeMap::new();
+    // What is there under the keys of today counts more than what an earlier version left.
+    for prefix in [keys::place_of_first_form(agent), keys::place(agent, "")] {
+        for entry in db.scan(&prefix, &prefix) {
             let (key, version, checkpoint) = entry?;
             check_version(version)?;
-            let name = String::from_utf8_lossy(key.get(prefix.len()..).unwrap_or_default()).into_owned();
-            Ok(Place { name, checkpoint })
-        })
-        .collect()
+            places.insert(String::from_utf8_lossy(key.get(prefix.len()..).unwrap_or_default()).into_owned(), checkpoint);
+        }
+    }
+    Ok(places.into_iter().map(|(name, checkpoint)| Place { name, checkpoint }).collect())
 }
 
 #[cfg(test)]

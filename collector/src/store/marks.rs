@@ -96,8 +96,16 @@ impl Marks {
     pub fn open(&mut self, claims: Claims) -> Opened {
         self.fence += 1;
         if !self.epochs.iter().any(|mark| mark.epoch == claims.epoch.0) {
+            // An epoch that is under way and not known may be one of those that are not kept any more.
+            if self.epochs.len() >= EPOCHS_KEPT && claims.next_sequence > 1 {
+                return Opened { durable: 0, proof: None, lost: 0, lost_ever: self.lost, is_new: false, is_replaced: true };
+            }
             self.epochs.push(Mark { epoch: claims.epoch.0, durable: 0, proof: None });
-            self.epochs.drain(..self.epochs.len().saturating_sub(EPOCHS_KEPT));
+            if self.epochs.len() > EPOCHS_KEPT {
+                // One of which nothing is stored, but not this one.
+                let needless = self.epochs.iter().take(EPOCHS_KEPT).position(|mark| mark.durable == 0).unwrap_or(0);
+                self.epochs.remove(needless);
+            }
         }
         let mut later = self.epochs.iter_mut().skip_while(|mark| mark.epoch != claims.epoch.0);
         let Some(mark) = later.next() else {
@@ -158,7 +166,7 @@ mod tests {
 
     #[test]
     fn an_epoch_is_new_until_something_of_it_is_stored() {
-        let claims = Claims { epoch: Epoch([1; 16]), oldest_sequence: 1 };
+        let claims = Claims { epoch: Epoch([1; 16]), oldest_sequence: 1, next_sequence: 1 };
         let mut marks = Marks::default();
         // The answer to the first is lost on its way: the agent must get it from the second.
         assert!(marks.open(claims).is_new && marks.open(claims).is_new);
@@ -166,7 +174,7 @@ mod tests {
 
     #[test]
     fn an_epoch_is_replaced_once_events_of_a_later_one_are_stored() {
-        let claims = |epoch| Claims { epoch: Epoch([epoch; 16]), oldest_sequence: 1 };
+        let claims = |epoch| Claims { epoch: Epoch([epoch; 16]), oldest_sequence: 1, next_sequence: 1 };
         let mut marks = Marks::default();
         let open = |marks: &mut Marks, epoch| (marks.open(claims(epoch)).is_replaced, marks.fence);
         assert!(!open(&mut marks, 1).0);
@@ -187,9 +195,13 @@ mod tests {
         for number in 0..1_000u64 {
             let mut epoch = [0; 16];
             epoch[..8].copy_from_slice(&number.to_be_bytes());
-            marks.open(Claims { epoch: Epoch(epoch), oldest_sequence: 1 });
+            marks.open(Claims { epoch: Epoch(epoch), oldest_sequence: 1, next_sequence: 1 });
         }
-        assert_eq!((marks.epochs.len(), marks.epochs[0].epoch[7]), (EPOCHS_KEPT, 232));
+        assert_eq!((marks.epochs.len(), marks.epochs[EPOCHS_KEPT - 1].epoch[6..8].to_vec()), (EPOCHS_KEPT, vec![3, 231]));
+        let under_way = Claims { epoch: Epoch([9; 16]), oldest_sequence: 5, next_sequence: 9 };
+        let opened = marks.open(under_way);
+        assert!(opened.is_replaced && opened.lost == 0, "it may be one of those that are not kept");
+        assert!(!marks.open(Claims { oldest_sequence: 1, next_sequence: 1, ..under_way }).is_replaced, "it begins now");
     }
 
     fn event(sequence: u64) -> Event {

@@ -70,8 +70,14 @@ impl Moment<'_> {
         }
         for (_, inode, change) in self.unsynced {
             let file = disk.files.entry(*inode).or_default();
-            match (dice.below(3), change) {
+            match (dice.below(4), change) {
                 (0, _) => {}
+                // Its pages come in any order.
+                (3, Change::Write(at, bytes)) => {
+                    for (page, bytes) in (0..).zip(bytes.chunks(4096)).filter(|_| dice.below(2) == 0) {
+                        Change::Write(at + page * 4096, bytes.to_vec()).apply(file);
+                    }
+                }
                 (1, Change::Write(at, bytes)) => {
                     let kept = usize::try_from(dice.below(bytes.len() as u64)).expect("small");
                     Change::Write(*at, bytes[..kept].to_vec()).apply(file);
@@ -144,15 +150,14 @@ pub fn count(record: &[u8]) -> usize {
     Records(record).count()
 }
 
-/// Looks at all moments of a record that begins with what a disk held.
-pub fn moments(before: &Disk, record: &[u8], mut look: impl FnMut(usize, Moment<'_>)) {
+/// Looks at all moments of a record that begins with what a disk held, and what was acknowledged of it.
+pub fn moments(before: &Disk, mut acknowledged: u64, record: &[u8], mut look: impl FnMut(usize, Moment<'_>)) {
     let mut began_at = 0;
     let (mut disk, mut names, mut next) = (before.clone(), before.names.clone(), before.files.len());
     let mut unsynced: Vec<(usize, Inode, Change)> = Vec::new();
     // How names changed, and which syncs are under way: when they began, of which file.
     let mut renamed: Vec<(usize, Names)> = Vec::new();
     let mut syncs: BTreeMap<u64, (usize, Option<Inode>)> = BTreeMap::new();
-    let mut acknowledged = 0;
     for (at, (kind, name, number, data)) in Records(record).enumerate() {
         let inode = names.get(name).copied();
         match kind {

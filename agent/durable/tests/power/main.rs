@@ -135,7 +135,7 @@ fn whatever_a_power_cut_leaves_opens_with_all_that_was_acknowledged() {
     let folder = made.expect("folder");
     let (work, state, log) = (folder.path().join("work"), folder.path().join("state"), folder.path().join("log"));
     let recorder = recorder(folder.path());
-    let (mut dice, mut tried, mut syncs, mut cycles) = (Dice(seed), 0, 0, 0);
+    let (mut dice, mut tried, mut syncs, mut cycles, mut kept) = (Dice(seed), 0, 0, 0, 0);
     std::fs::create_dir(&work).expect("folder");
     while tried < wanted {
         let before = Disk::of(&work);
@@ -151,7 +151,7 @@ fn whatever_a_power_cut_leaves_opens_with_all_that_was_acknowledged() {
         let mut go_on = None;
         // More of the beginnings, where a database is made or opened, than of the rest.
         let every = 1 + moments / 24;
-        disk::moments(&before, &record, |number, moment| {
+        disk::moments(&before, kept, &record, |number, moment| {
             let opens = moment.since_begin < 100 && dice.below(6) == 0;
             if !opens && number % every != 0 && number != chosen && number + 1 != moments {
                 return;
@@ -170,10 +170,13 @@ fn whatever_a_power_cut_leaves_opens_with_all_that_was_acknowledged() {
                 }
             }
             if number == chosen {
-                go_on = Some(moment.disk.clone());
+                let disk = if dice.below(3) == 0 { moment.torn(&mut dice, false) } else { moment.disk.clone() };
+                go_on = Some((disk, moment.acknowledged));
             }
         });
-        go_on.expect("chosen").write(&work);
+        let (disk, acknowledged) = go_on.expect("chosen");
+        disk.write(&work);
+        kept = acknowledged;
         syncs += moments;
         cycles += 1;
     }

@@ -111,8 +111,8 @@ impl Days {
         let mut known = Vec::new();
         for entry in std::fs::read_dir(&folder)? {
             let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "forgotten") {
-                // Its removal was cut off.
+            if path.extension().is_some_and(|extension| extension == "forgotten" || extension == "new") {
+                // Its removal was cut off, or its making.
                 std::fs::remove_dir_all(&path)?;
             } else if let Some(day) = Day::of(&path) {
                 known.push(day);

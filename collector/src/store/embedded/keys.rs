@@ -49,6 +49,11 @@ pub(super) fn place(agent: &AgentId, name: &str) -> Vec<u8> {
     [b"P", short(&agent.0).as_bytes(), b"\0", name.as_bytes()].concat()
 }
 
+/// What keys of places began with before names were shortened.
+pub(super) fn place_of_first_form(agent: &AgentId) -> Vec<u8> {
+    [b"P", agent.0.as_bytes(), b"\0"].concat()
+}
+
 /// Text that others choose, so short that a key stays one: what is longer ends in a hash of the whole.
 fn short(text: &str) -> Cow<'_, str> {
     const LONGEST: usize = 120;

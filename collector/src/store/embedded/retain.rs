@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use supwatch_durable::{Batch, Durable};
+use supwatch_durable::{Batch, Durable, DurableError};
 use supwatch_proto::event::StoredEvent;
 
 use super::Embedded;
@@ -75,8 +75,12 @@ async fn carry_on(store: &Embedded, day: &Day) -> Result<(), StoreError> {
         let Some((db, extent)) = days.open(&day)? else { return Ok(newest) };
         for place in 0..extent.blocks {
             let number = number(day.ordinal, place);
-            // What cannot be read cannot be carried on either.
-            let Ok(Some((_, value))) = db.get(&keys::block(number)) else { continue };
+            // What is damaged cannot be carried on either; where nothing can be read now, nothing is forgotten.
+            let value = match db.get(&keys::block(number)) {
+                Ok(Some((_, value))) => value,
+                Ok(None) | Err(DurableError::Corrupt(_)) => continue,
+                Err(error) => return Err(error.into()),
+            };
             let events = Block::read(&value, number).unwrap_or_default();
             newest.extend(events.into_iter().map(|stored| (keys::carried(&stored), stored)));
         }

@@ -36,7 +36,7 @@ fn day(number: i64) -> Timestamp {
 /// Ten events a day, each in a batch of its own, of P01 and in the evening of P02.
 async fn filled(dir: &Path, days: i64) -> Embedded {
     let store = Embedded::open(dir).expect("open");
-    let claims = Claims { epoch: Epoch([1; 16]), oldest_sequence: 1 };
+    let claims = Claims { epoch: Epoch([1; 16]), oldest_sequence: 1, next_sequence: 1 };
     let session = store.open_session(&agent(), claims).await.expect("session");
     for sequence in 1..=u64::try_from(days * 10).expect("small") {
         let at = day(i64::try_from((sequence - 1) / 10).expect("small"));
@@ -120,7 +120,10 @@ async fn old_days_are_forgotten_and_what_was_last_known_is_carried_on() {
     drop(store);
     let store = Embedded::open(dir.path()).expect("open");
     assert_eq!(carried(store.carried().await.expect("carried")), [38, 39, 40]);
-    let session = store.open_session(&agent(), Claims { epoch: Epoch([1; 16]), oldest_sequence: 1 }).await.expect("session");
+    let session = store
+        .open_session(&agent(), Claims { epoch: Epoch([1; 16]), oldest_sequence: 1, next_sequence: 1 })
+        .await
+        .expect("session");
     assert_eq!(session.durable_sequence, 50, "how far an agent got is never forgotten");
 }
 
@@ -128,7 +131,10 @@ async fn old_days_are_forgotten_and_what_was_last_known_is_carried_on() {
 async fn a_clock_that_jumps_makes_days_that_keep_their_order() {
     let dir = tempfile::tempdir().expect("folder");
     let store = Embedded::open(dir.path()).expect("open");
-    let session = store.open_session(&agent(), Claims { epoch: Epoch([1; 16]), oldest_sequence: 1 }).await.expect("session");
+    let session = store
+        .open_session(&agent(), Claims { epoch: Epoch([1; 16]), oldest_sequence: 1, next_sequence: 1 })
+        .await
+        .expect("session");
     for (sequence, number) in [(1, 0), (2, 20_000), (3, -5), (4, 1)] {
         store.commit(&session, day(number), vec![event("P01", sequence, day(number))], Vec::new()).await.expect("commit");
     }
@@ -178,7 +184,10 @@ async fn a_damaged_day_costs_that_day_and_is_named() {
         tokio::task::spawn_blocking(move || transfer::import(&from, &to)).await.expect("thread").expect("imported");
         let store = Embedded::open(&anew).expect("open");
         assert_eq!(numbers(&store, &EventQuery::default()).await, found, "{damage}");
-        let session = store.open_session(&agent(), Claims { epoch: Epoch([1; 16]), oldest_sequence: 1 }).await.expect("session");
+        let session = store
+            .open_session(&agent(), Claims { epoch: Epoch([1; 16]), oldest_sequence: 1, next_sequence: 1 })
+            .await
+            .expect("session");
         assert_eq!(session.durable_sequence, 50);
     }
 }
@@ -189,7 +198,10 @@ async fn when_the_newest_day_is_damaged_agents_send_it_again() {
     drop(filled(dir.path(), 3).await);
     std::fs::write(day_folders(dir.path())[2].join("conf"), b"no database").expect("file");
     let store = Embedded::open(dir.path()).expect("open");
-    let session = store.open_session(&agent(), Claims { epoch: Epoch([1; 16]), oldest_sequence: 1 }).await.expect("session");
+    let session = store
+        .open_session(&agent(), Claims { epoch: Epoch([1; 16]), oldest_sequence: 1, next_sequence: 1 })
+        .await
+        .expect("session");
     assert_eq!(session.durable_sequence, 20, "what was lost with it is asked for again");
     let again = (21..=30).map(|sequence| event("P01", sequence, day(2))).collect();
     store.commit(&session, day(2), again, Vec::new()).await.expect("commit");

@@ -23,6 +23,7 @@ use super::block::{Block, Summary};
 use super::days::{Day, Days, Extent, number};
 use super::keys::{self, VERSION};
 use super::{CACHE_BYTES, places_of, read_marks};
+use crate::identity::AGENT_BYTES;
 use crate::store::marks::Marks;
 use crate::store::{Claims, Committed, Session, StoreError, Told};
 
@@ -235,10 +236,26 @@ impl Writer {
             return Ok(());
         }
         let day = self.days.next(date);
+        let db = self.make_day(&day).inspect_err(|_| {
+            // On a disk that is nearly full each try would leave one. What it holds so far stands in the day before.
+            let _ = std::fs::remove_dir_all(&day.dir);
+        })?;
+        tracing::info!(%date, "a day of the store begins");
+        self.days.begin(day.clone(), Arc::clone(&db));
+        self.current = Some(Current { day, db, extent: Extent::default() });
+        Ok(())
+    }
+
+    fn make_day(&self, day: &Day) -> Result<Arc<Durable>, StoreError> {
         let db = Arc::new(Durable::open(&day.dir, CACHE_BYTES)?);
         let mut batch = Batch::new();
         let mut copied = 0;
         for (agent, marks) in &self.marks {
+            if agent.0.len() > AGENT_BYTES {
+                // Of an earlier version; its certificate is refused now.
+                tracing::warn!(%agent, "an agent with more sites than the store takes is forgotten");
+                continue;
+            }
             put_marks(&mut batch, agent, marks);
             for place in places_of(self.base(), agent)? {
                 batch.put(&keys::place(agent, &place.name), VERSION, &place.checkpoint);
@@ -248,12 +265,9 @@ impl Writer {
                 db.commit(std::mem::take(&mut batch))?;
             }
         }
-        batch.put(keys::BEGUN, VERSION, date.to_string().as_bytes());
+        batch.put(keys::BEGUN, VERSION, day.date.to_string().as_bytes());
         db.commit(batch)?;
-        tracing::info!(%date, "a day of the store begins");
-        self.days.begin(day.clone(), Arc::clone(&db));
-        self.current = Some(Current { day, db, extent: Extent::default() });
-        Ok(())
+        Ok(db)
     }
 
     /// Adds a request to the round; what is wrong with it is told at once.
