@@ -2,7 +2,7 @@
 //!
 //! On Linux sled ends each write with `sync_file_range`, which waits for no disk; where that call is not to be had it uses a
 //! real fsync. A commit of ours ends with a real one anyway, but between two commits sled also uses space anew, and a power
-//! cut then may find new pages without what they replace: of 30 cuts of a spool one left a database that did not open. So the
+//! cut then might find new pages without what they replace: that its writes reach the disk in their order is what it relies on. So the
 //! call is taken away from this process, by a seccomp filter that answers it with ENOSYS. The systemd units do the same; this
 //! holds without them. A price: programs that this process starts gain no rights by setuid or setgid (`no_new_privs`).
 
