@@ -11,6 +11,7 @@ pub mod time;
 pub mod text;
 pub mod event;
 pub mod place;
+pub mod coverage;
 pub mod settings;
 pub mod run;
 pub mod wave;
