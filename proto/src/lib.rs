@@ -12,6 +12,7 @@ pub mod text;
 pub mod event;
 pub mod place;
 pub mod settings;
+pub mod names;
 pub mod run;
 pub mod wave;
 pub mod verdict;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::filters::Names;
 use super::{Failure, Judged, Outcome, Rule, Scene, no_setting, no_settings, setting};
-use crate::hierarchy::Site;
+use crate::hierarchy::{Parent, Site};
 use jiff::SignedDuration;
 use serde_json::json;
 use supwatch_proto::finding::{Evidence, Finding};
@@ -169,7 +169,11 @@ impl Filter {
         let (extra, lacking) = match set {
             None => (vec!["all languages"], Vec::new()),
             Some(set) => {
-                let (set, wanted) = (Names::new(set), Names::new(&wanted));
+                let (set, wanted) = if self.field == "languages" {
+                    (Names::languages(set), Names::languages(&wanted))
+                } else {
+                    (Names::categories(set, site), Names::categories(&wanted, owner))
+                };
                 (set.without(&wanted), wanted.without(&set))
             }
         };
@@ -196,7 +200,9 @@ impl Filter {
     fn wanted<'a>(&self, scene: &Scene<'a>) -> Result<(&'a Site, BTreeSet<String>), Text> {
         let of = |site: &'a Site| {
             let component = site.settings()?.component.value()?;
-            (self.of_component)(component).map(|wanted| (site, wanted))
+            // An empty list at a child is none of its own: filters belong to the top site.
+            let wanted = (self.of_component)(component)?;
+            (!wanted.is_empty() || scene.hierarchy.parent(site.code) == Parent::Top).then_some((site, wanted))
         };
         let path = format!("component.{}", self.field);
         if let Some(own) = of(scene.site) {
