@@ -238,6 +238,20 @@ mod tests {
     }
 
     #[test]
+    fn empty_lists_at_a_child_are_none_of_its_own() {
+        let (mut above, mut own) = (healthy("cen", None), healthy("p01", Some("cen")));
+        for (filter, value) in [("classifications", "Security Updates"), ("products", "Windows Server 2019")] {
+            above["component"][filter] = json!([value]);
+            own["component"][filter] = json!([]);
+        }
+        for settings in [&mut above, &mut own] {
+            settings["component"]["languages"] = json!(["en-US", "ja"]);
+        }
+        let world = World::new().central("CEN").primary("P01", "CEN").settings("CEN", above).settings("P01", own);
+        world.check("filter-drift", "CEN pass, P01 pass");
+    }
+
+    #[test]
     fn what_the_component_says_passes_and_more_or_less_fails() {
         check("CEN pass", |_| {});
         check("CEN fail", |settings| settings["wsus"][0]["languages"] = json!(["en", "ja", "de"]));
