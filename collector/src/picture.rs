@@ -77,6 +77,8 @@ fn draw_site(hierarchy: &Hierarchy, site: &Site, findings: &[Finding], verdicts:
             Severity::Info => counts.info += 1,
         }
     }
+    // The provider of the top site knows sites whose logs nobody reads.
+    let told = hierarchy.status_of(code).and_then(|(_, row)| row.last_success_at.value().copied());
     let agents = hierarchy.agents.iter().filter(|(_, agent)| agent.sites.contains(&code) && agent.last_heard_at.is_some());
     SitePicture {
         code,
@@ -85,8 +87,8 @@ fn draw_site(hierarchy: &Hierarchy, site: &Site, findings: &[Finding], verdicts:
             Parent::Of(parent) => Some(parent),
             Parent::Top | Parent::Unknown => None,
         },
-        state: state(site, verdicts),
-        last_success_at: site.runs.last_success().and_then(|tracked| tracked.run.ended_at),
+        state: state(site, told.is_some(), verdicts),
+        last_success_at: site.runs.last_success().and_then(|tracked| tracked.run.ended_at).max(told),
         last_failure_at: site.runs.last_failure().and_then(|tracked| tracked.run.ended_at),
         next_run_at: site.next_run,
         catalog_version: site.catalog_version(),
@@ -111,7 +113,7 @@ fn draw_site(hierarchy: &Hierarchy, site: &Site, findings: &[Finding], verdicts:
     }
 }
 
-fn state(site: &Site, verdicts: &[Verdict]) -> SiteState {
+fn state(site: &Site, told_of_success: bool, verdicts: &[Verdict]) -> SiteState {
     let failed = |rule: &str| verdicts.iter().any(|v| failed_at(v, rule, site.code));
     let outcome = site.runs.last().map(|tracked| tracked.run.outcome);
     if failed("agent-silent") {
@@ -122,7 +124,7 @@ fn state(site: &Site, verdicts: &[Verdict]) -> SiteState {
         SiteState::Failed
     } else if failed("sync-overdue") {
         SiteState::Overdue
-    } else if site.runs.last_success().is_some() {
+    } else if told_of_success || site.runs.last_success().is_some() {
         SiteState::Ok
     } else {
         SiteState::Unknown

@@ -110,7 +110,9 @@ fn judge_edge(scene: &Scene<'_>, edge: &Edge<'_>) -> Judged {
     // In 2007 an internet SUP that cannot reach the active one is filled by export and import, whatever its source is set to.
     let may_be_filled_by_hand =
         scene.generation() == Generation::Cm2007 && edge.above.code == site.code && edge.sup.internet == Known::Some(true);
-    if may_be_filled_by_hand && !edge.wsus.upstream.value().is_some_and(|upstream| upstream.server.value().is_some()) {
+    let takes_from_none_here = edge.wsus.sync_from_microsoft_update == Known::Some(true)
+        || edge.wsus.upstream.value().is_none_or(|upstream| upstream.server.value().is_none());
+    if may_be_filled_by_hand && takes_from_none_here {
         let missing = Text::new(
             format!("whether {} is disconnected and filled by wsusutil export and import", name_of(edge.sup)),
             format!("{} が切断された SUP で、wsusutil の export と import で更新されているかどうか", name_of(edge.sup)),
