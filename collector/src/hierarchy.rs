@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use supwatch_proto::coverage::Coverage;
 use supwatch_proto::describe::{Generation, HierarchyFile, SiteDescription, SiteMode, SiteType};
-use supwatch_proto::event::{ConnectionOutcome, Event, EventKind, StoredEvent};
+use supwatch_proto::event::{ConnectionOutcome, Event, EventKind, StoredEvent, Trigger};
 use supwatch_proto::finding::Evidence;
 use supwatch_proto::ids::{AgentId, Epoch, SiteCode};
 use supwatch_proto::settings::{Known, Settings, Sup, SupStatus, Wsus};
@@ -63,6 +63,8 @@ pub struct Site {
     pub descriptions: BTreeMap<AgentId, SiteDescription>,
     /// Parent that a log implies.
     pub implied_parent: Option<SiteCode>,
+    /// Whether its log has a run on the schedule, which only a top site has.
+    pub scheduled: bool,
     /// Generation that a log implies.
     pub implied_generation: Option<Generation>,
     /// Its runs.
@@ -212,9 +214,15 @@ impl Hierarchy {
             EventKind::ChildrenNotified { sites } => sites.iter().for_each(|child| self.notify(event, *child, &mut touched)),
             EventKind::AgentHealth { trouble, .. } => site.trouble(stored, trouble.as_deref()),
             _ => {
-                let before = site.shared_settings();
-                if site.fold(event, &catalogue) {
+                let (before, scheduled) = (site.shared_settings(), site.scheduled);
+                let changed = site.fold(event, &catalogue);
+                let now_a_top = site.scheduled != scheduled;
+                if changed {
                     self.settings_changed(event.site, &before, &mut touched);
+                }
+                if now_a_top {
+                    touched.extend(self.index.children(event.site));
+                    self.place(event.site, &mut touched);
                 }
             }
         }
@@ -415,9 +423,15 @@ impl Hierarchy {
             None => match self.site(code).and_then(|site| site.implied_parent) {
                 Some(parent) => Parent::Of(parent),
                 None if self.site_type(code) == Some(SiteType::Central) => Parent::Top,
+                None if self.is_scheduled(code) => Parent::Top,
                 None => Parent::Unknown,
             },
         }
+    }
+
+    /// Whether the site synchronises on a schedule of its own and is not known to be a secondary one.
+    fn is_scheduled(&self, code: SiteCode) -> bool {
+        self.site(code).is_some_and(|site| site.scheduled) && self.site_type(code) != Some(SiteType::Secondary)
     }
 
     /// The site at the top above a site; `None` where the way up is not known or turns in a circle.
@@ -448,6 +462,7 @@ impl Site {
             code,
             descriptions: BTreeMap::new(),
             implied_parent: None,
+            scheduled: false,
             implied_generation: None,
             runs: Runs::new(code),
             configured: SiteSettings::default(),
@@ -503,7 +518,10 @@ impl Site {
                 let minutes = jiff::SignedDuration::from_secs(i64::from(*in_minutes) * 60);
                 self.next_run = event.time.and_then(|time| time.checked_add(minutes).ok());
             }
-            EventKind::RunStarted { .. } => self.next_run = None,
+            EventKind::RunStarted { trigger, .. } => {
+                self.next_run = None;
+                self.scheduled |= *trigger == Trigger::Schedule;
+            }
             EventKind::CatalogVersion { version, .. } => self.take_catalog_version(event.time, *version),
             EventKind::RunFailed { source, .. } => {
                 if source.contains("SoftwareUpdatesManagement.WSyncAction") {

@@ -86,6 +86,8 @@ fn draw_site(hierarchy: &Hierarchy, site: &Site, findings: &[Finding], verdicts:
             Severity::Info => counts.info += 1,
         }
     }
+    // The provider of the top site knows sites whose logs nobody reads.
+    let told = hierarchy.status_of(code).and_then(|(_, row)| row.last_success_at.value().copied());
     let agents = hierarchy.agents.iter().filter(|(_, agent)| agent.sites.contains(&code) && agent.last_heard_at.is_some());
     SitePicture {
         code,
@@ -94,8 +96,8 @@ fn draw_site(hierarchy: &Hierarchy, site: &Site, findings: &[Finding], verdicts:
             Parent::Of(parent) => Some(parent),
             Parent::Top | Parent::Unknown => None,
         },
-        state: state(shown, findings, verdicts),
-        last_success_at: shown.runs.last_success().and_then(|tracked| tracked.run.ended_at),
+        state: state(shown, told.is_some(), findings, verdicts),
+        last_success_at: shown.runs.last_success().and_then(|tracked| tracked.run.ended_at).max(told),
         last_failure_at: shown.runs.last_failure().and_then(|tracked| tracked.run.ended_at),
         next_run_at: shown.next_run,
         catalog_version: shown.catalog_version(),
@@ -122,7 +124,7 @@ fn draw_site(hierarchy: &Hierarchy, site: &Site, findings: &[Finding], verdicts:
     }
 }
 
-fn state(site: &Site, findings: &[Finding], verdicts: &[Verdict]) -> SiteState {
+fn state(site: &Site, told_of_success: bool, findings: &[Finding], verdicts: &[Verdict]) -> SiteState {
     // A finding stands also while nobody judges: after a restart, and while agents read back.
     let stands = |rule: &str| findings.iter().any(|f| f.rule == rule && f.site == site.code && f.resolved_at.is_none());
     let failed = |rule: &str| verdicts.iter().any(|v| failed_at(v, rule, site.code)) || stands(rule);
@@ -135,7 +137,7 @@ fn state(site: &Site, findings: &[Finding], verdicts: &[Verdict]) -> SiteState {
         SiteState::Failed
     } else if failed("sync-overdue") {
         SiteState::Overdue
-    } else if site.runs.last_success().is_some() {
+    } else if told_of_success || site.runs.last_success().is_some() {
         SiteState::Ok
     } else {
         SiteState::Unknown

@@ -20,6 +20,7 @@ mod top_source;
 mod child_replica;
 mod child_upstream;
 mod sup_missing;
+mod categories;
 mod filters;
 mod sups;
 mod language_mismatch;

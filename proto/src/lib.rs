@@ -13,6 +13,7 @@ pub mod event;
 pub mod place;
 pub mod coverage;
 pub mod settings;
+pub mod names;
 pub mod run;
 pub mod wave;
 pub mod verdict;

@@ -154,6 +154,18 @@ mod tests {
     }
 
     #[test]
+    fn a_stand_alone_site_shows_by_its_scheduled_runs_that_it_is_one() {
+        let mut world = World::new();
+        for _ in 0..5 {
+            world = world.log("P01", SUCCESS);
+        }
+        let code = "P01".parse().expect("code");
+        assert_eq!(world.hierarchy().top_of(code), Some(code));
+        let told = World::new().log("P01", &["Performing sync on parent request", "Sync succeeded. x"]);
+        assert_eq!(told.hierarchy().top_of(code), None);
+    }
+
+    #[test]
     fn two_gaps_warn_and_four_are_critical() {
         world().later_hours(47).check("sync-overdue", "CEN pass, P01 pass");
         let warned = world().later_hours(50);
