@@ -19,7 +19,7 @@ pub mod messages;
 
 pub use check::wrong_line;
 pub use codes::{Code, code_of, known as known_code};
-pub use entry::{At, Cause, Kind};
+pub use entry::{At, Cause, Kind, Remedy};
 pub use matching::{Candidate, Part};
 pub use subject::Subject;
 

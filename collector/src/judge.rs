@@ -319,6 +319,8 @@ pub fn opened(verdict: &Verdict, failure: Failure, now: Timestamp) -> Finding {
         suppressed: None,
         confidence,
         reasons,
+        because_of: None,
+        consequences: Vec::new(),
     }
 }
 

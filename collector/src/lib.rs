@@ -21,6 +21,7 @@ pub mod rules;
 pub mod diagnosis;
 pub mod causes;
 pub mod judge;
+pub mod consequences;
 pub mod waves;
 pub mod trends;
 pub mod whatif;

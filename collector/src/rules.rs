@@ -39,6 +39,7 @@ mod service_stopped;
 mod app_pool;
 mod wsus_version;
 mod confidence;
+mod reason;
 mod sync_failed;
 mod sync_overdue;
 mod sync_stuck;
@@ -118,7 +119,9 @@ pub const RULES: &[Rule] = &[
     log_unreadable::RULE,
 ];
 
+pub use confidence::asked_at;
 pub use database_trouble::tells_of as tells_of_database_trouble;
+pub use filters::{FilterNames, filter_names};
 
 /// The names of all rules.
 pub fn names() -> Vec<&'static str> {

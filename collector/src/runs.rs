@@ -59,6 +59,16 @@ impl TrackedRun {
         }
     }
 
+    /// Whether a moment lies within the run, or so near to it that a line of then belongs to it. Without times it may.
+    pub fn is_around(&self, time: Option<Timestamp>) -> bool {
+        let within = |time: Timestamp| {
+            let from = self.run.started_at.or(self.run.ended_at).and_then(|at| at.checked_sub(BREATH).ok());
+            let until = self.run.ended_at.and_then(|at| at.checked_add(BREATH).ok());
+            from.is_none_or(|from| time >= from) && until.is_none_or(|until| time <= until)
+        };
+        time.is_none_or(within)
+    }
+
     /// Every line that shows the failure, in the order of time.
     pub fn evidence(&self) -> Vec<Evidence> {
         let mut all: Vec<Evidence> =

@@ -46,6 +46,12 @@ pub struct Finding {
     pub occurrences: u32,
     /// That somebody decided to bear with it for a while.
     pub suppressed: Option<Suppression>,
+    /// The finding whose consequence it is, which is none itself. Not kept: it follows from what else is open.
+    #[serde(default)]
+    pub because_of: Option<String>,
+    /// The findings that follow from this one.
+    #[serde(default)]
+    pub consequences: Vec<String>,
 }
 
 /// How sure a cause is.
@@ -76,9 +82,14 @@ pub struct Suppression {
 }
 
 impl Finding {
-    /// Whether it stands and nobody decided to bear with it.
+    /// Whether it stands, nobody decided to bear with it, and it is no consequence: that one is told with its cause.
     pub fn is_pressing(&self) -> bool {
-        self.resolved_at.is_none() && self.suppressed.is_none()
+        self.resolved_at.is_none() && self.suppressed.is_none() && self.because_of.is_none()
+    }
+
+    /// Whether it stands in its own right: neither resolved nor the consequence of another.
+    pub fn is_open_cause(&self) -> bool {
+        self.resolved_at.is_none() && self.because_of.is_none()
     }
 }
 
@@ -144,6 +155,8 @@ impl From<Finding> for wire::Finding {
             suppressed,
             confidence,
             reasons,
+            because_of,
+            consequences,
         } = finding;
         wire::Finding {
             id,
@@ -162,6 +175,8 @@ impl From<Finding> for wire::Finding {
             suppressed: suppressed.map(wire::Suppression::from),
             confidence: confidence.map(|confidence| confidence.as_str().to_owned()).unwrap_or_default(),
             reasons: reasons.into_iter().map(wire::Text::from).collect(),
+            because_of: because_of.unwrap_or_default(),
+            consequences,
         }
     }
 }
@@ -187,6 +202,8 @@ impl TryFrom<wire::Finding> for Finding {
             suppressed,
             confidence,
             reasons,
+            because_of,
+            consequences,
         } = message;
         Ok(Finding {
             id,
@@ -206,6 +223,8 @@ impl TryFrom<wire::Finding> for Finding {
             suppressed: suppressed.map(Suppression::from),
             confidence: Confidence::from_word(&confidence),
             reasons: reasons.into_iter().map(Text::from).collect(),
+            because_of: known(because_of),
+            consequences,
         })
     }
 }
@@ -280,6 +299,17 @@ mod tests {
     }
 
     #[test]
+    fn a_finding_that_was_kept_before_consequences_were_known_is_still_read() {
+        let kept = serde_json::json!({
+            "id": "0123456789ab", "rule": "sync-failed", "severity": "critical", "site": "P01", "subject": "", "cause": null,
+            "summary": {"en": "a", "ja": "b"}, "evidence": [], "remedy": [], "opened_at": null, "changed_at": null,
+            "resolved_at": null, "occurrences": 1, "suppressed": null,
+        });
+        let read: Finding = serde_json::from_value(kept).expect("a finding");
+        assert_eq!((read.because_of, read.consequences), (None, Vec::new()));
+    }
+
+    #[test]
     fn a_finding_survives_the_wire() {
         let site = "P01".parse().expect("code");
         let finding = Finding {
@@ -309,6 +339,8 @@ mod tests {
             suppressed: Some(Suppression { reason: "known".into(), by: "operator/a".into(), at: None, until: None }),
             confidence: Some(Confidence::Likely),
             reasons: vec![Text::new("as the log says", "ログによる")],
+            because_of: Some("0123456789ab".into()),
+            consequences: vec!["ba9876543210".into()],
         };
         assert_eq!(Finding::try_from(wire::Finding::from(finding.clone())), Ok(finding));
     }

@@ -5,7 +5,7 @@ use supwatch_proto::text::{Lang, Text};
 use super::client::picture;
 use super::rules::rule_json;
 use super::{Failure, Global, Outcome, print, print_json};
-use crate::diagnosis::{Candidate, Catalogue, Cause, Code, Kind, Part, Subject, code_of, known_code, messages};
+use crate::diagnosis::{Candidate, Catalogue, Cause, Code, Kind, Part, Remedy, Subject, code_of, known_code, messages};
 use crate::render::table::Table;
 use crate::render::{Look, Tone, findings, json, safe, wrap};
 use crate::rules::{self, RULES, Rule};
@@ -138,7 +138,7 @@ fn show(out: &mut String, found: &Found, look: Look) {
                 body(out, look, &cause.meaning);
             }
             if !cause.remedies.is_empty() {
-                steps(out, look, &cause.remedies);
+                steps(out, look, &remedies(cause));
             }
             if !cause.next.is_empty() {
                 out.push_str(&format!("\n{}\n", look.paint(Tone::Strong, look.say("what to look at next", "次に確認する内容"))));
@@ -169,6 +169,15 @@ fn why(out: &mut String, candidates: &[Fits], look: Look) {
 fn head(out: &mut String, look: Look, name: &str, title: &Text) {
     out.push_str(&format!("{}\n", look.paint(Tone::Strong, name)));
     body(out, look, title);
+}
+
+/// The remedies of a cause; those of some generations alone say of which.
+fn remedies(cause: &Cause) -> Vec<Text> {
+    let text = |remedy: &Remedy| match remedy.generations.join(", ") {
+        only if only.is_empty() => remedy.text(),
+        only => Text::new(format!("({only}) {}", remedy.en), format!("({only}) {}", remedy.ja)),
+    };
+    cause.remedies.iter().map(text).collect()
 }
 
 /// Remedies in order.
@@ -305,7 +314,7 @@ fn cause_json(cause: &Cause, global: &Global) -> serde_json::Value {
     serde_json::json!({
         "id": cause.id, "kind": kind(cause.kind, Look { lang: Lang::En, color: false, width: 80 }),
         "title": said(&cause.title), "meaning": said(&cause.meaning),
-        "remedy": cause.remedies.iter().map(said).collect::<Vec<_>>(), "next": cause.next.iter().map(said).collect::<Vec<_>>(),
+        "remedy": remedies(cause).iter().map(said).collect::<Vec<_>>(), "next": cause.next.iter().map(said).collect::<Vec<_>>(),
         "confirmed_by": cause.confirmed_by, "generations": cause.generations, "source": cause.source})
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use supwatch_proto::describe::Generation;
 use supwatch_proto::text::Text;
 
 use super::codes::code_of;
@@ -66,10 +67,36 @@ pub struct Cause {
     pub patterns: Vec<Pattern>,
     /// What to do, in order.
     #[serde(default, rename = "remedy")]
-    pub remedies: Vec<Text>,
+    pub remedies: Vec<Remedy>,
     /// Lines that must match, and near misses.
     #[serde(default)]
     pub lines: TestLines,
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Remedy {
+    /// In English.
+    pub en: String,
+    /// In Japanese.
+    pub ja: String,
+    /// The rule whose fault it mends: it comes first where that rule fails.
+    pub rule: Option<String>,
+    /// Generations that it is for; empty: all.
+    pub generations: Vec<String>,
+}
+
+impl Remedy {
+    /// What it says.
+    pub fn text(&self) -> Text {
+        Text::new(self.en.as_str(), self.ja.as_str())
+    }
+
+    /// Whether it is of use to a site; one whose generation nobody tells gets all.
+    pub fn is_for(&self, generation: Option<Generation>) -> bool {
+        self.generations.is_empty() || generation.is_none_or(|own| self.generations.iter().any(|word| word == own.as_str()))
+    }
 }
 
 /// All fields that are there must match.
@@ -162,6 +189,16 @@ impl Cause {
         let rules = crate::rules::names();
         if let Some(unknown) = cause.confirmed_by.iter().find(|rule| !rules.contains(&rule.as_str())) {
             return Err(wrong(format!("confirmed_by: there is no rule {unknown:?}; `supwatch rules` lists them")));
+        }
+        for (number, remedy) in (1..).zip(&cause.remedies) {
+            if let Some(unknown) = remedy.rule.as_deref().filter(|rule| !rules.contains(rule)) {
+                return Err(wrong(format!("remedy {number}: rule: there is no rule {unknown:?}; `supwatch rules` lists them")));
+            }
+            if let Some(unknown) = remedy.generations.iter().find(|word| Generation::from_word(word).is_none()) {
+                return Err(wrong(format!(
+                    "remedy {number}: generations: {unknown:?} is none; write 2007, 2012 or current-branch"
+                )));
+            }
         }
         for (number, pattern) in (1..).zip(&cause.patterns) {
             let nothing = Pattern { without: pattern.without.clone(), ..Pattern::default() };

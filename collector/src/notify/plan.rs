@@ -168,6 +168,8 @@ pub(super) mod tests {
             suppressed: None,
             confidence: None,
             reasons: Vec::new(),
+            because_of: None,
+            consequences: Vec::new(),
         }
     }
 

@@ -8,54 +8,95 @@ use supwatch_proto::ids::SiteCode;
 use supwatch_proto::text::Text;
 use supwatch_proto::verdict::Answer;
 
-use super::{Failure, Scene, get};
-use crate::diagnosis::{At, Cause, Kind, Subject};
+use super::{Failure, Rule, Scene, get, reason};
+use crate::diagnosis::{At, Cause, Kind, Remedy, Subject};
 use crate::hierarchy::Parent;
 
 /// Gives a failure its cause: title, remedies, whose server it is about, how sure it is and why.
 pub(super) fn explain(scene: &Scene<'_>, failure: &mut Failure, cause: &Cause, said: Option<&Subject>) {
+    let code = scene.site.code;
     failure.cause = Some(cause.id.clone());
-    failure.remedy.clone_from(&cause.remedies);
-    let at = match (cause.at, scene.hierarchy.parent(scene.site.code)) {
-        (At::Parent, Parent::Of(parent)) => Some(parent),
-        _ => None,
+    let parent = match scene.hierarchy.parent(code) {
+        Parent::Of(parent) => Some(parent),
+        Parent::Top | Parent::Unknown => None,
     };
-    if let Some(parent) = at {
-        at_parent(scene, failure, parent);
+    let (confirmed, against) = by_the_rules(scene, cause, parent);
+    failure.remedy = remedies(scene, cause, confirmed.as_ref());
+    let elsewhere = parent.filter(|_| cause.at == At::Parent);
+    if let Some(parent) = elsewhere {
+        let here = confirmed.as_ref().is_some_and(|confirmed| confirmed.place == code);
+        at_parent(scene, failure, parent, here);
     }
-    if cause.kind != Kind::Cause {
-        return;
+    if cause.kind == Kind::Cause {
+        let (confidence, matched) = by_the_error(scene, cause, said);
+        failure.reasons.push(matched);
+        failure.confidence = Some(confidence);
+    } else if cause.is_general()
+        && let Some(confirmed) = &confirmed
+    {
+        let reason = reason::of(confirmed.rule, &confirmed.failure);
+        failure.summary.en.push_str(&format!(": {}", reason.en));
+        failure.summary.ja.push_str(&format!(": {}", reason.ja));
     }
-    let (mut confidence, matched) = by_the_error(scene, cause, said);
-    failure.reasons.push(matched);
-    let place = at.unwrap_or(scene.site.code);
-    match by_the_rules(scene, cause, place) {
-        Some((Answer::Fail, reason)) => {
-            confidence = Confidence::Confirmed;
-            failure.reasons.insert(0, reason);
-        }
-        Some((_, reason)) => {
-            confidence = Confidence::Weak;
-            failure.reasons.push(reason);
-        }
-        None => {}
+    if let Some(Confirmed { rule, place, failure: by }) = confirmed {
+        failure.confidence = Some(Confidence::Confirmed);
+        let reason = Text::new(
+            format!("confirmed by {} at {place}: {}", rule.name, by.summary.en),
+            format!("{place} の {} で確認: {}", rule.name, by.summary.ja),
+        );
+        failure.reasons.insert(0, reason);
+    } else if let Some(against) = against.filter(|_| cause.kind == Kind::Cause) {
+        failure.confidence = Some(Confidence::Weak);
+        failure.reasons.push(against);
     }
-    failure.confidence = Some(confidence);
 }
 
-/// The fault is at the server that the site takes from, so that is the one to look at.
-fn at_parent(scene: &Scene<'_>, failure: &mut Failure, parent: SiteCode) {
+/// What settings or a probe show of a cause.
+struct Confirmed {
+    rule: &'static Rule,
+    place: SiteCode,
+    failure: Failure,
+}
+
+/// The remedies of a cause for this site: those for what is confirmed first.
+fn remedies(scene: &Scene<'_>, cause: &Cause, confirmed: Option<&Confirmed>) -> Vec<Text> {
+    let generation = scene.hierarchy.generation(scene.site.code);
+    let fitting = |remedy: &&Remedy| confirmed.is_some_and(|confirmed| remedy.rule.as_deref() == Some(confirmed.rule.name));
+    let (mut first, rest): (Vec<&Remedy>, Vec<&Remedy>) =
+        cause.remedies.iter().filter(|remedy| remedy.is_for(generation)).partition(|remedy| fitting(remedy));
+    let mut found = Vec::new();
+    // The entry has none for it, or speaks of another server than the one at fault.
+    let own = |confirmed: &&Confirmed| cause.is_general() || (cause.at == At::Parent && confirmed.place == scene.site.code);
+    if let Some(confirmed) = confirmed.filter(own).filter(|_| first.is_empty()) {
+        found.clone_from(&confirmed.failure.remedy);
+    }
+    first.extend(rest);
+    found.extend(first.into_iter().map(Remedy::text));
+    found
+}
+
+/// The fault is at the server that the site takes from, or between the two: that server is the first to look at.
+fn at_parent(scene: &Scene<'_>, failure: &mut Failure, parent: SiteCode, confirmed_here: bool) {
     let code = scene.site.code;
     let wsus = scene.site.first_wsus().and_then(|wsus| wsus.upstream.value()?.server.value().map(String::as_str));
     let server = wsus.or_else(|| scene.hierarchy.site(parent)?.first_sup()?.server.value().map(String::as_str));
     let named = server.map(|server| format!(" ({server})")).unwrap_or_default();
     failure.summary.en.push_str(&format!("; the server that refused it is the WSUS of its parent {parent}{named}"));
     failure.summary.ja.push_str(&format!("。拒否したのは親サイト {parent} の WSUS サーバー{named} です"));
+    if confirmed_here {
+        return;
+    }
     failure.remedy.insert(
         0,
         Text::new(
-            format!("What follows is done on the WSUS server of {parent}{named}, the parent of {code}, not on that of {code}."),
-            format!("以下の手順は、{code} ではなく、親サイト {parent} の WSUS サーバー{named} で行います。"),
+            format!(
+                "Start on the WSUS server of {parent}{named}, the parent of {code}. Where its logs show no error for that request, \
+                 look at the WSUS server of {code} too."
+            ),
+            format!(
+                "まず {code} の親サイト {parent} の WSUS サーバー{named} を確認します。そのログに該当する要求のエラーがない場合は、\
+                 {code} の WSUS サーバーも確認します。"
+            ),
         ),
     );
 }
@@ -83,35 +124,46 @@ fn by_the_error(scene: &Scene<'_>, cause: &Cause, said: Option<&Subject>) -> (Co
     (Confidence::Likely, Text::new(format!("the error has {parts}"), format!("エラーに含まれるもの: {parts}")))
 }
 
-/// What the rules that would show it say, if they say anything.
-fn by_the_rules(scene: &Scene<'_>, cause: &Cause, place: SiteCode) -> Option<(Answer, Text)> {
-    let site = scene.hierarchy.site(place)?;
-    let asked = Scene { site, ..*scene };
-    let mut passed = Vec::new();
+/// Rules that judge how a site takes from the one above it: they are asked of the site that takes, wherever the fault is.
+const OF_THE_EDGE: &[&str] = &["child-upstream", "wsus-version", "proxy-mismatch", "proxy-account", "catalog-lag"];
+
+/// The site at which a rule would show that a failure at a site has a cause.
+pub fn asked_at(cause: &Cause, rule: &str, site: SiteCode, parent: Option<SiteCode>) -> SiteCode {
+    parent.filter(|_| cause.at == At::Parent && !OF_THE_EDGE.contains(&rule)).unwrap_or(site)
+}
+
+/// What the rules that would show it say, if they say anything: which of them confirms it, else what speaks against it.
+fn by_the_rules(scene: &Scene<'_>, cause: &Cause, parent: Option<SiteCode>) -> (Option<Confirmed>, Option<Text>) {
+    let mut passed: Vec<String> = Vec::new();
+    let mut open = false;
     for rule in cause.confirmed_by.iter().filter_map(|name| get(name)).filter(|rule| rule.name != super::sync_failed::RULE.name) {
-        let verdicts = rule.judge(&asked);
-        // What only the same log tells confirms nothing: settings or probes must.
-        let told = |failure: &&Failure| failure.evidence.iter().any(|evidence| matches!(evidence, Evidence::Setting { .. }));
-        if let Some(failure) = verdicts.iter().filter_map(|(_, failure)| failure.as_ref()).find(told) {
-            let reason = Text::new(
-                format!("confirmed by {} at {place}: {}", rule.name, failure.summary.en),
-                format!("{place} の {} で確認: {}", rule.name, failure.summary.ja),
-            );
-            return Some((Answer::Fail, reason));
-        }
+        let place = asked_at(cause, rule.name, scene.site.code, parent);
+        let Some(site) = scene.hierarchy.site(place) else {
+            open = true;
+            continue;
+        };
+        let verdicts = rule.judge(&Scene { site, ..*scene });
+        open |= verdicts.iter().any(|(verdict, _)| verdict.answer == Answer::Unknown);
         // A log that shows nothing of it is no proof that there is nothing; settings and probes are.
         let looked = rule.looks_at.iter().any(|what| !what.contains(".log"));
-        let all = looked && !verdicts.is_empty() && verdicts.iter().all(|(verdict, _)| verdict.answer == Answer::Pass);
-        passed.extend(all.then_some(rule.name));
+        if looked && !verdicts.is_empty() && verdicts.iter().all(|(verdict, _)| verdict.answer == Answer::Pass) {
+            passed.push(format!("{} at {place}", rule.name));
+        }
+        // What only the same log tells confirms nothing: settings or probes must.
+        let told = |failure: &Failure| failure.evidence.iter().any(|evidence| matches!(evidence, Evidence::Setting { .. }));
+        if let Some(failure) = verdicts.into_iter().filter_map(|(_, failure)| failure).find(told) {
+            return (Some(Confirmed { rule, place, failure }), None);
+        }
     }
-    let passed = passed.join(", ");
-    (!passed.is_empty()).then(|| {
-        let reason = Text::new(
-            format!("against it: {passed} pass at {place}, as settings and probes last said"),
-            format!("反証: 最新の設定とプローブでは、{place} の {passed} に問題がありません"),
-        );
-        (Answer::Pass, reason)
-    })
+    // It is ruled out only where each rule that would show it has looked.
+    let passed = Some(passed.join(", ")).filter(|passed| !passed.is_empty() && !open);
+    let against = passed.map(|passed| {
+        Text::new(
+            format!("against it: {passed} pass, as settings and probes last said"),
+            format!("反証: 最新の設定とプローブでは、{passed} に問題がありません"),
+        )
+    });
+    (None, against)
 }
 
 #[cfg(test)]
@@ -157,6 +209,6 @@ mod tests {
             World::new().central("CEN").primary("P01", "CEN").settings("P01", healthy("p01", Some("cen"))).log("P01", refused);
         let failure = world.failure("sync-failed", "P01");
         assert!(failure.summary.en.contains("the WSUS of its parent CEN (cen.corp.example)"), "{}", failure.summary.en);
-        assert!(failure.remedy[0].en.contains("not on that of P01") && failure.remedy.len() > 1);
+        assert!(failure.remedy[0].en.starts_with("Start on the WSUS server of CEN") && failure.remedy.len() > 1);
     }
 }

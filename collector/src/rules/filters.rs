@@ -56,6 +56,32 @@ impl<'a> Names<'a> {
     }
 }
 
+/// Names of a filter that outlive the settings they are from: each with what it compares as.
+#[derive(Debug, Clone)]
+pub struct FilterNames(Vec<(Option<String>, String)>);
+
+/// Languages, classifications or products of a site.
+pub fn filter_names(site: Option<&Site>, field: &str, list: Vec<String>) -> FilterNames {
+    let told = site.and_then(|site| site.settings()?.category_ids.value());
+    let id = |name: &String| match field {
+        "languages" => Some(categories::language(name)),
+        _ => categories::id(name, told),
+    };
+    FilterNames(list.into_iter().map(|name| (id(&name), name)).collect())
+}
+
+impl FilterNames {
+    /// Names here and not there, each with what it compares as.
+    pub fn without(&self, other: &FilterNames) -> Vec<(String, String)> {
+        let same = |one: &(Option<String>, String), other: &(Option<String>, String)| match (&one.0, &other.0) {
+            (Some(one), Some(other)) => one == other,
+            _ => one.1.to_lowercase() == other.1.to_lowercase(),
+        };
+        let gone = self.0.iter().filter(|own| !other.0.iter().any(|other| same(own, other)));
+        gone.map(|(id, name)| (id.clone().unwrap_or_else(|| name.to_lowercase()), name.clone())).collect()
+    }
+}
+
 /// One edge of the hierarchy: a child and its parent, both with the WSUS of their first SUP.
 pub(super) struct Edge<'a> {
     pub parent: &'a Site,

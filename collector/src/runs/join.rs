@@ -45,6 +45,11 @@ pub(super) struct Joined {
 }
 
 impl Joined {
+    /// How much it says: why before that, then how surely, then how near to the end.
+    fn weight(&self) -> (bool, u32, Timestamp) {
+        (self.specific, self.score, self.time)
+    }
+
     /// Whether WCM wrote it.
     pub fn is_of_wcm(&self) -> bool {
         self.log == "wcm"
@@ -137,8 +142,8 @@ impl Troubles {
             return false;
         }
         match tracked.joined.iter_mut().find(|joined| joined.log == trouble.log) {
-            // Of lines that say equally much the last one before the end is the nearest to it.
-            Some(known) if (trouble.joined.score, trouble.time) <= (known.score, known.time) => return false,
+            // A line that says why beats one that only says that; of equals the last one before the end is the nearest to it.
+            Some(known) if trouble.joined.weight() <= known.weight() => return false,
             Some(known) => *known = trouble.joined.clone(),
             None => tracked.joined.push(trouble.joined.clone()),
         }

@@ -145,6 +145,8 @@ fn finding(name: &str, lines: usize, text: impl Fn(&str) -> String) -> Finding {
         suppressed: None,
         confidence: None,
         reasons: Vec::new(),
+        because_of: None,
+        consequences: Vec::new(),
     }
 }
 

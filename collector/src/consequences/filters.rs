@@ -1,0 +1,91 @@
+//! What languages, classifications and products a finding is about, and which finding explains that they differ.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use supwatch_proto::finding::{Evidence, Finding};
+use supwatch_proto::ids::SiteCode;
+
+use super::Tree;
+use crate::rules::{FilterNames, filter_names};
+
+/// A child that differs from its parent because one of the two is set other than the component says, or because the parent
+/// differs from its own parent in the same.
+pub(super) fn of_a_mismatch(tree: &Tree<'_>, finding: &Finding) -> Vec<usize> {
+    let field = field(&finding.rule);
+    let differs = differing(tree, finding, field);
+    if differs.is_empty() {
+        return Vec::new();
+    }
+    let parent = tree.parent(finding.site);
+    let places = [(Some(finding.site), "filter-drift"), (parent, "filter-drift"), (parent, finding.rule.as_str())];
+    let known = places.into_iter().filter_map(|(place, rule)| {
+        let index = tree.at(place?, &[rule], "").into_iter().next()?;
+        Some((index, differing(tree, tree.findings.get(index)?, field)))
+    });
+    let known: Vec<(usize, BTreeSet<String>)> = known.filter(|(_, names)| !names.is_disjoint(&differs)).collect();
+    // One that explains all of it, else the first of those that do so together.
+    let all: BTreeSet<&String> = known.iter().flat_map(|(_, names)| names).collect();
+    let whole = known.iter().find(|(_, names)| differs.is_subset(names));
+    let part = known.first().filter(|_| differs.iter().all(|name| all.contains(name)));
+    whole.or(part).map(|(index, _)| *index).into_iter().collect()
+}
+
+/// A WSUS that differs from the component as that of its parent does.
+pub(super) fn of_a_drift(tree: &Tree<'_>, finding: &Finding) -> Vec<usize> {
+    let Some(parent) = tree.parent(finding.site) else { return Vec::new() };
+    let explains = |index: &usize| {
+        let Some(other) = tree.findings.get(*index) else { return false };
+        FIELDS.iter().all(|field| differing(tree, finding, field).is_subset(&differing(tree, other, field)))
+    };
+    tree.at(parent, &["filter-drift"], "").into_iter().filter(explains).collect()
+}
+
+const FIELDS: &[&str] = &["languages", "classifications", "products"];
+
+fn field(rule: &str) -> &'static str {
+    match rule {
+        "language-mismatch" => "languages",
+        "classification-mismatch" => "classifications",
+        _ => "products",
+    }
+}
+
+/// Names that a finding says differ, as they compare; those that are meant to are none.
+fn differing(tree: &Tree<'_>, finding: &Finding, field: &str) -> BTreeSet<String> {
+    let lists: Vec<(SiteCode, &str, FilterNames)> = finding
+        .evidence
+        .iter()
+        .filter_map(|evidence| match evidence {
+            Evidence::Setting { site, setting, value, .. }
+                if setting.rsplit('.').next().is_some_and(|end| end.ends_with(field)) =>
+            {
+                Some((*site, setting.as_str(), names(tree, *site, field, value)))
+            }
+            _ => None,
+        })
+        .collect();
+    let Some(((_, _, own), others)) = lists.split_first() else { return BTreeSet::new() };
+    let one_way = finding.rule == "language-mismatch";
+    let mut found = BTreeSet::new();
+    for (_, path, other) in others {
+        // A child may have fewer languages than its parent, and more than the summaries.
+        if !(one_way && path.starts_with("component.")) {
+            found.extend(own.without(other));
+        }
+        if !(one_way && path.starts_with("wsus[")) {
+            found.extend(other.without(own));
+        }
+    }
+    let meant = |name: &str| tree.limits.may_differ(&finding.rule, finding.site, name, tree.now);
+    found.into_iter().filter(|(_, name)| !meant(name)).map(|(key, _)| key).collect()
+}
+
+fn names(tree: &Tree<'_>, site: SiteCode, field: &str, value: &Value) -> FilterNames {
+    let list: Vec<String> = match value {
+        Value::Array(list) => list.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect(),
+        Value::String(word) => vec![word.clone()],
+        _ => Vec::new(),
+    };
+    filter_names(tree.hierarchy.site(site), field, list)
+}
