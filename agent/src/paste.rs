@@ -10,7 +10,7 @@ use crate::parse::marks::{CCM_CLOSE, CCM_OPEN, SERVER};
 use crate::parse::{Form, Record, Stamp, parse, server, setup, wsus};
 use crate::reader::{Observer, Reader, Reading, Resume};
 use crate::recognise::{Understood, Written, vocabulary};
-use supwatch_proto::event::Event;
+use supwatch_proto::event::{Event, EventKind};
 use supwatch_proto::ids::SiteCode;
 
 mod characters;
@@ -139,7 +139,8 @@ fn with_dollars(text: &str) -> String {
     while let Some(at) = memchr::memchr(b'<', rest.as_bytes()) {
         let (before, behind) = rest.split_at_checked(at).unwrap_or((rest, ""));
         let inner = behind.get(1..).unwrap_or_default();
-        let tail = if before.ends_with("$$") { None } else { server::tail(inner).filter(|tail| tail.complete && is_name(tail.component)) };
+        let tail =
+            if before.ends_with("$$") { None } else { server::tail(inner).filter(|tail| tail.complete && is_name(tail.component)) };
         match tail {
             Some(tail) => {
                 out.push_str(before.trim_end_matches(['$', '\\']));
@@ -177,7 +178,8 @@ fn begins(text: &str) -> bool {
 fn is_whole(text: &str) -> bool {
     let text = text.trim_end();
     if let Some(at) = CCM_CLOSE.rfind(text) {
-        return text.ends_with('>') && text.get(at..).is_some_and(|marks| marks.contains("thread=") || marks.contains("date="))
+        return text.ends_with('>')
+            && text.get(at..).is_some_and(|marks| marks.contains("thread=") || marks.contains("date="))
             && parse(text).form == Form::Ccm
             && text.matches('"').count() % 2 == 0;
     }
@@ -202,11 +204,15 @@ fn understood(text: &str, reading: &Reading) -> i64 {
 struct Count(i64);
 
 impl Observer for Count {
-    fn record(&mut self, record: &Record<'_>, _: Written, understood: Understood, _: &[Event]) {
+    fn record(&mut self, record: &Record<'_>, _: Written, understood: Understood, events: &[Event]) {
         if record.raw.trim().is_empty() {
             return;
         }
         let stamped = record.stamp != Stamp::Absent;
+        // A status message whose fields can be read tells more than its number.
+        let fields =
+            |event: &Event| matches!(&event.kind, EventKind::StatusMessage(message) if message.component.starts_with("SMS_"));
+        self.0 += 5 * i64::from(events.iter().any(fields));
         self.0 += match understood {
             Understood::Typed if stamped => 20,
             Understood::Typed => 10,

@@ -146,7 +146,9 @@ pub fn analyze(
     };
     for site in &found.sites {
         let read = work.read_site(site);
-        read.map_err(|error| if unpacked.is_empty() { error } else { AnalyzeError::Archived(work.names.shown_in(&error.to_string())) })?;
+        read.map_err(
+            |error| if unpacked.is_empty() { error } else { AnalyzeError::Archived(work.names.shown_in(&error.to_string())) },
+        )?;
     }
     let time = at.or(work.newest.of_all());
     let judged_at = time.unwrap_or(now);

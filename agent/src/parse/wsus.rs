@@ -99,7 +99,8 @@ fn head(text: &str) -> Option<(Stamp<'_>, Level, u32, &str)> {
     // Between tabs a process may have any name: `Publisher-Service.8`, `Some.Tool#2 x64.12`.
     if stamped && tabbed {
         if let Some((process, after)) = rest.split_once('\t') {
-            let thread = process.rsplit_once('.').filter(|(name, _)| !name.trim().is_empty()).map(|(_, thread)| thread.trim().parse());
+            let thread =
+                process.rsplit_once('.').filter(|(name, _)| !name.trim().is_empty()).map(|(_, thread)| thread.trim().parse());
             if let Some(Ok(thread)) = thread {
                 return Some((stamp, level, thread, after));
             }

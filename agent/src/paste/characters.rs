@@ -216,8 +216,8 @@ fn entity(text: &str) -> Option<(char, &str)> {
     if let (Some(c), Some(behind)) = (named, behind) {
         return Some((c, behind));
     }
-    // Before the next mark or entity only: `&lt<` is an entity, `?a=1&lt=2` is none.
-    let bare = ["lt", "gt", "amp", "quot", "nbsp"].contains(&name) && !rest.starts_with('=');
+    // `?a=1&lt=2` has none, and one at the end of a line may go on in the next.
+    let bare = ["lt", "gt", "amp", "quot", "nbsp"].contains(&name) && !rest.starts_with('=') && !rest.is_empty();
     named.filter(|_| bare).map(|c| (c, rest))
 }
 
@@ -241,7 +241,8 @@ mod tests {
     #[test]
     fn mail_in_quoted_printable_is_undone() {
         let lines = ["SOURCE=3D\"SMS Server\" COMP=", "=3D\"X\" Zeit=C3=BC", "next"];
-        let texts: Vec<String> = printable(lines.iter().map(|line| Piece::of(0, line)).collect()).into_iter().map(|p| p.text).collect();
+        let texts: Vec<String> =
+            printable(lines.iter().map(|line| Piece::of(0, line)).collect()).into_iter().map(|p| p.text).collect();
         assert_eq!(texts, ["SOURCE=\"SMS Server\" COMP=\"X\" Zeitü", "next"]);
     }
 }

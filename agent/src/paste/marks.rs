@@ -54,6 +54,10 @@ fn signature(text: &str) -> Option<Vec<Mark>> {
 
 fn without(piece: Piece, usual: &[Mark], last: &mut Option<u32>) -> Piece {
     let mut rest = piece.text.as_str();
+    let row = rest.trim().strip_prefix("| ").and_then(|rest| rest.strip_suffix(" |")).filter(|cell| !cell.contains(" | "));
+    if let Some(cell) = row.filter(|_| usual.contains(&Mark::Quote)) {
+        return Piece { text: cell.to_owned(), ..piece };
+    }
     for wanted in usual {
         let Some((found, number, behind)) = mark(rest).filter(|(found, ..)| found == wanted) else { continue };
         if let (Mark::Number(' '), Some(number), Some(before)) = (found, number, *last) {
@@ -63,6 +67,10 @@ fn without(piece: Piece, usual: &[Mark], last: &mut Option<u32>) -> Piece {
         }
         *last = number.or(*last);
         rest = behind;
+    }
+    // A bar before a line may have one behind it, lines further down.
+    if usual.contains(&Mark::Quote) {
+        rest = rest.strip_suffix(" |").unwrap_or(rest);
     }
     Piece { text: rest.to_owned(), ..piece }
 }
@@ -100,15 +108,22 @@ fn number(text: &str) -> Option<(char, u32, &str)> {
     match end {
         '.' | ')' | ']' => behind.starts_with([' ', '\t']).then(|| (end, number, behind.trim_start())),
         // Hours and minutes are no number of a line.
-        ':' => (!behind.starts_with(|c: char| c.is_ascii_digit())).then(|| (end, number, behind.strip_prefix(' ').unwrap_or(behind))),
+        ':' => (digits.len() > 2 || !is_time(behind)).then(|| (end, number, behind.strip_prefix(' ').unwrap_or(behind))),
         ' ' | '\t' => {
             let behind = behind.trim_start();
             let bar = behind.strip_prefix(['|', '\u{2502}']).map(str::trim_start);
-            Some((' ', number, bar.unwrap_or(behind)))
+            Some((if bar.is_some() { '|' } else { end }, number, bar.unwrap_or(behind)))
         }
-        '|' | '\u{2502}' => Some((' ', number, behind.trim_start())),
+        '|' | '\u{2502}' => Some(('|', number, behind.trim_start())),
         _ => None,
     }
+}
+
+/// Whether minutes and seconds follow, and no further colon, as behind an hour.
+fn is_time(text: &str) -> bool {
+    let mut parts = text.split(':');
+    let two = |part: Option<&str>| part.is_some_and(|part| part.bytes().take_while(u8::is_ascii_digit).count() == 2);
+    two(parts.next()) && (parts.next().is_none_or(|seconds| seconds.len() > 2 || parts.next().is_none()))
 }
 
 fn bullet(text: &str) -> Option<&str> {
@@ -138,7 +153,13 @@ fn place(text: &str) -> Option<&str> {
         return (sign == ':').then(|| rest.strip_prefix(' ').unwrap_or(rest));
     }
     let rest = rest.get(digits..)?;
-    let rest = rest.strip_prefix(if sign == '(' { "):" } else if sign == ':' { ":" } else { "-" })?;
+    let rest = rest.strip_prefix(if sign == '(' {
+        "):"
+    } else if sign == ':' {
+        ":"
+    } else {
+        "-"
+    })?;
     Some(rest.strip_prefix(' ').unwrap_or(rest))
 }
 
@@ -156,8 +177,27 @@ mod tests {
     #[test]
     fn each_mark_goes_alone_and_behind_others() {
         for before in [
-            "> ", ">> ", "> > ", "| ", "&gt; ", "7. ", "12) ", "12: ", "12:", "[12] ", "    12\t", "- ", "* ", "• ", "·",
-            "wsyncmgr.log:12:", "C:\\Program Files\\Logs\\wsyncmgr.log:", "wsyncmgr.log-12-", "> 3. ", "- > ", "> wsyncmgr.log:12: ",
+            "> ",
+            ">> ",
+            "> > ",
+            "| ",
+            "&gt; ",
+            "7. ",
+            "12) ",
+            "12: ",
+            "12:",
+            "[12] ",
+            "    12\t",
+            "- ",
+            "* ",
+            "• ",
+            "·",
+            "wsyncmgr.log:12:",
+            "C:\\Program Files\\Logs\\wsyncmgr.log:",
+            "wsyncmgr.log-12-",
+            "> 3. ",
+            "- > ",
+            "> wsyncmgr.log:12: ",
         ] {
             check(&[&format!("{before}Starting Sync")], &["Starting Sync"]);
         }

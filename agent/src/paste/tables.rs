@@ -22,7 +22,8 @@ pub(super) fn off(pieces: Vec<Piece>) -> Vec<Piece> {
         (count, rows)
     });
     let Some((count, rows)) = separators.max_by_key(|(count, _)| *count) else { return pieces };
-    let plain = rows.iter().filter(|(piece, cells)| !cells.as_deref().is_some_and(is_row) && is_whole(&piece.text)).count();
+    let is_line = |text: &str| is_whole(text) || begins(&characters::entities(text));
+    let plain = rows.iter().filter(|(piece, cells)| !cells.as_deref().is_some_and(is_row) && is_line(&piece.text)).count();
     if count == 0 || plain > count {
         return pieces;
     }
@@ -30,10 +31,21 @@ pub(super) fn off(pieces: Vec<Piece>) -> Vec<Piece> {
     let mut heads = Vec::new();
     for (piece, cells) in rows {
         match cells {
-            Some(cells) if is_row(&cells) => out.push(Piece { text: line(&cells, &heads), width: 0, ..piece }),
+            Some(cells) if is_row(&cells) => {
+                let text = line(&cells, &heads);
+                let width = if cells.len() == 1 { text.chars().count() } else { 0 };
+                out.push(Piece { text, width, ..piece });
+            }
             Some(cells) if cells.iter().all(|cell| cell.chars().all(|c| "-: ".contains(c))) => {}
-            Some(cells) if cells.len() > 1 && cells.iter().filter(|cell| is_heading(cell)).count() * 2 >= cells.len() => heads = cells,
+            Some(cells) if cells.len() > 1 && cells.iter().filter(|cell| is_heading(cell)).count() * 2 >= cells.len() => {
+                heads = cells
+            }
             Some(cells) if cells.len() == 1 && cells.iter().all(|cell| is_heading(cell)) => {}
+            // Part of a line that was broken before it was put into a cell.
+            Some(cells) if cells.len() == 1 => {
+                let text = cells.concat();
+                out.push(Piece { width: text.chars().count(), text, ..piece });
+            }
             _ => out.push(piece),
         }
     }
@@ -100,7 +112,9 @@ fn in_bars(text: &str) -> Option<Vec<String>> {
 /// `"a ""b""",c`; a string of JSON, too.
 fn in_quotes(text: &str, separator: char) -> Option<Vec<String>> {
     let text = text.trim_matches([' ', '\r']);
-    if !text.contains(separator) && !text.starts_with('"') {
+    // The end of an entity parts nothing.
+    let entity = separator == ';' && characters::entities(text) != text;
+    if entity || !text.contains(separator) && !text.starts_with('"') {
         return None;
     }
     let mut cells = Vec::new();
@@ -161,8 +175,32 @@ fn is_row(cells: &[String]) -> bool {
 
 fn is_heading(cell: &str) -> bool {
     const WORDS: [&str; 26] = [
-        "#", "no", "no.", "nr", "line", "log text", "logtext", "text", "message", "log", "component", "date", "time", "date/time",
-        "datetime", "timestamp", "date time", "thread", "threadid", "thread id", "source", "severity", "type", "level", "file", "value",
+        "#",
+        "no",
+        "no.",
+        "nr",
+        "line",
+        "log text",
+        "logtext",
+        "text",
+        "message",
+        "log",
+        "component",
+        "date",
+        "time",
+        "date/time",
+        "datetime",
+        "timestamp",
+        "date time",
+        "thread",
+        "threadid",
+        "thread id",
+        "source",
+        "severity",
+        "type",
+        "level",
+        "file",
+        "value",
     ];
     let cell = cell.trim().trim_matches(['*', '"']).to_lowercase();
     cell.is_empty() || WORDS.contains(&cell.as_str())
@@ -299,9 +337,9 @@ mod tests {
             &["\"Sync failed: a", "b. Source: C\",SMS_WSUS_SYNC_MANAGER", "Starting Sync,SMS_WSUS_SYNC_MANAGER"],
             &["Sync failed: a b. Source: C SMS_WSUS_SYNC_MANAGER", "Starting Sync SMS_WSUS_SYNC_MANAGER"],
         );
-        check(&["Requested categories: Product=A, Product=B", "Starting Sync"], &[
-            "Requested categories: Product=A, Product=B",
-            "Starting Sync",
-        ]);
+        check(
+            &["Requested categories: Product=A, Product=B", "Starting Sync"],
+            &["Requested categories: Product=A, Product=B", "Starting Sync"],
+        );
     }
 }

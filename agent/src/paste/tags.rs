@@ -4,8 +4,29 @@ use super::Piece;
 
 /// Tags that end a line where they stand.
 const BREAKING: &[&str] = &[
-    "br", "p", "div", "tr", "li", "ul", "ol", "table", "tbody", "thead", "pre", "blockquote", "h1", "h2", "h3", "h4", "h5", "h6",
-    "hr", "body", "html", "head", "title",
+    "br",
+    "p",
+    "div",
+    "tr",
+    "li",
+    "ul",
+    "ol",
+    "table",
+    "tbody",
+    "thead",
+    "pre",
+    "blockquote",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "hr",
+    "body",
+    "html",
+    "head",
+    "title",
 ];
 /// Tags that end a cell.
 const CELLS: &[&str] = &["td", "th"];
@@ -185,7 +206,10 @@ mod tests {
     #[test]
     fn tags_break_lines_and_part_cells_and_marks_of_a_log_stay() {
         check(&["<p>one $$<SMS_X><stamp></p><p>two<br/>three</p>"], &["one $$<SMS_X><stamp>", "two", "three"]);
-        check(&["<tr>", "<td>one</td>", "<td class=\"x\">A</td>", "</tr>", "<tr><td>two</td><td>B</td></tr>"], &["one\tA", "two\tB"]);
+        check(
+            &["<tr>", "<td>one</td>", "<td class=\"x\">A</td>", "</tr>", "<tr><td>two</td><td>B</td></tr>"],
+            &["one\tA", "two\tB"],
+        );
         check(&["<pre><code>one", "two</code></pre>"], &["one", "two"]);
         check(&["a <b and c> d", "List<p x>"], &["a <b and c> d", "List<p x>"]);
         check(&["the name 'a.corp.example<http://a.corp.example/>'"], &["the name 'a.corp.example'"]);

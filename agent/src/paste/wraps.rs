@@ -135,8 +135,10 @@ fn width(pieces: &[Piece], broken: &[usize]) -> Option<Width> {
         let hard = at_limit >= SHOWN && near == widths.len();
         (Width { limit, hard, as_it_came }, at_limit)
     });
-    let [(came, _), (stands, _)] = measured;
-    let width = if stands.hard && !came.hard { stands } else { came };
+    // Marks may have come before the breaks or after them: more lines end at the width that is right.
+    let [(came, by_coming), (stands, by_standing)] = measured;
+    let shorter = by_standing == by_coming && stands.limit < came.limit;
+    let width = if by_standing > by_coming || shorter { stands } else { came };
     (width.limit > 0 && width.limit <= WIDEST).then_some(width)
 }
 

@@ -32,9 +32,10 @@ const FUNCTIONS: [&str; 4] = ["UpdateServices", "SoftwareUpdatesManagement", "CW
 /// Whether a line begins such a text, whose source comes on a later one.
 pub fn opens(text: &str) -> bool {
     let text = text.trim();
-    names_message(text) || LABELS
-        .iter()
-        .any(|(message, source)| text.starts_with(message) && labelled(text, message).is_some() && find(text, source).is_none())
+    names_message(text)
+        || LABELS
+            .iter()
+            .any(|(message, source)| text.starts_with(message) && labelled(text, message).is_some() && find(text, source).is_none())
 }
 
 /// Whether a line names message 6703, which a viewer shows above its text.
@@ -147,7 +148,8 @@ mod tests {
         crate::invariants::records(&format!("{text}\n\nnext\n"), &mut |record| records.push(record.message.to_owned()));
         assert_eq!(records.iter().filter(|message| !message.is_empty()).collect::<Vec<_>>(), [&text, "next"]);
         let alone = read("Message ID: 6703\nThe request failed.\nThe operating system reported error 2148734217:");
-        let expected = EventKind::RunFailed { text: "The request failed.".into(), source: String::new(), code: Some("0x80131509".into()) };
+        let expected =
+            EventKind::RunFailed { text: "The request failed.".into(), source: String::new(), code: Some("0x80131509".into()) };
         assert_eq!(alone, Some(expected));
     }
 

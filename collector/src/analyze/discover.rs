@@ -135,7 +135,9 @@ impl Found {
         let such = self.names.shown(first);
         vec![match count {
             1 => format!("1 other log is not read, since nothing in it tells of software update synchronisation: {such}"),
-            _ => format!("{count} other logs are not read, since nothing in them tells of software update synchronisation, such as {such}"),
+            _ => format!(
+                "{count} other logs are not read, since nothing in them tells of software update synchronisation, such as {such}"
+            ),
         }]
     }
 

@@ -76,4 +76,3 @@ pub(super) fn single<'a>(codes: impl Iterator<Item = &'a SiteCode>) -> Option<Si
     let first = codes.next()?;
     codes.all(|code| code == first).then_some(first)
 }
-

@@ -135,7 +135,11 @@ impl Work {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let mut reader = Reader::new(site, &name, reading, older);
         let (mut events, mut size, mut binary) = (Vec::new(), 0usize, 0usize);
-        let pasted = if read < LOOK_AHEAD || read > LOOK_AHEAD { paste::plain(buffer.get(..read).unwrap_or_default(), reading) } else { None };
+        let pasted = if read < LOOK_AHEAD || read > LOOK_AHEAD {
+            paste::plain(buffer.get(..read).unwrap_or_default(), reading)
+        } else {
+            None
+        };
         if let Some(plain) = &pasted {
             reader.look_ahead(plain.text.as_bytes());
             reader.feed(plain.text.as_bytes(), &mut events);

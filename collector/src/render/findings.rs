@@ -4,8 +4,8 @@ use supwatch_proto::finding::{Confidence, Evidence, Finding, Suppression};
 use supwatch_proto::verdict::Severity;
 
 use super::table::{Cell, Table};
-use crate::analyze::Nothing;
 use super::{Look, Tone, fit, safe, time, wrap};
+use crate::analyze::Nothing;
 
 /// Lines of evidence shown of a finding.
 const EVIDENCE_SHOWN: usize = 4;
