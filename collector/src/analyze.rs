@@ -201,3 +201,6 @@ pub fn rules_file(folder: &Path) -> Result<Option<Limits>, AnalyzeError> {
 
 /// A site's `site.toml` with its path.
 pub type SiteFileAt = (SiteFile, PathBuf);
+
+#[cfg(test)]
+mod tests;
