@@ -5,8 +5,8 @@
 //!                                   settings (snapshot, site.toml), probe ───────▶┘
 //! ```
 //!
-//! The stages from `lines` to `recognise` are pure; [`reader`] joins them for one file and is all that the offline commands
-//! need. The edges are `tail` (files), `spool` (disk), `probe` and `uplink` (network).
+//! The stages from `lines` to `recognise` are pure; [`reader`] joins them for one file and is, with [`paste`], all that the
+//! offline commands need. The edges are `tail` (files), `spool` (disk), `probe` and `uplink` (network).
 
 pub mod lines;
 pub mod encoding;

@@ -53,7 +53,14 @@ fn only_run(text: &str) -> [String; 6] {
     let time = |time: Option<Timestamp>| time.map(|time| time.strftime("%T").to_string()).unwrap_or_default();
     assert_eq!((run.outcome, analysis.picture.findings.len()), (RunOutcome::Failed, 1));
     let cause = run.cause.clone().unwrap_or_default();
-    [run.site.to_string(), run.trigger.as_str().to_owned(), run.outcome.to_string(), cause, time(run.started_at), time(run.ended_at)]
+    [
+        run.site.to_string(),
+        run.trigger.as_str().to_owned(),
+        run.outcome.to_string(),
+        cause,
+        time(run.started_at),
+        time(run.ended_at),
+    ]
 }
 
 fn run(start: &str, end: &str) -> [String; 6] {
@@ -103,7 +110,9 @@ fn no_time_is_given_where_the_input_has_none() {
 
 #[test]
 fn nothing_recognised_is_said() {
-    for text in ["", "\0\0\0", "Dear all,\nplease buy milk.\n", "MZ\u{1}\u{2}\u{3}\u{4}\u{5}\u{6}", "Found 3 eggs\nWaiting for a bus\n"] {
+    for text in
+        ["", "\0\0\0", "Dear all,\nplease buy milk.\n", "MZ\u{1}\u{2}\u{3}\u{4}\u{5}\u{6}", "Found 3 eggs\nWaiting for a bus\n"]
+    {
         let nothing = pasted(text).nothing.unwrap_or_else(|| panic!("a clean bill of {text:?}"));
         assert!(!nothing.remedies.is_empty() && !nothing.reasons.is_empty(), "{text:?}: {nothing:?}");
     }
