@@ -62,8 +62,8 @@ impl Plain {
     }
 }
 
-/// What a paste was before it was pasted; nothing where the text is best read as it is.
-pub fn plain(bytes: &[u8], reading: &Reading) -> Option<Plain> {
+/// What a paste was before it was pasted; nothing where the text is best read as it is. `file` is its name.
+pub fn plain(bytes: &[u8], file: &str, reading: &Reading) -> Option<Plain> {
     if bytes.len() > LONGEST {
         return None;
     }
@@ -83,7 +83,7 @@ pub fn plain(bytes: &[u8], reading: &Reading) -> Option<Plain> {
         text.push_str(&piece.text);
         text.push('\n');
     }
-    if taken_off.is_empty() || understood(&text, reading) <= understood(&original, reading) {
+    if taken_off.is_empty() || understood(&text, file, reading) <= understood(&original, file, reading) {
         return None;
     }
     Some(Plain { text, encoding, taken_off, places })
@@ -181,7 +181,7 @@ fn is_whole(text: &str) -> bool {
         return text.ends_with('>')
             && text.get(at..).is_some_and(|marks| marks.contains("thread=") || marks.contains("date="))
             && parse(text).form == Form::Ccm
-            && text.matches('"').count() % 2 == 0;
+            && text.matches('"').count().is_multiple_of(2);
     }
     if let Some(at) = SERVER.rfind(text) {
         let tail = text.get(at + SERVER.len()..).and_then(server::tail);
@@ -192,9 +192,9 @@ fn is_whole(text: &str) -> bool {
 }
 
 /// How well a text is understood, to compare two readings of it.
-fn understood(text: &str, reading: &Reading) -> i64 {
+fn understood(text: &str, file: &str, reading: &Reading) -> i64 {
     let mut count = Count(0);
-    let mut reader = Reader::new(SiteCode::UNKNOWN, "paste", reading, &Resume::default());
+    let mut reader = Reader::new(SiteCode::UNKNOWN, file, reading, &Resume::default());
     let mut events = Vec::new();
     reader.feed_observed(text.as_bytes(), &mut events, &mut count);
     reader.finish_observed(&mut events, &mut count);

@@ -97,14 +97,14 @@ fn head(text: &str) -> Option<(Stamp<'_>, Level, u32, &str)> {
     let tabbed = rest.starts_with('\t');
     let rest = rest.trim_start_matches(['\t', ' ']);
     // Between tabs a process may have any name: `Publisher-Service.8`, `Some.Tool#2 x64.12`.
-    if stamped && tabbed {
-        if let Some((process, after)) = rest.split_once('\t') {
-            let thread =
-                process.rsplit_once('.').filter(|(name, _)| !name.trim().is_empty()).map(|(_, thread)| thread.trim().parse());
-            if let Some(Ok(thread)) = thread {
-                return Some((stamp, level, thread, after));
-            }
-        }
+    let between = if stamped && tabbed { rest.split_once('\t') } else { None };
+    let own = between.and_then(|(process, after)| {
+        let (name, thread) = process.rsplit_once('.')?;
+        let thread = thread.trim().parse().ok().filter(|_| !name.trim().is_empty())?;
+        Some((stamp, level, thread, after))
+    });
+    if own.is_some() {
+        return own;
     }
     if let Some((thread, after)) = named(rest).filter(|_| stamped) {
         return Some((stamp, level, thread, after));

@@ -60,10 +60,9 @@ fn without(piece: Piece, usual: &[Mark], last: &mut Option<u32>) -> Piece {
     }
     for wanted in usual {
         let Some((found, number, behind)) = mark(rest).filter(|(found, ..)| found == wanted) else { continue };
-        if let (Mark::Number(' '), Some(number), Some(before)) = (found, number, *last) {
-            if number <= before || number > before + STEP {
-                continue;
-            }
+        let far = |number: u32, before: u32| number <= before || number > before.saturating_add(STEP);
+        if found == Mark::Number(' ') && number.zip(*last).is_some_and(|(number, before)| far(number, before)) {
+            continue;
         }
         *last = number.or(*last);
         rest = behind;

@@ -132,7 +132,7 @@ fn dresses() -> [Vec<(&'static str, Dress)>; 3] {
 
 fn fails(name: &str, lines: &[String], failed: &mut Vec<String>) {
     let pasted = lines.join("\r\n");
-    let text = plain(pasted.as_bytes(), &Reading::default()).map_or_else(|| pasted.clone(), |plain| plain.text);
+    let text = plain(pasted.as_bytes(), "paste.txt", &Reading::default()).map_or_else(|| pasted.clone(), |plain| plain.text);
     let expected = told(&log().join("\n"));
     let found = told(&text);
     if found != expected {
@@ -175,16 +175,16 @@ fn a_log_in_two_dresses_gives_its_own_events() {
 
 #[test]
 fn a_log_as_it_was_written_is_no_paste() {
-    assert_eq!(plain(log().join("\r\n").as_bytes(), &Reading::default()), None);
+    assert_eq!(plain(log().join("\r\n").as_bytes(), "paste.txt", &Reading::default()), None);
     let french = "Sync failed: La demande a \u{e9}chou\u{e9}\u{a0}: Service non disponible. Source: X  $$<SMS_WSUS_SYNC_MANAGER><04-07-2026 08:00:01.250-120><thread=9 (0x9)>";
-    assert_eq!(plain(french.as_bytes(), &Reading::default()), None);
-    assert_eq!(plain(b"- milk\n- bread\n", &Reading::default()), None);
+    assert_eq!(plain(french.as_bytes(), "paste.txt", &Reading::default()), None);
+    assert_eq!(plain(b"- milk\n- bread\n", "paste.txt", &Reading::default()), None);
 }
 
 #[test]
 fn each_line_knows_where_it_came_from() {
     let pasted = log().iter().map(|line| format!("> {line}\r\n")).collect::<String>();
-    let plain = plain(pasted.as_bytes(), &Reading::default()).expect("a paste");
+    let plain = plain(pasted.as_bytes(), "paste.txt", &Reading::default()).expect("a paste");
     let second = plain.text.find("Starting Sync").expect("the line") as u64;
     assert_eq!(plain.place(second), pasted.find("> Starting Sync").expect("the line") as u64);
 }

@@ -38,6 +38,12 @@ pub(super) fn off(pieces: Vec<Piece>) -> Vec<Piece> {
     let marked = all.contains("<thread=") || CCM_CLOSE.find(&all).is_some() || pieces.iter().any(|piece| ends_whole(&piece.text));
     let broken = broken_lines(&pieces);
     let Some(width) = width(&pieces, &broken) else { return pieces };
+    // Lines that say something of their own stand below each other, too: most must be full.
+    let full =
+        |at: &&usize| pieces.get(**at).zip(pieces.get(**at + 1)).is_some_and(|(piece, next)| is_full(piece, &next.text, width));
+    if !marked && broken.iter().filter(full).count() * 3 < broken.len() * 2 {
+        return pieces;
+    }
     let mut out: Vec<Piece> = Vec::with_capacity(pieces.len());
     let mut at = 0;
     while let Some(piece) = pieces.get(at) {
@@ -63,7 +69,8 @@ fn group(pieces: &[Piece], at: usize, marked: bool, width: Width) -> usize {
     while !ends_whole(&text) && lines < BROKEN {
         let (Some(before), Some(next)) = (pieces.get(at + lines - 1), pieces.get(at + lines)) else { return sure };
         let fits_not = is_full(before, &next.text, width);
-        if starts(&next.text) && !(marked && fits_not && !is_whole(&next.text) && !has_end(&text)) {
+        let goes_on = marked && fits_not && !is_whole(&next.text) && !has_end(&text);
+        if starts(&next.text) && !goes_on {
             return sure;
         }
         if !marked && (!fits_not || has_end(&text)) {

@@ -222,5 +222,5 @@ fn tells(bytes: &[u8], name: &str) -> bool {
     let mut events = Vec::new();
     reader.feed(bytes, &mut events);
     reader.finish(&mut events);
-    events.iter().any(nothing::tells) || paste::plain(bytes, &reading).is_some()
+    events.iter().any(nothing::tells) || paste::plain(bytes, name, &reading).is_some()
 }

@@ -119,10 +119,12 @@ impl Work {
         } else {
             Box::new(std::fs::File::open(path).map_err(unreadable)?)
         };
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let mut buffer = vec![0u8; LOOK_AHEAD];
         let mut read = fill(&mut file, &mut buffer).map_err(unreadable)?;
         let head = buffer.get(..read.min(PASTE_HEAD)).unwrap_or_default();
-        if paste::plain(head, reading).is_some() {
+        let is_paste = paste::plain(head, &name, reading).is_some();
+        if is_paste {
             // A paste is short enough to be taken as a whole.
             buffer.truncate(read);
             let mut more = file.by_ref().take(paste::LONGEST as u64);
@@ -132,14 +134,10 @@ impl Work {
         if self.text.is_empty() && read <= MESSAGE {
             self.text = String::from_utf8_lossy(buffer.get(..read).unwrap_or_default()).into_owned();
         }
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let mut reader = Reader::new(site, &name, reading, older);
         let (mut events, mut size, mut binary) = (Vec::new(), 0usize, 0usize);
-        let pasted = if read < LOOK_AHEAD || read > LOOK_AHEAD {
-            paste::plain(buffer.get(..read).unwrap_or_default(), reading)
-        } else {
-            None
-        };
+        let whole = buffer.get(..read).filter(|_| is_paste);
+        let pasted = whole.and_then(|bytes| paste::plain(bytes, &name, reading));
         if let Some(plain) = &pasted {
             reader.look_ahead(plain.text.as_bytes());
             reader.feed(plain.text.as_bytes(), &mut events);
