@@ -35,8 +35,14 @@ pub(super) fn off(pieces: Vec<Piece>) -> Vec<Piece> {
     }
     let all: usize = marked.iter().map(|(_, count)| count).sum();
     let Some((usual, _)) = marked.into_iter().max_by_key(|(_, count)| *count).filter(|_| all > plain) else { return pieces };
-    let mut last = None;
-    pieces.into_iter().map(|piece| without(piece, &usual, &mut last)).collect()
+    let (mut last, mut open) = (None, false);
+    let each = |piece: Piece| {
+        // Alone behind a mark that broke off, it is that one's end.
+        let end = open && piece.text == ">";
+        open = piece.text.rfind('<') > piece.text.rfind('>');
+        if end { piece } else { without(piece, &usual, &mut last) }
+    };
+    pieces.into_iter().map(each).collect()
 }
 
 /// The marks that a message of a log stands behind, if it does.
@@ -87,7 +93,8 @@ fn mark(text: &str) -> Option<(Mark, Option<u32>, &str)> {
 fn quote(text: &str) -> Option<&str> {
     let mut rest = text;
     while let Some(behind) = [">", "&gt;", "&amp;gt;"].iter().find_map(|mark| rest.strip_prefix(mark)) {
-        rest = behind.trim_start_matches(' ');
+        // Further blanks are of a line that was broken before one.
+        rest = behind.strip_prefix(' ').unwrap_or(behind);
     }
     if rest.len() < text.len() {
         return Some(rest);

@@ -120,6 +120,7 @@ fn dresses() -> [Vec<(&'static str, Dress)>; 3] {
         named("80", |lines| soft(lines, 80)),
         named("100", |lines| soft(lines, 100)),
         named("120", |lines| soft(lines, 120)),
+        named("hard 60", |lines| hard(lines, 60)),
         named("hard 72", |lines| hard(lines, 72)),
         named("hard 100", |lines| hard(lines, 100)),
         named("<br>", |lines| vec![lines.join("<br>")]),
