@@ -15,6 +15,7 @@ pub mod parse;
 pub mod clock;
 pub mod recognise;
 pub mod reader;
+pub mod paste;
 pub mod settings;
 pub mod site_folder;
 pub mod watch;

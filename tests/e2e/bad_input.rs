@@ -22,7 +22,7 @@ fn inputs_that_are_no_logs_are_named() {
     let path = |name: &str| dir.path().join(name).to_str().expect("path").to_owned();
     let file = |name: &str, bytes: &[u8]| std::fs::write(dir.path().join(name), bytes).expect("file");
     file("binary.log", &(0..4000u32).map(|n| (n % 256) as u8).collect::<Vec<_>>());
-    refused(&["analyze", &path("binary.log")], 4, &["binary.log", "a binary file"]);
+    refused(&["analyze", &path("binary.log")], 1, &["binary.log", "a binary file"]);
     file("empty.log", b"");
     refused(&["analyze", &path("empty.log")], 4, &["empty.log", "nothing in it to read"]);
     std::fs::create_dir(dir.path().join("folder.log")).expect("folder");
