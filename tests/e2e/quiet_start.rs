@@ -82,7 +82,7 @@ fn caught_up(house: &House, codes: &[&str], after: Timestamp) {
                 site["site"] == **code && site.get("reading_back").is_none() && until.is_some_and(|until| until >= after)
             })
         };
-        if codes.iter().all(|code| read(code)) { Ok(()) } else { Err(format!("{status:#}")) }
+        if codes.iter().all(read) { Ok(()) } else { Err(format!("{status:#}")) }
     });
 }
 
