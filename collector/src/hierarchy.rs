@@ -188,11 +188,10 @@ impl Hierarchy {
         if !site.agents.contains(&stored.agent) {
             site.agents.insert(stored.agent.clone());
         }
-        // What is told of the present is no backlog: snapshots, descriptions, the agent's own health.
-        let present =
-            matches!(&event.kind, EventKind::SettingsSnapshot { .. } | EventKind::SiteDescribed(_) | EventKind::AgentHealth { .. });
-        if !present {
-            site.readings.heard(stored);
+        match &event.kind {
+            // What is told of the present is no backlog.
+            EventKind::SettingsSnapshot { .. } | EventKind::SiteDescribed(_) | EventKind::AgentHealth { .. } => {}
+            _ => site.readings.heard(stored),
         }
         let synced = site.synced_version();
         site.cover(event);
