@@ -82,7 +82,17 @@ impl Work {
             self.fold(site_folder::described(file), &agent);
         }
         for path in &site.snapshots {
-            let mut event = settings::read_file(path, code)?;
+            // One snapshot that cannot be used costs what it would have told.
+            let mut event = match settings::read_file_with_remarks(path, code) {
+                Ok((event, remarks)) => {
+                    self.remarks.extend(remarks);
+                    event
+                }
+                Err(error) => {
+                    self.remarks.push(format!("{error}; its settings count as unknown"));
+                    continue;
+                }
+            };
             event.site = of_site;
             self.newest.sure = self.newest.sure.max(event.time);
             self.told += 1;

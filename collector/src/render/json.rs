@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use supwatch_proto::finding::{Evidence, Finding};
-use supwatch_proto::picture::{AgentPicture, PhaseTrend, Picture, Refusal, SitePicture};
+use supwatch_proto::picture::{AgentPicture, Backlog, PhaseTrend, Picture, Refusal, SitePicture};
 use supwatch_proto::run::{Phase, Run};
 use supwatch_proto::text::{Lang, Text};
 use supwatch_proto::verdict::Verdict;
@@ -99,6 +99,21 @@ pub struct SiteJson {
     /// How long its runs take, by phase.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trends: Vec<TrendJson>,
+    /// Up to which moment its wsyncmgr.log is known to be read: nothing later is said to be absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judged_as_of: Option<String>,
+    /// Its agents are reading back; what is shown of it is how it stood before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reading_back: Option<BacklogJson>,
+}
+
+/// What is still to come of a site.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct BacklogJson {
+    /// Bytes of logs that no agent has read yet.
+    pub unread_bytes: u64,
+    /// Events that its agents hold.
+    pub spooled_events: u64,
 }
 
 /// How long a phase of a site's runs takes.
@@ -403,6 +418,8 @@ pub fn site(site: &SitePicture) -> SiteJson {
         findings: CountsJson { critical: site.findings.critical, warning: site.findings.warning, info: site.findings.info },
         agents: site.agents.iter().map(agent).collect(),
         trends: site.trends.iter().map(trend).collect(),
+        judged_as_of: stamp(site.judged_as_of),
+        reading_back: site.backlog.map(|Backlog { unread_bytes, spooled_events }| BacklogJson { unread_bytes, spooled_events }),
     }
 }
 
