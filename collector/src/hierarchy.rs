@@ -188,7 +188,11 @@ impl Hierarchy {
         if !site.agents.contains(&stored.agent) {
             site.agents.insert(stored.agent.clone());
         }
-        site.readings.heard(stored);
+        match &event.kind {
+            // What is told of the present is no backlog.
+            EventKind::SettingsSnapshot { .. } | EventKind::SiteDescribed(_) | EventKind::AgentHealth { .. } => {}
+            _ => site.readings.heard(stored),
+        }
         let synced = site.synced_version();
         site.cover(event);
         match &event.kind {

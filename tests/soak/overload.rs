@@ -66,6 +66,7 @@ impl Client {
             protocol_max: 1,
             version: "load".to_owned(),
             clock: None,
+            tells_coverage: false,
         };
         let body = |body| wire::StreamRequest { body: Some(body) };
         send.send(body(stream_request::Body::Hello(hello))).await.map_err(|_| "gone")?;

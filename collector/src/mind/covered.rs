@@ -16,7 +16,10 @@ const EVERY: SignedDuration = SignedDuration::from_mins(5);
 
 /// What was kept last, by agent and site.
 #[derive(Debug, Default)]
-pub(super) struct Kept(BTreeMap<(AgentId, SiteCode), (Epoch, u64, bool, Option<Timestamp>)>);
+pub(super) struct Kept(BTreeMap<(AgentId, SiteCode), Last>);
+
+/// Epoch, number of the last event, and until when everything was read.
+type Last = (Epoch, u64, Option<Timestamp>);
 
 impl Kept {
     /// Those of an agent's words that are worth a write.
@@ -25,12 +28,12 @@ impl Kept {
         for one in coverage.iter().filter(|one| one.caught_up) {
             let until = one.logs.iter().filter_map(|log| log.read_until).max();
             let key = (agent.clone(), one.site);
-            let same = self.0.get(&key).is_some_and(|(known, after, caught_up, before)| {
+            let same = self.0.get(&key).is_some_and(|(known, after, before)| {
                 let young = until.zip(*before).is_none_or(|(until, before)| until.duration_since(before) < EVERY);
-                (*known, *after, *caught_up) == (epoch, one.after_sequence, one.caught_up) && young
+                (*known, *after) == (epoch, one.after_sequence) && young
             });
             if !same {
-                self.0.insert(key, (epoch, one.after_sequence, one.caught_up, until));
+                self.0.insert(key, (epoch, one.after_sequence, until));
                 worth.push(KeptCoverage { agent: agent.clone(), epoch, coverage: (*one).clone() });
             }
         }
