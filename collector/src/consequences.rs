@@ -71,7 +71,7 @@ struct Tree<'a> {
 type Place<'a> = (usize, usize, SiteCode, &'a str);
 
 /// Says of each open finding whose consequence it is and what follows from it. What is told as a cause is as bad as the worst
-/// that comes of it. A finding that somebody bears with covers what is no worse than itself alone.
+/// that comes of it. A suppressed finding covers only what is no worse than itself.
 pub fn fold(hierarchy: &Hierarchy, limits: &Limits, now: jiff::Timestamp, findings: &mut [Finding]) {
     let causes = causes(&Tree::new(hierarchy, limits, now, findings));
     for (index, cause) in &causes {
@@ -146,6 +146,10 @@ impl<'a> Tree<'a> {
             if let (Some(rank), Some(place)) = (rank, tree.places.get_mut(index)) {
                 *place = Some((above, rank, finding.site, subject));
             }
+        }
+        let Tree { spread, open, places, .. } = &mut tree;
+        for alike in spread.values_mut().chain(open.values_mut()) {
+            alike.sort_by_key(|index| places.get(*index).copied().flatten());
         }
         tree
     }

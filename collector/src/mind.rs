@@ -15,6 +15,7 @@ use supwatch_proto::run::Run;
 use supwatch_proto::wave::Wave;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use crate::consequences;
 use crate::hierarchy::Hierarchy;
 use crate::judge::Judge;
 use crate::limits::Limits;
@@ -161,9 +162,12 @@ impl Mind {
         self.arrived.subscribe()
     }
 
-    /// Every finding, open or resolved.
+    /// Every finding, open or resolved; each consequence names its cause.
     pub fn findings(&self) -> Vec<Finding> {
-        self.read().findings().cloned().collect()
+        let judge = self.read();
+        let mut findings = judge.findings().cloned().collect::<Vec<_>>();
+        consequences::fold(judge.hierarchy(), judge.limits(), (self.clock)(), &mut findings);
+        findings
     }
 
     /// Tells when findings changed and are kept: how often so far.

@@ -9,6 +9,7 @@ use supwatch_proto::picture::{AgentPicture, Backlog, FindingCounts, Picture, Ref
 use supwatch_proto::run::{Run, RunOutcome};
 use supwatch_proto::verdict::{Answer, Severity, Verdict};
 
+use crate::consequences;
 use crate::hierarchy::{Hierarchy, Parent, Site};
 use crate::judge::{Judge, judge_site, opened};
 use crate::limits::Limits;
@@ -21,7 +22,7 @@ pub(crate) const RUNS_SHOWN: usize = 100;
 pub fn now(judge: &Judge, at: Timestamp, resolved: bool, refusals: Vec<Refusal>) -> Picture {
     let findings = judge.findings().filter(|finding| resolved || finding.resolved_at.is_none()).cloned().collect();
     let verdicts = judge.verdicts().cloned().collect();
-    draw(judge.hierarchy(), at, findings, verdicts, refusals, true)
+    draw(judge.hierarchy(), judge.limits(), at, findings, verdicts, refusals, true)
 }
 
 /// The picture at a moment in the past: judged anew from what was known to hold then.
@@ -35,20 +36,22 @@ pub fn at(hierarchy: &Hierarchy, limits: &Limits, at: Timestamp) -> Picture {
         verdicts.extend(of_site);
         findings.extend(failures.into_iter().map(|(verdict, failure)| opened(&verdict, failure, at)));
     }
-    draw(&past, at, findings, verdicts, Vec::new(), false)
+    draw(&past, limits, at, findings, verdicts, Vec::new(), false)
 }
 
 fn draw(
     hierarchy: &Hierarchy,
+    limits: &Limits,
     at: Timestamp,
     mut findings: Vec<Finding>,
     verdicts: Vec<Verdict>,
     refusals: Vec<Refusal>,
     live: bool,
 ) -> Picture {
+    consequences::fold(hierarchy, limits, at, &mut findings);
+    let standing = |f: &Finding| (f.resolved_at.is_some(), f.suppressed.is_some(), f.because_of.is_some());
     findings.sort_by(|a, b| {
-        let key =
-            |f: &Finding| (f.resolved_at.is_some(), f.suppressed.is_some(), f.severity, f.site, f.rule.clone(), f.subject.clone());
+        let key = |f: &Finding| (standing(f), f.severity, f.site, f.rule.clone(), f.subject.clone());
         key(a).cmp(&key(b))
     });
     let mut runs: Vec<Run> = hierarchy

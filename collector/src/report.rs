@@ -121,7 +121,7 @@ fn top(html: &mut Html, picture: &Picture, about: &About<'_>) {
     });
     html.element(Tag::class("ul", "counts"), |html| {
         for level in [Severity::Critical, Severity::Warning, Severity::Info] {
-            let open = picture.findings.iter().filter(|f| f.resolved_at.is_none() && f.severity == level).count();
+            let open = picture.findings.iter().filter(|f| f.is_open_cause() && f.severity == level).count();
             html.element(Tag::class("li", if open > 0 { "some" } else { "zero" }), |html| {
                 html.with("strong", &open.to_string());
                 html.text(" ");

@@ -82,12 +82,12 @@ pub struct Suppression {
 }
 
 impl Finding {
-    /// Whether it stands, nobody decided to bear with it, and it is no consequence: that one is told with its cause.
+    /// Whether it is open, not suppressed, and no consequence: a consequence is told with its cause.
     pub fn is_pressing(&self) -> bool {
         self.resolved_at.is_none() && self.suppressed.is_none() && self.because_of.is_none()
     }
 
-    /// Whether it stands in its own right: neither resolved nor the consequence of another.
+    /// Whether it is open in its own right: neither resolved nor the consequence of another.
     pub fn is_open_cause(&self) -> bool {
         self.resolved_at.is_none() && self.because_of.is_none()
     }

@@ -73,9 +73,10 @@ fn draw(analysis: &Analysis, global: &Global) -> String {
         return out;
     }
     out.push_str(&tree::draw(&analysis.picture, look));
-    for finding in &analysis.picture.findings {
+    for finding in analysis.picture.findings.iter().filter(|finding| finding.because_of.is_none()) {
         out.push('\n');
         out.push_str(&findings::full(finding, look));
+        out.push_str(&findings::following(finding, &analysis.picture.findings, look));
     }
     let unknown: Vec<_> =
         analysis.picture.verdicts.iter().filter(|v| v.answer == supwatch_proto::verdict::Answer::Unknown).collect();

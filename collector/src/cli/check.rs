@@ -1,5 +1,6 @@
 //! `supwatch check`: one line with performance data, exit codes of monitoring plugins: 0 ok, 1 warning, 2 critical, 3 unknown.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use supwatch_proto::ids::SiteCode;
@@ -26,6 +27,11 @@ impl Check {
         if let Some(site) = self.site {
             picture.sites.retain(|other| other.code == site);
             picture.findings.retain(|finding| finding.site == site);
+            // What follows from a fault at another site is all there is to see at this one.
+            let here: BTreeSet<String> = picture.findings.iter().map(|finding| finding.id.clone()).collect();
+            for finding in &mut picture.findings {
+                finding.because_of = finding.because_of.take().filter(|cause| here.contains(cause));
+            }
         }
         let (code, line) = judge(&picture, global);
         print(&format!("{line}\n"))?;
@@ -41,7 +47,8 @@ pub(super) fn unknown(text: &str) -> ExitCode {
 }
 
 fn judge(picture: &Picture, global: &Global) -> (u8, String) {
-    let count = |severity| picture.findings.iter().filter(|finding| finding.severity == severity).count();
+    let pressing = || picture.findings.iter().filter(|finding| finding.is_pressing());
+    let count = |severity| pressing().filter(|finding| finding.severity == severity).count();
     let (critical, warning, info) = (count(Severity::Critical), count(Severity::Warning), count(Severity::Info));
     let (code, word) = match (critical, warning) {
         _ if picture.sites.is_empty() => (UNKNOWN, "UNKNOWN"),
@@ -50,7 +57,7 @@ fn judge(picture: &Picture, global: &Global) -> (u8, String) {
         _ => (2, "CRITICAL"),
     };
     let ok = picture.sites.iter().filter(|site| matches!(site.state, SiteState::Ok | SiteState::Running)).count();
-    let text = match picture.findings.first() {
+    let text = match pressing().min_by_key(|finding| finding.severity) {
         Some(worst) => format!("{critical} critical, {warning} warning; {}", safe(worst.summary.get(global.lang()))),
         None if picture.sites.is_empty() => "no sites known".to_owned(),
         None => format!("{ok} of {} sites ok", picture.sites.len()),

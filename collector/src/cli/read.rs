@@ -256,7 +256,8 @@ impl Findings {
             let list: Vec<_> = found.iter().map(|finding| json::finding(finding, global.lang())).collect();
             print_json(&serde_json::json!({"schema": "supwatch/findings/v1", "findings": list}))?;
         } else if self.full {
-            print(&found.iter().map(|finding| findings::full(finding, look)).collect::<Vec<_>>().join("\n"))?;
+            let full = |finding| format!("{}{}", findings::full(finding, look), findings::following(finding, &found, look));
+            print(&found.iter().map(full).collect::<Vec<_>>().join("\n"))?;
         } else {
             print(&findings::list(&found, look))?;
         }

@@ -225,7 +225,7 @@ fn overdue_where_the_run_fails_and_below_it_is_one_finding() {
 }
 
 #[test]
-fn who_bears_with_a_cause_bears_with_what_is_no_worse() {
+fn a_suppressed_cause_covers_what_is_no_worse() {
     let world = tree(|code, settings| {
         if code == "CEN" {
             push(&mut settings["wsus"][0]["products"], json!("Windows 11"));
@@ -244,7 +244,7 @@ fn who_bears_with_a_cause_bears_with_what_is_no_worse() {
         fold(world.hierarchy(), &Limits::default(), NOW.parse().expect("time"), &mut findings);
         findings.iter().filter(|finding| finding.is_pressing()).count()
     };
-    assert_eq!(bare(Severity::Warning), 0, "they are told with what somebody bears with");
+    assert_eq!(bare(Severity::Warning), 0, "they are covered by what is suppressed");
     assert_eq!(bare(Severity::Critical), 3, "worse things are not covered");
 }
 
@@ -330,7 +330,7 @@ proptest! {
         for finding in folded.iter().filter(|finding| finding.because_of.is_some()) {
             prop_assert!(followers.contains(&finding.id) && finding.resolved_at.is_none());
         }
-        // The worst that somebody must be told of stays as bad.
+        // The worst that is told stays as bad.
         let worst = |pressing: &dyn Fn(&Finding) -> bool, of: &mut dyn Iterator<Item = &Finding>| of.filter(|f| pressing(f)).map(|f| f.severity).min();
         let before = worst(&|f| f.is_pressing(), &mut unique.values());
         let after = worst(&|f| f.is_pressing(), &mut folded.iter());

@@ -87,15 +87,18 @@ pub struct Plan {
     pub standing: Standing,
 }
 
-/// Whether a finding is told to anybody: not one that somebody decided to bear with. Its end is told to whoever was told of it.
-fn is_told(finding: &Finding) -> bool {
-    finding.suppressed.is_none() || finding.resolved_at.is_some()
+/// Whether a finding is told to the target: not one that is suppressed, nor the consequence of one that the target hears of. The
+/// end is told to whoever was told of it.
+fn is_told(filter: &Filter, findings: &[Finding], finding: &Finding) -> bool {
+    let cause = finding.because_of.as_ref().and_then(|id| findings.iter().find(|other| other.id == *id));
+    let with_its_cause = cause.is_some_and(|cause| cause.suppressed.is_some() || filter.concerns(cause));
+    finding.resolved_at.is_some() || (finding.suppressed.is_none() && !with_its_cause)
 }
 
 /// What a target is to be told now; `standing` is that of the plan before.
 pub fn plan(filter: &Filter, findings: &[Finding], told: &BTreeMap<String, Told>, standing: &Standing, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
-    for finding in findings.iter().filter(|finding| is_told(finding) && filter.concerns(finding)) {
+    for finding in findings.iter().filter(|finding| filter.concerns(finding) && is_told(filter, findings, finding)) {
         let known = told.get(&finding.id);
         let Some(state) = difference(filter, finding, known) else { continue };
         if state == State::Open {
@@ -214,7 +217,25 @@ pub(super) mod tests {
         let mut suppressed = finding("a", Severity::Critical, 0);
         suppressed.suppressed =
             Some(supwatch_proto::finding::Suppression { reason: "known".into(), by: "operator/a".into(), at: None, until: None });
-        assert!(!is_told(&suppressed) && is_told(&finding("a", Severity::Critical, 0)));
+        assert!(!is_told(&filter(), &[], &suppressed) && is_told(&filter(), &[], &finding("a", Severity::Critical, 0)));
+    }
+
+    #[test]
+    fn a_consequence_is_told_with_its_cause_alone() {
+        let cause = finding("a", Severity::Critical, 0);
+        let follows =
+            Finding { site: "P02".parse().expect("code"), because_of: Some("a".into()), ..finding("b", Severity::Critical, 0) };
+        let told = |filter: &Filter, findings: &[Finding]| -> Vec<String> {
+            let plan = plan(filter, findings, &BTreeMap::new(), &Standing::new(), at(0));
+            plan.steps.into_iter().map(|step| step.id).collect()
+        };
+        let both = [cause.clone(), follows.clone()];
+        assert_eq!(told(&filter(), &both), ["a"]);
+        let of_p02 = Filter { sites: vec![follows.site], ..filter() };
+        assert_eq!(told(&of_p02, &both), ["b"], "who hears nothing of the cause hears of what follows from it");
+        // Once the cause is gone, what remains stands in its own right.
+        let remains = [Finding { resolved_at: cause.opened_at, ..cause }, Finding { because_of: None, ..follows }];
+        assert_eq!(told(&filter(), &remains), ["b"]);
     }
 
     #[test]

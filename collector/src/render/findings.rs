@@ -10,6 +10,9 @@ use crate::analyze::Nothing;
 /// Lines of evidence shown of a finding.
 const EVIDENCE_SHOWN: usize = 4;
 
+/// Consequences shown of a finding.
+const FOLLOWERS_SHOWN: usize = 8;
+
 /// The word and tone of a severity.
 pub fn severity(severity: Severity, look: Look) -> (Tone, &'static str) {
     match severity {
@@ -72,6 +75,14 @@ pub fn full(finding: &Finding, look: Look) -> String {
         let sure = finding.confidence.map(|sure| format!(", {}", confidence(sure, look))).unwrap_or_default();
         facts.push(format!("{} {cause}{sure}", look.say("cause", "原因")));
     }
+    if let Some(cause) = &finding.because_of {
+        facts.push(format!("{} {cause}", look.say("consequence of", "次の問題の結果:")));
+    }
+    match finding.consequences.len() {
+        0 => {}
+        1 => facts.push(look.say("1 consequence", "この問題の結果 1 件").to_owned()),
+        count => facts.push(look.say("{} consequences", "この問題の結果 {} 件").replace("{}", &count.to_string())),
+    }
     out.push_str(&format!("  {}\n", look.paint(Tone::Dim, &facts.join(" · "))));
     for reason in &finding.reasons {
         paragraph(&mut out, "  ", "", &safe(look.text(reason)), look);
@@ -89,6 +100,27 @@ pub fn full(finding: &Finding, look: Look) -> String {
     }
     for (index, step) in finding.remedy.iter().enumerate() {
         paragraph(&mut out, "    ", &format!("{}. ", index + 1), &safe(look.text(step)), look);
+    }
+    out
+}
+
+/// What follows from a finding, a line each.
+pub fn following(finding: &Finding, all: &[Finding], look: Look) -> String {
+    let mut out = String::new();
+    let of = all.iter().filter(|other| other.because_of.as_ref() == Some(&finding.id));
+    let followers: Vec<&Finding> = of.collect();
+    if followers.is_empty() {
+        return out;
+    }
+    out.push_str(&format!("  {}\n", look.paint(Tone::Strong, look.say("what follows from it", "この問題の結果"))));
+    let room = look.width.saturating_sub(4).max(30);
+    for other in followers.iter().take(FOLLOWERS_SHOWN) {
+        let text = format!("{} {}: {}", other.site, other.rule, safe(look.text(&other.summary)));
+        out.push_str(&format!("    {}\n", fit(&text, room)));
+    }
+    let more = followers.len().saturating_sub(FOLLOWERS_SHOWN);
+    if more > 0 {
+        out.push_str(&format!("    {}\n", look.say("and {} more", "ほか {} 件").replace("{}", &more.to_string())));
     }
     out
 }
@@ -132,7 +164,7 @@ fn paragraph(out: &mut String, indent: &str, mark: &str, text: &str, look: Look)
     }
 }
 
-/// Findings as a table.
+/// Findings as a table. Consequences are counted with their cause; those whose cause is not among them have rows of their own.
 pub fn list(findings: &[Finding], look: Look) -> String {
     let mut table = Table::new(&[
         look.say("severity", "重大度"),
@@ -142,12 +174,21 @@ pub fn list(findings: &[Finding], look: Look) -> String {
         look.say("id", "ID"),
         look.say("what", "内容"),
     ]);
-    for finding in findings {
+    let told = |id: &String| findings.iter().any(|other| other.id == *id);
+    for finding in findings.iter().filter(|finding| !finding.because_of.as_ref().is_some_and(told)) {
         let (tone, word) = severity(finding.severity, look);
         let word = match (&finding.resolved_at, &finding.suppressed) {
             (Some(_), _) => format!("{word}, {}", look.say("resolved", "解決済み")),
             (None, Some(_)) => format!("{word}, {}", look.say("suppressed", "抑制中")),
+            (None, None) if finding.because_of.is_some() => format!("{word}, {}", look.say("consequence", "結果")),
             (None, None) => word.to_owned(),
+        };
+        let followers = match finding.consequences.len() {
+            0 => String::new(),
+            count => format!(
+                " (+{count} {})",
+                if count == 1 { look.say("consequence", "件の結果") } else { look.say("consequences", "件の結果") }
+            ),
         };
         let tone = if finding.is_pressing() { tone } else { Tone::Dim };
         table.row(vec![
@@ -156,7 +197,7 @@ pub fn list(findings: &[Finding], look: Look) -> String {
             finding.rule.as_str().into(),
             time(finding.opened_at).into(),
             finding.id.as_str().into(),
-            safe(look.text(&finding.summary)).into(),
+            format!("{}{followers}", safe(look.text(&finding.summary))).into(),
         ]);
     }
     if table.is_empty() { format!("{}\n", look.say("no findings", "問題は見つかりません")) } else { table.draw(look) }

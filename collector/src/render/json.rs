@@ -294,6 +294,12 @@ pub struct FindingJson {
     pub occurrences: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suppressed: Option<SuppressionJson>,
+    /// Id of the finding whose consequence it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub because_of: Option<String>,
+    /// Ids of the findings that follow from it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub consequences: Vec<String>,
 }
 
 /// Somebody's decision to bear with a finding for a while.
@@ -539,6 +545,8 @@ pub fn finding(finding: &Finding, lang: Lang) -> FindingJson {
             at: stamp(suppressed.at),
             until: stamp(suppressed.until),
         }),
+        because_of: finding.because_of.clone(),
+        consequences: finding.consequences.clone(),
     }
 }
 

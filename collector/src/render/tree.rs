@@ -37,7 +37,7 @@ pub fn draw(picture: &Picture, look: Look) -> String {
 }
 
 fn heading(picture: &Picture, look: Look) -> String {
-    let open = |severity| picture.findings.iter().filter(|f| f.resolved_at.is_none() && f.severity == severity).count();
+    let open = |severity| picture.findings.iter().filter(|f| f.is_open_cause() && f.severity == severity).count();
     let (critical, warning, info) = (open(Severity::Critical), open(Severity::Warning), open(Severity::Info));
     let name = if picture.hierarchy.is_empty() { look.say("hierarchy", "階層").to_owned() } else { safe(&picture.hierarchy) };
     let mut counts = Vec::new();
@@ -165,7 +165,11 @@ fn advice(picture: &Picture, site: &SitePicture, look: Look, indent: &str, out: 
     let open: Vec<&Finding> = picture.findings.iter().filter(|f| f.site == site.code && f.resolved_at.is_none()).collect();
     let room = look.width.saturating_sub(width(indent)).max(30);
     for finding in &open {
-        let tone = if finding.severity == Severity::Critical { Tone::Bad } else { Tone::Warning };
+        let tone = match &finding.because_of {
+            Some(_) => Tone::Dim,
+            None if finding.severity == Severity::Critical => Tone::Bad,
+            None => Tone::Warning,
+        };
         let mut times = String::new();
         if finding.occurrences > 1 {
             times = format!(" ×{}", finding.occurrences);

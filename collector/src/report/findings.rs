@@ -94,6 +94,13 @@ fn facts(html: &mut Html, finding: &Finding) {
                 fact(html, look.say("because", "判断の理由"), |html| html.cut(look.text(reason), NAME));
             }
         }
+        if let Some(of) = &finding.because_of {
+            fact(html, look.say("consequence of", "原因となる問題"), |html| html.element("code", |html| html.cut(of, NAME)));
+        }
+        if !finding.consequences.is_empty() {
+            let ids = finding.consequences.join(", ");
+            fact(html, look.say("consequences", "この問題の結果"), |html| html.element("code", |html| html.cut(&ids, NAME)));
+        }
         fact(html, look.say("since", "発生"), |html| time(html, finding.opened_at));
         if finding.resolved_at.is_some() {
             fact(html, look.say("resolved", "解決"), |html| time(html, finding.resolved_at));
