@@ -22,6 +22,7 @@ mod child_upstream;
 mod sup_missing;
 mod categories;
 mod filters;
+mod expected;
 mod sups;
 mod language_mismatch;
 mod classification_mismatch;
@@ -123,6 +124,15 @@ pub use confidence::asked_at;
 pub use database_trouble::tells_of as tells_of_database_trouble;
 pub use filters::{FilterNames, filter_names};
 
+/// The longest that what was set at the top takes to be set at a site: WCM looks every 60 minutes.
+pub const WCM_TURN: jiff::SignedDuration = jiff::SignedDuration::from_mins(65);
+
+/// Whether WCM mends what a rule says within its turn.
+pub fn waits_for_wcm(rule: &str) -> bool {
+    [filter_drift::RULE.name, language_mismatch::RULE.name, classification_mismatch::RULE.name, product_mismatch::RULE.name]
+        .contains(&rule)
+}
+
 /// The names of all rules.
 pub fn names() -> Vec<&'static str> {
     RULES.iter().map(|rule| rule.name).collect()
@@ -167,11 +177,21 @@ impl Rule {
         let looked_at =
             if looked_at.is_empty() { self.looks_at.iter().map(|path| (*path).to_owned()).collect() } else { looked_at };
         let code = scene.site.code;
-        let mut verdict =
-            Verdict { rule: self.name.to_owned(), site: code, subject, answer: Answer::Pass, looked_at, missing: Vec::new() };
+        let mut verdict = Verdict {
+            rule: self.name.to_owned(),
+            site: code,
+            subject,
+            answer: Answer::Pass,
+            looked_at,
+            missing: Vec::new(),
+            expected_by: None,
+        };
         match outcome {
             Outcome::Pass => (verdict, None),
             Outcome::Unknown(missing) => (Verdict { answer: Answer::Unknown, missing, ..verdict }, None),
+            Outcome::Expected(Expected { by, text }) => {
+                (Verdict { answer: Answer::Unknown, missing: vec![text], expected_by: Some(by), ..verdict }, None)
+            }
             Outcome::Fail(mut failure) => {
                 if let Some(reason) = scene.limits.meant(&verdict, scene.now) {
                     verdict.looked_at.push(format!("rules.toml: {reason}"));
@@ -215,6 +235,17 @@ enum Outcome {
     Pass,
     Fail(Box<Failure>),
     Unknown(Vec<Text>),
+    /// What differs was changed properly and is on its way: nobody can say yet.
+    Expected(Expected),
+}
+
+/// What is on its way to a site.
+#[derive(Debug)]
+struct Expected {
+    /// When it should be there.
+    by: Timestamp,
+    /// What.
+    text: Text,
 }
 
 /// How a rule does not hold.
@@ -256,6 +287,10 @@ impl Judged {
 
     fn unknown(looked_at: &[&str], missing: Vec<Text>) -> Judged {
         Judged::new(looked_at, Outcome::Unknown(missing))
+    }
+
+    fn expected(looked_at: &[&str], expected: Expected) -> Judged {
+        Judged::new(looked_at, Outcome::Expected(expected))
     }
 
     fn fail(looked_at: &[&str], failure: Failure) -> Judged {

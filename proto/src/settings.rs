@@ -375,16 +375,27 @@ impl Settings {
         }
     }
 
-    /// Whether the WSUS of a SUP has the database of the first SUP's, and so its configuration.
-    pub fn shares_database_with_first(&self, sup: &Sup) -> bool {
-        let database = |sup: &Sup| self.wsus_of(sup).and_then(|wsus| wsus.database.value());
-        let (own, first) = (database(sup), self.first_sup().and_then(database));
-        let name = |database: Option<&Database>| database.and_then(|database| database.server.value().cloned());
-        let same = match (name(own), name(first)) {
-            (Some(own), Some(first)) => same_instance(&own, &first) && !own.to_uppercase().contains("##WID"),
-            _ => true,
-        };
-        same && own.is_some_and(|database| database.shared.value() == Some(&true))
+    /// Whether the WSUS of a SUP has the database of the first SUP's, and so its configuration; `None`: nothing tells.
+    pub fn shares_database_with_first(&self, sup: &Sup) -> Option<bool> {
+        let (own, first) = (self.wsus_of(sup)?, self.wsus_of(self.first_sup()?)?);
+        let told = own.database.value().and_then(|database| database.shared.value()).copied();
+        let name = |wsus: &Wsus| wsus.database.value().and_then(|database| database.server.value().cloned());
+        match (name(own), name(first)) {
+            // SUSDB is the only name there is, so an instance holds one of them.
+            (Some(own), Some(first)) => {
+                return Some(same_instance(&own, &first) && !own.to_uppercase().contains("##WID") && told != Some(false));
+            }
+            (Some(one), None) | (None, Some(one)) if one.to_uppercase().contains("##WID") => return Some(false),
+            _ => {}
+        }
+        // Servers of one database have one configuration.
+        let differs = |one: Option<&bool>, other: Option<&bool>| one.zip(other).is_some_and(|(one, other)| one != other);
+        let server = |wsus: &Wsus| wsus.upstream.value().and_then(|upstream| upstream.server.value().cloned());
+        let other_source = server(own).zip(server(first)).is_some_and(|(own, first)| !same_server(&own, &first));
+        let other = differs(own.is_replica.value(), first.is_replica.value())
+            || differs(own.sync_from_microsoft_update.value(), first.sync_from_microsoft_update.value())
+            || other_source;
+        told.or(other.then_some(false))
     }
 
     /// The WSUS server behind a SUP, by any of its names.

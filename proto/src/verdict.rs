@@ -1,9 +1,11 @@
 //! A verdict: what a rule says of one site in its hierarchy. *Unknown* is an answer, and names what is missing.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::SiteCode;
 use crate::text::Text;
+use crate::time::{from_wire, to_wire};
 use crate::wire::{self, WireError};
 
 /// How bad a failed verdict is, worst first.
@@ -48,12 +50,14 @@ pub struct Verdict {
     pub looked_at: Vec<String>,
     /// What it lacked.
     pub missing: Vec<Text>,
+    /// Of an unknown one: when what was changed above the site is expected to have reached it.
+    pub expected_by: Option<Timestamp>,
 }
 
 // ---- wire ----
 
 impl From<Verdict> for wire::Verdict {
-    fn from(Verdict { rule, site, subject, answer, looked_at, missing }: Verdict) -> wire::Verdict {
+    fn from(Verdict { rule, site, subject, answer, looked_at, missing, expected_by }: Verdict) -> wire::Verdict {
         wire::Verdict {
             rule,
             site: site.to_string(),
@@ -61,6 +65,7 @@ impl From<Verdict> for wire::Verdict {
             subject,
             looked_at,
             missing: missing.into_iter().map(wire::Text::from).collect(),
+            expected_by: expected_by.map(to_wire),
         }
     }
 }
@@ -69,7 +74,7 @@ impl TryFrom<wire::Verdict> for Verdict {
     type Error = WireError;
 
     fn try_from(message: wire::Verdict) -> Result<Verdict, WireError> {
-        let wire::Verdict { rule, site, verdict, subject, looked_at, missing } = message;
+        let wire::Verdict { rule, site, verdict, subject, looked_at, missing, expected_by } = message;
         Ok(Verdict {
             rule,
             site: site.parse().map_err(|error| WireError::invalid("site", &site, error))?,
@@ -77,6 +82,7 @@ impl TryFrom<wire::Verdict> for Verdict {
             answer: Answer::from_word(&verdict).ok_or_else(|| WireError::invalid("verdict", &verdict, "no such answer"))?,
             looked_at,
             missing: missing.into_iter().map(Text::from).collect(),
+            expected_by: from_wire(expected_by),
         })
     }
 }

@@ -137,7 +137,12 @@ fn a_second_signal_ends_the_wait_and_what_is_undelivered_is_told_and_kept() {
     one.write(50);
     one.check();
     one.house.freeze_collector();
+    let before = newest_write(&one.state());
     one.write(200);
+    wait_for("lines in the spool", || {
+        let newest = newest_write(&one.state());
+        if newest > before { Ok(()) } else { Err(format!("last written {newest:?}")) }
+    });
     let mut agent = one.agent.take().expect("an agent");
     agent.ask_to_end();
     // Once nothing is read any more, it waits for the collector.
@@ -153,6 +158,17 @@ fn a_second_signal_ends_the_wait_and_what_is_undelivered_is_told_and_kept() {
     one.house.start_collector();
     one.start();
     one.check();
+}
+
+/// When anything in a folder was last written to.
+#[cfg(unix)]
+fn newest_write(folder: &Path) -> Option<std::time::SystemTime> {
+    let entries = std::fs::read_dir(folder).expect("folder").map(|entry| entry.expect("entry").path());
+    let written = |path: PathBuf| match path.is_dir() {
+        true => newest_write(&path),
+        false => path.metadata().and_then(|metadata| metadata.modified()).ok(),
+    };
+    entries.filter_map(written).max()
 }
 
 pub fn copy(from: &Path, to: &Path) {

@@ -118,7 +118,7 @@ fn a_webhook_is_told_once_although_it_was_down_and_the_collector_died() {
     let (mut house, mut cen, _agent) = house(|house| {
         secret(&house.path("token"), &format!("Authorization: {TOKEN}\n"));
         format!(
-            "[[notify]]\nname = \"chat\"\nkind = \"webhook\"\nurl = \"http://127.0.0.1:{}{PATH}\"\nheader_file = \"token\"\nrules = [\"sync-failed\"]\n",
+            "[[notify]]\nname = \"chat\"\nkind = \"webhook\"\nurl = \"http://127.0.0.1:{}{PATH}\"\nheader_file = \"token\"\nrules = [\"sync-failed\"]\ndelay_seconds = 0\n",
             receiver.port
         )
     });
@@ -176,7 +176,7 @@ fn a_program_is_told_in_its_language_while_another_target_hangs() {
     let (house, mut cen, _agent) = house(|house| {
         std::fs::write(house.path("tell.sh"), script).expect("script");
         format!(
-            "[[notify]]\nname = \"hangs\"\nkind = \"webhook\"\nurl = \"http://{}/\"\n\n[[notify]]\nname = \"desk\"\nkind = \"command\"\ncommand = [\"sh\", {:?}, {:?}]\nlang = \"ja\"\nrules = [\"sync-failed\"]\nseverity = \"critical\"\n",
+            "[[notify]]\nname = \"hangs\"\ndelay_seconds = 0\nkind = \"webhook\"\nurl = \"http://{}/\"\n\n[[notify]]\nname = \"desk\"\ndelay_seconds = 0\nkind = \"command\"\ncommand = [\"sh\", {:?}, {:?}]\nlang = \"ja\"\nrules = [\"sync-failed\"]\nseverity = \"critical\"\n",
             hangs.local_addr().expect("address"),
             house.path("tell.sh"),
             house.path("told")

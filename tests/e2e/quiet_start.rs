@@ -96,7 +96,7 @@ fn a_first_start_an_outage_and_a_late_agent_notify_of_nothing_that_is_over() {
     let path = house.path("told");
     std::fs::write(house.path("tell.sh"), "echo \"$SUPWATCH_STATE $SUPWATCH_RULE $SUPWATCH_SITE\" >> \"$1\"\n").expect("script");
     house.configure(&format!(
-        "[[notify]]\nname = \"desk\"\nkind = \"command\"\ncommand = [\"sh\", {:?}, {path:?}]\nseverity = \"info\"\n",
+        "[[notify]]\nname = \"desk\"\nkind = \"command\"\ncommand = [\"sh\", {:?}, {path:?}]\nseverity = \"info\"\ndelay_seconds = 0\n",
         house.path("tell.sh")
     ));
     let base = house.path("sites");

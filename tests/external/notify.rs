@@ -42,7 +42,7 @@ pub fn told(receiver: &Running) -> Vec<Value> {
 
 /// The whole story; gives what the receiver was told.
 fn story(house: &mut House, notify: &str, start: impl FnOnce(&House) -> Running) -> Vec<Value> {
-    house.configure(&format!("[[notify]]\nname = \"ops\"\nrules = [\"sync-failed\"]\n{notify}"));
+    house.configure(&format!("[[notify]]\nname = \"ops\"\nrules = [\"sync-failed\"]\ndelay_seconds = 0\n{notify}"));
     let mut cen = SiteFolder::new(&house.path("sites"), "CEN", "central", None);
     let identity = house.identity(&["CEN"], "srv");
     let config = house.agent_config("cen", &identity, std::slice::from_ref(&cen.folder), house.port);

@@ -7,7 +7,7 @@ use supwatch_proto::picture::{Picture, SitePicture};
 use supwatch_proto::run::Phase;
 use supwatch_proto::text::Lang;
 use supwatch_proto::time::to_wire;
-use supwatch_proto::verdict::Severity;
+use supwatch_proto::verdict::{Severity, Verdict};
 use supwatch_proto::wire;
 
 use super::client::{self, client, picture};
@@ -217,7 +217,10 @@ pub(super) struct Findings {
     /// When --suppress ends; without it, when somebody lifts it
     #[arg(long, value_parser = super::moment_ahead, requires = "suppress")]
     until: Option<Timestamp>,
-    /// Who bore with what, when and why
+    /// What was changed above a site and is on its way to it, with when it should be there
+    #[arg(long)]
+    expected: bool,
+    /// Who suppressed what, when and why
     #[arg(long)]
     audit: bool,
     /// As of this time
@@ -240,7 +243,11 @@ impl Findings {
         if self.audit {
             return suppress::audit(global).map(|()| 0);
         }
-        let mut found = picture(global, self.at, self.all)?.findings;
+        let picture = picture(global, self.at, self.all)?;
+        if self.expected {
+            return self.list_expected(&picture, global).map(|()| 0);
+        }
+        let mut found = picture.findings;
         let limit = match self.severity {
             Some(FailOn::Critical) => Severity::Critical,
             Some(FailOn::Warning) => Severity::Warning,
@@ -262,6 +269,34 @@ impl Findings {
             print(&findings::list(&found, look))?;
         }
         Ok(u8::from(self.fail_on.fails(&found)))
+    }
+
+    /// Differences that are none yet: the site's turn is still to come.
+    fn list_expected(&self, picture: &Picture, global: &Global) -> Result<(), Failure> {
+        let look = global.look();
+        let concerned = |verdict: &&Verdict| {
+            verdict.expected_by.is_some()
+                && self.site.is_none_or(|site| verdict.site == site)
+                && self.rule.as_ref().is_none_or(|rule| verdict.rule == *rule)
+        };
+        let found: Vec<&Verdict> = picture.verdicts.iter().filter(concerned).collect();
+        if global.is_json() {
+            let list: Vec<_> = found.iter().map(|verdict| json::verdict(verdict, global.lang())).collect();
+            return print_json(&serde_json::json!({"schema": "supwatch/expected/v1", "expected": list}));
+        }
+        let mut table = Table::new(&[
+            look.say("site", "サイト"),
+            look.say("rule", "ルール"),
+            look.say("by (UTC)", "期限 (UTC)"),
+            look.say("what", "内容"),
+        ]);
+        for verdict in found {
+            let what = verdict.missing.iter().map(|text| safe(look.text(text))).collect::<Vec<_>>().join("; ");
+            let row = [verdict.site.as_str(), &verdict.rule, &time(verdict.expected_by), &what].map(Into::into);
+            table.row(row.into());
+        }
+        let nothing = look.say("nothing is expected", "反映待ちの変更はありません");
+        print(&if table.is_empty() { format!("{nothing}\n") } else { table.draw(look) })
     }
 }
 

@@ -118,7 +118,7 @@ fn filter(table: &mut Table) -> Filter {
     }
     let wants = |word: &str| on.as_ref().is_none_or(|words| words.iter().any(|one| one == word));
     let (open, resolve) = (wants("open"), wants("resolve"));
-    let delay = SignedDuration::from_secs(table.integer("delay_seconds", 0..=DELAY_SECONDS).unwrap_or(0));
+    let delay = table.integer("delay_seconds", 0..=DELAY_SECONDS).map(SignedDuration::from_secs);
     Filter { severity: severity.unwrap_or(Severity::Warning), sites, rules: rules.unwrap_or_default(), open, resolve, delay }
 }
 

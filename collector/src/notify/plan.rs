@@ -26,11 +26,19 @@ pub struct Filter {
     pub open: bool,
     /// Whether it wants to hear that a finding resolved.
     pub resolve: bool,
-    /// How long a finding must stand here before it is told.
-    pub delay: SignedDuration,
+    /// How long a finding must stand here before it is told; `None`: as long as its rule gives it.
+    pub delay: Option<SignedDuration>,
 }
 
+/// How long a finding stands before it is told: what gives way to another by itself within minutes is not told.
+const DELAY: SignedDuration = SignedDuration::from_mins(3);
+
 impl Filter {
+    fn delay(&self, finding: &Finding) -> SignedDuration {
+        let usual = if crate::rules::waits_for_wcm(&finding.rule) { crate::rules::WCM_TURN } else { DELAY };
+        self.delay.unwrap_or(usual)
+    }
+
     fn concerns(&self, finding: &Finding) -> bool {
         (self.sites.is_empty() || self.sites.contains(&finding.site))
             && (self.rules.is_empty() || self.rules.contains(&finding.rule))
@@ -105,7 +113,7 @@ pub fn plan(filter: &Filter, findings: &[Finding], told: &BTreeMap<String, Told>
             let before = standing.get(&finding.id).filter(|(opened_at, _)| *opened_at == finding.opened_at);
             let since = before.map_or(now, |(_, since)| *since);
             plan.standing.insert(finding.id.clone(), (finding.opened_at, since));
-            let due = since.saturating_add(filter.delay).unwrap_or(now);
+            let due = since.saturating_add(filter.delay(finding)).unwrap_or(now);
             if due > now {
                 plan.next = Some(plan.next.map_or(due, |next| next.min(due)));
                 continue;
@@ -188,7 +196,7 @@ pub(super) mod tests {
             rules: Vec::new(),
             open: true,
             resolve: true,
-            delay: SignedDuration::ZERO,
+            delay: Some(SignedDuration::ZERO),
         }
     }
 
@@ -294,8 +302,18 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn without_a_delay_filters_get_the_turn_of_wcm_and_others_a_few_minutes() {
+        let usual = Filter { delay: None, ..filter() };
+        for (rule, seconds) in [("sync-failed", 180), ("filter-drift", 3900), ("product-mismatch", 3900)] {
+            let open = Finding { rule: rule.to_owned(), ..finding("a", Severity::Warning, 0) };
+            let next = plan(&usual, &[open], &BTreeMap::new(), &Standing::new(), at(0)).next;
+            assert_eq!(next, Some(at(seconds)), "{rule}");
+        }
+    }
+
+    #[test]
     fn a_finding_must_stand_for_the_delay_however_old_it_is() {
-        let patient = Filter { delay: SignedDuration::from_secs(60), ..filter() };
+        let patient = Filter { delay: Some(SignedDuration::from_secs(60)), ..filter() };
         for opened in [-9000, 0, 9000] {
             let open = finding("a", Severity::Critical, opened);
             check(&patient, &[(open.clone(), 0), (open.clone(), 59)], &[]);
@@ -307,7 +325,7 @@ pub(super) mod tests {
 
     #[test]
     fn the_plan_says_when_the_first_of_those_that_wait_is_due() {
-        let patient = Filter { delay: SignedDuration::from_secs(60), ..filter() };
+        let patient = Filter { delay: Some(SignedDuration::from_secs(60)), ..filter() };
         let findings = [finding("a", Severity::Critical, 0), finding("b", Severity::Critical, 0)];
         let first = plan(&patient, &findings[..1], &BTreeMap::new(), &Standing::new(), at(0));
         let second = plan(&patient, &findings, &BTreeMap::new(), &first.standing, at(10));

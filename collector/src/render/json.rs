@@ -335,6 +335,9 @@ pub struct VerdictJson {
     pub looked_at: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
+    /// Of an unknown one: when what was changed above the site is expected to have reached it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_by: Option<String>,
 }
 
 /// One refused connection.
@@ -579,6 +582,7 @@ pub fn verdict(verdict: &Verdict, lang: Lang) -> VerdictJson {
         verdict: verdict.answer.to_string(),
         looked_at: verdict.looked_at.clone(),
         missing: verdict.missing.iter().map(|text| text.get(lang).to_owned()).collect(),
+        expected_by: stamp(verdict.expected_by),
     }
 }
 

@@ -184,6 +184,14 @@ fn advice(picture: &Picture, site: &SitePicture, look: Look, indent: &str, out: 
             out.push_str(&format!("{indent}{shown}\n"));
         }
     }
+    let expected = picture.verdicts.iter().filter(|verdict| verdict.site == site.code && verdict.expected_by.is_some());
+    let expected: std::collections::BTreeSet<&str> =
+        expected.flat_map(|verdict| &verdict.missing).map(|text| look.text(text)).collect();
+    for text in expected {
+        for part in wrap(&safe(text), room).iter().take(3) {
+            out.push_str(&format!("{indent}{}\n", look.paint(Tone::Dim, part)));
+        }
+    }
     if let Some(next) = open.first().and_then(|worst| worst.remedy.first()) {
         let text = format!("→ {}", safe(look.text(next)));
         let lines = wrap(&text, room);

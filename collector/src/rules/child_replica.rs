@@ -71,7 +71,11 @@ fn judge_sup(scene: &Scene<'_>, settings: &Settings, sup: &Sup, site_type: Optio
         return Judged::unknown(looked_at, vec![no_setting(site.code, "sups[].first")]).of(name);
     }
     // WSUS servers that share a database have one configuration: that of the first.
-    let shares = !first && settings.shares_database_with_first(sup);
+    let either_will_do = scene.generation() == Generation::Cm2007 && !is_replica;
+    let shares = if first || secondary || either_will_do { Some(false) } else { settings.shares_database_with_first(sup) };
+    let Some(shares) = shares else {
+        return Judged::unknown(looked_at, vec![no_setting(site.code, &format!("wsus[{name}].database"))]).of(name);
+    };
     let may_not_be = (first || shares) && !secondary;
     let must_be = !may_not_be && scene.generation() != Generation::Cm2007;
     let summary = if may_not_be && is_replica {
@@ -140,7 +144,8 @@ mod tests {
         let mut two = settings(false);
         two["sups"][0]["first"] = json!(true);
         push(&mut two["sups"], json!({"server": "sup2.corp.example", "first": false}));
-        push(&mut two["wsus"], json!({"server": "sup2.corp.example", "is_replica": false}));
+        let upstream = json!({"server": "p01.corp.example", "port": 8530, "ssl": false});
+        push(&mut two["wsus"], json!({"server": "sup2.corp.example", "is_replica": false, "upstream": upstream}));
         World::new()
             .generation("2007")
             .primary("P01", "CEN")
@@ -168,6 +173,17 @@ mod tests {
         let world = World::new().generation("current-branch").primary("P01", "CEN");
         world.clone().settings("P01", two.clone()).check("child-replica", "P01 pass, P01 pass");
         two["wsus"][1]["database"] = json!({"server": "MICROSOFT##WID", "shared": false});
+        world.clone().settings("P01", two.clone()).check("child-replica", "P01 pass, P01 fail");
+        // SUSDB is the only name, so one instance has one of it.
+        two["wsus"][0]["database"] = json!({"server": "SQL1.corp.example,1433"});
+        two["wsus"][1]["database"] = json!({"server": "sql1"});
+        world.clone().settings("P01", two.clone()).check("child-replica", "P01 pass, P01 pass");
+        for unknown in [json!({}), json!({"server": "sql1"})] {
+            two["wsus"][0]["database"] = json!({});
+            two["wsus"][1]["database"] = unknown;
+            world.clone().settings("P01", two.clone()).check("child-replica", "P01 pass, P01 unknown");
+        }
+        two["wsus"][1]["upstream"] = json!({"server": "p01", "port": 8530, "ssl": false});
         world.settings("P01", two).check("child-replica", "P01 pass, P01 fail");
     }
 

@@ -63,7 +63,14 @@ fn judge_sup(scene: &Scene<'_>, settings: &Settings, sup: &Sup) -> Option<Judged
     let path = format!("wsus[{name}].upstream");
     let looked_at = &[path.as_str()];
     let unknown = |missing| Some(Judged::unknown(looked_at, vec![missing]).of(name));
-    let first = settings.first_sup() == Some(sup) || settings.shares_database_with_first(sup);
+    let first = match settings.first_sup() {
+        Some(first) if first == sup => true,
+        Some(_) if settings.wsus_of(sup).is_some() => match settings.shares_database_with_first(sup) {
+            Some(shares) => shares,
+            None => return unknown(no_setting(site.code, &format!("wsus[{name}].database"))),
+        },
+        _ => false,
+    };
     let above = if first {
         match scene.hierarchy.parent(site.code) {
             Parent::Top => return None,

@@ -4,10 +4,10 @@
 
 use std::collections::BTreeSet;
 
+use super::expected::{self, WCM_EVERY};
 use super::filters::Names;
-use super::{Failure, Judged, Outcome, Rule, Scene, no_setting, no_settings, setting};
+use super::{Expected, Failure, Judged, Outcome, Rule, Scene, no_setting, no_settings, setting};
 use crate::hierarchy::{Parent, Site};
-use jiff::SignedDuration;
 use serde_json::json;
 use supwatch_proto::finding::{Evidence, Finding};
 use supwatch_proto::run::RunOutcome;
@@ -43,9 +43,6 @@ pub(super) const RULE: Rule = Rule {
     judge,
 };
 
-/// How often WCM puts back what is set otherwise.
-const WCM_EVERY: SignedDuration = SignedDuration::from_mins(60);
-
 fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     let site = scene.site;
     let secondary = scene.hierarchy.site_type(site.code) == Some(supwatch_proto::describe::SiteType::Secondary);
@@ -62,10 +59,12 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         Known::Some(false) => {}
         Known::Unknown | Known::None => return unknown(no_setting(site.code, "wsus[first].is_replica")),
     }
-    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    let (mut found, mut missing, mut coming) = (Vec::new(), Vec::new(), Vec::new());
     for filter in FILTERS {
         match filter.differences(scene, wsus) {
-            Ok(difference) => found.extend(difference),
+            Ok(Differs::Not) => {}
+            Ok(Differs::Now(difference)) => found.push(*difference),
+            Ok(Differs::Yet(expected)) => coming.push(expected),
             Err(lacking) => missing.push(lacking),
         }
     }
@@ -84,6 +83,11 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         }
         Failure::new(Severity::Warning, summary).shown_by(found.into_iter().flat_map(|difference| difference.evidence))
     });
+    if failure.is_none()
+        && let Some(expected) = coming.into_iter().max_by_key(|expected| expected.by)
+    {
+        return vec![Judged::expected(RULE.looks_at, expected)];
+    }
     vec![Judged::weigh(RULE.looks_at, failure, missing)]
 }
 
@@ -139,6 +143,14 @@ const FILTERS: &[Filter] = &[
     },
 ];
 
+/// Whether a filter is set otherwise.
+enum Differs {
+    Not,
+    Now(Box<Difference>),
+    /// What was changed lately is on its way.
+    Yet(Expected),
+}
+
 struct Difference {
     en: String,
     ja: String,
@@ -146,7 +158,7 @@ struct Difference {
 }
 
 impl Filter {
-    fn differences(&self, scene: &Scene<'_>, wsus: &Wsus) -> Result<Option<Difference>, Text> {
+    fn differences(&self, scene: &Scene<'_>, wsus: &Wsus) -> Result<Differs, Text> {
         let site = scene.site;
         let path = format!("wsus[first].{}", self.field);
         let (owner, mut wanted) = self.wanted(scene)?;
@@ -180,7 +192,20 @@ impl Filter {
         let extra: Vec<&str> = extra.into_iter().filter(|name| whole && !may(name)).collect();
         let lacking: Vec<&str> = lacking.into_iter().filter(|name| !may(name)).collect();
         if extra.is_empty() && lacking.is_empty() {
-            return Ok(None);
+            return Ok(Differs::Not);
+        }
+        let mut turn = expected::turn(scene, owner, self.field);
+        if self.field == "languages"
+            && let Some(top) = scene.hierarchy.top_of(site.code).and_then(|top| scene.hierarchy.site(top))
+        {
+            turn = turn.and(expected::turn(scene, top, "summary_languages"));
+        }
+        // Who changed WSUS itself did it by hand: that is on nobody's way.
+        let on_its_way = |name: &&str| turn.has(name);
+        let (coming_off, extra): (Vec<&str>, Vec<&str>) = extra.into_iter().partition(on_its_way);
+        let (coming, lacking): (Vec<&str>, Vec<&str>) = lacking.into_iter().partition(on_its_way);
+        if extra.is_empty() && lacking.is_empty() {
+            return Ok(turn.expect(scene, &coming, &coming_off).map_or(Differs::Not, Differs::Yet));
         }
         let (mut en, mut ja) = (Vec::new(), Vec::new());
         if !extra.is_empty() {
@@ -193,7 +218,7 @@ impl Filter {
         }
         let shown = set.map_or_else(|| json!("all"), |set| json!(set));
         let evidence = [setting(site, path, shown), setting(owner, format!("component.{}", self.field), json!(wanted))];
-        Ok(Some(Difference { en: en.join("; "), ja: ja.join("、"), evidence }))
+        Ok(Differs::Now(Box::new(Difference { en: en.join("; "), ja: ja.join("、"), evidence })))
     }
 
     /// What the site's own component says, else the top site's.

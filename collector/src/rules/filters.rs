@@ -9,7 +9,7 @@ use supwatch_proto::settings::{Known, Wsus};
 use supwatch_proto::text::Text;
 use supwatch_proto::verdict::Severity;
 
-use super::{Failure, Judged, Scene, categories, no_parent, no_setting, no_settings, setting};
+use super::{Failure, Judged, Scene, categories, expected, no_parent, no_setting, no_settings, setting};
 use crate::hierarchy::{Parent, Site};
 
 /// A list of names as a set that compares as people read it, and back.
@@ -141,6 +141,15 @@ pub(super) fn compare(scene: &Scene<'_>, what: &Filter) -> Vec<Judged> {
     let missing: Vec<&str> = above.without(&own).into_iter().filter(may).collect();
     if extra.is_empty() && missing.is_empty() {
         return vec![Judged::pass(looked_at)];
+    }
+    let top = scene.hierarchy.top_of(site.code).and_then(|top| scene.hierarchy.site(top));
+    let turn = top.map(|top| expected::turn(scene, top, what.field)).unwrap_or_default();
+    let on_its_way = |name: &&str| turn.has(name);
+    let (coming_off, extra): (Vec<&str>, Vec<&str>) = extra.into_iter().partition(on_its_way);
+    let (coming, missing): (Vec<&str>, Vec<&str>) = missing.into_iter().partition(on_its_way);
+    if extra.is_empty() && missing.is_empty() {
+        let expected = turn.expect(scene, &coming, &coming_off);
+        return expected.map(|expected| Judged::expected(looked_at, expected)).into_iter().collect();
     }
     let (mut en, mut ja) = (Vec::new(), Vec::new());
     if !missing.is_empty() {

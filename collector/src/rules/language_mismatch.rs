@@ -1,6 +1,7 @@
 //! A child's WSUS has no language its parent's lacks, and lacks none of the top site's summary languages.
 //! Source: the article, "software updates are not synchronized in the configured languages". Fewer file languages are a choice.
 
+use super::expected;
 use super::filters::{Names, edge};
 use super::{Failure, Judged, Rule, Scene, no_setting, no_settings, setting};
 use serde_json::json;
@@ -43,6 +44,10 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     let (site, parent) = (scene.site, edge.parent);
     let (mut missing_data, mut en, mut ja, mut evidence) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let may = |name: &str| scene.limits.may_differ(RULE.name, site.code, name, scene.now);
+    let top = scene.hierarchy.top_of(site.code).and_then(|top| scene.hierarchy.site(top));
+    let of = |field| top.map(|top| expected::turn(scene, top, field)).unwrap_or_default();
+    let turn = of("languages").and(of("summary_languages"));
+    let (mut coming, mut coming_off) = (Vec::new(), Vec::new());
     let own = languages(edge.own);
     let Some(own) = own else { return vec![Judged::unknown(LOOKED_AT, vec![no_setting(site.code, OWN)])] };
     match edge.above.and_then(languages) {
@@ -55,7 +60,8 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
                 Languages::All => vec!["all languages"],
                 Languages::Some(own) => Names::languages(own).without(&Names::languages(above)),
             };
-            let extra: Vec<&str> = extra.into_iter().filter(|name| !may(name)).collect();
+            let (off, extra): (Vec<&str>, Vec<&str>) = extra.into_iter().filter(|name| !may(name)).partition(|name| turn.has(name));
+            coming_off.extend(off);
             if !extra.is_empty() {
                 en.push(format!("has {}, which its parent {} lacks", extra.join(", "), parent.code));
                 ja.push(format!("親サイト {} にない言語があります: {}", parent.code, extra.join(", ")));
@@ -70,13 +76,20 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
                 Languages::All => Vec::new(),
                 Languages::Some(own) => Names::languages(summary).without(&Names::languages(own)),
             };
-            let lacking: Vec<&str> = lacking.into_iter().filter(|name| !may(name)).collect();
+            let (on, lacking): (Vec<&str>, Vec<&str>) =
+                lacking.into_iter().filter(|name| !may(name)).partition(|name| turn.has(name));
+            coming.extend(on);
             if !lacking.is_empty() {
                 en.push(format!("lacks {}, a summary language of top site {}", lacking.join(", "), top.code));
                 ja.push(format!("最上位サイト {} の概要詳細の言語が不足しています: {}", top.code, lacking.join(", ")));
                 evidence.push(setting(top, "component.summary_languages", json!(summary)));
             }
         }
+    }
+    if en.is_empty()
+        && let Some(expected) = turn.expect(scene, &coming, &coming_off)
+    {
+        return vec![Judged::expected(LOOKED_AT, expected)];
     }
     let failure = (!en.is_empty()).then(|| {
         let shown = match own {

@@ -61,8 +61,10 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     if scene.now.duration_since(progressed) <= limit {
         return vec![Judged::usual(Outcome::Pass)];
     }
-    // A log that is not read on does not show that the run stands still.
-    if site.read_until().is_none_or(|until| until.duration_since(progressed) <= limit) {
+    // A log that is not read on does not show that the run stands still. Logs collected by hand are collected together, so a
+    // newer line in another one shows that this one goes no further.
+    let read_until = if scene.live { site.read_until() } else { site.read_until().max(site.newest) };
+    if read_until.is_none_or(|until| until.duration_since(progressed) <= limit) {
         let code = site.code;
         let missing = Text::new(
             format!("the wsyncmgr.log of {code} after {:.0}, when its run was last seen to progress", progressed),
@@ -95,6 +97,13 @@ mod tests {
         running.clone().later_hours(4).check("sync-stuck", "CEN unknown");
         let fillers = vec!["Waiting for changes for 60 minutes"; 180];
         running.clone().log("CEN", &fillers).later_hours(3).check("sync-stuck", "CEN fail");
+        // A folder of logs: another one of them goes on.
+        running
+            .clone()
+            .pause_minutes(180)
+            .wcm("CEN", &["Waiting for changes for 60 minutes"])
+            .later_hours(3)
+            .check("sync-stuck", "CEN fail");
         let on =
             running.log("CEN", &fillers).log("CEN", &["sync: WSUS synchronizing updates, processed 400 out of 900 items (44%)"]);
         on.later_hours(3).check("sync-stuck", "CEN pass");

@@ -309,4 +309,12 @@ impl World {
             self.judge(rule).into_iter().find_map(|(verdict, failure)| failure.filter(|_| verdict.site.to_string() == site));
         found.expect("a failed verdict")
     }
+
+    /// What a rule lacks at a site.
+    pub fn missing(&self, rule: &str, site: &str) -> Vec<supwatch_proto::text::Text> {
+        let of = |(verdict, _): (supwatch_proto::verdict::Verdict, Option<Failure>)| {
+            (verdict.site.to_string() == site).then_some(verdict.missing)
+        };
+        self.judge(rule).into_iter().filter_map(of).flatten().collect()
+    }
 }

@@ -51,7 +51,7 @@ fn cut_off_members(scene: &Scene<'_>) -> Vec<Judged> {
     let Some(settings) = scene.settings().ok().filter(|_| scene.generation() != Generation::Cm2007) else { return Vec::new() };
     let further = settings.sups.value().into_iter().flatten().filter(|sup| settings.first_sup().is_some_and(|first| first != *sup));
     let judge = |sup| {
-        let wsus = settings.wsus_of(sup).filter(|_| settings.shares_database_with_first(sup))?;
+        let wsus = settings.wsus_of(sup).filter(|_| settings.shares_database_with_first(sup) == Some(true))?;
         let from_microsoft = wsus.sync_from_microsoft_update.value() == Some(&true);
         let outcome = wsus.upstream_reach.value()?.outcome.value().filter(|outcome| from_microsoft && *outcome != "answers")?;
         let name = name_of(sup);
@@ -67,10 +67,10 @@ fn cut_off_members(scene: &Scene<'_>) -> Vec<Judged> {
                 site.code
             ),
         );
-        let evidence = [
-            setting(site, format!("wsus[{name}].upstream_reach.outcome"), outcome.as_str()),
-            setting(site, format!("wsus[{name}].database.shared"), true),
-        ];
+        let mut evidence = vec![setting(site, format!("wsus[{name}].upstream_reach.outcome"), outcome.as_str())];
+        if let Some(server) = wsus.database.value().and_then(|database| database.server.value()) {
+            evidence.push(setting(site, format!("wsus[{name}].database.server"), server.as_str()));
+        }
         Some(Judged::fail(LOOKED_AT, Failure::new(Severity::Warning, summary).shown_by(evidence)).of(name))
     };
     further.filter_map(judge).collect()

@@ -20,14 +20,8 @@ fn refused(text: &str, faults: &[&str]) {
 fn what_is_left_out_has_its_default() {
     let text = "[[notify]]\nname = \"ops\"\nkind = \"webhook\"\nurl = \"http://127.0.0.1:1/x\"\n";
     let [target] = read(text, Path::new("")).expect("good").try_into().expect("one");
-    let filter = Filter {
-        severity: Severity::Warning,
-        sites: Vec::new(),
-        rules: Vec::new(),
-        open: true,
-        resolve: true,
-        delay: SignedDuration::ZERO,
-    };
+    let filter =
+        Filter { severity: Severity::Warning, sites: Vec::new(), rules: Vec::new(), open: true, resolve: true, delay: None };
     assert_eq!((target.name.as_str(), target.lang, target.filter), ("ops", Lang::En, filter));
 }
 

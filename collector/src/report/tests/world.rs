@@ -158,6 +158,7 @@ fn verdict(name: &str, text: impl Fn(&str) -> String) -> Verdict {
         answer: Answer::Unknown,
         looked_at: Vec::new(),
         missing: vec![Text::new(text("missing-text"), text("missing-text"))],
+        expected_by: None,
     }
 }
 
