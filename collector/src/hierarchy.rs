@@ -20,6 +20,7 @@ use crate::runs::{Runs, line_of};
 use crate::settings::{Merged, Seen, SiteSettings};
 
 mod index;
+mod listed;
 mod reading;
 
 use index::Index;
@@ -63,7 +64,9 @@ pub struct Site {
     pub descriptions: BTreeMap<AgentId, SiteDescription>,
     /// Parent that a log implies.
     pub implied_parent: Option<SiteCode>,
-    /// Whether its log has a run on the schedule, which only a top site has.
+    /// What the provider of a site says of it.
+    pub listed: Option<SiteDescription>,
+    /// Whether its log has a run on the schedule or its own database phase (6705), which only a top site has.
     pub scheduled: bool,
     /// Generation that a log implies.
     pub implied_generation: Option<Generation>,
@@ -263,6 +266,7 @@ impl Hierarchy {
     fn settings_changed(&mut self, code: SiteCode, before: &Shared, touched: &mut BTreeSet<SiteCode>) {
         touched.extend(self.index.children(code));
         self.rename(code, touched);
+        self.list(code, touched);
         let Some(site) = self.site(code).filter(|site| site.shared_settings() != *before) else { return };
         let told: Vec<SiteCode> = site.status_rows().filter_map(|row| row.site.value().copied()).collect();
         if self.parent(code) == Parent::Top {
@@ -391,10 +395,10 @@ impl Hierarchy {
         self.listed.get(&code)
     }
 
-    /// What agents, then `hierarchy.toml`, say of a site.
+    /// What agents, then `hierarchy.toml`, then the provider of a site say of a site.
     fn said<'a, T>(&'a self, code: SiteCode, read: impl Fn(&'a SiteDescription) -> Option<T>) -> Option<T> {
         let told = self.site(code).into_iter().flat_map(|site| site.descriptions.values());
-        told.chain(self.expected_site(code)).find_map(read)
+        told.chain(self.expected_site(code)).chain(self.site(code).and_then(|site| site.listed.as_ref())).find_map(read)
     }
 
     /// Its type. A site that logs show to be told by a parent, or to have one, is not the top; more is not guessed.
@@ -466,6 +470,7 @@ impl Site {
             code,
             descriptions: BTreeMap::new(),
             implied_parent: None,
+            listed: None,
             scheduled: false,
             implied_generation: None,
             runs: Runs::new(code),
@@ -526,6 +531,7 @@ impl Site {
                 self.next_run = None;
                 self.scheduled |= *trigger == Trigger::Schedule;
             }
+            EventKind::StatusMessage(message) if message.id == 6705 && event.log == "wsyncmgr" => self.scheduled = true,
             EventKind::CatalogVersion { version, .. } => self.take_catalog_version(event.time, *version),
             EventKind::RunFailed { source, .. } => {
                 if source.contains("SoftwareUpdatesManagement.WSyncAction") {

@@ -111,6 +111,8 @@ settings! {
         wsus: Vec<Wsus>,
         /// What the top site's provider says of all sites (`SMS_SUPSyncStatus`).
         sup_status: Vec<SupStatus>,
+        /// The sites that the provider of this one knows (`SMS_Site`).
+        sites: Vec<ListedSite>,
         /// Ids of classifications and products by the titles that this site's servers give them.
         category_ids: BTreeMap<String, String>,
     }
@@ -333,6 +335,19 @@ settings! {
         https_port: u16,
         /// Virtual directories that require SSL.
         ssl_virtual_directories: Vec<String>,
+    }
+}
+settings! {
+    /// One row of `SMS_Site`.
+    ListedSite {
+        /// Site.
+        site: SiteCode,
+        /// The site it reports to; null at the top.
+        parent: SiteCode,
+        /// `Type`: 1 secondary, 2 primary, 4 central administration site.
+        type_number: u32,
+        /// Its site server.
+        server: String,
     }
 }
 settings! {

@@ -67,6 +67,7 @@ pub fn snapshot(dump: &Value) -> Value {
         component,
         wsus: servers,
         sup_status: site::sup_status(&sections),
+        sites: site::sites(&sections),
         category_ids,
     };
     let mut snapshot = serde_json::to_value(&settings).unwrap_or_else(|_| json!({}));

@@ -104,7 +104,13 @@ fn told_by_the_top(scene: &Scene<'_>) -> Option<Judged> {
             let row_says =
                 |field: &str, value: serde_json::Value| setting(top, format!("sup_status[{code}{server}].{field}"), value);
             let error = row.error.value().map(|error| row_says("error", (*error).into()));
-            let failure = Failure::new(Severity::Critical, summary).shown_by([row_says("state", 6703.into())]).shown_by(error);
+            let failure = Failure::new(Severity::Critical, summary)
+                .shown_by([row_says("state", 6703.into())])
+                .shown_by(error)
+                .remedied_by(
+                    &format!("Read the newest wsyncmgr.log of {code}, or put it beside these logs: it names the cause. An agent at {code} reads it all the time."),
+                    &format!("{code} の最新の wsyncmgr.log を確認するか、このログと一緒に読み込ませてください (原因が記録されています)。{code} にエージェントを置くと、常時監視されます。"),
+                );
             Some(Judged::fail(looked_at, failure))
         }
         _ => None,

@@ -20,6 +20,7 @@ const STATES: &[&str] = &[
     "upstream_reach",
     "virtual_directories",
     "sup_status",
+    "sites",
     "configuration_state",
     "refused",
 ];

@@ -5,7 +5,7 @@
 //! `Value1` or `Value2` (texts). `UseParentWSUS` of a SUP is not used: sources disagree on what it says of its role.
 
 use supwatch_proto::ids::SiteCode;
-use supwatch_proto::settings::{Component, Known, Proxy, SiteServer, Sup, SupStatus, WsusConsole, same_server};
+use supwatch_proto::settings::{Component, Known, ListedSite, Proxy, SiteServer, Sup, SupStatus, WsusConsole, same_server};
 
 use super::Sections;
 use super::bag::{self, Bag, known};
@@ -275,6 +275,17 @@ fn category_type(row: Bag<'_>) -> String {
 pub(super) fn category_id(row: Bag<'_>) -> Option<String> {
     let id = row.text("CategoryInstance_UniqueID")?;
     Some(id.rsplit(':').next().unwrap_or_default().trim_matches(['{', '}']).to_lowercase())
+}
+
+/// `SMS_Site`: at the top site every site of the hierarchy.
+pub(super) fn sites(sections: &Sections<'_>) -> Known<Vec<ListedSite>> {
+    let listed = |row: Bag<'_>| ListedSite {
+        site: known(code(row, "SiteCode")),
+        parent: if row.is_empty("ReportingSiteCode") { Known::None } else { known(code(row, "ReportingSiteCode")) },
+        type_number: row.fit("Type"),
+        server: row.server("ServerName"),
+    };
+    Known::Some(sections.bags("sites").into_iter().map(listed).filter(|row| !row.site.is_unknown()).collect()).filter_told()
 }
 
 /// `SMS_SUPSyncStatus`: of the whole hierarchy at the top site. `LastSyncErrorCode` is unsigned there.
