@@ -64,6 +64,16 @@ impl Work {
     }
 
     fn take_list(&mut self, list: &'static str, elements: &[Value], part: &Snapshot) {
+        let was_told = self.raw.get(list).is_some();
+        self.fill_list(list, elements, part);
+        // That a log or a probe tells of none that counts does not say that there is none.
+        let empty = self.raw.get(list).and_then(Value::as_array).is_some_and(Vec::is_empty);
+        if empty && !was_told && is_partial(part) {
+            self.raw.as_object_mut().map(|raw| raw.remove(list));
+        }
+    }
+
+    fn fill_list(&mut self, list: &'static str, elements: &[Value], part: &Snapshot) {
         let known_sups = self.raw.get("sups").and_then(Value::as_array).cloned().unwrap_or_default();
         let Some(into) = self.raw.as_object_mut() else { return };
         let kept = into.entry(list).or_insert_with(|| Value::Array(Vec::new()));
@@ -159,6 +169,12 @@ mod tests {
     #[track_caller]
     fn check(parts: &[Snapshot], expected: Value) {
         assert_eq!(merge(parts.iter()).raw, expected);
+    }
+
+    #[test]
+    fn a_log_alone_never_says_that_there_is_no_sup() {
+        check(&[part("log", 1, json!({"sups": [{"server": "sup1", "http_port": 8530, "ssl": false}]}))], json!({}));
+        check(&[part("wsus-api", 1, json!({"sups": []}))], json!({"sups": []}));
     }
 
     #[test]
