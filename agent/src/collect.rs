@@ -134,11 +134,15 @@ impl<'a> Collect<'a> {
             if self.spool.checkpoint::<u32>(&name)? == Some(checksum) {
                 continue;
             }
-            match settings::read_text(&String::from_utf8_lossy(&bytes), &path, site.file.code) {
-                Ok(event) => {
+            match settings::read_bytes_with_remarks(&bytes, &path, site.file.code) {
+                Ok((event, remarks)) => {
                     let own = path.display().to_string();
                     self.told.retain(|told| !told.starts_with(&own));
                     self.spool.commit(vec![event], &name, &checksum)?;
+                    // What could be used is; what could not is told after it.
+                    if !remarks.is_empty() {
+                        self.trouble(site, &path, remarks.join("; "))?;
+                    }
                 }
                 // It may be half written: it is looked at again until it is whole.
                 Err(error) => self.trouble(site, &path, error.to_string())?,

@@ -119,7 +119,12 @@ pub fn read_file(path: &Path, site: SiteCode) -> Result<Event, SettingsError> {
 /// Reads a snapshot file, and tells what of it could not be used.
 pub fn read_file_with_remarks(path: &Path, site: SiteCode) -> Result<(Event, Vec<String>), SettingsError> {
     let bytes = std::fs::read(path).map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
-    read_text_with_remarks(&decoded(&bytes), path, site)
+    read_bytes_with_remarks(&bytes, path, site)
+}
+
+/// Reads what a snapshot file holds, in whatever encoding, and tells what of it could not be used.
+pub fn read_bytes_with_remarks(bytes: &[u8], path: &Path, site: SiteCode) -> Result<(Event, Vec<String>), SettingsError> {
+    read_text_with_remarks(&decoded(bytes), path, site)
 }
 
 /// Text in UTF-8, in UTF-16 with or without a byte order mark, else in the Western code page.

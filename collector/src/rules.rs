@@ -167,7 +167,9 @@ impl Rule {
     /// What the rule says of a site; a failed verdict comes with its failure.
     pub fn judge(&self, scene: &Scene<'_>) -> Vec<(Verdict, Option<Failure>)> {
         let code = scene.site.code;
-        if (self.watcher && !scene.live) || scene.limits.disabled(self.name, code, scene.now) {
+        // Offline there is no agent to watch; a file that cannot be used is told all the same.
+        let of_agents = self.watcher && !scene.live && self.name != log_unreadable::RULE.name;
+        if of_agents || scene.limits.disabled(self.name, code, scene.now) {
             return Vec::new();
         }
         (self.judge)(scene).into_iter().map(|judged| self.verdict(scene, judged)).collect()

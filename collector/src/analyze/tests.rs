@@ -126,6 +126,24 @@ fn nothing_recognised_is_said() {
 }
 
 #[test]
+fn a_broken_snapshot_costs_its_settings_and_is_told() {
+    let folder = tempfile::tempdir().expect("folder");
+    for (code, settings) in [("CEN", "{\n \"sups\": [\n"), ("P01", "{\"sups\": []}")] {
+        let site = folder.path().join(code);
+        write(&site, "site.toml", &format!("code = \"{code}\"\n"));
+        write(&site, "logs/wsyncmgr.log", &server(|_, line| line.to_owned()));
+        write(&site, "settings.json", settings);
+    }
+    let analysis = of(&[folder.path().to_owned()]);
+    let told = |rule: &str| -> Vec<_> { analysis.picture.findings.iter().filter(|finding| finding.rule == rule).collect() };
+    let [finding] = told("log-unreadable").try_into().expect("one finding");
+    assert_eq!((finding.site.as_str(), finding.severity), ("CEN", supwatch_proto::verdict::Severity::Warning));
+    let summary = &finding.summary.en;
+    assert!(summary.contains("settings.json") && summary.contains("line 3"), "{summary}");
+    assert_eq!(told("sync-failed").len(), 2, "everything else is judged");
+}
+
+#[test]
 fn of_a_folder_as_it_was_collected_only_what_tells_is_read() {
     let folder = tempfile::tempdir().expect("folder");
     let deep = folder.path().join("2026/April/CEN/Program Files/Logs");

@@ -1,4 +1,4 @@
-//! The agents can read what they are to read. Judges the watcher, so it gives no verdict offline.
+//! The agents can read what they are to read. Offline it speaks only where a file could not be used.
 
 use super::{Failure, Judged, Outcome, Rule, Scene};
 use supwatch_proto::text::Text;
@@ -19,7 +19,7 @@ pub(super) const RULE: Rule = Rule {
             "エージェントのサーバーで、パスと、サービス アカウントのアクセス権を確認してください。",
         ),
         (
-            "A snapshot that is none: compare it with the published schema, or let Get-SyncSettings.ps1 write it anew.",
+            "A snapshot that is none: compare it with the published schema, or let Get-SyncSettings.ps1 write it again.",
             "設定スナップショットが不正な場合は、公開スキーマと比較するか、Get-SyncSettings.ps1 で作り直してください。",
         ),
     ],
@@ -34,17 +34,22 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         return Vec::new();
     }
     if site.unreadable.is_empty() {
-        return vec![Judged::usual(Outcome::Pass)];
+        return if scene.live { vec![Judged::usual(Outcome::Pass)] } else { Vec::new() };
     }
     site.unreadable
         .iter()
         .map(|((agent, file), trouble)| {
-            let summary = Text::new(
-                format!("agent {agent} of {code}: {}", trouble.text),
-                format!("{code} のエージェント {agent}: {}", trouble.text),
-            );
+            let text = &trouble.text;
+            let summary = if scene.live {
+                Text::new(format!("agent {agent} of {code}: {text}"), format!("{code} のエージェント {agent}: {text}"))
+            } else {
+                Text::new(
+                    format!("what this file says of {code} is unknown: {text}"),
+                    format!("{code} のこのファイルの内容は不明として扱います: {text}"),
+                )
+            };
             let mut failure = Failure::new(Severity::Warning, summary);
-            failure.since = Some(trouble.since);
+            failure.since = Some(trouble.since).filter(|_| scene.live);
             Judged::usual(Outcome::Fail(Box::new(failure))).of(file)
         })
         .collect()
