@@ -24,6 +24,8 @@ pub struct Judge {
     verdicts: BTreeMap<SiteCode, Vec<Verdict>>,
     findings: BTreeMap<SiteCode, BTreeMap<String, Finding>>,
     touched: BTreeSet<SiteCode>,
+    /// Sites in the middle of a backlog.
+    waiting: BTreeSet<SiteCode>,
     /// Where the next tick goes on.
     turn: Option<SiteCode>,
     judged: u64,
@@ -46,7 +48,7 @@ impl Judge {
         }
         // Findings of sites that are gone, such as one that was mistyped in `hierarchy.toml`, are looked at too.
         let touched = hierarchy.sites.keys().chain(kept.keys()).copied().collect();
-        Judge { hierarchy, limits, verdicts: BTreeMap::new(), findings: kept, touched, turn: None, judged: 0, live }
+        Judge { hierarchy, limits, verdicts: BTreeMap::new(), findings: kept, touched, waiting: BTreeSet::new(), turn: None, judged: 0, live }
     }
 
     /// What is known.
@@ -168,6 +170,11 @@ impl Judge {
             let (verdicts, failures) = judged_by(&self.hierarchy, &self.limits, site, now, self.live, which);
             self.judged += 1;
             self.update(site, &verdicts, failures, now, which, &mut changed);
+            if waits {
+                self.waiting.insert(site);
+            } else if self.waiting.remove(&site) {
+                changed.extend(self.remember(site));
+            }
             if self.hierarchy.site(site).is_none() {
                 continue;
             }
@@ -176,6 +183,18 @@ impl Judge {
             known.extend(verdicts);
         }
         changed
+    }
+
+    /// What failed and was mended within a backlog that ended. What was open before it, or is, has its own story.
+    fn remember(&mut self, site: SiteCode) -> Option<Finding> {
+        let past = history::of(&self.hierarchy, &self.limits, self.hierarchy.site(site)?)?;
+        let of_site = self.findings.entry(site).or_default();
+        let newer = |known: &Finding| known.resolved_at.is_none() || known.resolved_at >= past.opened_at;
+        if of_site.get(&past.id).is_some_and(newer) {
+            return None;
+        }
+        of_site.insert(past.id.clone(), past.clone());
+        Some(past)
     }
 
     fn update(
@@ -353,6 +372,8 @@ fn same_evidence(one: &[Evidence], other: &[Evidence]) -> bool {
     };
     one.len() == other.len() && one.iter().zip(other).all(|(one, other)| bare(one) == bare(other))
 }
+
+mod history;
 
 #[cfg(test)]
 mod properties;
