@@ -48,7 +48,17 @@ impl Judge {
         }
         // Findings of sites that are gone, such as one that was mistyped in `hierarchy.toml`, are looked at too.
         let touched = hierarchy.sites.keys().chain(kept.keys()).copied().collect();
-        Judge { hierarchy, limits, verdicts: BTreeMap::new(), findings: kept, touched, waiting: BTreeSet::new(), turn: None, judged: 0, live }
+        Judge {
+            hierarchy,
+            limits,
+            verdicts: BTreeMap::new(),
+            findings: kept,
+            touched,
+            waiting: BTreeSet::new(),
+            turn: None,
+            judged: 0,
+            live,
+        }
     }
 
     /// What is known.

@@ -57,6 +57,8 @@ mod agent_lagging;
 mod clock_skew;
 mod log_unreadable;
 #[cfg(test)]
+mod unknown;
+#[cfg(test)]
 pub mod testing;
 
 /// One rule.

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
+use supwatch_tests::proxy::Proxy;
 use supwatch_tests::site::SiteFolder;
 use supwatch_tests::{House, wait_for};
 
@@ -74,6 +75,7 @@ fn wave(sites: &[SiteFolder], begin: Timestamp, version: u64, fails: bool) {
 /// Until no site reads back, and each is judged up to a moment.
 fn caught_up(house: &House, codes: &[&str], after: Timestamp) {
     wait_for("everything to be read", || {
+        quiet(house)?;
         let status = house.ask(&["status"])?;
         let sites = status["sites"].as_array().ok_or("no sites")?.clone();
         let read = |code: &&str| {
@@ -84,6 +86,14 @@ fn caught_up(house: &House, codes: &[&str], after: Timestamp) {
         };
         if codes.iter().all(read) { Ok(()) } else { Err(format!("{status:#}")) }
     });
+}
+
+/// No sample of the metrics says that anything is wrong, at whatever moment one is taken.
+fn quiet(house: &House) -> Result<(), String> {
+    let metrics = house.metrics()?;
+    let open: Vec<&str> = metrics.lines().filter(|line| line.starts_with("supwatch_findings_open{")).collect();
+    assert!(open.is_empty(), "{open:?}");
+    Ok(())
 }
 
 fn told(path: &PathBuf) -> String {
@@ -112,13 +122,15 @@ fn a_first_start_an_outage_and_a_late_agent_notify_of_nothing_that_is_over() {
     }
 
     // The agents come one after the other; the last is new when the others have told everything.
-    let agents: Vec<_> = sites
+    let link = Proxy::to(house.port);
+    let mut configs = Vec::new();
+    let mut agents: Vec<_> = sites
         .iter()
         .zip(["CEN", "P01", "S01"])
         .map(|(site, code)| {
             let identity = house.identity(&[code], &format!("{}.corp.example", code.to_lowercase()));
-            let config = house.agent_config(code, &identity, std::slice::from_ref(&site.folder), house.port);
-            let agent = House::start_agent(&config);
+            configs.push(house.agent_config(code, &identity, std::slice::from_ref(&site.folder), link.port));
+            let agent = House::start_agent(&configs[configs.len() - 1]);
             caught_up(&house, &[code], begin);
             agent
         })
@@ -136,10 +148,73 @@ fn a_first_start_an_outage_and_a_late_agent_notify_of_nothing_that_is_over() {
     assert_eq!(findings["findings"].as_array().map(Vec::len), Some(0), "{findings:#}");
     assert_eq!(told(&path), "", "what failed and was mended while nobody could look");
 
+    // The same while the agent of the top site is away, while the link is cut, and while the collector has a copy of its
+    // store of before all that.
+    let hours = |hours: i64| now().checked_add(SignedDuration::from_hours(hours)).expect("time");
+    agents.remove(0).kill();
+    wave(&sites, hours(3), 133, true);
+    let back = now();
+    agents.insert(0, House::start_agent(&configs[0]));
+    caught_up(&house, &["CEN", "P01", "S01"], back);
+    house.kill_collector();
+    let (store, copied) = (house.path("store"), house.path("store-copied"));
+    crate::nothing_lost::copy(&store, &copied);
+    house.start_collector();
+    link.cut();
+    wave(&sites, hours(6), 134, true);
+    let back = now();
+    link.mend();
+    caught_up(&house, &["CEN", "P01", "S01"], back);
+    house.kill_collector();
+    crate::nothing_lost::copy(&copied, &store);
+    let back = now();
+    house.start_collector();
+    caught_up(&house, &["CEN", "P01", "S01"], back);
+    let runs = house.ask(&["runs", "--site", "CEN"]).expect("runs");
+    let failed = runs["runs"].as_array().into_iter().flatten().filter(|run| run["outcome"] == "failed").count();
+    assert!(failed >= 3, "{failed} failed runs are known: {runs:#}");
+    assert_eq!(told(&path), "", "what failed and was mended while an agent, the link or the store was away");
+    let all = house.ask(&["findings", "--all"]).expect("findings");
+    let kept = all["findings"].as_array().into_iter().flatten().find(|finding| finding["rule"] == "sync-failed");
+    assert!(kept.is_some_and(|finding| !finding["resolved_at"].is_null()), "history is kept: {all:#}");
+
     // What fails now is told.
-    let later = now().checked_add(SignedDuration::from_hours(5)).expect("time");
+    let later = hours(12);
     write(&sites[0], &[(later, "Performing sync on local request".to_owned()), (later, FAILED.to_owned())]);
     let said = wait_for("the notification", || Some(told(&path)).filter(|told| !told.is_empty()).ok_or(house.collector_said()));
     assert_eq!(said, "open sync-failed CEN\n");
     drop(agents);
+}
+
+#[test]
+fn a_restart_with_four_hundred_days_in_the_store_is_quiet() {
+    let mut house = House::new("name = \"corp\"\ngeneration = \"current-branch\"\n[intervals]\nsync_hours = 24\n");
+    let path = house.path("told");
+    std::fs::write(house.path("tell.sh"), "echo \"$SUPWATCH_STATE $SUPWATCH_RULE $SUPWATCH_SITE\" >> \"$1\"\n").expect("script");
+    house.configure(&format!(
+        "[[notify]]\nname = \"desk\"\nkind = \"command\"\ncommand = [\"sh\", {:?}, {path:?}]\nseverity = \"info\"\ndelay_seconds = 0\n",
+        house.path("tell.sh")
+    ));
+    let site = SiteFolder::new(&house.path("sites"), "CEN", "central", None);
+    let begin = now();
+    for day in (1..=400).rev() {
+        let at = |minute: i64| begin.checked_sub(SignedDuration::from_mins(day * 1440 + 300 - minute)).expect("time");
+        let mut lines = vec![(at(0), "Performing sync on regular schedule".to_owned())];
+        if day % 40 == 7 {
+            lines.push((at(1), FAILED.to_owned()));
+            lines.push((at(61), "Performing sync on retry schedule".to_owned()));
+        }
+        lines.push((at(65), "Sync succeeded. Setting sync alert to canceled state on site CEN".to_owned()));
+        write(&site, &lines);
+    }
+    let identity = house.identity(&["CEN"], "cen.corp.example");
+    let config = house.agent_config("cen", &identity, std::slice::from_ref(&site.folder), house.port);
+    let agent = House::start_agent(&config);
+    caught_up(&house, &["CEN"], begin);
+    house.kill_collector();
+    let back = now();
+    house.start_collector();
+    caught_up(&house, &["CEN"], back);
+    assert_eq!(told(&path), "");
+    drop(agent);
 }

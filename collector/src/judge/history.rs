@@ -53,7 +53,8 @@ mod tests {
             let changed = judge.judge(now);
             assert!(changed.iter().all(|finding| finding.rule != "sync-failed"), "{changed:#?}");
         }
-        let logs = vec![LogCoverage { log: "wsyncmgr".into(), file: "wsyncmgr.log".into(), offset: 9, size: 9, read_until: Some(now) }];
+        let logs =
+            vec![LogCoverage { log: "wsyncmgr".into(), file: "wsyncmgr.log".into(), offset: 9, size: 9, read_until: Some(now) }];
         judge.cover(&agent, Epoch([1; 16]), Coverage { site, after_sequence: 4, caught_up: true, logs });
         let changed = judge.judge(now);
         let [finding] = changed.iter().filter(|finding| finding.rule == "sync-failed").collect::<Vec<_>>().try_into().expect("one");
