@@ -148,6 +148,9 @@ fn judge_edge(scene: &Scene<'_>, edge: &Edge<'_>) -> Judged {
     let Some(server) = server.value() else {
         return Judged::unknown(looked_at, vec![no_setting(site.code, &format!("{}.server", edge.path))]);
     };
+    if edge.wanted.server.is_unknown() {
+        return Judged::unknown(looked_at, vec![no_setting(edge.above.code, "sups[first].server")]);
+    }
     if !edge.wanted.has_name(server) {
         if is_another_server(scene, server) {
             let what = Text::new(format!("takes from {server}"), format!("{server} から同期しています"));
