@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 mod check;
 mod codes;
 mod entry;
+mod localized;
 mod matching;
 mod subject;
 
