@@ -156,7 +156,9 @@ mod tests {
         let cause = |text: &str| catalogue.cause_of(&Subject::of_line(text)).id.as_str();
         let mut wrong = Vec::new();
         for message in all() {
-            assert_ne!(cause(&message.en), UNKNOWN, "the catalogue does not know {:?}", message.en);
+            if cause(&message.en) == UNKNOWN {
+                wrong.push(format!("the catalogue does not know {:?}", message.en));
+            }
             assert!(!message.source.is_empty());
             for (language, phrases) in message.translations() {
                 assert!(!phrases.is_empty(), "{language} lacks {:?}", message.en);
@@ -173,10 +175,14 @@ mod tests {
     }
 
     #[test]
-    fn no_translation_is_one_of_another_message_too() {
+    fn no_translation_is_one_of_a_message_with_another_cause() {
+        let catalogue = Catalogue::built_in();
+        let cause = |text: &str| catalogue.cause_of(&Subject::of_line(text)).id.as_str();
         for message in all() {
             for phrase in message.translations().iter().flat_map(|(_, phrases)| phrases.iter()) {
-                assert_eq!(originals(phrase), [message.en.as_str()], "{phrase}");
+                let found = originals(phrase);
+                assert!(found.contains(&message.en.as_str()), "{phrase} is found as {found:?}");
+                assert!(found.iter().all(|original| cause(original) == cause(&message.en)), "{phrase} is {found:?}");
             }
         }
     }
