@@ -143,7 +143,9 @@ mod tests {
                 )
             }),
             ("to WSUS", |text| {
-                format!("System.Net.WebException: {text}.~~   at Microsoft.UpdateServices.Administration.AdminProxy.CreateUpdateServer(Object[] args)")
+                format!(
+                    "System.Net.WebException: {text}.~~   at Microsoft.UpdateServices.Administration.AdminProxy.CreateUpdateServer(Object[] args)"
+                )
             }),
             ("of SQL", |text| format!("System.Data.SqlClient.SqlException (0x80131904): {text} ---> x")),
         ]
@@ -184,6 +186,38 @@ mod tests {
                 assert!(found.contains(&message.en.as_str()), "{phrase} is found as {found:?}");
                 assert!(found.iter().all(|original| cause(original) == cause(&message.en)), "{phrase} is {found:?}");
             }
+        }
+    }
+
+    /// The number and the word HTTP are in every translation, the types of a wrong answer too.
+    #[test]
+    fn what_is_not_translated_is_read_in_every_language() {
+        let catalogue = Catalogue::built_in();
+        let cause = |text: &str| catalogue.cause_of(&Subject::of_line(text)).id.as_str();
+        for status in [
+            "Fehler bei der Anforderung mit HTTP-Status 403: Forbidden.",
+            "La demande a échoué avec l'état HTTP 403 : Forbidden.",
+            "Error en la solicitud con el estado HTTP 403: Forbidden.",
+            "Richiesta non riuscita con stato HTTP 403: Forbidden.",
+            "要求が失敗しました。HTTP ステータス 403:許可されていません。",
+            "HTTP 상태 403: Forbidden(으)로 인해 요청이 실패했습니다.",
+            "请求因 HTTP 状态 403 失败: Forbidden。",
+            "要求失敗，HTTP 狀態 403: Forbidden。",
+            "Falha na solicitação com status HTTP 403: Forbidden.",
+            "Запрос завершился ошибкой с состоянием HTTP 403: Forbidden.",
+            "Der Remoteserver hat einen Fehler zurückgegeben: (403) Unzulässig.",
+            "远程服务器返回错误: (403) 已禁止。",
+            "リモート サーバーがエラーを返しました: (403) 使用不可能",
+        ] {
+            assert_eq!(cause(status), "wsus-forbidden", "{status}");
+        }
+        for types in [
+            "Der Client hat den Antwortinhaltstyp 'text/html; charset=utf-8' gefunden, erwartete jedoch 'text/xml'.",
+            "Le client a trouvé le type de contenu de réponse « text/html », mais attendait « text/xml ».",
+            "El cliente encontró el tipo de contenido de respuesta 'text/html', pero se esperaba 'text/xml'.",
+            "客户端发现响应内容类型为“text/html”，但应为“text/xml”。",
+        ] {
+            assert_eq!(cause(types), "not-wsus-answers", "{types}");
         }
     }
 
