@@ -16,7 +16,9 @@ mod localized;
 mod matching;
 mod subject;
 
+pub mod article;
 pub mod messages;
+pub mod normal;
 
 pub use check::wrong_line;
 pub use codes::{Code, code_of, known as known_code};

@@ -68,7 +68,7 @@ pub(super) fn all() -> &'static [Message] {
 }
 
 /// Letters and digits of a text, in lower case: all of them, and those of ASCII.
-fn letters(text: &str) -> (String, String) {
+pub(super) fn letters(text: &str) -> (String, String) {
     let all: String = text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
     let ascii = all.chars().filter(char::is_ascii).collect();
     (all, ascii)

@@ -93,7 +93,7 @@ impl Subject {
 }
 
 /// A line without the stamps and marks of its log's form, which say nothing about the error.
-fn bare(line: &str) -> &str {
+pub(super) fn bare(line: &str) -> &str {
     let text = line.split("$$<").next().unwrap_or_default();
     text.trim_start().strip_prefix("<![LOG[").map_or(text, |text| text.split("]LOG]!>").next().unwrap_or_default())
 }
