@@ -103,11 +103,22 @@ fn show(out: &mut String, found: &Found, look: Look) {
                 );
             }
         }
-        Found::Normal(log, meaning) => {
-            let log = log.unwrap_or_else(|| look.say("the logs of the software update point", "ソフトウェアの更新ポイントのログ"));
-            let title = Text::new(format!("A normal line of {log}"), format!("{log} の正常な行です"));
-            head(out, look, look.say("normal", "正常"), &title);
-            body(out, look, meaning);
+        Found::Normal(line) => {
+            let log =
+                line.log.unwrap_or_else(|| look.say("the logs of the software update point", "ソフトウェアの更新ポイントのログ"));
+            let (name, title) = if line.follows_failure {
+                (
+                    look.say("follows a failure", "失敗に続く行"),
+                    Text::new(
+                        format!("A line of {log} that follows a failure; it is no error itself"),
+                        format!("失敗の後に {log} に記録される行です。この行自体はエラーではありません"),
+                    ),
+                )
+            } else {
+                (look.say("normal", "正常"), Text::new(format!("A normal line of {log}"), format!("{log} の正常な行です")))
+            };
+            head(out, look, name, &title);
+            body(out, look, &line.meaning);
         }
         Found::Section(section) => {
             head(out, look, look.text(&section.heading), &section.text);
@@ -249,7 +260,10 @@ fn as_json(answer: &Answer, global: &Global) -> serde_json::Value {
             }
             Found::Cause(cause) => ("cause", cause_json(cause, global)),
             Found::Hint(hint) => ("hint", said(hint).into()),
-            Found::Normal(log, meaning) => ("normal", serde_json::json!({"log": log, "meaning": said(meaning)})),
+            Found::Normal(line) => (
+                "normal",
+                serde_json::json!({"log": line.log, "follows_failure": line.follows_failure, "meaning": said(&line.meaning)}),
+            ),
             Found::Section(section) => (
                 "section",
                 serde_json::json!({"heading": said(&section.heading), "text": said(&section.text),

@@ -15,6 +15,7 @@ pub(super) struct Message {
     /// The original.
     pub en: String,
     /// Where it and its translations are from.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for readers of the table"))]
     pub source: String,
     de: Vec<String>,
     fr: Vec<String>,

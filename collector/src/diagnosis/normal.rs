@@ -15,6 +15,9 @@ pub struct Line {
     pub start: Vec<String>,
     /// The log it is best known from.
     pub log: String,
+    /// It is no error itself, and there is one before it.
+    #[serde(default)]
+    pub follows_failure: bool,
     /// What it tells.
     pub meaning: Text,
 }

@@ -18,10 +18,21 @@ pub(super) enum Found {
     Section(&'static Section),
     /// The sections of the article, any of which may apply.
     Sections,
-    /// A line that reports no error: the log it is from, and what it tells.
-    Normal(Option<&'static str>, Text),
+    /// A line that reports no error.
+    Normal(NormalLine),
     /// What would tell more.
     Hint(Text),
+}
+
+/// A line that reports no error.
+#[derive(PartialEq)]
+pub(super) struct NormalLine {
+    /// The log it is from, as far as it tells.
+    pub log: Option<&'static str>,
+    /// There is an error before it.
+    pub follows_failure: bool,
+    /// What it tells.
+    pub meaning: Text,
 }
 
 /// Everything there is to say.
@@ -53,8 +64,10 @@ const LINES: usize = 20;
 
 /// The readings of a number or a text.
 pub(super) fn of(what: &str, catalogue: &Catalogue) -> Answer {
-    match code_of(what) {
-        Some(number) => of_number(what, number, catalogue),
+    // As a table's cell has it: `6703 |`.
+    let cell = what.trim_matches(|c: char| c.is_whitespace() || c == '|');
+    match code_of(cell) {
+        Some(number) => of_number(cell, number, catalogue),
         None => of_text(what, catalogue),
     }
 }
@@ -139,20 +152,24 @@ fn of_text(what: &str, catalogue: &Catalogue) -> Answer {
 
 /// What the lines of a paste tell where none of them reports an error; nothing where any is not known.
 fn normal_lines(what: &str) -> Vec<Found> {
-    let mut told: Vec<(Option<&'static str>, Text)> = Vec::new();
+    let mut told: Vec<NormalLine> = Vec::new();
     for text in what.lines().filter(|line| !line.trim().is_empty()).take(LINES) {
         let one = match (normal::of_line(text), line::quiet(text)) {
-            (Some(known), _) => (Some(known.log.as_str()), known.meaning.clone()),
-            (None, Some(quiet)) => {
-                (quiet.log, Text::new("A known step; it reports no error.", "既知の処理の行です。エラーを示すものではありません。"))
+            (Some(known), _) => {
+                NormalLine { log: Some(known.log.as_str()), follows_failure: known.follows_failure, meaning: known.meaning.clone() }
             }
+            (None, Some(quiet)) => NormalLine {
+                log: quiet.log,
+                follows_failure: false,
+                meaning: Text::new("A known step; it reports no error.", "既知の処理の行です。エラーを示すものではありません。"),
+            },
             (None, None) => return Vec::new(),
         };
         if !told.contains(&one) {
             told.push(one);
         }
     }
-    told.into_iter().map(|(log, meaning)| Found::Normal(log, meaning)).collect()
+    told.into_iter().map(Found::Normal).collect()
 }
 
 /// A status message that a text names by its id: `message id 6703`, `メッセージ ID 6703`, `event 7000`.
@@ -187,7 +204,9 @@ mod tests {
             Found::Code(_, code) => code.name.clone(),
             Found::Section(section) => section.heading.en.clone(),
             Found::Sections => "sections".to_owned(),
-            Found::Normal(log, _) => format!("normal in {}", log.unwrap_or("a log")),
+            Found::Normal(line) => {
+                format!("{} in {}", if line.follows_failure { "after a failure" } else { "normal" }, line.log.unwrap_or("a log"))
+            }
             Found::Rule(_) | Found::Finding(_) | Found::Hint(_) => String::new(),
         };
         of(what, Catalogue::built_in()).found.iter().map(short).filter(|short| !short.is_empty()).collect::<Vec<_>>().join(", ")
@@ -206,6 +225,7 @@ mod tests {
             ("Marked 1 certificates as inactive", "normal in a log"),
             ("Done synchronizing WSUS Server sup1.corp.example\na line that nobody knows", "unknown-cause"),
             ("a line that nobody knows", "unknown-cause"),
+            ("Sync failed. Will retry in 60 minutes", "after a failure in wsyncmgr.log"),
             ("Sleeping 2 more minutes\nSync failed: WSUS server not configured. Source: CWSyncMgr::DoSync", "wsus-not-configured"),
         ] {
             assert_eq!(read(line), expected, "{line}");
@@ -228,6 +248,7 @@ mod tests {
     #[test]
     fn a_message_that_names_no_cause_leads_to_the_sections() {
         assert_eq!(read("6703"), "6703, sections");
+        assert_eq!(read("6703 |"), "6703, sections");
         assert_eq!(read("6700"), "6700, sections");
         assert_eq!(read("status message id 6703"), "6703, Check for errors");
         assert_eq!(read("message ID 6703 again and again"), "6703, sections");
