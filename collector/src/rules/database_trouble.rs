@@ -50,6 +50,8 @@ const WORDS: &[&str] = &[
     "transaction log for database",
     "ci_files_ak",
     "ci_documentstore_pk",
+    "hideupdatesforreplicasync",
+    "invalid update identity",
 ];
 
 /// Whether an event tells of trouble with a database. Maintenance that could not reach SUSDB is no trouble of the database.
