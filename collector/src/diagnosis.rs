@@ -19,6 +19,7 @@ mod subject;
 pub mod article;
 pub mod messages;
 pub mod normal;
+pub mod sources;
 
 pub use check::wrong_line;
 pub use codes::{Code, code_of, known as known_code};

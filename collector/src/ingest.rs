@@ -168,7 +168,7 @@ impl IngestService for Ingest {
             );
             let remedy = Text::new(
                 "if this repeats, two agents use one certificate (a cloned machine): stop one of them, and issue an identity of its own for it with `supwatch pki issue --role agent`",
-                "繰り返し発生する場合は、2 つのエージェントが同じ証明書を使用しています (複製されたコンピューターなど)。一方を停止し、`supwatch pki issue --role agent` で専用の証明書を発行してください",
+                "繰り返し発生する場合は、2 つのエージェントが同じ証明書を使用しています (複製されたコンピュータなど)。一方を停止し、`supwatch pki issue --role agent` で専用の証明書を発行してください",
             );
             self.mind.refusals.record(now, &peer.uri, reason, remedy);
         }

@@ -5,7 +5,7 @@ use supwatch_proto::text::{Lang, Text};
 use super::client::picture;
 use super::rules::rule_json;
 use super::{Failure, Global, Outcome, print, print_json};
-use crate::diagnosis::{Catalogue, Cause, Kind, article};
+use crate::diagnosis::{Catalogue, Cause, Kind, article, sources};
 use crate::render::table::Table;
 use crate::render::{Look, Tone, findings, json, safe, wrap};
 use crate::rules;
@@ -91,7 +91,7 @@ fn show(out: &mut String, found: &Found, look: Look) {
             let looks_at = rule.looks_at.join(", ");
             body(out, look, &Text::new(format!("It looks at: {looks_at}"), format!("参照する情報: {looks_at}")));
             steps(out, look, &rule.steps());
-            body(out, look, &Text::new(format!("Source: {}", rule.source), format!("出典: {}", rule.source)));
+            body(out, look, &Text::new(format!("Source: {}", rule.source), format!("出典: {}", sources::japanese(rule.source))));
         }
         Found::Message(message) => {
             head(out, look, &format!("{} {} {}", message.id, message.severity, message.component), &message.meaning);
@@ -160,7 +160,7 @@ fn show(out: &mut String, found: &Found, look: Look) {
                 out.push_str(&format!("\n{}\n", look.paint(Tone::Strong, look.say("what to look at next", "次に確認する内容"))));
                 cause.next.iter().for_each(|next| item(out, look, "  - ", look.text(next)));
             }
-            body(out, look, &Text::new(format!("Source: {}", cause.source), format!("出典: {}", cause.source)));
+            body(out, look, &Text::new(format!("Source: {}", cause.source), format!("出典: {}", sources::japanese(&cause.source))));
         }
     }
 }
@@ -177,7 +177,7 @@ fn why(out: &mut String, candidates: &[Fits], look: Look) {
     }
     for candidate in candidates {
         let parts: Vec<String> =
-            candidate.parts.iter().map(|part| format!("{} {:?} +{}", part.what, part.value, part.points)).collect();
+            candidate.parts.iter().map(|part| format!("{} {:?} +{}", look.text(&part.name()), part.value, part.points)).collect();
         item(out, look, &format!("  {:>3} ", candidate.score), &format!("{}: {}", candidate.id, parts.join(", ")));
     }
 }

@@ -17,7 +17,7 @@ pub(super) const RULE: Rule = Rule {
     fix: &[
         (
             "In IIS Manager on the WSUS server: Application Pools > WsusPool > Start, if it is stopped.",
-            "WSUS サーバーの IIS マネージャーで[アプリケーション プール]>[WsusPool]が停止している場合は開始してください。",
+            "WSUS サーバーの IIS マネージャで[アプリケーション プール]>[WsusPool]が停止している場合は開始してください。",
         ),
         (
             "WsusPool > Advanced Settings: Private Memory Limit 4 to 8 GB (4194304 to 8388608 KB) or 0, Queue Length 2000 or more, Rapid-Fail Protection off.",

@@ -28,7 +28,7 @@ pub(super) const RULE: Rule = Rule {
         ),
         (
             "Memory: let the SQL Server administrator look at max server memory and at the load of the computer.",
-            "メモリ不足の場合は、最大サーバー メモリとコンピューターの負荷を SQL Server 管理者に確認してもらってください。",
+            "メモリ不足の場合は、最大サーバー メモリとコンピュータの負荷を SQL Server 管理者に確認してもらってください。",
         ),
     ],
     source: "the article, \"error 12 and invalid schema in wsyncmgr.log\" and \"synchronization fails for unknown reasons\"; message 7002",

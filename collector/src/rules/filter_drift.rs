@@ -18,10 +18,10 @@ use supwatch_proto::verdict::Severity;
 pub(super) const RULE: Rule = Rule {
     name: "filter-drift",
     severity: Severity::Warning,
-    title: ("WSUS is set to the filters of the component", "WSUS のフィルターがコンポーネントの設定と一致している"),
+    title: ("WSUS is set to the filters of the component", "WSUS のフィルタがコンポーネントの設定と一致している"),
     why: (
         "Whoever edits filters in the WSUS console and synchronises there brings in updates that nobody asked for; Configuration Manager takes in everything that WSUS has.",
-        "WSUS コンソールでフィルターを編集して同期すると、予期しない更新が取り込まれます。Configuration Manager は WSUS にあるすべてのメタデータを取り込みます。",
+        "WSUS コンソールでフィルタを編集して同期すると、予期しない更新が取り込まれます。Configuration Manager は WSUS にあるすべてのメタデータを取り込みます。",
     ),
     looks_at: &["wsus[first].languages", "wsus[first].classifications", "wsus[first].products", "component", "WCM.log"],
     fix: &[
@@ -102,7 +102,7 @@ pub(super) fn closing(scene: &Scene<'_>, finding: &Finding) -> Option<Text> {
     } else {
         Text::new(
             format!("{runs} synchronisations succeeded meanwhile: updates outside the filters may have come in."),
-            format!("その間に {runs} 回の同期が成功しており、フィルター範囲外の更新が取り込まれた可能性があります。"),
+            format!("その間に {runs} 回の同期が成功しており、フィルタ範囲外の更新が取り込まれた可能性があります。"),
         )
     })
 }

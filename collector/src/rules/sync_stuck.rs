@@ -24,7 +24,7 @@ pub(super) const RULE: Rule = Rule {
         ),
         (
             "If WSUS is not synchronising, restart Update Services and WsusPool, then the component SMS_WSUS_SYNC_MANAGER (Configuration Manager Service Manager).",
-            "WSUS が同期していない場合は、Update Services と WsusPool を再起動し、続いて SMS_WSUS_SYNC_MANAGER コンポーネントを再起動してください (Configuration Manager サービス マネージャー)。",
+            "WSUS が同期していない場合は、Update Services と WsusPool を再起動し、続いて SMS_WSUS_SYNC_MANAGER コンポーネントを再起動してください (Configuration Manager サービス マネージャ)。",
         ),
         (
             "If it is the database that is slow, decline superseded updates and re-index SUSDB.",
