@@ -53,7 +53,7 @@ pub(super) fn recognised(input: &[InputFile], told: &[Text], text: &str, catalog
         Some(id) => remedies.insert(
             0,
             Text::new(
-                format!("The text by itself speaks of {id}: run `supwatch explain {id}`"),
+                format!("The text by itself points to {id}: run `supwatch explain {id}`"),
                 format!("この文面は {id} を示しています。`supwatch explain {id}` を実行してください"),
             ),
         ),

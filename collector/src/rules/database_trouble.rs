@@ -13,7 +13,7 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Critical,
     title: ("the databases work", "データベースが正常に動作している"),
     why: (
-        "Error 12 and \"invalid schema\", time-outs and lack of memory are SQL Server's trouble: synchronising again does not mend them.",
+        "Error 12 and \"invalid schema\", time-outs and lack of memory are SQL Server's trouble: synchronising again does not help.",
         "エラー 12 と「無効なスキーマ」、タイムアウト、メモリ不足は SQL Server 側の問題で、再同期しても解消しません。",
     ),
     looks_at: &["wsyncmgr.log", "WCM.log", "WSUSCtrl.log"],

@@ -20,7 +20,7 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     title: ("WSUS is set to the filters of the component", "WSUS のフィルタがコンポーネントの設定と一致している"),
     why: (
-        "Whoever edits filters in the WSUS console and synchronises there brings in updates that nobody asked for; Configuration Manager takes in everything that WSUS has.",
+        "Whoever edits filters in the WSUS console and synchronises there brings in unwanted updates; Configuration Manager takes in everything that WSUS has.",
         "WSUS コンソールでフィルタを編集して同期すると、予期しない更新が取り込まれます。Configuration Manager は WSUS にあるすべてのメタデータを取り込みます。",
     ),
     looks_at: &["wsus[first].languages", "wsus[first].classifications", "wsus[first].products", "component", "WCM.log"],
@@ -96,12 +96,12 @@ pub(super) fn closing(scene: &Scene<'_>, finding: &Finding) -> Option<Text> {
     let runs = scene.site.runs.iter().filter(|tracked| within(&tracked.run)).count();
     Some(if runs == 0 {
         Text::new(
-            "No synchronisation succeeded meanwhile: nothing came in.",
+            "No synchronisation has succeeded since, so no such updates came in.",
             "その間に成功した同期はなく、取り込まれた更新はありません。",
         )
     } else {
         Text::new(
-            format!("{runs} synchronisations succeeded meanwhile: updates outside the filters may have come in."),
+            format!("{runs} synchronisations have succeeded since: updates outside the filters may have come in."),
             format!("その間に {runs} 回の同期が成功しており、フィルタ範囲外の更新が取り込まれた可能性があります。"),
         )
     })

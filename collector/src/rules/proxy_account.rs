@@ -13,7 +13,7 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     title: ("the proxy gets the credentials it asks for", "プロキシが要求する資格情報が設定されている"),
     why: (
-        "A proxy between the SUP and its upstream server that wants credentials lets nothing through without them.",
+        "A proxy between the SUP and its upstream server that requires credentials blocks everything without them.",
         "ソフトウェアの更新ポイントと上流サーバーの間のプロキシが資格情報を要求する場合、設定しないと通信できません。",
     ),
     looks_at: &["sups[].proxy", "wsus[].proxy", "wsus[].upstream_reach", "wsyncmgr.log"],

@@ -21,7 +21,7 @@ pub(super) const RULE: Rule = Rule {
             "セントラル サイト (またはスタンドアロン プライマリ サイト) のコンソールを開いてください。[同期の実行]はそこでのみ使用できます。",
         ),
         (
-            "Install an active software update point there and let it synchronise from Microsoft Update.",
+            "Install an active software update point there and set it to synchronise from Microsoft Update.",
             "そのサイトにアクティブなソフトウェアの更新ポイントをインストールし、Microsoft Update から同期するように構成してください。",
         ),
     ],
