@@ -8,7 +8,7 @@ use supwatch_proto::verdict::Severity;
 pub(super) const RULE: Rule = Rule {
     name: "app-pool",
     severity: Severity::Warning,
-    title: ("WsusPool runs and has room", "WsusPool が実行されており、リソースに余裕がある"),
+    title: ("WsusPool is running and has enough memory", "WsusPool が実行されており、リソースに余裕がある"),
     why: (
         "With its default limits the pool is recycled in the middle of a large synchronisation and, after a few times, stopped: \"HTTP status 503: Service Unavailable\".",
         "既定の制限では、大きな同期の途中でプールがリサイクルされ、繰り返されると停止します (HTTP ステータス 503)。",

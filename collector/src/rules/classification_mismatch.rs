@@ -16,7 +16,7 @@ pub(super) const RULE: Rule = Rule {
     looks_at: &["wsus[first].classifications"],
     fix: &[
         (
-            "Set classifications at the top site alone: Software Update Point Component Properties > Classifications.",
+            "Set classifications only at the top site: Software Update Point Component Properties > Classifications.",
             "分類は最上位サイトの[ソフトウェアの更新ポイント コンポーネントのプロパティ]>[分類]でのみ設定してください。",
         ),
         (

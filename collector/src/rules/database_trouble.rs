@@ -27,7 +27,7 @@ pub(super) const RULE: Rule = Rule {
             "タイムアウトの場合は、SUSDB とサイト データベースのインデックスを再構築し、置き換えられた更新を拒否して、WSUS のクリーンアップを実行してください。",
         ),
         (
-            "Memory: let the SQL Server administrator look at max server memory and at the load of the computer.",
+            "Memory: ask the SQL Server administrator to check max server memory and the load of the computer.",
             "メモリ不足の場合は、最大サーバー メモリとコンピュータの負荷を SQL Server 管理者に確認してもらってください。",
         ),
     ],

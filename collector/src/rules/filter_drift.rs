@@ -30,7 +30,7 @@ pub(super) const RULE: Rule = Rule {
             "言語、製品、分類は WSUS コンソールで編集せず、最上位サイトの[ソフトウェアの更新ポイント コンポーネントのプロパティ]で設定してください。",
         ),
         (
-            "WSUS Configuration Manager puts the settings back every 60 minutes; until then start no synchronisation.",
+            "WSUS Configuration Manager resets the settings every 60 minutes; start no synchronisation until then.",
             "WSUS Configuration Manager は 60 分ごとに設定を元に戻します。それまで同期を開始しないでください。",
         ),
         (

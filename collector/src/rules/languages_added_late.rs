@@ -16,7 +16,7 @@ pub(super) const RULE: Rule = Rule {
     looks_at: &["component.summary_languages", "wsyncmgr.log"],
     fix: &[
         (
-            "Select every summary language the hierarchy is going to need before the first synchronisation: Software Update Point Component Properties > Languages.",
+            "Select every summary language the hierarchy will need before the first synchronisation: Software Update Point Component Properties > Languages.",
             "最初の同期の前に、階層で必要になるすべての概要詳細の言語を[ソフトウェアの更新ポイント コンポーネントのプロパティ]>[言語]で選択してください。",
         ),
         (

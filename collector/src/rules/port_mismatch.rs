@@ -15,7 +15,7 @@ pub(super) const RULE: Rule = Rule {
         "ソフトウェアの更新ポイントのポートが WSUS Web サイトのポートと一致している",
     ),
     why: (
-        "The site server connects to WSUS with the ports of the SUP's properties; with others than IIS listens on, the synchronisation fails with \"WSUS server not configured\".",
+        "The site server connects to WSUS on the ports in the SUP's properties; if IIS listens on others, the synchronisation fails with \"WSUS server not configured\".",
         "サイト サーバーはソフトウェアの更新ポイントのプロパティのポートで WSUS に接続します。IIS の設定と異なると、同期は「WSUS サーバーが構成されていません」で失敗します。",
     ),
     looks_at: &["sups[].http_port", "sups[].https_port", "wsus[].website", "wsus[].reach"],

@@ -16,7 +16,7 @@ pub(super) const RULE: Rule = Rule {
     looks_at: &["wsus[first].products"],
     fix: &[
         (
-            "Set products at the top site alone: Software Update Point Component Properties > Products.",
+            "Set products only at the top site: Software Update Point Component Properties > Products.",
             "製品は最上位サイトの[ソフトウェアの更新ポイント コンポーネントのプロパティ]>[製品]でのみ設定してください。",
         ),
         (

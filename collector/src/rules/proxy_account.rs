@@ -23,7 +23,7 @@ pub(super) const RULE: Rule = Rule {
             "ソフトウェアの更新ポイントのプロパティで、プロキシ サーバーの名前とポート、およびソフトウェアの更新ポイント プロキシ サーバー アカウントを設定してください。",
         ),
         (
-            "If the account is set, check that its password has not expired and that the proxy lets it through.",
+            "If the account is set, check that its password has not expired and that the proxy accepts it.",
             "アカウントが設定済みの場合は、パスワードの有効期限と、プロキシでの許可を確認してください。",
         ),
     ],

@@ -13,7 +13,7 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     title: ("SUP and WSUS use the same proxy", "ソフトウェアの更新ポイントと WSUS のプロキシ設定が一致している"),
     why: (
-        "WSUS fetches the metadata with its own proxy settings; where they are not the SUP's, the upstream server's name may not even be resolved.",
+        "WSUS fetches the metadata with its own proxy settings; if they differ from the SUP's, the upstream server's name may not even be resolved.",
         "WSUS は自身のプロキシ設定でメタデータを取得します。ソフトウェアの更新ポイントの設定と異なると、上流サーバーの名前を解決できないことがあります。",
     ),
     looks_at: &["sups[].proxy", "wsus[].proxy"],

@@ -13,7 +13,7 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     title: ("a running synchronisation progresses", "実行中の同期が進行している"),
     why: (
-        "A run that stands still blocks every later one, and ends in a time-out hours later at best.",
+        "A run that makes no progress blocks every later one, and at best ends in a time-out hours later.",
         "停止した同期は後続の同期を妨げ、数時間後にタイムアウトするまで終わりません。",
     ),
     looks_at: &["wsyncmgr.log", "limits.sync_stuck_minutes"],

@@ -12,7 +12,7 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Critical,
     title: ("the top site synchronises from Microsoft Update", "最上位サイトが Microsoft Update から同期する"),
     why: (
-        "Everything below gets its updates from here. WSUS Configuration Manager sets this once, when the SUP is made, and does not reset it when it is changed in the WSUS console.",
+        "Everything below gets its updates from here. WSUS Configuration Manager sets this once, when the SUP is created, and does not reset it when it is changed in the WSUS console.",
         "下位のすべてのサイトはここから更新を受け取ります。この設定はソフトウェアの更新ポイントの作成時に一度だけ構成され、WSUS コンソールで変更されても WSUS Configuration Manager は元に戻しません。",
     ),
     looks_at: LOOKED_AT,
@@ -22,7 +22,7 @@ pub(super) const RULE: Rule = Rule {
             "最上位サイトの WSUS サーバーで WSUS コンソールを開き、[オプション]>[更新ソースとプロキシ サーバー]をクリックしてください。",
         ),
         (
-            "Select \"Synchronize from Microsoft Update\". WSUS Configuration Manager does not put this setting back by itself.",
+            "Select \"Synchronize from Microsoft Update\". WSUS Configuration Manager does not restore this setting by itself.",
             "[Microsoft Update から同期する]を選択してください。WSUS Configuration Manager はこの設定を自動では元に戻しません。",
         ),
         (

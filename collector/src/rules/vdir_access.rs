@@ -16,7 +16,7 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Critical,
     title: ("the web services of WSUS let in who must get in", "WSUS の Web サービスに必要なアクセスが許可されている"),
     why: (
-        "WSyncMgr starts a synchronisation through ApiRemoting30, and every child's WSUS logs on through DssAuthWebService; where they are shut, runs fail with HTTP status 401.",
+        "WSyncMgr starts a synchronisation through ApiRemoting30, and every child's WSUS authenticates through DssAuthWebService; if access is denied, runs fail with HTTP status 401.",
         "WSUS 同期マネージャは ApiRemoting30 で同期を開始し、子サイトの WSUS は DssAuthWebService で認証します。拒否されると HTTP ステータス 401 で同期が失敗します。",
     ),
     looks_at: &["wsus[].virtual_directories", "wsyncmgr.log", "wsyncmgr.log of its children"],
@@ -30,7 +30,7 @@ pub(super) const RULE: Rule = Rule {
             "接続するアカウントは、ローカル グループ WSUS Administrators のメンバである必要があります。",
         ),
         (
-            "DssAuthWebService: in IIS Manager of the parent's WSUS server, turn on Anonymous Authentication (IUSR) for it, and see that this account is in no group that is denied access.",
+            "DssAuthWebService: in IIS Manager of the parent's WSUS server, turn on Anonymous Authentication (IUSR) for it, and make sure that this account is in no group that is denied access.",
             "DssAuthWebService: 親サイトの WSUS サーバーの IIS マネージャで匿名認証 (IUSR) を有効にし、そのアカウントがアクセスを拒否されたグループに属していないことを確認してください。",
         ),
     ],
