@@ -7,6 +7,9 @@ use std::process::Command;
 
 use supwatch_tests::root;
 
+#[path = "tidy/words.rs"]
+mod words;
+
 /// Files that git knows, below the root.
 fn files(suffix: &str) -> Vec<PathBuf> {
     let listed = Command::new("git").current_dir(root()).args(["ls-files", "--cached", "--others", "--exclude-standard"]).output();

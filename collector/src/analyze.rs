@@ -20,6 +20,7 @@ use crate::waves::Waves;
 
 mod archive;
 mod discover;
+pub mod line;
 mod merge;
 mod nothing;
 mod work;

@@ -263,7 +263,7 @@ async fn reread(mind: &Mind, path: &Path, read: &mut Vec<u8>) -> Result<(), AppE
     }
     match Limits::parse(&String::from_utf8_lossy(&bytes), path, &crate::rules::names()) {
         Ok(limits) => {
-            tracing::info!(rules = %path.display(), "rules read anew");
+            tracing::info!(rules = %path.display(), "rules reloaded");
             mind.set_limits(limits).await?;
         }
         Err(faults) => tracing::warn!(%faults, "rules.toml has faults; the rules stay as they were"),

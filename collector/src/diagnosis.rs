@@ -12,10 +12,14 @@ use std::sync::{Arc, OnceLock};
 mod check;
 mod codes;
 mod entry;
+mod localized;
 mod matching;
 mod subject;
 
+pub mod article;
 pub mod messages;
+pub mod normal;
+pub mod sources;
 
 pub use check::wrong_line;
 pub use codes::{Code, code_of, known as known_code};

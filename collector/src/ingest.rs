@@ -163,12 +163,12 @@ impl IngestService for Ingest {
         };
         if session.is_replaced {
             let reason = Text::new(
-                format!("{id} came with a state that was replaced since; it begins anew where its files are stored"),
+                format!("{id} came with a state that was replaced since; it starts over where its files are stored"),
                 format!("{id} がその後置き換えられた古い状態で接続しました。保存済みの位置から新しく始めます"),
             );
             let remedy = Text::new(
-                "if this repeats, two agents use one certificate (a cloned machine): stop one of them, and issue an identity of its own for it with `supwatch pki issue --role agent`",
-                "繰り返し発生する場合は、2 つのエージェントが同じ証明書を使用しています (複製されたコンピューターなど)。一方を停止し、`supwatch pki issue --role agent` で専用の証明書を発行してください",
+                "if this repeats, two agents use one certificate (a cloned machine): stop one of them, and issue it its own identity with `supwatch pki issue --role agent`",
+                "繰り返し発生する場合は、2 つのエージェントが同じ証明書を使用しています (複製されたコンピュータなど)。一方を停止し、`supwatch pki issue --role agent` で専用の証明書を発行してください",
             );
             self.mind.refusals.record(now, &peer.uri, reason, remedy);
         }

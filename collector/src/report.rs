@@ -110,7 +110,7 @@ fn time_text(picture: &Picture) -> String {
 fn top(html: &mut Html, picture: &Picture, about: &About<'_>) {
     let look = html.look;
     html.element("h1", |html| {
-        html.say("Software update synchronisation: ", "ソフトウェア更新の同期: ");
+        html.say("Software update synchronisation: ", "ソフトウェアの更新の同期: ");
         html.element("bdi", |html| html.cut(name(picture, look), parts::NAME));
     });
     html.element(Tag::class("p", "dim"), |html| {

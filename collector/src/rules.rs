@@ -399,7 +399,7 @@ fn no_settings(site: SiteCode) -> Text {
     Text::new(
         format!("no settings from {site}: let its agent run Get-SyncSettings.ps1, or put a settings.json into its site folder"),
         format!(
-            "{site} の設定がありません。エージェントで Get-SyncSettings.ps1 を実行するか、サイトフォルダーに settings.json を置いてください"
+            "{site} の設定がありません。エージェントで Get-SyncSettings.ps1 を実行するか、サイト フォルダに settings.json を置いてください"
         ),
     )
 }

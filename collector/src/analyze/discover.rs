@@ -117,11 +117,11 @@ impl Found {
             self.reasons.push(match self.others.count - others {
                 0 => Text::new(
                     format!("{shown}: this folder holds no logs (*.log, *.lo_) and no site folders (with site.toml)"),
-                    format!("{shown}: フォルダーにログ (*.log、*.lo_) もサイト フォルダー (site.toml のあるもの) もありません"),
+                    format!("{shown}: フォルダにログ (*.log、*.lo_) もサイト フォルダ (site.toml のあるもの) もありません"),
                 ),
                 count => Text::new(
                     format!("{shown}: none of its {count} logs tells of software update synchronisation"),
-                    format!("{shown}: {count} 個のログのいずれにも、ソフトウェア更新の同期に関する行がありません"),
+                    format!("{shown}: {count} 個のログのいずれにも、ソフトウェアの更新の同期に関する行がありません"),
                 ),
             });
         }

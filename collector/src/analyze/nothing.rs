@@ -47,13 +47,13 @@ pub(super) fn recognised(input: &[InputFile], told: &[Text], text: &str, catalog
     let files = input.iter().filter(|file| file.lines > 0).map(of_file);
     let mut remedies = vec![Text::new(
         "Give wsyncmgr.log, WCM.log, WSUSCtrl.log, SUPSetup.log or SoftwareDistribution.log, or a folder with them; a copy of lines with their time and component is enough",
-        "wsyncmgr.log、WCM.log、WSUSCtrl.log、SUPSetup.log、SoftwareDistribution.log、またはこれらのあるフォルダーを指定してください。時刻とコンポーネントの付いた行のコピーでもかまいません",
+        "wsyncmgr.log、WCM.log、WSUSCtrl.log、SUPSetup.log、SoftwareDistribution.log、またはこれらのあるフォルダを指定してください。時刻とコンポーネントの付いた行のコピーでもかまいません",
     )];
     match &cause {
         Some(id) => remedies.insert(
             0,
             Text::new(
-                format!("The text by itself speaks of {id}: run `supwatch explain {id}`"),
+                format!("The text by itself points to {id}: run `supwatch explain {id}`"),
                 format!("この文面は {id} を示しています。`supwatch explain {id}` を実行してください"),
             ),
         ),
@@ -65,7 +65,7 @@ pub(super) fn recognised(input: &[InputFile], told: &[Text], text: &str, catalog
     Nothing {
         summary: Text::new(
             "Nothing about software update synchronisation was recognised, so nothing can be said about its health",
-            "ソフトウェア更新の同期に関する情報を読み取れなかったため、状態は判定できません",
+            "ソフトウェアの更新の同期に関する情報を読み取れなかったため、状態は判定できません",
         ),
         reasons: told.iter().cloned().chain(files).take(REASONS).collect(),
         remedies,

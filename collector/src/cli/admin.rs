@@ -125,7 +125,7 @@ impl Pki {
                 pki::init(folder, hierarchy, names, now).map_err(pki_failure)?;
                 let folder = folder.display();
                 eprintln!(
-                    "authority        {folder}/ca.pem, key {folder}/ca-key.pem (keep the key safe: who has it can be anybody)"
+                    "authority        {folder}/ca.pem, key {folder}/ca-key.pem (keep the key safe: whoever holds it can impersonate any site)"
                 );
                 eprintln!("collector        {folder}/collector → `identity` in supwatch.toml");
                 eprintln!("operator         {folder}/operator → --identity of this command line");

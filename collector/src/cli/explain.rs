@@ -5,10 +5,14 @@ use supwatch_proto::text::{Lang, Text};
 use super::client::picture;
 use super::rules::rule_json;
 use super::{Failure, Global, Outcome, print, print_json};
-use crate::diagnosis::{Candidate, Catalogue, Cause, Code, Kind, Part, Remedy, Subject, code_of, known_code, messages};
+use crate::diagnosis::{Catalogue, Cause, Kind, Remedy, article, sources};
 use crate::render::table::Table;
 use crate::render::{Look, Tone, findings, json, safe, wrap};
-use crate::rules::{self, RULES, Rule};
+use crate::rules;
+
+mod reading;
+
+use reading::{Answer, Fits, Found};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Explain {
@@ -21,34 +25,6 @@ pub(super) struct Explain {
     /// List every cause
     #[arg(long, conflicts_with_all = ["what", "why"])]
     list: bool,
-}
-
-/// One reading of what was asked.
-enum Found {
-    Rule(&'static Rule),
-    Cause(Box<Cause>),
-    Message(&'static messages::Message),
-    Code(u32, &'static Code),
-    Finding(Box<supwatch_proto::finding::Finding>),
-    /// What would tell more.
-    Hint(Text),
-}
-
-/// Everything there is to say.
-struct Answer {
-    found: Vec<Found>,
-    /// What fits an error text, best first.
-    candidates: Vec<Fits>,
-    /// Ids that are spelt nearly so.
-    near: Vec<String>,
-}
-
-/// A cause that fits, and what of it.
-struct Fits {
-    id: String,
-    title: Text,
-    score: u32,
-    parts: Vec<Part>,
 }
 
 impl Explain {
@@ -115,10 +91,50 @@ fn show(out: &mut String, found: &Found, look: Look) {
             let looks_at = rule.looks_at.join(", ");
             body(out, look, &Text::new(format!("It looks at: {looks_at}"), format!("参照する情報: {looks_at}")));
             steps(out, look, &rule.steps());
-            body(out, look, &Text::new(format!("Source: {}", rule.source), format!("出典: {}", rule.source)));
+            body(out, look, &Text::new(format!("Source: {}", rule.source), format!("出典: {}", sources::japanese(rule.source))));
         }
         Found::Message(message) => {
             head(out, look, &format!("{} {} {}", message.id, message.severity, message.component), &message.meaning);
+            if !message.is_error() {
+                body(
+                    out,
+                    look,
+                    &Text::new("A normal message: it reports no error.", "正常なメッセージです。エラーを示すものではありません。"),
+                );
+            }
+        }
+        Found::Normal(line) => {
+            let log =
+                line.log.unwrap_or_else(|| look.say("the logs of the software update point", "ソフトウェアの更新ポイントのログ"));
+            let (name, title) = if line.follows_failure {
+                (
+                    look.say("follows a failure", "失敗に続く行"),
+                    Text::new(
+                        format!("A line of {log} that follows a failure; it is no error itself"),
+                        format!("失敗の後に {log} に記録される行です。この行自体はエラーではありません"),
+                    ),
+                )
+            } else {
+                (look.say("normal", "正常"), Text::new(format!("A normal line of {log}"), format!("{log} の正常な行です")))
+            };
+            head(out, look, name, &title);
+            body(out, look, &line.meaning);
+        }
+        Found::Section(section) => {
+            head(out, look, look.text(&section.heading), &section.text);
+            steps(out, look, &section.points);
+        }
+        Found::Sections => {
+            out.push_str(&format!("\n{}\n", look.paint(Tone::Strong, look.say("which error it was", "該当するエラー"))));
+            for section in article::all() {
+                let Some(cause) = &section.cause else { continue };
+                item(out, look, "  - ", &format!("{}: supwatch explain {cause}", look.text(&section.heading)));
+            }
+            let text = Text::new(
+                "The message contains the error: give its text to `supwatch explain`.",
+                "メッセージにエラーが含まれています。その文面を `supwatch explain` に渡してください。",
+            );
+            body(out, look, &text);
         }
         Found::Hint(hint) => body(out, look, hint),
         Found::Code(code, known) => {
@@ -144,7 +160,7 @@ fn show(out: &mut String, found: &Found, look: Look) {
                 out.push_str(&format!("\n{}\n", look.paint(Tone::Strong, look.say("what to look at next", "次に確認する内容"))));
                 cause.next.iter().for_each(|next| item(out, look, "  - ", look.text(next)));
             }
-            body(out, look, &Text::new(format!("Source: {}", cause.source), format!("出典: {}", cause.source)));
+            body(out, look, &Text::new(format!("Source: {}", cause.source), format!("出典: {}", sources::japanese(&cause.source))));
         }
     }
 }
@@ -161,7 +177,7 @@ fn why(out: &mut String, candidates: &[Fits], look: Look) {
     }
     for candidate in candidates {
         let parts: Vec<String> =
-            candidate.parts.iter().map(|part| format!("{} {:?} +{}", part.what, part.value, part.points)).collect();
+            candidate.parts.iter().map(|part| format!("{} {:?} +{}", look.text(&part.name()), part.value, part.points)).collect();
         item(out, look, &format!("  {:>3} ", candidate.score), &format!("{}: {}", candidate.id, parts.join(", ")));
     }
 }
@@ -207,105 +223,21 @@ fn body(out: &mut String, look: Look, text: &Text) {
 }
 
 fn find(what: &str, catalogue: &Catalogue, global: &Global) -> Result<Answer, Failure> {
-    let exactly = |found: Found| Answer { found: vec![found], candidates: Vec::new(), near: Vec::new() };
     let word = what.to_lowercase();
     if let Some(rule) = rules::get(&word) {
-        return Ok(exactly(Found::Rule(rule)));
+        return Ok(Answer::exactly(Found::Rule(rule)));
     }
     if let Some(cause) = catalogue.get(&word) {
-        return Ok(exactly(Found::Cause(Box::new(cause.clone()))));
+        return Ok(Answer::exactly(Found::Cause(Box::new(cause.clone()))));
     }
     let is_finding = what.len() == 12 && what.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_finding && !what.bytes().all(|byte| byte.is_ascii_digit()) {
         let finding = picture(global, None, true)?.findings.into_iter().find(|finding| finding.id == what);
         return finding
-            .map(|finding| exactly(Found::Finding(Box::new(finding))))
+            .map(|finding| Answer::exactly(Found::Finding(Box::new(finding))))
             .ok_or_else(|| Failure::Own(format!("the collector has no finding {what}")));
     }
-    Ok(match code_of(what) {
-        Some(number) => of_number(what, number, catalogue),
-        None => of_text(what, catalogue),
-    })
-}
-
-fn fits(candidates: &[Candidate<'_>]) -> Vec<Fits> {
-    let fit = |candidate: &Candidate<'_>| Fits {
-        id: candidate.cause.id.clone(),
-        title: candidate.cause.title.clone(),
-        score: candidate.score,
-        parts: candidate.parts.clone(),
-    };
-    candidates.iter().map(fit).collect()
-}
-
-/// A number may be a message, an error code and an HTTP status: every reading is told.
-fn of_number(what: &str, number: u32, catalogue: &Catalogue) -> Answer {
-    let mut found: Vec<Found> = messages::get(number).map(Found::Message).into_iter().collect();
-    found.extend(known_code(number).map(|code| Found::Code(number, code)));
-    let asked = if (400..600).contains(&number) && messages::get(number).is_none() {
-        Subject::new(&format!("HTTP status {number}"), "", None)
-    } else {
-        Subject::new("", "", Some(what)).of_message(number)
-    };
-    let candidates = catalogue.candidates(&asked);
-    // Words that fit a number alone say nothing of it.
-    let best = candidates.iter().filter(|candidate| !candidate.is_words_alone());
-    found.extend(best.take(3).map(|candidate| Found::Cause(Box::new(candidate.cause.clone()))));
-    let candidates = fits(&candidates);
-    if found.is_empty() {
-        found.push(Found::Cause(Box::new(catalogue.unknown().clone())));
-    }
-    Answer { found, candidates, near: Vec::new() }
-}
-
-/// An error text as a log, the console or a forum shows it; or a word that is nearly an id.
-fn of_text(what: &str, catalogue: &Catalogue) -> Answer {
-    let mut subject = Subject::of_paste(what);
-    if let (None, Some(id)) = (subject.message, message_in(what)) {
-        subject = subject.of_message(id);
-    }
-    let candidates = catalogue.candidates(&subject);
-    let cause = catalogue.cause_of(&subject);
-    let best = candidates.first();
-    // What is harmless or a term is told so where it fits better than any cause.
-    let told = best.filter(|best| {
-        let cause = candidates.iter().find(|candidate| candidate.cause.id == cause.id);
-        matches!(best.cause.kind, Kind::Harmless | Kind::Term) && cause.is_none_or(|cause| cause.score < best.score)
-    });
-    let unknown = candidates.is_empty();
-    let mut found = Vec::new();
-    if unknown {
-        // What the numbers mean is more than that nothing is known.
-        found.extend(subject.message.and_then(messages::get).map(Found::Message));
-        found.extend(subject.codes.iter().filter_map(|code| Some(Found::Code(*code, known_code(*code)?))));
-    }
-    if found.is_empty() {
-        found.push(Found::Cause(Box::new(told.map_or(cause, |best| best.cause).clone())));
-    } else {
-        found.extend(cause.next.iter().cloned().map(Found::Hint));
-    }
-    let near = if unknown && !what.contains(char::is_whitespace) { nearly(what, catalogue) } else { Vec::new() };
-    Answer { found, candidates: fits(&candidates), near }
-}
-
-/// A status message that a text names by its id: `message id 6703`, `メッセージ ID 6703`, `event 7000`.
-fn message_in(text: &str) -> Option<u32> {
-    let text = text.to_lowercase();
-    let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
-    words.windows(2).find_map(|pair| {
-        let [before, number] = pair else { return None };
-        let announced = ["id", "message", "event", "メッセージ", "イベント"].contains(before);
-        number.parse().ok().filter(|id| announced && messages::get(*id).is_some())
-    })
-}
-
-/// Ids of causes and rules that are spelt nearly so.
-fn nearly(word: &str, catalogue: &Catalogue) -> Vec<String> {
-    let word = word.to_lowercase();
-    let ids = catalogue.causes().map(|cause| cause.id.as_str()).chain(RULES.iter().map(|rule| rule.name));
-    let mut near: Vec<(f64, &str)> = ids.map(|id| (strsim::jaro_winkler(&word, id), id)).filter(|(near, _)| *near > 0.85).collect();
-    near.sort_by(|(one, _), (other, _)| other.total_cmp(one));
-    near.into_iter().take(3).map(|(_, id)| id.to_owned()).collect()
+    Ok(reading::of(what, catalogue))
 }
 
 fn cause_json(cause: &Cause, global: &Global) -> serde_json::Value {
@@ -337,6 +269,20 @@ fn as_json(answer: &Answer, global: &Global) -> serde_json::Value {
             }
             Found::Cause(cause) => ("cause", cause_json(cause, global)),
             Found::Hint(hint) => ("hint", said(hint).into()),
+            Found::Normal(line) => (
+                "normal",
+                serde_json::json!({"log": line.log, "follows_failure": line.follows_failure, "meaning": said(&line.meaning)}),
+            ),
+            Found::Section(section) => (
+                "section",
+                serde_json::json!({"heading": said(&section.heading), "text": said(&section.text),
+                    "points": section.points.iter().map(said).collect::<Vec<_>>()}),
+            ),
+            Found::Sections => {
+                let one =
+                    |section: &article::Section| serde_json::json!({"heading": said(&section.heading), "cause": section.cause});
+                ("sections", article::all().iter().filter(|section| section.cause.is_some()).map(one).collect())
+            }
         };
         out.insert(name.to_owned(), value);
     }

@@ -56,7 +56,7 @@ impl Fsck {
                 text.push_str(&format!("{problem}\n"));
             }
             for path in &report.set_aside {
-                text.push_str(&format!("{}: set aside by an earlier start; nobody reads it any more\n", path.display()));
+                text.push_str(&format!("{}: set aside by an earlier start; it is no longer read\n", path.display()));
             }
             let fsck::Report { days, events, agents, .. } = report;
             let verdict = if report.problems.is_empty() { "sound" } else { "damaged" };

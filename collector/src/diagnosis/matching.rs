@@ -1,5 +1,7 @@
 //! How specifically an entry fits an error, and what of it fits.
 
+use supwatch_proto::text::Text;
+
 use super::entry::{Cause, Pattern};
 use super::subject::Subject;
 
@@ -33,6 +35,21 @@ pub struct Part {
     pub what: &'static str,
     /// As the entry has it.
     pub value: String,
+}
+
+impl Part {
+    /// What fits, in the reader's language.
+    pub fn name(&self) -> Text {
+        let ja = match self.what {
+            "code" => "コード",
+            "class" => "クラス",
+            "HTTP status" => "HTTP ステータス",
+            "function" => "関数",
+            "message" => "メッセージ ID",
+            _ => "文言",
+        };
+        Text::new(self.what, ja)
+    }
 }
 
 impl Candidate<'_> {

@@ -19,6 +19,13 @@ pub struct Message {
     pub meaning: Text,
 }
 
+impl Message {
+    /// Whether it reports an error or a warning.
+    pub fn is_error(&self) -> bool {
+        self.severity != "I"
+    }
+}
+
 #[derive(Deserialize)]
 struct File {
     message: Vec<Message>,

@@ -6,11 +6,12 @@
 use std::collections::BTreeSet;
 
 use super::codes::code_of;
+use super::localized;
 
 /// The error as a matcher sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
-    /// Text and source.
+    /// Text and source, and the English originals of what is said in another language.
     pub all: String,
     /// Codes that stand in it.
     pub codes: BTreeSet<u32>,
@@ -24,7 +25,12 @@ impl Subject {
         let raw = format!("{text} {source}");
         let mut codes = codes_in(&raw);
         codes.extend(code.and_then(code_of));
-        Subject { all: normal(&raw), codes, message: None }
+        let mut all = normal(&raw);
+        for original in localized::originals(&raw) {
+            all.push_str(" | ");
+            all.push_str(&normal(original));
+        }
+        Subject { all, codes, message: None }
     }
 
     /// Of a status message.
@@ -66,7 +72,10 @@ impl Subject {
             || self.all.match_indices("http").any(|(at, word)| {
                 let near = self.all.get(at + word.len()..).unwrap_or_default();
                 // `http://` and a host's name are no status.
-                let is_word = near.starts_with([' ', '-']) || near.starts_with("/1") || near.starts_with(|c: char| !c.is_ascii());
+                let is_word = near.starts_with([' ', '-'])
+                    || near.starts_with("/1")
+                    || near.starts_with(|c: char| !c.is_ascii())
+                    || near.strip_prefix(':').is_some_and(|near| near.starts_with(|c: char| c.is_ascii_digit()));
                 let near: String = near.chars().take(40).collect();
                 is_word && near.split(|c: char| !c.is_ascii_digit()).any(|word| word == number)
             })
@@ -84,7 +93,7 @@ impl Subject {
 }
 
 /// A line without the stamps and marks of its log's form, which say nothing about the error.
-fn bare(line: &str) -> &str {
+pub(super) fn bare(line: &str) -> &str {
     let text = line.split("$$<").next().unwrap_or_default();
     text.trim_start().strip_prefix("<![LOG[").map_or(text, |text| text.split("]LOG]!>").next().unwrap_or_default())
 }

@@ -80,7 +80,7 @@ fn text(lang: Lang, state: State, finding: &Finding) -> String {
     let look = look(lang);
     let lead = match state {
         State::Open => look.say("A finding opened.", "問題が見つかりました。"),
-        State::Changed => look.say("A finding grew worse.", "問題が悪化しました。"),
+        State::Changed => look.say("A finding got worse.", "問題が悪化しました。"),
         State::Resolved => look.say("A finding is resolved; nothing is left to do.", "問題は解決しました。対処は不要です。"),
     };
     // What showed a trouble and what to do about it would only mislead once it is gone.

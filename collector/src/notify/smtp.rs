@@ -122,7 +122,7 @@ impl SmtpError {
     /// What to do about it.
     pub fn remedy(&self) -> &'static str {
         match self {
-            SmtpError::Credentials(_) => "mend the file that `credentials_file` names: user and password in two lines",
+            SmtpError::Credentials(_) => "correct the file that `credentials_file` names: user and password in two lines",
             SmtpError::Authorities { .. } | SmtpError::Tls { .. } => "give `ca` a PEM file with the authority of the server",
             SmtpError::Message(_) => "check `from` and `to`",
             SmtpError::Server { source, .. } if source.is_permanent() => {

@@ -136,11 +136,11 @@ impl WebhookError {
     /// What to do about it.
     pub fn remedy(&self) -> &'static str {
         match self {
-            WebhookError::Headers(_) => "mend the file that `header_file` names",
+            WebhookError::Headers(_) => "correct the file that `header_file` names",
             WebhookError::Authorities { .. } => "give `ca` a PEM file with the authority of the receiver",
             WebhookError::Connect { .. } => "check `url`, the receiver, and the way there",
             WebhookError::Tls { .. } => "give `ca` the authority of the receiver, or a `url` that its certificate names",
-            WebhookError::Exchange { .. } => "check that `url` is an HTTP receiver, with `https` where it wants TLS",
+            WebhookError::Exchange { .. } => "check that `url` is an HTTP receiver, with `https` if it requires TLS",
             WebhookError::Status { status, .. } if status.is_redirection() => "redirects are not followed: give the final `url`",
             WebhookError::Status { status, .. } if matches!(status.as_u16(), 401 | 403 | 407) => "check the token in `header_file`",
             WebhookError::Status { .. } => "check `url`, and the receiver's log",

@@ -81,7 +81,7 @@ impl SendError {
     /// What to do about it.
     pub fn remedy(&self) -> &'static str {
         match self {
-            SendError::Headers(_) => "mend the file that otlp.header_file names",
+            SendError::Headers(_) => "correct the file that otlp.header_file names",
             SendError::Authority { .. } => "give otlp.ca a PEM file with the authority of the receiver",
             SendError::Connect { .. } => "check otlp.endpoint, the receiver, and the way there",
             SendError::Answer { code: Code::Unimplemented, .. } => {

@@ -86,7 +86,7 @@ fn split(path: &str) -> (String, String) {
 fn nothing(view: &SettingsView, look: Look) -> String {
     let text = look.say(
         "is known of its settings: let its agent run Get-SyncSettings.ps1, or put a settings.json into its site folder",
-        "の設定は不明です。エージェントで Get-SyncSettings.ps1 を実行するか、サイトフォルダーに settings.json を置いてください",
+        "の設定は不明です。エージェントで Get-SyncSettings.ps1 を実行するか、サイト フォルダに settings.json を置いてください",
     );
     match look.lang {
         Lang::En => format!("{}: nothing {text}\n", view.site),

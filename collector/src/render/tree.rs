@@ -100,7 +100,7 @@ pub fn state(state: SiteState, look: Look) -> (Tone, &'static str, &'static str)
 /// The word for a site's type.
 pub fn kind(site_type: Option<SiteType>, look: Look) -> &'static str {
     match site_type {
-        Some(SiteType::Central) => look.say("central", "中央"),
+        Some(SiteType::Central) => look.say("central", "セントラル"),
         Some(SiteType::Primary) => look.say("primary", "プライマリ"),
         Some(SiteType::Secondary) => look.say("secondary", "セカンダリ"),
         None => look.say("site", "サイト"),

@@ -219,7 +219,7 @@ fn rows(html: &mut Html, rest: &[Finding]) {
     let head = [look.say("severity", "重大度"), look.say("site", "サイト"), look.say("rule", "ルール"), look.say("what", "内容")];
     let caption = look
         .say(
-            "{} more findings, without evidence and remedies for want of room",
+            "{} more findings, without evidence and remedies to save space",
             "ほかの問題 {} 件 (紙面の都合により根拠と対処方法は省略)",
         )
         .replace("{}", &rest.len().to_string());

@@ -45,7 +45,7 @@ pub(super) fn section(html: &mut Html, picture: &Picture) {
         }
         if !left.is_empty() {
             let list = codes(&left, look);
-            left_out(html, &format!("Left out for want of room: {list}."), &format!("紙面の都合により省略したサイト: {list}"));
+            left_out(html, &format!("Left out to save space: {list}."), &format!("紙面の都合により省略したサイト: {list}"));
         }
         if picture.sites.is_empty() {
             nothing(html, "No run was seen.", "同期の記録はありません。");

@@ -40,7 +40,7 @@ pub(super) fn section(html: &mut Html, picture: &Picture) {
         if !compared.is_empty() {
             html.element(Tag::class("p", "dim"), |html| {
                 html.say(
-                    "The first software update point of each site beside its parent's. A difference is not a fault by itself; faults are findings.",
+                    "The first software update point of each site, next to its parent's. A difference is not a fault by itself; faults are findings.",
                     "各サイトの最初のソフトウェアの更新ポイントを親サイトと並べています。違いがあるだけでは障害ではありません。障害は「問題」に示します。",
                 );
             });
@@ -110,7 +110,7 @@ fn draw(html: &mut Html, edges: &[Edge<'_>]) {
     }
     if !left.is_empty() {
         let list = codes(&left, html.look);
-        left_out(html, &format!("Left out for want of room: {list}."), &format!("紙面の都合により省略したサイト: {list}"));
+        left_out(html, &format!("Left out to save space: {list}."), &format!("紙面の都合により省略したサイト: {list}"));
     }
 }
 
@@ -118,7 +118,7 @@ fn of_edge(html: &mut Html, edge: &Edge<'_>) {
     let look = html.look;
     let (child, parent) = (edge.child.as_str(), edge.parent.as_str());
     let caption = look
-        .say("Software update point {c} beside {p}", "ソフトウェアの更新ポイント {c} と {p}")
+        .say("Software update point {c} next to {p}", "ソフトウェアの更新ポイント {c} と {p}")
         .replace("{p}", edge.above.name(look))
         .replace("{c}", edge.own.name(look));
     let head = [look.say("setting", "設定"), child, parent, look.say("comparison", "比較")];

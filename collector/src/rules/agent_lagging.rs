@@ -11,7 +11,7 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     title: ("the site's agents deliver what they read", "エージェントが読み取った内容を送信できている"),
     why: (
-        "What an agent still holds is not judged yet: everything shown of the site is older than it looks.",
+        "What an agent has not sent yet is not judged: everything shown for the site is older than it looks.",
         "エージェントに滞留しているイベントはまだ判定されていないため、表示は見かけより古い状態です。",
     ),
     looks_at: &["agent heartbeats", "limits.agent_lagging_events"],
@@ -21,7 +21,7 @@ pub(super) const RULE: Rule = Rule {
             "長い停止の後であれば自然に解消します。`supwatch sites SITE` で件数が減ることを確認してください。",
         ),
         (
-            "If it grows, look at the line between agent and collector and at the collector's load.",
+            "If it grows, look at the connection between agent and collector and at the collector's load.",
             "増え続ける場合は、エージェントとコレクターの間の回線とコレクターの負荷を確認してください。",
         ),
     ],

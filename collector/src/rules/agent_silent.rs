@@ -10,7 +10,7 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     title: ("the site's agent has been heard of lately", "サイトのエージェントから最近連絡がある"),
     why: (
-        "Of a site whose agent is silent everything else shown is old.",
+        "Everything else shown for a site whose agent is silent is out of date.",
         "エージェントから連絡がないサイトについて表示される情報は、すべて古いものです。",
     ),
     looks_at: LOOKED_AT,

@@ -8,7 +8,7 @@ use supwatch_proto::verdict::Severity;
 pub(super) const RULE: Rule = Rule {
     name: "app-pool",
     severity: Severity::Warning,
-    title: ("WsusPool runs and has room", "WsusPool が実行されており、リソースに余裕がある"),
+    title: ("WsusPool is running and has enough memory", "WsusPool が実行されており、リソースに余裕がある"),
     why: (
         "With its default limits the pool is recycled in the middle of a large synchronisation and, after a few times, stopped: \"HTTP status 503: Service Unavailable\".",
         "既定の制限では、大きな同期の途中でプールがリサイクルされ、繰り返されると停止します (HTTP ステータス 503)。",
@@ -17,7 +17,7 @@ pub(super) const RULE: Rule = Rule {
     fix: &[
         (
             "In IIS Manager on the WSUS server: Application Pools > WsusPool > Start, if it is stopped.",
-            "WSUS サーバーの IIS マネージャーで[アプリケーション プール]>[WsusPool]が停止している場合は開始してください。",
+            "WSUS サーバーの IIS マネージャで[アプリケーション プール]>[WsusPool]が停止している場合は開始してください。",
         ),
         (
             "WsusPool > Advanced Settings: Private Memory Limit 4 to 8 GB (4194304 to 8388608 KB) or 0, Queue Length 2000 or more, Rapid-Fail Protection off.",

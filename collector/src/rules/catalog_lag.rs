@@ -14,7 +14,7 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     title: ("every site has the top site's catalogue version", "各サイトのカタログ バージョンが最上位サイトと一致している"),
     why: (
-        "A site that stays at an older version offers its clients old updates although every run looks well.",
+        "A site that stays at an older version offers its clients old updates although every run looks fine.",
         "古いバージョンのままのサイトでは、同期が成功していても、クライアントに古い更新が提供されます。",
     ),
     looks_at: &["wsyncmgr.log", "wsyncmgr.log of the top site", "sup_status of the top site"],

@@ -10,7 +10,10 @@ use supwatch_proto::verdict::Severity;
 pub(super) const RULE: Rule = Rule {
     name: "child-replica",
     severity: Severity::Critical,
-    title: ("the first SUP of a primary site is not a WSUS replica", "プライマリ サイトの最初の SUP が WSUS レプリカでない"),
+    title: (
+        "the first SUP of a primary site is not a WSUS replica",
+        "プライマリ サイトの最初のソフトウェアの更新ポイントが WSUS レプリカでない",
+    ),
     why: (
         "WSUS Configuration Manager cannot configure a replica, so the synchronisation of that site fails with \"WSUS server not configured\".",
         "WSUS Configuration Manager はレプリカを構成できないため、そのサイトの同期は「WSUS サーバーが構成されていません」で失敗します。",
@@ -19,11 +22,11 @@ pub(super) const RULE: Rule = Rule {
     fix: &[
         (
             "On the WSUS server of the software update point, open the WSUS console and click Options > Update Source and Proxy Server.",
-            "該当するソフトウェアの更新ポイントの WSUS サーバーで WSUS コンソールを開き、[オプション]>[更新元およびプロキシ サーバー]をクリックしてください。",
+            "該当するソフトウェアの更新ポイントの WSUS サーバーで WSUS コンソールを開き、[オプション]>[更新ソースとプロキシ サーバー]をクリックしてください。",
         ),
         (
             "First SUP of a primary site: clear \"This server is a replica of the upstream server\". SUP of a secondary site, or a further SUP, since 2012: select it.",
-            "プライマリ サイトの最初の SUP では[このサーバーは上流サーバーのレプリカである]の選択を解除してください。セカンダリ サイトの SUP と追加の SUP では、2012 以降は選択してください。",
+            "プライマリ サイトの最初のソフトウェアの更新ポイントでは[このサーバーは上流サーバーのレプリカである]の選択を解除してください。セカンダリ サイトのソフトウェアの更新ポイントと追加のソフトウェアの更新ポイントでは、2012 以降は選択してください。",
         ),
         (
             "Wait for WSUS Configuration Manager (at most 60 minutes, WCM.log), then synchronise from the top site.",
@@ -81,12 +84,12 @@ fn judge_sup(scene: &Scene<'_>, settings: &Settings, sup: &Sup, site_type: Optio
     let summary = if may_not_be && is_replica {
         Text::new(
             format!("the first SUP of {} ({name}) is a WSUS replica", site.code),
-            format!("{} の最初の SUP ({name}) が WSUS レプリカとして構成されています", site.code),
+            format!("{} の最初のソフトウェアの更新ポイント ({name}) が WSUS レプリカとして構成されています", site.code),
         )
     } else if must_be && !is_replica {
         Text::new(
             format!("SUP {name} of {} must be a WSUS replica and is not", site.code),
-            format!("{} の SUP {name} は WSUS レプリカでなければなりませんが、そうなっていません", site.code),
+            format!("{} のソフトウェアの更新ポイント {name} は WSUS レプリカでなければなりませんが、そうなっていません", site.code),
         )
     } else {
         return Judged::pass(looked_at).of(name);
@@ -95,12 +98,12 @@ fn judge_sup(scene: &Scene<'_>, settings: &Settings, sup: &Sup, site_type: Optio
     let failure = if is_replica {
         failure.remedied_by(
             "On the WSUS server, open the WSUS console: Options > Update Source and Proxy Server, and clear \"This server is a replica of the upstream server\".",
-            "WSUS サーバーで WSUS コンソールの[オプション]>[更新元およびプロキシ サーバー]を開き、[このサーバーは上流サーバーのレプリカである]の選択を解除してください。",
+            "WSUS サーバーで WSUS コンソールの[オプション]>[更新ソースとプロキシ サーバー]を開き、[このサーバーは上流サーバーのレプリカである]の選択を解除してください。",
         )
     } else {
         failure.remedied_by(
             "On the WSUS server, open the WSUS console: Options > Update Source and Proxy Server, and select \"This server is a replica of the upstream server\".",
-            "WSUS サーバーで WSUS コンソールの[オプション]>[更新元およびプロキシ サーバー]を開き、[このサーバーは上流サーバーのレプリカである]を選択してください。",
+            "WSUS サーバーで WSUS コンソールの[オプション]>[更新ソースとプロキシ サーバー]を開き、[このサーバーは上流サーバーのレプリカである]を選択してください。",
         )
     };
     Judged::fail(looked_at, failure).of(name)

@@ -13,16 +13,16 @@ use supwatch_proto::verdict::Severity;
 pub(super) const RULE: Rule = Rule {
     name: "child-upstream",
     severity: Severity::Critical,
-    title: ("each SUP takes from the one above it", "各 SUP が一つ上の SUP から同期する"),
+    title: ("each SUP takes from the one above it", "各ソフトウェアの更新ポイントが一つ上のソフトウェアの更新ポイントから同期する"),
     why: (
-        "A SUP that takes from anywhere else gets other updates than its hierarchy, or none.",
-        "別の場所から同期する SUP は、階層と異なる更新を受け取るか、まったく受け取りません。",
+        "A SUP that synchronises from anywhere else gets different updates from its hierarchy, or none.",
+        "別の場所から同期するソフトウェアの更新ポイントは、階層と異なる更新を受け取るか、まったく受け取りません。",
     ),
     looks_at: &["wsus[].upstream", "wsus[].sync_from_microsoft_update", "sups[first] above"],
     fix: &[
         (
             "On the child's WSUS server, open the WSUS console: Options > Update Source and Proxy Server, and set the name and port of the parent's first SUP, with SSL if that one uses SSL.",
-            "子サイトの WSUS サーバーで WSUS コンソールの[オプション]>[更新元およびプロキシ サーバー]を開き、親サイトの最初の SUP の名前とポート (SSL を使用している場合は SSL も) を設定してください。",
+            "子サイトの WSUS サーバーで WSUS コンソールの[オプション]>[更新ソースとプロキシ サーバー]を開き、親サイトの最初のソフトウェアの更新ポイントの名前とポート (SSL を使用している場合は SSL も) を設定してください。",
         ),
         (
             "WSUS Configuration Manager sets the same every 60 minutes; if it does not, WCM.log of the child says why.",
@@ -104,7 +104,7 @@ fn judge_edge(scene: &Scene<'_>, edge: &Edge<'_>) -> Judged {
         let summary = Text::new(
             format!("SUP {} of {} must take from {wanted} of {}, but {}", name_of(edge.sup), site.code, edge.above.code, what.en),
             format!(
-                "{} の SUP {} は {} の {wanted} から同期しなければなりませんが、{}",
+                "{} のソフトウェアの更新ポイント {} は {} の {wanted} から同期しなければなりませんが、{}",
                 site.code,
                 name_of(edge.sup),
                 edge.above.code,
@@ -122,7 +122,10 @@ fn judge_edge(scene: &Scene<'_>, edge: &Edge<'_>) -> Judged {
     if may_be_filled_by_hand && takes_from_none_here {
         let missing = Text::new(
             format!("whether {} is disconnected and filled by wsusutil export and import", name_of(edge.sup)),
-            format!("{} が切断された SUP で、wsusutil の export と import で更新されているかどうか", name_of(edge.sup)),
+            format!(
+                "{} が切断されたソフトウェアの更新ポイントで、wsusutil の export と import で更新されているかどうか",
+                name_of(edge.sup)
+            ),
         );
         return Judged::unknown(looked_at, vec![missing]);
     }
@@ -163,7 +166,7 @@ fn judge_edge(scene: &Scene<'_>, edge: &Edge<'_>) -> Judged {
                  if it is an alias, list it under sups[].names of {above}"
             ),
             format!(
-                "{site_code} の SUP {sup} は {server} から同期していますが、{above} の SUP {wanted} の既知の名前ではありません。\
+                "{site_code} のソフトウェアの更新ポイント {sup} は {server} から同期していますが、{above} のソフトウェアの更新ポイント {wanted} の既知の名前ではありません。\
                  別名であれば {above} の sups[].names に書いてください"
             ),
         );

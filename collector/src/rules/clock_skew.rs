@@ -15,7 +15,7 @@ pub(super) const RULE: Rule = Rule {
     ),
     looks_at: &["agent heartbeats", "wsus[].reach.clock_offset_s", "limits.clock_skew_seconds"],
     fix: &[(
-        "On the server whose clock is off: `w32tm /query /status`, then `w32tm /resync`; see that it follows the domain's time.",
+        "On the server whose clock is off: `w32tm /query /status`, then `w32tm /resync`; make sure that it follows the domain's time.",
         "時刻がずれているサーバーで `w32tm /query /status` を確認し、`w32tm /resync` を実行して、ドメインの時刻に同期していることを確認してください。",
     )],
     source: "supwatch's own",

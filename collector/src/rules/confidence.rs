@@ -5,7 +5,7 @@
 
 use supwatch_proto::finding::{Confidence, Evidence};
 use supwatch_proto::ids::SiteCode;
-use supwatch_proto::text::Text;
+use supwatch_proto::text::{Lang, Text};
 use supwatch_proto::verdict::Answer;
 
 use super::{Failure, Rule, Scene, get, reason};
@@ -81,8 +81,10 @@ fn at_parent(scene: &Scene<'_>, failure: &mut Failure, parent: SiteCode, confirm
     let wsus = scene.site.first_wsus().and_then(|wsus| wsus.upstream.value()?.server.value().map(String::as_str));
     let server = wsus.or_else(|| scene.hierarchy.site(parent)?.first_sup()?.server.value().map(String::as_str));
     let named = server.map(|server| format!(" ({server})")).unwrap_or_default();
+    // Japanese has a blank after a parenthesis, and none between its own words.
+    let named_ja = if named.is_empty() { String::new() } else { format!("{named} ") };
     failure.summary.en.push_str(&format!("; the server that refused it is the WSUS of its parent {parent}{named}"));
-    failure.summary.ja.push_str(&format!("。拒否したのは親サイト {parent} の WSUS サーバー{named} です"));
+    failure.summary.ja.push_str(&format!("。拒否したのは親サイト {parent} の WSUS サーバー{named_ja}です"));
     if confirmed_here {
         return;
     }
@@ -94,7 +96,7 @@ fn at_parent(scene: &Scene<'_>, failure: &mut Failure, parent: SiteCode, confirm
                  look at the WSUS server of {code} too."
             ),
             format!(
-                "まず {code} の親サイト {parent} の WSUS サーバー{named} を確認します。そのログに該当する要求のエラーがない場合は、\
+                "まず {code} の親サイト {parent} の WSUS サーバー{named_ja}を確認します。そのログに該当する要求のエラーがない場合は、\
                  {code} の WSUS サーバーも確認します。"
             ),
         ),
@@ -110,10 +112,10 @@ fn by_the_error(scene: &Scene<'_>, cause: &Cause, said: Option<&Subject>) -> (Co
         );
         return (Confidence::Likely, beside);
     };
-    let parts: Vec<String> = fits.parts.iter().map(|part| format!("{} {}", part.what, part.value)).collect();
-    let parts = parts.join(", ");
     if fits.is_words_alone() {
-        let words = Text::new(format!("the error has its words: {parts}"), format!("エラーの文言が一致します: {parts}"));
+        let values: Vec<&str> = fits.parts.iter().map(|part| part.value.as_str()).collect();
+        let said = values.join(", ");
+        let words = Text::new(format!("the error says \"{said}\""), format!("エラーの文言が一致します: {said}"));
         // A whole sentence is nobody else's, and neither is the name of a thing; a word or two may be.
         let sure = fits
             .parts
@@ -121,7 +123,12 @@ fn by_the_error(scene: &Scene<'_>, cause: &Cause, said: Option<&Subject>) -> (Co
             .any(|part| part.value.chars().count() >= 20 || !part.value.is_ascii() || part.value.contains(['_', '.']));
         return (if sure { Confidence::Likely } else { Confidence::Weak }, words);
     }
-    (Confidence::Likely, Text::new(format!("the error has {parts}"), format!("エラーに含まれるもの: {parts}")))
+    let all = |lang: Lang| {
+        let parts = fits.parts.iter().map(|part| format!("{} {}", part.name().get(lang), part.value));
+        parts.collect::<Vec<_>>().join(", ")
+    };
+    let (en, ja) = (all(Lang::En), all(Lang::Ja));
+    (Confidence::Likely, Text::new(format!("the error has {en}"), format!("エラーに含まれるもの: {ja}")))
 }
 
 /// Rules that judge how a site takes from the one above it: they are asked of the site that takes, wherever the fault is.

@@ -13,7 +13,7 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Critical,
     title: ("the databases work", "データベースが正常に動作している"),
     why: (
-        "Error 12 and \"invalid schema\", time-outs and lack of memory are SQL Server's trouble: synchronising again does not mend them.",
+        "Error 12 and \"invalid schema\", time-outs and lack of memory are SQL Server's trouble: synchronising again does not help.",
         "エラー 12 と「無効なスキーマ」、タイムアウト、メモリ不足は SQL Server 側の問題で、再同期しても解消しません。",
     ),
     looks_at: &["wsyncmgr.log", "WCM.log", "WSUSCtrl.log"],
@@ -27,8 +27,8 @@ pub(super) const RULE: Rule = Rule {
             "タイムアウトの場合は、SUSDB とサイト データベースのインデックスを再構築し、置き換えられた更新を拒否して、WSUS のクリーンアップを実行してください。",
         ),
         (
-            "Memory: let the SQL Server administrator look at max server memory and at the load of the computer.",
-            "メモリ不足の場合は、最大サーバー メモリとコンピューターの負荷を SQL Server 管理者に確認してもらってください。",
+            "Memory: ask the SQL Server administrator to check max server memory and the load of the computer.",
+            "メモリ不足の場合は、最大サーバー メモリとコンピュータの負荷を SQL Server 管理者に確認してもらってください。",
         ),
     ],
     source: "the article, \"error 12 and invalid schema in wsyncmgr.log\" and \"synchronization fails for unknown reasons\"; message 7002",
@@ -50,6 +50,8 @@ const WORDS: &[&str] = &[
     "transaction log for database",
     "ci_files_ak",
     "ci_documentstore_pk",
+    "hideupdatesforreplicasync",
+    "invalid update identity",
 ];
 
 /// Whether an event tells of trouble with a database. Maintenance that could not reach SUSDB is no trouble of the database.

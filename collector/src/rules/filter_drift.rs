@@ -18,10 +18,10 @@ use supwatch_proto::verdict::Severity;
 pub(super) const RULE: Rule = Rule {
     name: "filter-drift",
     severity: Severity::Warning,
-    title: ("WSUS is set to the filters of the component", "WSUS のフィルターがコンポーネントの設定と一致している"),
+    title: ("WSUS is set to the filters of the component", "WSUS のフィルタがコンポーネントの設定と一致している"),
     why: (
-        "Whoever edits filters in the WSUS console and synchronises there brings in updates that nobody asked for; Configuration Manager takes in everything that WSUS has.",
-        "WSUS コンソールでフィルターを編集して同期すると、予期しない更新が取り込まれます。Configuration Manager は WSUS にあるすべてのメタデータを取り込みます。",
+        "Whoever edits filters in the WSUS console and synchronises there brings in unwanted updates; Configuration Manager takes in everything that WSUS has.",
+        "WSUS コンソールでフィルタを編集して同期すると、予期しない更新が取り込まれます。Configuration Manager は WSUS にあるすべてのメタデータを取り込みます。",
     ),
     looks_at: &["wsus[first].languages", "wsus[first].classifications", "wsus[first].products", "component", "WCM.log"],
     fix: &[
@@ -30,7 +30,7 @@ pub(super) const RULE: Rule = Rule {
             "言語、製品、分類は WSUS コンソールで編集せず、最上位サイトの[ソフトウェアの更新ポイント コンポーネントのプロパティ]で設定してください。",
         ),
         (
-            "WSUS Configuration Manager puts the settings back every 60 minutes; until then start no synchronisation.",
+            "WSUS Configuration Manager resets the settings every 60 minutes; start no synchronisation until then.",
             "WSUS Configuration Manager は 60 分ごとに設定を元に戻します。それまで同期を開始しないでください。",
         ),
         (
@@ -100,13 +100,13 @@ pub(super) fn closing(scene: &Scene<'_>, finding: &Finding) -> Option<Text> {
     let runs = scene.site.runs.iter().filter(|tracked| within(&tracked.run)).count();
     Some(if runs == 0 {
         Text::new(
-            "No synchronisation succeeded meanwhile: nothing came in.",
+            "No synchronisation has succeeded since, so no such updates came in.",
             "その間に成功した同期はなく、取り込まれた更新はありません。",
         )
     } else {
         Text::new(
-            format!("{runs} synchronisations succeeded meanwhile: updates outside the filters may have come in."),
-            format!("その間に {runs} 回の同期が成功しており、フィルター範囲外の更新が取り込まれた可能性があります。"),
+            format!("{runs} synchronisations have succeeded since: updates outside the filters may have come in."),
+            format!("その間に {runs} 回の同期が成功しており、フィルタ範囲外の更新が取り込まれた可能性があります。"),
         )
     })
 }

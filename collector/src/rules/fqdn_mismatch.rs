@@ -9,10 +9,13 @@ use supwatch_proto::verdict::Severity;
 pub(super) const RULE: Rule = Rule {
     name: "fqdn-mismatch",
     severity: Severity::Critical,
-    title: ("the SUP's name is that of its server", "SUP の名前がサーバーの完全修飾ドメイン名 (FQDN) と一致している"),
+    title: (
+        "the SUP's name is that of its server",
+        "ソフトウェアの更新ポイントの名前がサーバーの完全修飾ドメイン名 (FQDN) と一致している",
+    ),
     why: (
-        "The site server and the clients connect to the SUP by this name; with a wrong one the synchronisation fails with \"WSUS server not configured\".",
-        "サイト サーバーとクライアントはこの名前で SUP に接続します。誤っていると、同期は「WSUS サーバーが構成されていません」で失敗します。",
+        "The site server and the clients connect to the SUP by this name; if it is wrong, the synchronisation fails with \"WSUS server not configured\".",
+        "サイト サーバーとクライアントはこの名前でソフトウェアの更新ポイントに接続します。誤っていると、同期は「WSUS サーバーが構成されていません」で失敗します。",
     ),
     looks_at: &["sups[].server", "sups[].names", "wsus[].server", "wsus[].reach.outcome"],
     fix: &[

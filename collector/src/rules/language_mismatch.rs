@@ -14,7 +14,7 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     title: ("languages match along the hierarchy", "言語が階層に沿って一致している"),
     why: (
-        "A child cannot get a language its parent does not have, and titles and descriptions stay foreign where a summary language is missing.",
+        "A child cannot get a language its parent does not have, and titles and descriptions are in another language where a summary language is missing.",
         "親にない言語は子に届かず、概要詳細の言語が不足するとタイトルや説明がその言語で表示されません。",
     ),
     looks_at: LOOKED_AT,

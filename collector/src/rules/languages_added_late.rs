@@ -10,13 +10,13 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     title: ("summary languages were chosen before the first synchronisation", "概要詳細の言語が最初の同期の前に選択されている"),
     why: (
-        "A language that is added later is fetched for new and changed updates only; titles and descriptions of the others stay without it, and no full synchronisation mends that.",
+        "A language that is added later is fetched for new and changed updates only; titles and descriptions of the others stay without it, and no full synchronisation adds them.",
         "後から追加した言語は新しい更新と変更された更新についてのみ取得されます。それ以外の更新のタイトルと説明は、完全な同期を行っても追加されません。",
     ),
     looks_at: &["component.summary_languages", "wsyncmgr.log"],
     fix: &[
         (
-            "Select every summary language the hierarchy is going to need before the first synchronisation: Software Update Point Component Properties > Languages.",
+            "Select every summary language the hierarchy will need before the first synchronisation: Software Update Point Component Properties > Languages.",
             "最初の同期の前に、階層で必要になるすべての概要詳細の言語を[ソフトウェアの更新ポイント コンポーネントのプロパティ]>[言語]で選択してください。",
         ),
         (

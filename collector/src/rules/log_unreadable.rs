@@ -9,17 +9,17 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     title: ("the agents can read logs and settings", "エージェントがログと設定を読み取れる"),
     why: (
-        "What cannot be read is not judged: a site may look well because nobody sees it.",
+        "What cannot be read is not judged: a site may look healthy only because its logs are not seen.",
         "読み取れないものは判定されないため、問題があっても正常に見えることがあります。",
     ),
-    looks_at: &["what the agents tell of their files"],
+    looks_at: &["what the agents report about their files"],
     fix: &[
         (
             "On the agent's server, check the path and the rights of the service's account to it.",
             "エージェントのサーバーで、パスと、サービス アカウントのアクセス権を確認してください。",
         ),
         (
-            "A snapshot that is none: compare it with the published schema, or let Get-SyncSettings.ps1 write it again.",
+            "If a snapshot is refused, compare it with the published schema, or run Get-SyncSettings.ps1 again.",
             "設定スナップショットが不正な場合は、公開スキーマと比較するか、Get-SyncSettings.ps1 で作り直してください。",
         ),
     ],

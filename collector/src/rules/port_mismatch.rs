@@ -10,16 +10,19 @@ use supwatch_proto::verdict::Severity;
 pub(super) const RULE: Rule = Rule {
     name: "port-mismatch",
     severity: Severity::Critical,
-    title: ("SUP ports are those of the WSUS web site", "SUP のポートが WSUS Web サイトのポートと一致している"),
+    title: (
+        "SUP ports are those of the WSUS web site",
+        "ソフトウェアの更新ポイントのポートが WSUS Web サイトのポートと一致している",
+    ),
     why: (
-        "The site server connects to WSUS with the ports of the SUP's properties; with others than IIS listens on, the synchronisation fails with \"WSUS server not configured\".",
-        "サイト サーバーは SUP のプロパティのポートで WSUS に接続します。IIS の設定と異なると、同期は「WSUS サーバーが構成されていません」で失敗します。",
+        "The site server connects to WSUS on the ports in the SUP's properties; if IIS listens on others, the synchronisation fails with \"WSUS server not configured\".",
+        "サイト サーバーはソフトウェアの更新ポイントのプロパティのポートで WSUS に接続します。IIS の設定と異なると、同期は「WSUS サーバーが構成されていません」で失敗します。",
     ),
     looks_at: &["sups[].http_port", "sups[].https_port", "wsus[].website", "wsus[].reach"],
     fix: &[
         (
             "In IIS Manager on the WSUS server, select the WSUS web site (often \"WSUS Administration\") > Bindings, and note the ports for http and https.",
-            "WSUS サーバーの IIS マネージャーで WSUS Web サイト (多くは[WSUS の管理]) の[バインド]を開き、http と https のポートを確認してください。",
+            "WSUS サーバーの IIS マネージャで WSUS Web サイト (多くは[WSUS の管理]) の[バインド]を開き、http と https のポートを確認してください。",
         ),
         (
             "Set the same ports in the properties of the software update point: Administration > Site Configuration > Servers and Site System Roles.",
@@ -80,7 +83,7 @@ fn judge_sup(scene: &Scene<'_>, settings: &Settings, sup: &Sup) -> Judged {
                 site.code
             ),
             format!(
-                "{} の SUP {name} のポート {port} で接続が拒否されました。WSUS Web サイトが停止しているか、ポートが異なります",
+                "{} のソフトウェアの更新ポイント {name} のポート {port} で接続が拒否されました。WSUS Web サイトが停止しているか、ポートが異なります",
                 site.code
             ),
         );
@@ -92,7 +95,7 @@ fn judge_sup(scene: &Scene<'_>, settings: &Settings, sup: &Sup) -> Judged {
             wrong.iter().map(|(set, listens)| (format!("{set} instead of {listens}"), format!("{set} (IIS は {listens})"))).unzip();
         let summary = Text::new(
             format!("SUP {name} of {} is set to other ports than its WSUS web site: {}", site.code, en.join(", ")),
-            format!("{} の SUP {name} のポートが WSUS Web サイトと異なります: {}", site.code, ja.join("、")),
+            format!("{} のソフトウェアの更新ポイント {name} のポートが WSUS Web サイトと異なります: {}", site.code, ja.join("、")),
         );
         Failure::new(Severity::Critical, summary).shown_by(evidence)
     });

@@ -10,13 +10,13 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     title: ("products match along the hierarchy", "製品が階層に沿って一致している"),
     why: (
-        "Products are set at the top site and reach every site from there; a difference means that somebody edited a WSUS by hand, and unexpected updates come in or expected ones do not.",
+        "Products are set at the top site and reach every site from there; a difference means that a WSUS server was edited by hand, and unexpected updates come in or expected ones do not.",
         "製品は最上位サイトで設定され、そこから各サイトに反映されます。差異がある場合は WSUS が直接編集されており、予期しない更新が同期されるか、必要な更新が同期されません。",
     ),
     looks_at: &["wsus[first].products"],
     fix: &[
         (
-            "Set products at the top site alone: Software Update Point Component Properties > Products.",
+            "Set products only at the top site: Software Update Point Component Properties > Products.",
             "製品は最上位サイトの[ソフトウェアの更新ポイント コンポーネントのプロパティ]>[製品]でのみ設定してください。",
         ),
         (

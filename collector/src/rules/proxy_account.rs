@@ -13,8 +13,8 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     title: ("the proxy gets the credentials it asks for", "プロキシが要求する資格情報が設定されている"),
     why: (
-        "A proxy between the SUP and its upstream server that wants credentials lets nothing through without them.",
-        "SUP と上流サーバーの間のプロキシが資格情報を要求する場合、設定しないと通信できません。",
+        "A proxy between the SUP and its upstream server that requires credentials blocks everything without them.",
+        "ソフトウェアの更新ポイントと上流サーバーの間のプロキシが資格情報を要求する場合、設定しないと通信できません。",
     ),
     looks_at: &["sups[].proxy", "wsus[].proxy", "wsus[].upstream_reach", "wsyncmgr.log"],
     fix: &[
@@ -23,7 +23,7 @@ pub(super) const RULE: Rule = Rule {
             "ソフトウェアの更新ポイントのプロパティで、プロキシ サーバーの名前とポート、およびソフトウェアの更新ポイント プロキシ サーバー アカウントを設定してください。",
         ),
         (
-            "If the account is set, check that its password has not expired and that the proxy lets it through.",
+            "If the account is set, check that its password has not expired and that the proxy accepts it.",
             "アカウントが設定済みの場合は、パスワードの有効期限と、プロキシでの許可を確認してください。",
         ),
     ],

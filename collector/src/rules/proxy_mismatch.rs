@@ -11,10 +11,10 @@ use supwatch_proto::verdict::Severity;
 pub(super) const RULE: Rule = Rule {
     name: "proxy-mismatch",
     severity: Severity::Warning,
-    title: ("SUP and WSUS use the same proxy", "SUP と WSUS のプロキシ設定が一致している"),
+    title: ("SUP and WSUS use the same proxy", "ソフトウェアの更新ポイントと WSUS のプロキシ設定が一致している"),
     why: (
-        "WSUS fetches the metadata with its own proxy settings; where they are not the SUP's, the upstream server's name may not even be resolved.",
-        "WSUS は自身のプロキシ設定でメタデータを取得します。SUP の設定と異なると、上流サーバーの名前を解決できないことがあります。",
+        "WSUS fetches the metadata with its own proxy settings; if they differ from the SUP's, the upstream server's name may not even be resolved.",
+        "WSUS は自身のプロキシ設定でメタデータを取得します。ソフトウェアの更新ポイントの設定と異なると、上流サーバーの名前を解決できないことがあります。",
     ),
     looks_at: &["sups[].proxy", "wsus[].proxy"],
     fix: &[
@@ -24,7 +24,7 @@ pub(super) const RULE: Rule = Rule {
         ),
         (
             "Compare with the WSUS console: Options > Update Source and Proxy Server > Proxy Server. If it is not copied, WSUSCtrl.log says why (message 7000).",
-            "WSUS コンソールの[オプション]>[更新元およびプロキシ サーバー]>[プロキシ サーバー]と比較してください。反映されない場合は WSUSCtrl.log (メッセージ 7000) を確認してください。",
+            "WSUS コンソールの[オプション]>[更新ソースとプロキシ サーバー]>[プロキシ サーバー]と比較してください。反映されない場合は WSUSCtrl.log (メッセージ 7000) を確認してください。",
         ),
     ],
     source: "the article, \"the remote name could not be resolved\"",

@@ -12,7 +12,7 @@ pub(super) const RULE: Rule = Rule {
     title: ("Run Synchronization is available at the top site", "最上位サイトで[同期の実行]を使用できる"),
     why: (
         "Where the action is missing or greyed out, the site has no active SUP, or (2007) the SUP does not synchronise from Microsoft Update. Child sites never offer it: they start on their parent's request.",
-        "この操作が表示されないか無効な場合、アクティブな SUP がないか、(2007 では) Microsoft Update から同期していません。子サイトでは親サイトの要求でのみ同期が開始されるため、この操作はありません。",
+        "この操作が表示されないか無効な場合、アクティブなソフトウェアの更新ポイントがないか、(2007 では) Microsoft Update から同期していません。子サイトでは親サイトの要求でのみ同期が開始されるため、この操作はありません。",
     ),
     looks_at: &["sups", "wsus[first].sync_from_microsoft_update"],
     fix: &[
@@ -21,7 +21,7 @@ pub(super) const RULE: Rule = Rule {
             "セントラル サイト (またはスタンドアロン プライマリ サイト) のコンソールを開いてください。[同期の実行]はそこでのみ使用できます。",
         ),
         (
-            "Install an active software update point there and let it synchronise from Microsoft Update.",
+            "Install an active software update point there and set it to synchronise from Microsoft Update.",
             "そのサイトにアクティブなソフトウェアの更新ポイントをインストールし、Microsoft Update から同期するように構成してください。",
         ),
     ],

@@ -10,7 +10,7 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Critical,
     title: ("the services of WSUS and IIS are running", "WSUS と IIS のサービスが実行されている"),
     why: (
-        "Without Update Services or World Wide Web Publishing nobody gets a connection: \"Unable to connect to the remote server\".",
+        "Without Update Services or World Wide Web Publishing no connection to WSUS succeeds: \"Unable to connect to the remote server\".",
         "Update Services または World Wide Web Publishing Service が停止していると接続できず、「リモート サーバーに接続できません」で失敗します。",
     ),
     looks_at: &["wsus[].services"],

@@ -13,16 +13,16 @@ use supwatch_proto::verdict::Severity;
 pub(super) const RULE: Rule = Rule {
     name: "ssl-mismatch",
     severity: Severity::Critical,
-    title: ("SSL is set alike at the SUP and in IIS", "SSL の設定が SUP と IIS で一致している"),
+    title: ("SSL is set alike at the SUP and in IIS", "SSL の設定がソフトウェアの更新ポイントと IIS で一致している"),
     why: (
-        "The SUP uses SSL by itself where the site needs it, but nobody sets WSUS up for it: then the site server cannot connect, and the synchronisation fails with \"WSUS server not configured\".",
-        "サイトで必要な場合、SUP は自動的に SSL を使用しますが、WSUS は自動では構成されません。その場合サイト サーバーは接続できず、同期は「WSUS サーバーが構成されていません」で失敗します。",
+        "The SUP uses SSL by itself where the site needs it, but WSUS has to be set up for it by hand; until then the site server cannot connect, and the synchronisation fails with \"WSUS server not configured\".",
+        "サイトで必要な場合、ソフトウェアの更新ポイントは自動的に SSL を使用しますが、WSUS は自動では構成されません。その場合サイト サーバーは接続できず、同期は「WSUS サーバーが構成されていません」で失敗します。",
     ),
     looks_at: &["sups[].ssl", "site.toml mode", "wsus[].website.ssl_virtual_directories", "wsus[].reach.certificate"],
     fix: &[
         (
             "In IIS Manager on the WSUS server, turn on SSL Settings > Require SSL for ApiRemoting30, ClientWebService, DSSAuthWebService, ServerSyncWebService and SimpleAuthWebService.",
-            "WSUS サーバーの IIS マネージャーで、ApiRemoting30、ClientWebService、DSSAuthWebService、ServerSyncWebService、SimpleAuthWebService の[SSL 設定]>[SSL が必要]を有効にしてください。",
+            "WSUS サーバーの IIS マネージャで、ApiRemoting30、ClientWebService、DSSAuthWebService、ServerSyncWebService、SimpleAuthWebService の[SSL 設定]>[SSL が必要]を有効にしてください。",
         ),
         (
             "Leave it off for Content, Inventory, ReportingWebService and SelfUpdate.",
@@ -30,7 +30,7 @@ pub(super) const RULE: Rule = Rule {
         ),
         (
             "Bind a certificate with the SUP's name to the https port, and run `WSUSUtil.exe configuressl <name>` in the Tools folder of Update Services.",
-            "SUP の名前の証明書を https ポートにバインドし、Update Services の Tools フォルダーで `WSUSUtil.exe configuressl <名前>` を実行してください。",
+            "ソフトウェアの更新ポイントの名前の証明書を https ポートにバインドし、Update Services の Tools フォルダで `WSUSUtil.exe configuressl <名前>` を実行してください。",
         ),
         (
             "Set the same in the properties of the software update point: \"Require SSL communication to the WSUS server\".",

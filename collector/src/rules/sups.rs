@@ -66,6 +66,6 @@ impl Point<'_> {
     /// `SUP sup1.corp.example of P01`
     pub fn called(&self) -> Text {
         let code = self.scene.site.code;
-        Text::new(format!("SUP {} of {code}", self.name), format!("{code} の SUP {}", self.name))
+        Text::new(format!("SUP {} of {code}", self.name), format!("{code} のソフトウェアの更新ポイント {}", self.name))
     }
 }

@@ -21,7 +21,7 @@ pub(super) const RULE: Rule = Rule {
     looks_at: LOOKED_AT,
     fix: &[
         (
-            "Look at the finding: its cause has remedies of its own, and its evidence names the line.",
+            "Look at the finding: its cause has its own remedies, and its evidence names the line.",
             "検出された問題を確認してください。原因ごとの対処方法と、根拠となるログの行が示されます。",
         ),
         (
@@ -95,7 +95,7 @@ fn told_by_the_top(scene: &Scene<'_>) -> Option<Judged> {
         6703 => {
             let server = row.server.value().map(|server| format!(" {server}")).unwrap_or_default();
             let summary = Text::new(
-                format!("the last synchronisation of {code} failed, as {} knows: why stands in its own wsyncmgr.log", top.code),
+                format!("the last synchronisation of {code} failed, as {} reports: its own wsyncmgr.log says why", top.code),
                 format!(
                     "{} によると {code} の最後の同期が失敗しました。原因は {code} の wsyncmgr.log を確認してください",
                     top.code

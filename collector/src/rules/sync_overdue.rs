@@ -18,13 +18,13 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     title: ("a synchronisation succeeded within the schedule", "予定の間隔内に同期が成功している"),
     why: (
-        "Nothing failed, and yet no updates come: the schedule, the notification or the service stands still.",
+        "Nothing failed, yet no updates arrive: the schedule, the notification or the service has stopped.",
         "失敗していなくても更新が届いていません。スケジュール、通知、またはサービスが停止しています。",
     ),
     looks_at: LOOKED_AT,
     fix: &[
         (
-            "See what the site waits for: the newest lines of its wsyncmgr.log, and for a child whether the parent's log says \"Sending sync notification to child site(s)\".",
+            "See what the site is waiting for: the newest lines of its wsyncmgr.log, and for a child whether the parent's log says \"Sending sync notification to child site(s)\".",
             "サイトが何を待っているか、wsyncmgr.log の最新の行を確認してください。子サイトの場合は、親サイトのログに「Sending sync notification to child site(s)」があるか確認してください。",
         ),
         (

@@ -13,7 +13,7 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     title: ("a running synchronisation progresses", "実行中の同期が進行している"),
     why: (
-        "A run that stands still blocks every later one, and ends in a time-out hours later at best.",
+        "A run that makes no progress blocks every later one, and at best ends in a time-out hours later.",
         "停止した同期は後続の同期を妨げ、数時間後にタイムアウトするまで終わりません。",
     ),
     looks_at: &["wsyncmgr.log", "limits.sync_stuck_minutes"],
@@ -24,7 +24,7 @@ pub(super) const RULE: Rule = Rule {
         ),
         (
             "If WSUS is not synchronising, restart Update Services and WsusPool, then the component SMS_WSUS_SYNC_MANAGER (Configuration Manager Service Manager).",
-            "WSUS が同期していない場合は、Update Services と WsusPool を再起動し、続いて SMS_WSUS_SYNC_MANAGER コンポーネントを再起動してください (Configuration Manager サービス マネージャー)。",
+            "WSUS が同期していない場合は、Update Services と WsusPool を再起動し、続いて SMS_WSUS_SYNC_MANAGER コンポーネントを再起動してください (Configuration Manager サービス マネージャ)。",
         ),
         (
             "If it is the database that is slow, decline superseded updates and re-index SUSDB.",

@@ -12,22 +12,22 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Critical,
     title: ("the top site synchronises from Microsoft Update", "最上位サイトが Microsoft Update から同期する"),
     why: (
-        "Everything below gets its updates from here. WSUS Configuration Manager sets this once, when the SUP is made, and does not put it back when somebody changes it in the WSUS console.",
-        "下位のすべてのサイトはここから更新を受け取ります。この設定は SUP の作成時に一度だけ構成され、WSUS コンソールで変更されても WSUS Configuration Manager は元に戻しません。",
+        "Everything below gets its updates from here. WSUS Configuration Manager sets this once, when the SUP is created, and does not reset it when it is changed in the WSUS console.",
+        "下位のすべてのサイトはここから更新を受け取ります。この設定はソフトウェアの更新ポイントの作成時に一度だけ構成され、WSUS コンソールで変更されても WSUS Configuration Manager は元に戻しません。",
     ),
     looks_at: LOOKED_AT,
     fix: &[
         (
             "On the WSUS server of the top site, open the WSUS console: Options > Update Source and Proxy Server.",
-            "最上位サイトの WSUS サーバーで WSUS コンソールを開き、[オプション]>[更新元およびプロキシ サーバー]をクリックしてください。",
+            "最上位サイトの WSUS サーバーで WSUS コンソールを開き、[オプション]>[更新ソースとプロキシ サーバー]をクリックしてください。",
         ),
         (
-            "Select \"Synchronize from Microsoft Update\". WSUS Configuration Manager does not put this setting back by itself.",
+            "Select \"Synchronize from Microsoft Update\". WSUS Configuration Manager does not restore this setting by itself.",
             "[Microsoft Update から同期する]を選択してください。WSUS Configuration Manager はこの設定を自動では元に戻しません。",
         ),
         (
             "Since 2012 another source is allowed: then choose it in Software Update Point Component Properties > Sync Settings, not in the WSUS console.",
-            "2012 以降では別の同期元も使用できます。その場合は WSUS コンソールではなく[ソフトウェアの更新ポイント コンポーネントのプロパティ]>[同期の設定]で選択してください。",
+            "2012 以降では別の更新ソースも使用できます。その場合は WSUS コンソールではなく[ソフトウェアの更新ポイント コンポーネントのプロパティ]>[同期の設定]で選択してください。",
         ),
     ],
     source: "the article, general tips and \"Run Synchronization is not available\"; documentation: plan for software updates",
@@ -62,7 +62,7 @@ fn cut_off_members(scene: &Scene<'_>) -> Vec<Judged> {
                 site.code
             ),
             format!(
-                "最上位サイト {} の SUP {name} は最初の SUP とデータベースを共有していますが、Microsoft Update に接続できません ({outcome})。\
+                "最上位サイト {} のソフトウェアの更新ポイント {name} は最初のソフトウェアの更新ポイントとデータベースを共有していますが、Microsoft Update に接続できません ({outcome})。\
                  1902 以降は共有する SUP のいずれかが無作為に選ばれるため、一部の同期が失敗します",
                 site.code
             ),
@@ -100,7 +100,7 @@ fn judge_top(scene: &Scene<'_>) -> Judged {
                     site.code
                 ),
                 format!(
-                    "最上位サイト {} の最初の SUP ({sup}) は Microsoft Update から同期していますが、コンポーネントでは別の上流が設定されています",
+                    "最上位サイト {} の最初のソフトウェアの更新ポイント ({sup}) は Microsoft Update から同期していますが、コンポーネントでは別の上流が設定されています",
                     site.code
                 ),
             );
@@ -115,7 +115,7 @@ fn judge_top(scene: &Scene<'_>) -> Judged {
             let summary = Text::new(
                 format!("the first SUP of top site {} ({sup}) synchronises from {used}, but its component says {set}", site.code),
                 format!(
-                    "最上位サイト {} の最初の SUP ({sup}) は {used} から同期していますが、コンポーネントの設定は {set} です",
+                    "最上位サイト {} の最初のソフトウェアの更新ポイント ({sup}) は {used} から同期していますが、コンポーネントの設定は {set} です",
                     site.code
                 ),
             );
@@ -132,7 +132,10 @@ fn judge_top(scene: &Scene<'_>) -> Judged {
         Some(false) => {
             let summary = Text::new(
                 format!("the first SUP of top site {} ({sup}) does not synchronise from Microsoft Update", site.code),
-                format!("最上位サイト {} の最初の SUP ({sup}) が Microsoft Update から同期していません", site.code),
+                format!(
+                    "最上位サイト {} の最初のソフトウェアの更新ポイント ({sup}) が Microsoft Update から同期していません",
+                    site.code
+                ),
             );
             let failure = Failure::new(Severity::Critical, summary).shown_by([setting(site, from_microsoft_path, false)]);
             Judged::fail(LOOKED_AT, failure)

@@ -16,7 +16,7 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Critical,
     title: ("the hierarchy is one tree", "階層が一つの木になっている"),
     why: (
-        "Updates flow from one top site down. Two top sites, a cycle, or two servers with one site code mean that what is watched is not what runs.",
+        "Updates flow from one top site down. Two top sites, a cycle, or two servers with one site code mean that what is monitored is not what is running.",
         "更新は一つの最上位サイトから下へ流れます。最上位が二つある、循環している、一つのサイト コードを二台のサーバーが名乗る場合、監視対象と実態が一致していません。",
     ),
     looks_at: LOOKED_AT,

@@ -13,7 +13,7 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Info,
     title: ("the upstream server answers", "上流サーバーが正常に応答している"),
     why: (
-        "When Microsoft Update or another upstream server is down, the failure looks like one's own; nothing has to be mended here but patience.",
+        "When Microsoft Update or another upstream server is down, the failure looks like a local one; there is nothing to repair here, only to wait.",
         "Microsoft Update などの上流サーバーの障害は、自分の環境の問題のように見えます。この場合は復旧を待つほかありません。",
     ),
     looks_at: &["wsus[].upstream_reach", "history of the settings", "wsyncmgr.log"],
@@ -59,7 +59,7 @@ fn judge(point: &Point<'_>) -> Option<Judged> {
         site.configured.changes().iter().any(|change| change.seen_at.is_some_and(|at| point.scene.now.duration_since(at) < QUIET));
     if !server_fault {
         let missing = Text::new(
-            format!("an answer of the upstream server of {} that is a fault of its own", site.code),
+            format!("an answer that shows a fault of the upstream server of {} itself", site.code),
             format!("{} の上流サーバー自身の障害を示す応答", site.code),
         );
         // It answers well: then it is not out.

@@ -16,22 +16,22 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Critical,
     title: ("the web services of WSUS let in who must get in", "WSUS の Web サービスに必要なアクセスが許可されている"),
     why: (
-        "WSyncMgr starts a synchronisation through ApiRemoting30, and every child's WSUS logs on through DssAuthWebService; where they are shut, runs fail with HTTP status 401.",
-        "WSUS 同期マネージャーは ApiRemoting30 で同期を開始し、子サイトの WSUS は DssAuthWebService で認証します。拒否されると HTTP ステータス 401 で同期が失敗します。",
+        "WSyncMgr starts a synchronisation through ApiRemoting30, and every child's WSUS authenticates through DssAuthWebService; if access is denied, runs fail with HTTP status 401.",
+        "WSUS 同期マネージャは ApiRemoting30 で同期を開始し、子サイトの WSUS は DssAuthWebService で認証します。拒否されると HTTP ステータス 401 で同期が失敗します。",
     ),
     looks_at: &["wsus[].virtual_directories", "wsyncmgr.log", "wsyncmgr.log of its children"],
     fix: &[
         (
             "ApiRemoting30: on the WSUS server, open IIS Manager > Sites > the WSUS web site > ApiRemoting30 > Edit Permissions, and give the computer account of the site server and the administrators access.",
-            "ApiRemoting30: WSUS サーバーの IIS マネージャーで[サイト]>WSUS Web サイト>ApiRemoting30 の[アクセス許可の編集]を開き、サイト サーバーのコンピューター アカウントと管理者にアクセスを許可してください。",
+            "ApiRemoting30: WSUS サーバーの IIS マネージャで[サイト]>WSUS Web サイト>ApiRemoting30 の[アクセス許可の編集]を開き、サイト サーバーのコンピュータ アカウントと管理者にアクセスを許可してください。",
         ),
         (
             "The account that connects must be in the local group WSUS Administrators.",
-            "接続するアカウントは、ローカル グループ WSUS Administrators のメンバーである必要があります。",
+            "接続するアカウントは、ローカル グループ WSUS Administrators のメンバである必要があります。",
         ),
         (
-            "DssAuthWebService: in IIS Manager of the parent's WSUS server, turn on Anonymous Authentication (IUSR) for it, and see that this account is in no group that is denied access.",
-            "DssAuthWebService: 親サイトの WSUS サーバーの IIS マネージャーで匿名認証 (IUSR) を有効にし、そのアカウントがアクセスを拒否されたグループに属していないことを確認してください。",
+            "DssAuthWebService: in IIS Manager of the parent's WSUS server, turn on Anonymous Authentication (IUSR) for it, and make sure that this account is in no group that is denied access.",
+            "DssAuthWebService: 親サイトの WSUS サーバーの IIS マネージャで匿名認証 (IUSR) を有効にし、そのアカウントがアクセスを拒否されたグループに属していないことを確認してください。",
         ),
     ],
     source: "the article, \"the request failed with HTTP status 401: Unauthorized\" and \"DssAuthenticationError: WebException\"",

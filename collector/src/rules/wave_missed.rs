@@ -13,13 +13,13 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Critical,
     title: ("a child that was told starts to synchronise", "通知された子サイトが同期を開始する"),
     why: (
-        "The notification from parent to child is what carries a synchronisation down the hierarchy; where it is lost, everything below stays behind, and nothing fails.",
+        "The notification from parent to child carries a synchronisation down the hierarchy; if it is lost, everything below stays behind, and nothing fails.",
         "親サイトから子サイトへの通知によって同期が下位に伝わります。通知が失われると、エラーにならないまま下位サイトが取り残されます。",
     ),
     looks_at: &["wsyncmgr.log", "wsyncmgr.log of the parent", "limits.wave_missed_minutes"],
     fix: &[
         (
-            "See whether the notification arrived: on the child, wsyncmgr.log says \"Found parent sync notification file\"; the file <parent>.SYN lies in inboxes\\WSyncMgr.box.",
+            "See whether the notification arrived: on the child, wsyncmgr.log says \"Found parent sync notification file\"; the file <parent>.SYN is in inboxes\\WSyncMgr.box.",
             "通知が届いたか確認してください。子サイトの wsyncmgr.log に「Found parent sync notification file」が記録され、inboxes\\WSyncMgr.box に <親サイト コード>.SYN が置かれます。",
         ),
         (

@@ -12,8 +12,8 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     title: ("WSUS is free when a synchronisation begins", "同期の開始時に WSUS が同期中でない"),
     why: (
-        "WSyncMgr waits until a synchronisation started in the WSUS console ends, and may time out on it.",
-        "WSUS コンソールで開始された同期が終わるまで WSUS 同期マネージャーは待機し、タイムアウトすることがあります。",
+        "WSyncMgr waits until a synchronisation started in the WSUS console ends, and may time out while waiting.",
+        "WSUS コンソールで開始された同期が終わるまで WSUS 同期マネージャは待機し、タイムアウトすることがあります。",
     ),
     looks_at: &["wsus[].wsus_sync", "wsyncmgr.log"],
     fix: &[

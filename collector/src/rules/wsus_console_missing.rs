@@ -9,7 +9,10 @@ use supwatch_proto::verdict::Severity;
 pub(super) const RULE: Rule = Rule {
     name: "wsus-console-missing",
     severity: Severity::Critical,
-    title: ("a site server with a remote SUP has the WSUS console", "リモート SUP のサイト サーバーに WSUS 管理コンソールがある"),
+    title: (
+        "a site server with a remote SUP has the WSUS console",
+        "リモートのソフトウェアの更新ポイントのサイト サーバーに WSUS 管理コンソールがある",
+    ),
     why: (
         "The site server configures a remote WSUS through the interface that comes with the administration console; without it nothing can be configured.",
         "サイト サーバーは、WSUS 管理コンソールに含まれるインターフェイスでリモートの WSUS を構成します。コンソールがないと構成できません。",
@@ -59,7 +62,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     let summary = Text::new(
         format!("site server {own} of {} has no WSUS console, but its SUP {remote} is on another server", site.code),
         format!(
-            "{} の SUP {remote} は別のサーバーにありますが、サイト サーバー {own} に WSUS 管理コンソールがありません",
+            "{} のソフトウェアの更新ポイント {remote} は別のサーバーにありますが、サイト サーバー {own} に WSUS 管理コンソールがありません",
             site.code
         ),
     );

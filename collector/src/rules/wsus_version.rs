@@ -10,7 +10,7 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     title: ("no WSUS is newer than its upstream server", "WSUS が上流サーバーより新しくない"),
     why: (
-        "An upstream WSUS that is older may not know the protocol or the update types of the one below it; Microsoft upgrades the top first.",
+        "An upstream WSUS that is older may not know the protocol or the update types of the one below it; upgrades start at the top.",
         "上流の WSUS が古いと、下位の WSUS のプロトコルや更新の種類に対応できないことがあります。アップグレードは最上位から行います。",
     ),
     looks_at: &["wsus[first].version", "wsus[first].version of the parent"],

@@ -264,7 +264,7 @@ fn value_of(shape: &Value, text: &str) -> Result<Value, String> {
             Ok(items.map(Value::from).collect())
         }
         Some("string") => Ok(text.into()),
-        _ => Err("this is a part with fields of its own: name one of them".to_owned()),
+        _ => Err("this is a group of fields: name one of them".to_owned()),
     }
 }
 

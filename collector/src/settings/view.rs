@@ -34,12 +34,12 @@ pub fn view(hierarchy: &Hierarchy, site: &Site, now: Timestamp) -> SettingsView 
         notes.push(if always {
             Text::new(
                 "the update source of the top site's WSUS is set once, when its SUP is made; WCM never puts it back",
-                "最上位サイトの WSUS の更新元は SUP の作成時に一度だけ構成され、WCM は元に戻しません",
+                "最上位サイトの WSUS の更新ソースはソフトウェアの更新ポイントの作成時に一度だけ構成され、WCM は元に戻しません",
             )
         } else {
             Text::new(
                 "do not count on WCM to put back the update source of the top site's WSUS (2007 never does)",
-                "最上位サイトの WSUS の更新元が WCM によって元に戻されるとは限りません (2007 では戻されません)",
+                "最上位サイトの WSUS の更新ソースが WCM によって元に戻されるとは限りません (2007 では戻されません)",
             )
         });
     }

@@ -60,7 +60,7 @@ impl Embedded {
         let state = match Durable::open(&state_dir, CACHE_BYTES) {
             Err(OpenError::Damaged { dir, reason }) => {
                 let aside = set_aside(&dir).map_err(io)?;
-                tracing::error!(aside = %aside.display(), reason, "the state of the store is damaged and was set aside: findings are judged anew, suppressions and what was told are gone; import an export to have them back");
+                tracing::error!(aside = %aside.display(), reason, "the state of the store is damaged and was set aside: findings are judged again, suppressions and the record of notifications are gone; import an export to have them back");
                 Durable::open(&dir, CACHE_BYTES)?
             }
             opened => opened?,

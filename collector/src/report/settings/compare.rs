@@ -52,7 +52,7 @@ pub(super) struct Line {
 
 /// Every setting that is compared.
 pub(super) const LINES: [Line; 8] = [
-    Line { name: ("update source", "更新元"), read: source, compare: from_parent },
+    Line { name: ("update source", "更新ソース"), read: source, compare: from_parent },
     Line {
         name: ("replica", "レプリカ"),
         read: replica,

@@ -1,0 +1,115 @@
+//! One line alone: whether a log of the software update point is known to have it, and that it reports no error.
+
+use supwatch_agent::clock::Clock;
+use supwatch_agent::parse;
+use supwatch_agent::recognise::{Memory, Recogniser, Understood};
+use supwatch_proto::event::{ConnectionOutcome, EventKind, SetupOutcome};
+use supwatch_proto::ids::SiteCode;
+
+/// A known line that reports no error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quiet {
+    /// The log that has such lines, as far as the line tells.
+    pub log: Option<&'static str>,
+}
+
+/// The names of logs, by those of events.
+const LOGS: [(&str, &str); 5] = [
+    ("wsyncmgr", "wsyncmgr.log"),
+    ("wcm", "WCM.log"),
+    ("wsusctrl", "WSUSCtrl.log"),
+    ("supsetup", "SUPSetup.log"),
+    ("softwaredistribution", "SoftwareDistribution.log"),
+];
+
+/// What the recogniser says of a line by itself: `None` where it does not know it, or where it tells of trouble.
+pub fn quiet(line: &str) -> Option<Quiet> {
+    let record = parse::parse(line);
+    let mut recogniser = Recogniser::new(SiteCode::UNKNOWN, "", Clock::default(), Memory::default());
+    let mut events = Vec::new();
+    let understood = recogniser.recognise(&record, &mut events);
+    recogniser.release(&mut events);
+    let known = matches!(understood, Understood::Typed | Understood::Quiet);
+    let log = events.first().and_then(|event| LOGS.iter().find(|(name, _)| *name == event.log)).map(|(_, log)| *log);
+    (known && events.iter().all(|event| reports_no_error(&event.kind))).then_some(Quiet { log })
+}
+
+fn reports_no_error(kind: &EventKind) -> bool {
+    match kind {
+        EventKind::RunStarted { .. }
+        | EventKind::RunPhase { .. }
+        | EventKind::RunProgress { .. }
+        | EventKind::RunSucceeded
+        | EventKind::NextRun { .. }
+        | EventKind::ChildrenNotified { .. }
+        | EventKind::ParentNotified { .. }
+        | EventKind::CatalogVersion { .. }
+        | EventKind::UpstreamSeen { .. }
+        | EventKind::Step { .. }
+        | EventKind::FiltersSeen { .. }
+        | EventKind::ServiceChanged { .. }
+        | EventKind::WsusConnection { outcome: ConnectionOutcome::Attempted | ConnectionOutcome::Connected, .. }
+        | EventKind::RoleSetup { outcome: SetupOutcome::Started | SetupOutcome::Succeeded, .. } => true,
+        EventKind::StatusMessage(message) => message.severity == "I",
+        EventKind::WcmState { state } => *state != 3,
+        EventKind::WsusHealth { healthy, .. } => *healthy,
+        EventKind::WsusConsole { found } => *found,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::normal;
+
+    #[test]
+    fn a_step_is_quiet_and_an_error_is_not() {
+        for line in [
+            "Third party updates are enabled",
+            "requested localization languages: en, ja",
+            "Setting new configuration state to 2 (WSUS_CONFIG_SUCCESS)",
+            "There are no unhealthy WSUS Server components on WSUS Server SUP1.corp.example",
+        ] {
+            assert!(quiet(line).is_some(), "{line}");
+        }
+        let stamped = "Third party updates are enabled  $$<SMS_WSUS_SYNC_MANAGER><03-01-2026 04:00:00.000+0><thread=1 (0x1)>";
+        assert_eq!(quiet(stamped), Some(Quiet { log: Some("wsyncmgr.log") }));
+        for line in [
+            "Sync failed: WSUS server not configured. Source: CWSyncMgr::DoSync",
+            "Sync failed. Will retry in 60 minutes",
+            "Setting new configuration state to 3 (WSUS_CONFIG_FAILED)",
+            "System.Net.WebException: something",
+            "nothing that a log would say",
+            "",
+        ] {
+            assert_eq!(quiet(line), None, "{line}");
+        }
+    }
+
+    /// The recogniser knows every line that is called normal, and takes none of them for an error.
+    #[test]
+    fn what_is_called_normal_is_known_to_the_recogniser() {
+        let mut unknown = Vec::new();
+        for start in normal::all().iter().filter(|line| !line.follows_failure).flat_map(|line| &line.start) {
+            let rests = [
+                "",
+                " x",
+                " 1",
+                " server, port: 8530",
+                " CEN.SYN.",
+                " {G} to 1",
+                " P01",
+                "2 items, new update source content version is 3",
+                " n sync at 1",
+                " version 3",
+                ": P01, P02",
+            ];
+            let known = rests.iter().any(|rest| quiet(&format!("{start}{rest}")).is_some());
+            if !known {
+                unknown.push(start);
+            }
+        }
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
+}
