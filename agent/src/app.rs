@@ -140,7 +140,7 @@ pub async fn once(config: &Config) -> Result<u64, AppError> {
         for (site, command) in sites.iter().filter_map(|site| Some((site.file.code, site.command.clone()?))) {
             Runner::new(site, command, Arc::clone(&collected)).0.once(now)?;
         }
-        let mut collect = Collect::new(&collected, &sites).draining(drain);
+        let mut collect = Collect::new(&collected, &sites).draining(drain).clocked(now);
         // Later sweeps take the last records as whole, and a renamed log as left: nobody waits for more of them.
         for sweep in 0..4 {
             collect.sweep((crate::tail::SETTLED + drain) * sweep, &|| false)?;
@@ -210,7 +210,7 @@ fn collect_thread(spool: Arc<Spool>, config: Config, commands: Handles) -> Resul
     let flag = Arc::clone(&stopping.flag);
     let body = move || {
         let stopped = || flag.load(Ordering::Relaxed);
-        let mut collect = Collect::new(&spool, &config.sites).draining(config.drain).asking(commands);
+        let mut collect = Collect::new(&spool, &config.sites).draining(config.drain).asking(commands).clocked(now);
         let start = std::time::Instant::now();
         let mut told = None;
         let result = loop {

@@ -17,6 +17,9 @@ const STACK_LINES: u32 = 1000;
 /// Lines of text that may stand before the marks that end them.
 const PREFACE_LINES: u32 = 60;
 
+/// Lines that a viewer shows of one message, blank ones between them.
+const LABELLED_LINES: u32 = 20;
+
 /// Puts records together from lines.
 #[derive(Debug, Default)]
 pub struct Assembler {
@@ -201,7 +204,9 @@ fn takes(open: &Open, next: &str, named: bool) -> bool {
         Kind::Wsus => open.lines < STACK_LINES && wsus::continues(next),
         Kind::Torn => broken && completes_marks(&open.text, next),
         Kind::Status => broken && is_status_part(next),
-        Kind::Labelled => broken && !vocabulary::begins_message(next),
+        // Below the source stands the operating system's error alone.
+        Kind::Labelled if localized::has_source(&open.text) => localized::tells_code(next),
+        Kind::Labelled => open.lines < LABELLED_LINES && !vocabulary::begins_message(next),
         Kind::Preface => belongs_to_text(open, next, named),
     }
 }
@@ -217,7 +222,7 @@ fn is_complete(open: &Open, last: &str) -> bool {
         Kind::Ccm => CCM_CLOSE.find(last).is_some() && ccm::is_complete(&open.text),
         Kind::Torn => !server::is_torn(&open.text),
         Kind::Status => is_whole_status(&open.text) && open.text.trim_end().ends_with(|c: char| c.is_ascii_uppercase()),
-        Kind::Labelled => open.text.lines().next_back().is_some_and(localized::closes),
+        Kind::Labelled => open.text.lines().next_back().is_some_and(localized::tells_code),
         Kind::Preface => !matches!(parse(&open.text).form, Form::Bare) && !server::is_torn(&open.text) || named_at_end(&open.text),
         Kind::Wsus => false,
     }

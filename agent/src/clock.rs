@@ -73,9 +73,12 @@ impl Clock {
             },
             Stamp::Local(local) => self.by_file(local, "", gmtdate),
             Stamp::Dated(dated) => self.by_order(dated, gmtdate),
+            // A message's own time is when it was sent, and nobody knows how much later the next line without a stamp is.
             Stamp::Absent => gmtdate.map(|time| (time, Certainty::Calibrated)).or(self.last),
         };
-        self.last = found.or(self.last);
+        if *stamp != Stamp::Absent {
+            self.last = found.or(self.last);
+        }
         match found {
             Some((time, certainty)) => (Some(time), certainty),
             None => (None, Certainty::Local),
@@ -245,11 +248,14 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_a_stamp_is_as_old_as_the_one_before_it() {
+    fn a_line_without_a_stamp_is_as_old_as_the_stamp_before_it() {
         let mut clock = Clock::default();
         assert_eq!(clock.resolve(&Stamp::Absent, None), (None, Certainty::Local));
         check(&mut clock, Stamp::Absent, Some("2026-02-28T19:00:01Z"), "2026-02-28T19:00:01Z", Certainty::Calibrated);
-        check(&mut clock, Stamp::Absent, None, "2026-02-28T19:00:01Z", Certainty::Calibrated);
+        assert_eq!(clock.resolve(&Stamp::Absent, None), (None, Certainty::Local), "how much later it was written is not known");
+        let local = date(2026, 2, 28).at(19, 0, 1, 0);
+        check(&mut clock, Stamp::Biased(local, 0), None, "2026-02-28T19:00:01Z", Certainty::Bias);
+        check(&mut clock, Stamp::Absent, None, "2026-02-28T19:00:01Z", Certainty::Bias);
     }
 
     #[test]

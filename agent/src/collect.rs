@@ -17,6 +17,10 @@ use crate::site_folder::{self, described};
 use crate::spool::{Spool, SpoolError};
 use crate::tail::{Checkpoint, DRAIN, Look, Tail};
 
+use self::covered::Covered;
+
+mod covered;
+
 /// Looks at everything.
 #[derive(Debug)]
 pub struct Collect<'a> {
@@ -31,13 +35,21 @@ pub struct Collect<'a> {
     commands: BTreeMap<SiteCode, Handle>,
     /// Time for which a log that was renamed is still read.
     drain: Duration,
+    /// How far the logs are read.
+    covered: Covered,
 }
 
 impl<'a> Collect<'a> {
     /// Goes on where the spool says.
     pub fn new(spool: &'a Spool, sites: &'a [Site]) -> Collect<'a> {
         let (tails, told, commands) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
-        Collect { spool, sites, tails, epoch: spool.epoch(), told, commands, drain: DRAIN }
+        let covered = Covered::default();
+        Collect { spool, sites, tails, epoch: spool.epoch(), told, commands, drain: DRAIN, covered }
+    }
+
+    /// Tells how far the logs are read, by this clock.
+    pub fn clocked(self, clock: fn() -> jiff::Timestamp) -> Collect<'a> {
+        Collect { covered: Covered::by(clock), ..self }
     }
 
     /// Lets what WCM does make the settings commands run: it looks at the settings, and may have put them back.
@@ -55,10 +67,12 @@ impl<'a> Collect<'a> {
         if self.spool.epoch() != self.epoch {
             self.epoch = self.spool.epoch();
             self.tails.clear();
+            self.covered.clear();
         }
         if self.spool.is_fresh() {
             return Ok(());
         }
+        self.covered.begin();
         for site in self.sites {
             self.site_file(site)?;
             self.snapshots(site)?;
@@ -70,13 +84,30 @@ impl<'a> Collect<'a> {
         while !busy.is_empty() && !stop() {
             let mut still = BTreeSet::new();
             for name in &busy {
-                if self.log(name, now)? == Look::More {
+                let look = self.log(name, now)?;
+                if look == Look::More {
                     still.insert(name.clone());
                 }
+                let standing = self.tails.get(name).and_then(|tail| tail.standing(now));
+                self.covered.note(name, look, standing);
             }
             busy = still;
+            if !busy.is_empty() && self.covered.is_due() {
+                self.tell_coverage(&busy);
+            }
+        }
+        if busy.is_empty() {
+            self.tell_coverage(&busy);
         }
         Ok(())
+    }
+
+    /// Tells how far the logs of each site are read, those of `busy` not to their end.
+    fn tell_coverage(&mut self, busy: &BTreeSet<String>) {
+        let after = self.spool.next_sequence() - 1;
+        let sites = self.sites.iter().map(|site| site.file.code);
+        let coverage: Vec<_> = sites.filter_map(|site| self.covered.of(site, after, busy)).collect();
+        self.spool.cover(after, coverage);
     }
 
     fn site_file(&mut self, site: &Site) -> Result<(), SpoolError> {

@@ -5,8 +5,8 @@
 //!                                   settings (snapshot, site.toml), probe ───────▶┘
 //! ```
 //!
-//! The stages from `lines` to `recognise` are pure; [`reader`] joins them for one file and is all that the offline commands
-//! need. The edges are `tail` (files), `spool` (disk), `probe` and `uplink` (network).
+//! The stages from `lines` to `recognise` are pure; [`reader`] joins them for one file and is, with [`paste`], all that the
+//! offline commands need. The edges are `tail` (files), `spool` (disk), `probe` and `uplink` (network).
 
 pub mod lines;
 pub mod encoding;
@@ -15,6 +15,7 @@ pub mod parse;
 pub mod clock;
 pub mod recognise;
 pub mod reader;
+pub mod paste;
 pub mod settings;
 pub mod site_folder;
 pub mod watch;

@@ -233,7 +233,7 @@ impl Records {
         let understood = self.recogniser.recognise(record, out);
         observer.record(record, self.recogniser.written, understood, out.get(before..).unwrap_or_default());
         let tally = &mut self.tally;
-        if let Some((time, certainty)) = self.recogniser.clock.last {
+        if let (Some(time), certainty) = self.recogniser.written {
             tally.newest = tally.newest.max(Some(time));
             if certainty != Certainty::Local {
                 tally.newest_sure = tally.newest_sure.max(Some(time));

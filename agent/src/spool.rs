@@ -4,12 +4,14 @@
 //! nor doubles a line. Numbers are given in that same write. One tree: `M` epoch and next number, `Q`+first number blocks of
 //! events, `F`+file checkpoints.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Mutex;
 
 use prost::Message;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use supwatch_durable::{Batch, Durable, DurableError, OpenError, set_aside};
+use supwatch_proto::coverage::Coverage;
 use supwatch_proto::event::Event;
 use supwatch_proto::ids::Epoch;
 use supwatch_proto::wire;
@@ -30,6 +32,9 @@ const CACHE_BYTES: u64 = 4 << 20;
 pub const SPOOL_BYTES: u64 = 2 << 30;
 /// Bytes of acknowledged events that stay, so that a collector that was restored from a copy gets again what it lost.
 pub const RETAINED_BYTES: u64 = 64 << 20;
+
+/// Statements of how far the logs are read that wait for what they are about to be sent.
+const STATEMENTS: usize = 16;
 
 const META: &[u8] = b"M";
 const VERSION: u8 = 1;
@@ -96,6 +101,8 @@ struct State {
     acknowledged: u64,
     bytes: u64,
     held: Held,
+    /// How far the logs are read once everything up to a number is stored, oldest first.
+    coverage: VecDeque<(u64, Vec<Coverage>)>,
 }
 
 impl State {
@@ -110,7 +117,8 @@ impl State {
             oldest_sequence = oldest_sequence.min(sequence_of(&key)?);
             bytes += value.len() as u64;
         }
-        Ok(State { acknowledged: oldest_sequence - 1, meta, oldest_sequence, bytes, held: Held::default() })
+        let (held, coverage) = (Held::default(), VecDeque::new());
+        Ok(State { acknowledged: oldest_sequence - 1, meta, oldest_sequence, bytes, held, coverage })
     }
 }
 
@@ -208,7 +216,8 @@ impl Spool {
         }
         batch.put(META, VERSION, &json(&meta));
         self.db.commit(batch)?;
-        *state = State { meta, oldest_sequence: 1, acknowledged: 0, bytes: 0, held: Held::default() };
+        let (held, coverage) = (Held::default(), VecDeque::new());
+        *state = State { meta, oldest_sequence: 1, acknowledged: 0, bytes: 0, held, coverage };
         Ok(())
     }
 
@@ -328,6 +337,30 @@ impl Spool {
             Some(entry) => trimmed(&entry?.2, sequence),
             None => Ok(wire::Batch::default()),
         }
+    }
+
+    /// Takes note how far the logs are read once everything up to a number is stored. In memory: after a restart it is found
+    /// out again.
+    pub fn cover(&self, after_sequence: u64, coverage: Vec<Coverage>) {
+        let mut state = self.state();
+        let changed = state.coverage.back().is_none_or(|(last, known)| {
+            let caught_up = |all: &[Coverage]| all.iter().map(|one| one.caught_up).collect::<Vec<_>>();
+            *last != after_sequence || caught_up(known) != caught_up(&coverage)
+        });
+        state.coverage.retain(|(number, _)| *number != after_sequence);
+        state.coverage.push_back((after_sequence, coverage));
+        while state.coverage.len() > STATEMENTS {
+            state.coverage.pop_front();
+        }
+        drop(state);
+        if changed {
+            self.grown.send_modify(|_| {});
+        }
+    }
+
+    /// The newest word on how far the logs are read that holds once everything up to a number is stored, and its own number.
+    pub fn coverage(&self, sent: u64) -> Option<(u64, Vec<Coverage>)> {
+        self.state().coverage.iter().rev().find(|(number, _)| *number <= sent).cloned()
     }
 
     /// Takes note that the collector has everything up to a number, and forgets blocks of it, the oldest first, beyond

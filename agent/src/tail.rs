@@ -60,6 +60,17 @@ pub enum Look {
     More,
 }
 
+/// How far a log is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Bytes read.
+    pub offset: u64,
+    /// Bytes it has.
+    pub size: u64,
+    /// Whether nothing of the log is left unread: neither in this file nor in one that goes before it.
+    pub at_end: bool,
+}
+
 /// One log under watch.
 #[derive(Debug)]
 pub struct Tail {
@@ -115,6 +126,18 @@ impl Tail {
             self.checkpoint = Some(open.checkpoint());
         }
         self.checkpoint.clone()
+    }
+
+    /// How far the log is read, at a moment counted from the agent's start, if the last look found nothing new. `None`: there
+    /// is no file to read.
+    pub fn standing(&self, now: Duration) -> Option<Standing> {
+        let open = self.open.as_ref()?;
+        let is_log = matches!(open.stands, Stands::Log | Stands::Copied);
+        // A record may still grow, but one that nobody goes on with for a while keeps nobody waiting.
+        let settled = open.quiet.is_some_and(|(place, since)| place == open.position && now.saturating_sub(since) >= SETTLED);
+        let whole = open.reader.offset() == open.position || settled;
+        let size = open.file.size().unwrap_or(open.seen);
+        Some(Standing { offset: open.position, size, at_end: is_log && whole })
     }
 
     /// Places inside the last look from which could be gone on, before its end.

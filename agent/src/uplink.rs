@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use supwatch_proto::channel::{ConnectError, IdentityFiles, connect, explain};
+use supwatch_proto::coverage::Coverage;
 use supwatch_proto::ids::SiteCode;
 use supwatch_proto::wire::ingest_service_client::IngestServiceClient;
 use supwatch_proto::wire::{self, stream_request, stream_response};
@@ -26,6 +27,8 @@ const PROTOCOL: u32 = 1;
 const OUTBOUND: usize = 8;
 const HEARTBEAT: Duration = Duration::from_secs(15);
 const FIRST_ANSWER: Duration = Duration::from_secs(15);
+/// How long what needs no answer may be on its way when everything else is delivered.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 const BACK_OFF_MIN: Duration = Duration::from_millis(500);
 const BACK_OFF_MAX: Duration = Duration::from_secs(60);
 
@@ -146,7 +149,8 @@ impl Uplink {
         spool.acknowledged(welcome.durable_sequence)?;
         let window = u64::from(welcome.window_events.max(1));
         let (connector, durable) = (&self.connector, welcome.durable_sequence);
-        let mut session = Session { spool, connector, outbound, acked: durable, sent: durable, window, waiting_since: None };
+        let mut session =
+            Session { spool, connector, outbound, acked: durable, sent: durable, window, waiting_since: None, covered: None };
         session.deliver(&mut inbound, clock, until).await
     }
 
@@ -160,6 +164,7 @@ impl Uplink {
             protocol_max: PROTOCOL,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             clock: Some(supwatch_proto::time::to_wire(now)),
+            tells_coverage: true,
         }
     }
 }
@@ -173,6 +178,8 @@ struct Session<'a> {
     window: u64,
     /// Since when something waits and nothing was acknowledged.
     waiting_since: Option<tokio::time::Instant>,
+    /// What was last told of how far the logs are read: after which event, and which sites are caught up.
+    covered: Option<(u64, Vec<bool>)>,
 }
 
 impl Session<'_> {
@@ -186,10 +193,11 @@ impl Session<'_> {
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         loop {
             self.fill_window().await?;
+            self.tell_coverage(clock()).await?;
             let waits = self.acked + 1 < self.spool.next_sequence();
             self.waiting_since = self.waiting_since.filter(|_| waits).or_else(|| waits.then(tokio::time::Instant::now));
             if *until.borrow() == Until::Drained && self.acked + 1 >= self.spool.next_sequence() {
-                return Ok(());
+                return self.end(inbound).await;
             }
             tokio::select! {
                 // Answers may come without end, so what is rare goes before them; after an answer the window is filled anyway.
@@ -205,13 +213,37 @@ impl Session<'_> {
         }
     }
 
+    /// Nothing is left to be sent: waits until the collector has taken what is on its way, such as how far the logs are read.
+    async fn end(&mut self, inbound: &mut Streaming<wire::StreamResponse>) -> Result<(), UplinkError> {
+        // A sender of nothing: the stream's own is dropped, which ends it.
+        self.outbound = mpsc::channel(1).0;
+        let ended = async { while let Ok(Some(_)) = inbound.message().await {} };
+        // It is durable anyway.
+        let _ = tokio::time::timeout(LAST_WORDS, ended).await;
+        Ok(())
+    }
+
+    /// Tells at once when more is known to be read, and which sites are caught up.
+    async fn tell_coverage(&mut self, now: jiff::Timestamp) -> Result<(), UplinkError> {
+        let Some(word) = self.spool.coverage(self.sent).map(|(number, all)| (number, caught_up(&all))) else { return Ok(()) };
+        if self.covered.as_ref() == Some(&word) {
+            return Ok(());
+        }
+        let beat = self.heartbeat(now);
+        send(&self.outbound, stream_request::Body::Heartbeat(beat)).await?;
+        self.covered = Some(word);
+        Ok(())
+    }
+
     fn heartbeat(&self, now: jiff::Timestamp) -> wire::Heartbeat {
+        let coverage = self.spool.coverage(self.sent).map(|(_, all)| all).unwrap_or_default();
         let waiting = self.waiting_since.map(|since| since.elapsed().as_secs()).unwrap_or_default();
         wire::Heartbeat {
             spooled_events: self.spool.next_sequence() - self.acked - 1,
             clock: Some(supwatch_proto::time::to_wire(now)),
             spool_bytes: self.spool.bytes(),
             waiting_seconds: u32::try_from(waiting).unwrap_or(u32::MAX),
+            coverage: coverage.into_iter().map(wire::Coverage::from).collect(),
         }
     }
 
@@ -219,8 +251,12 @@ impl Session<'_> {
         while self.sent - self.acked < self.window && self.sent + 1 < self.spool.next_sequence() {
             let (spool, from) = (Arc::clone(self.spool), self.sent + 1);
             let read = self.connector.blocking(move || spool.read_piece(from)).await;
-            let batch = read.ok_or(UplinkError::Protocol("stopping"))??;
+            let mut batch = read.ok_or(UplinkError::Protocol("stopping"))??;
             let Some(last) = batch.events.last().map(|event| event.sequence) else { break };
+            if let Some((number, coverage)) = self.spool.coverage(last).filter(|(number, _)| *number >= from) {
+                self.covered = Some((number, caught_up(&coverage)));
+                batch.coverage = coverage.into_iter().map(wire::Coverage::from).collect();
+            }
             send(&self.outbound, stream_request::Body::Batch(batch)).await?;
             self.sent = last;
         }
@@ -250,6 +286,10 @@ impl Session<'_> {
         }
         Ok(())
     }
+}
+
+fn caught_up(coverage: &[Coverage]) -> Vec<bool> {
+    coverage.iter().map(|site| site.caught_up).collect()
 }
 
 /// Whether the collector has other events under our numbers than we have.

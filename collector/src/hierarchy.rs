@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use supwatch_proto::coverage::Coverage;
 use supwatch_proto::describe::{Generation, HierarchyFile, SiteDescription, SiteMode, SiteType};
-use supwatch_proto::event::{ConnectionOutcome, Event, EventKind, StoredEvent};
+use supwatch_proto::event::{ConnectionOutcome, Event, EventKind, StoredEvent, Trigger};
 use supwatch_proto::finding::Evidence;
-use supwatch_proto::ids::{AgentId, SiteCode};
+use supwatch_proto::ids::{AgentId, Epoch, SiteCode};
 use supwatch_proto::settings::{Known, Settings, Sup, SupStatus, Wsus};
 
 use crate::diagnosis::Catalogue;
@@ -19,8 +20,10 @@ use crate::runs::{Runs, line_of};
 use crate::settings::{Merged, Seen, SiteSettings};
 
 mod index;
+mod reading;
 
 use index::Index;
+pub use reading::Readings;
 
 /// Catalogue versions, notifications and troubles kept in memory for a site.
 const KEPT: usize = 50;
@@ -39,6 +42,8 @@ pub struct Hierarchy {
     /// Agents by identity.
     pub agents: BTreeMap<AgentId, Agent>,
     index: Index,
+    /// Whether agents deliver it; what is read offline is read whole.
+    pub live: bool,
     /// What errors are diagnosed by.
     pub catalogue: Arc<Catalogue>,
 }
@@ -58,6 +63,8 @@ pub struct Site {
     pub descriptions: BTreeMap<AgentId, SiteDescription>,
     /// Parent that a log implies.
     pub implied_parent: Option<SiteCode>,
+    /// Whether its log has a run on the schedule, which only a top site has.
+    pub scheduled: bool,
     /// Generation that a log implies.
     pub implied_generation: Option<Generation>,
     /// Its runs.
@@ -86,6 +93,8 @@ pub struct Site {
     pub covered_until: Option<Timestamp>,
     /// Time of the newest event.
     pub newest: Option<Timestamp>,
+    /// How far its agents have read its logs.
+    pub readings: Readings,
 }
 
 /// A parent's word that new metadata is there.
@@ -133,6 +142,10 @@ pub struct Agent {
     pub waiting_seconds: u32,
     /// Its clock minus the collector's, in milliseconds, where it told its time.
     pub clock_ahead_ms: Option<i64>,
+    /// Whether it tells how far it has read.
+    pub tells_coverage: bool,
+    /// Since when it holds more events than it should.
+    pub lags_since: Option<Timestamp>,
 }
 
 /// Where a site stands.
@@ -152,7 +165,8 @@ impl Hierarchy {
         let sites: BTreeMap<SiteCode, Site> = expected.sites.iter().map(|site| (site.code, Site::new(site.code))).collect();
         let listed = expected.sites.iter().map(|site| (site.code, site.description.clone())).collect();
         let codes: Vec<SiteCode> = sites.keys().copied().collect();
-        let mut hierarchy = Hierarchy { expected, listed, sites, agents: BTreeMap::new(), index: Index::default(), catalogue };
+        let mut hierarchy =
+            Hierarchy { expected, listed, sites, agents: BTreeMap::new(), index: Index::default(), live: false, catalogue };
         codes.into_iter().for_each(|code| hierarchy.place(code, &mut BTreeSet::new()));
         hierarchy
     }
@@ -171,7 +185,14 @@ impl Hierarchy {
         agent.sites.insert(event.site);
         let new = !self.sites.contains_key(&event.site);
         let site = self.sites.entry(event.site).or_insert_with(|| Site::new(event.site));
-        site.agents.insert(stored.agent.clone());
+        if !site.agents.contains(&stored.agent) {
+            site.agents.insert(stored.agent.clone());
+        }
+        match &event.kind {
+            // What is told of the present is no backlog.
+            EventKind::SettingsSnapshot { .. } | EventKind::SiteDescribed(_) | EventKind::AgentHealth { .. } => {}
+            _ => site.readings.heard(stored),
+        }
         let synced = site.synced_version();
         site.cover(event);
         match &event.kind {
@@ -197,9 +218,15 @@ impl Hierarchy {
             EventKind::ChildrenNotified { sites } => sites.iter().for_each(|child| self.notify(event, *child, &mut touched)),
             EventKind::AgentHealth { trouble, .. } => site.trouble(stored, trouble.as_deref()),
             _ => {
-                let before = site.shared_settings();
-                if site.fold(event, &catalogue) {
+                let (before, scheduled) = (site.shared_settings(), site.scheduled);
+                let changed = site.fold(event, &catalogue);
+                let now_a_top = site.scheduled != scheduled;
+                if changed {
                     self.settings_changed(event.site, &before, &mut touched);
+                }
+                if now_a_top {
+                    touched.extend(self.index.children(event.site));
+                    self.place(event.site, &mut touched);
                 }
             }
         }
@@ -304,6 +331,31 @@ impl Hierarchy {
         }
     }
 
+    /// An agent says how far it has read the logs of a site. Gives whether a backlog ended by it.
+    pub fn cover(&mut self, agent: &AgentId, epoch: Epoch, coverage: Coverage) -> bool {
+        let code = coverage.site;
+        let before = self.is_reading_back(code);
+        let site = self.sites.entry(code).or_insert_with(|| Site::new(code));
+        site.readings.cover(agent, epoch, coverage);
+        before && !self.is_reading_back(code)
+    }
+
+    /// An agent that does not tell its coverage holds nothing back.
+    pub fn assume_covered(&mut self, agent: &AgentId) {
+        let sites: Vec<SiteCode> = self.agents.get(agent).into_iter().flat_map(|agent| agent.sites.iter().copied()).collect();
+        for code in sites {
+            if let Some(site) = self.sites.get_mut(&code) {
+                site.readings.assume(agent);
+            }
+        }
+    }
+
+    /// Whether what is known of a site is the middle of a backlog, so that it is not the time to judge it.
+    pub fn is_reading_back(&self, code: SiteCode) -> bool {
+        let connected = |agent: &AgentId| self.agents.get(agent).is_some_and(|agent| agent.connected);
+        self.site(code).filter(|_| self.live).is_some_and(|site| site.readings.is_reading_back(connected))
+    }
+
     /// Agents that speak for a site.
     pub fn agents_of<'a>(&'a self, site: &'a Site) -> impl Iterator<Item = (&'a AgentId, &'a Agent)> {
         site.agents.iter().filter_map(|id| self.agents.get_key_value(id))
@@ -313,14 +365,7 @@ impl Hierarchy {
     pub fn as_of(&self, at: Timestamp) -> Hierarchy {
         let mut past = self.clone();
         for site in past.sites.values_mut() {
-            site.runs = site.runs.as_of(at);
-            site.configured = site.configured.as_of(at);
-            site.catalog_versions.retain(|(set, _)| set.is_none_or(|set| set <= at));
-            site.notified.retain(|notification| notification.at <= at);
-            site.received.retain(|(received, _)| *received <= at);
-            site.database_trouble.retain(|line| !matches!(line, Evidence::Line { time: Some(time), .. } if *time > at));
-            site.newest = site.newest.map(|newest| newest.min(at));
-            site.covered_until = site.covered_until.map(|newest| newest.min(at));
+            *site = site.as_of(at);
         }
         let codes: Vec<SiteCode> = past.sites.keys().copied().collect();
         codes.into_iter().for_each(|code| past.rename(code, &mut BTreeSet::new()));
@@ -382,9 +427,15 @@ impl Hierarchy {
             None => match self.site(code).and_then(|site| site.implied_parent) {
                 Some(parent) => Parent::Of(parent),
                 None if self.site_type(code) == Some(SiteType::Central) => Parent::Top,
+                None if self.is_scheduled(code) => Parent::Top,
                 None => Parent::Unknown,
             },
         }
+    }
+
+    /// Whether the site synchronises on a schedule of its own and is not known to be a secondary one.
+    fn is_scheduled(&self, code: SiteCode) -> bool {
+        self.site(code).is_some_and(|site| site.scheduled) && self.site_type(code) != Some(SiteType::Secondary)
     }
 
     /// The site at the top above a site; `None` where the way up is not known or turns in a circle.
@@ -415,6 +466,7 @@ impl Site {
             code,
             descriptions: BTreeMap::new(),
             implied_parent: None,
+            scheduled: false,
             implied_generation: None,
             runs: Runs::new(code),
             configured: SiteSettings::default(),
@@ -429,7 +481,23 @@ impl Site {
             covered_since: None,
             covered_until: None,
             newest: None,
+            readings: Readings::default(),
         }
+    }
+
+    /// The site as it was known to be at a moment.
+    pub fn as_of(&self, at: Timestamp) -> Site {
+        let mut past = self.clone();
+        past.runs = past.runs.as_of(at);
+        past.configured = past.configured.as_of(at);
+        past.catalog_versions.retain(|(set, _)| set.is_none_or(|set| set <= at));
+        past.notified.retain(|notification| notification.at <= at);
+        past.received.retain(|(received, _)| *received <= at);
+        past.database_trouble.retain(|line| !matches!(line, Evidence::Line { time: Some(time), .. } if *time > at));
+        past.newest = past.newest.map(|newest| newest.min(at));
+        past.covered_until = past.covered_until.map(|newest| newest.min(at));
+        past.next_run = past.next_run.filter(|_| self.newest.is_none_or(|newest| newest <= at));
+        past
     }
 
     /// Which time its logs cover.
@@ -454,7 +522,10 @@ impl Site {
                 let minutes = jiff::SignedDuration::from_secs(i64::from(*in_minutes) * 60);
                 self.next_run = event.time.and_then(|time| time.checked_add(minutes).ok());
             }
-            EventKind::RunStarted { .. } => self.next_run = None,
+            EventKind::RunStarted { trigger, .. } => {
+                self.next_run = None;
+                self.scheduled |= *trigger == Trigger::Schedule;
+            }
             EventKind::CatalogVersion { version, .. } => self.take_catalog_version(event.time, *version),
             EventKind::RunFailed { source, .. } => {
                 if source.contains("SoftwareUpdatesManagement.WSyncAction") {
@@ -527,6 +598,11 @@ impl Site {
     /// All that is known of its settings, with where each field comes from.
     pub fn merged(&self) -> Option<&Merged> {
         self.configured.merged()
+    }
+
+    /// Up to which moment its wsyncmgr.log is known to be read. Its newest line shows as much, where no agent says more.
+    pub fn read_until(&self) -> Option<Timestamp> {
+        self.readings.read_until("wsyncmgr").max(self.covered_until)
     }
 
     /// Newest settings.

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use supwatch_proto::coverage::Coverage;
 use supwatch_proto::event::Event;
 use supwatch_proto::ids::{AgentId, Epoch, SiteCode};
 use supwatch_proto::place::Place;
@@ -39,6 +40,9 @@ const EVENT_BYTES: usize = 80 * 1024;
 /// Files whose places come with a batch, and their bytes; so that they fit into the store beside the events.
 const PLACES: usize = 16;
 const PLACE_NAME_BYTES: usize = 300;
+/// Sites whose coverage a message may tell, and logs of each: more than a certificate names, and more than a site server has.
+const COVERED_SITES: usize = 256;
+const COVERED_LOGS: usize = 64;
 const PLACE_BYTES: usize = 16 * 1024;
 /// Answers that wait for the socket.
 const ANSWERS: usize = 8;
@@ -143,7 +147,7 @@ impl IngestService for Ingest {
         if session.lost > 0 {
             tracing::warn!(agent = %id, lost = session.lost, "events that neither the agent nor this store has any more");
         }
-        self.mind.connected(&session, &hello.version);
+        self.mind.connected(&session, &hello.version, hello.tells_coverage);
         let newest = hello.next_sequence.saturating_sub(1);
         self.mind.heard(id, &sites, newest.saturating_sub(session.durable_sequence), None);
         let (answers, outbound) = mpsc::channel(ANSWERS);
@@ -230,13 +234,14 @@ impl AgentStream {
         match message.body {
             Some(stream_request::Body::Batch(batch)) => {
                 let bytes = u32::try_from(prost::Message::encoded_len(&batch)).unwrap_or(u32::MAX);
+                let coverage = self.read_coverage(&batch.coverage)?;
                 let (events, places) = self.read(batch)?;
                 if let Some(last) = events.last().filter(|_| planted::is(Fault::AcknowledgedFirst)) {
                     answer(answers, stream_response::Body::Ack(wire::Ack { durable_sequence: last.sequence })).await?;
                 }
                 // What waits for the disk is bounded for all agents together; the others wait in their spools.
                 let room = self.mind.room(bytes).await;
-                let taken = self.stored(events, places, answers).await;
+                let taken = self.stored(events, places, &coverage, answers).await;
                 drop(room);
                 match taken {
                     Ok(durable_sequence) => {
@@ -255,17 +260,24 @@ impl AgentStream {
                 self.newest = self.durable.saturating_add(heartbeat.spooled_events);
                 self.mind.spool(&self.id, heartbeat.spool_bytes, heartbeat.waiting_seconds);
                 self.mind.heard(&self.id, &self.sites, heartbeat.spooled_events, supwatch_proto::time::from_wire(heartbeat.clock));
-                Ok(())
+                let coverage = self.read_coverage(&heartbeat.coverage)?;
+                self.mind.cover(&self.session, self.durable, &coverage).await.map_err(status)
             }
             Some(stream_request::Body::Hello(_)) | None => Err(Status::invalid_argument("neither a batch nor a heartbeat")),
         }
     }
 
     /// Stores a batch, however long the disk takes: an agent that sent it in vain would only send it again.
-    async fn stored(&self, events: Vec<Event>, places: Vec<Place>, answers: &Answer) -> Result<u64, StoreError> {
+    async fn stored(
+        &self,
+        events: Vec<Event>,
+        places: Vec<Place>,
+        coverage: &[Coverage],
+        answers: &Answer,
+    ) -> Result<u64, StoreError> {
         let mut told = false;
         loop {
-            match self.mind.take(&self.session, events.clone(), places.clone()).await {
+            match self.mind.take(&self.session, events.clone(), places.clone(), coverage).await {
                 Err(error) if error.may_pass() => {
                     if !told {
                         told = true;
@@ -285,6 +297,26 @@ impl AgentStream {
                 }
                 taken => return taken,
             }
+        }
+    }
+
+    /// How far the agent has read the logs of its own sites.
+    fn read_coverage(&self, coverage: &[wire::Coverage]) -> Result<Vec<Coverage>, Status> {
+        let small = |one: &wire::Coverage| {
+            let named = |log: &wire::LogCoverage| log.file.len() <= PLACE_NAME_BYTES && log.log.len() <= PLACE_NAME_BYTES;
+            one.logs.len() <= COVERED_LOGS && one.logs.iter().all(named)
+        };
+        if coverage.len() > COVERED_SITES || !coverage.iter().all(small) {
+            return Err(Status::invalid_argument(format!(
+                "coverage is taken of at most {COVERED_SITES} sites with {COVERED_LOGS} logs each"
+            )));
+        }
+        let read =
+            |one: &wire::Coverage| Coverage::try_from(one.clone()).map_err(|error| Status::invalid_argument(error.to_string()));
+        let coverage: Vec<Coverage> = coverage.iter().map(read).collect::<Result<_, _>>()?;
+        match coverage.iter().find(|one| !self.sites.contains(&one.site)) {
+            Some(one) => Err(Status::invalid_argument(format!("{} is no site of this agent", one.site))),
+            None => Ok(coverage),
         }
     }
 

@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use supwatch_proto::coverage::Coverage;
 use supwatch_proto::event::StoredEvent;
 use supwatch_proto::finding::{Evidence, Finding, Suppression, finding_id};
-use supwatch_proto::ids::{AgentId, SiteCode};
+use supwatch_proto::ids::{AgentId, Epoch, SiteCode};
 use supwatch_proto::verdict::{Answer, Verdict};
 
 use crate::hierarchy::Hierarchy;
@@ -37,7 +38,8 @@ const SITES_A_TICK: usize = 100;
 
 impl Judge {
     /// Begins with what is expected and with the findings of an earlier life.
-    pub fn new(hierarchy: Hierarchy, limits: Limits, findings: Vec<Finding>, live: bool) -> Judge {
+    pub fn new(mut hierarchy: Hierarchy, limits: Limits, findings: Vec<Finding>, live: bool) -> Judge {
+        hierarchy.live = live;
         let mut kept: BTreeMap<SiteCode, BTreeMap<String, Finding>> = BTreeMap::new();
         for finding in findings {
             kept.entry(finding.site).or_default().insert(finding.id.clone(), finding);
@@ -90,11 +92,27 @@ impl Judge {
         self.touched.extend(self.hierarchy.fold(stored));
     }
 
+    /// An agent says how far it has read a site's logs. Where a backlog ends by it, the site is judged next.
+    pub fn cover(&mut self, agent: &AgentId, epoch: Epoch, coverage: Coverage) {
+        let code = coverage.site;
+        if self.hierarchy.cover(agent, epoch, coverage) {
+            self.touched.insert(code);
+            // What was said of them may have waited for this one.
+            self.touched.extend(self.hierarchy.children(code));
+        }
+    }
+
     /// A sign of life; `clock` is the agent's time.
     pub fn heard(&mut self, agent: &AgentId, sites: &[SiteCode], at: Timestamp, spooled_events: u64, clock: Option<Timestamp>) {
         self.hierarchy.heard(agent, sites, at, spooled_events);
+        if let Some(known) = self.hierarchy.agents.get_mut(agent) {
+            known.lags_since = known.lags_since.or(Some(at)).filter(|_| spooled_events > self.limits.lagging_events);
+        }
         if let (Some(clock), Some(known)) = (clock, self.hierarchy.agents.get_mut(agent)) {
             known.clock_ahead_ms = i64::try_from(clock.duration_since(at).as_millis()).ok();
+        }
+        if spooled_events == 0 && self.hierarchy.agents.get(agent).is_some_and(|known| !known.tells_coverage) {
+            self.hierarchy.assume_covered(agent);
         }
         self.touched.extend(sites);
     }
@@ -107,9 +125,10 @@ impl Judge {
     }
 
     /// An agent's stream opened.
-    pub fn connected(&mut self, agent: &AgentId, fence: u64, version: &str, lost_events: u64) {
+    pub fn connected(&mut self, agent: &AgentId, fence: u64, version: &str, tells_coverage: bool, lost_events: u64) {
         let known = self.hierarchy.agents.entry(agent.clone()).or_default();
         known.connected = true;
+        known.tells_coverage = tells_coverage;
         known.fence = fence;
         known.lost_events = lost_events;
         version.clone_into(&mut known.version);
@@ -139,16 +158,22 @@ impl Judge {
         self.touched.extend(self.findings.keys());
     }
 
-    /// Judges what was touched and gives the findings that changed.
+    /// Judges what was touched and gives the findings that changed. A site whose agents are still reading back is not judged by
+    /// what arrived of it so far, which is history; only the watchers of the agents speak meanwhile.
     pub fn judge(&mut self, now: Timestamp) -> Vec<Finding> {
         let mut changed = Vec::new();
         for site in std::mem::take(&mut self.touched) {
-            let (verdicts, failures) = judge_site(&self.hierarchy, &self.limits, site, now, self.live);
+            let waits = self.hierarchy.is_reading_back(site);
+            let which = if waits { Which::Watchers } else { Which::All };
+            let (verdicts, failures) = judged_by(&self.hierarchy, &self.limits, site, now, self.live, which);
             self.judged += 1;
-            self.update(site, &verdicts, failures, now, &mut changed);
-            if self.hierarchy.site(site).is_some() {
-                self.verdicts.insert(site, verdicts);
+            self.update(site, &verdicts, failures, now, which, &mut changed);
+            if self.hierarchy.site(site).is_none() {
+                continue;
             }
+            let known = self.verdicts.entry(site).or_default();
+            known.retain(|verdict| !which.takes(&verdict.rule));
+            known.extend(verdicts);
         }
         changed
     }
@@ -159,6 +184,7 @@ impl Judge {
         verdicts: &[Verdict],
         failures: Vec<(Verdict, Failure)>,
         now: Timestamp,
+        which: Which,
         changed: &mut Vec<Finding>,
     ) {
         if failures.is_empty() && !self.findings.contains_key(&site) {
@@ -200,7 +226,7 @@ impl Judge {
             live: self.live,
             limits: &self.limits,
         });
-        for finding in findings.values_mut() {
+        for finding in findings.values_mut().filter(|finding| which.takes(&finding.rule)) {
             if finding.resolved_at.is_none() && !standing.contains(&finding.id) && !unsaid(finding) {
                 // An exception or a disabled rule ends a finding too, and mends nothing.
                 let mended = verdicts.iter().any(|verdict| {
@@ -227,6 +253,20 @@ impl Judge {
     }
 }
 
+/// Which rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    All,
+    /// Those that judge the agents.
+    Watchers,
+}
+
+impl Which {
+    fn takes(self, rule: &str) -> bool {
+        self == Which::All || crate::rules::get(rule).is_some_and(|rule| rule.watcher)
+    }
+}
+
 /// Every rule over one site.
 pub fn judge_site(
     hierarchy: &Hierarchy,
@@ -235,10 +275,22 @@ pub fn judge_site(
     now: Timestamp,
     live: bool,
 ) -> (Vec<Verdict>, Vec<(Verdict, Failure)>) {
+    judged_by(hierarchy, limits, site, now, live, Which::All)
+}
+
+fn judged_by(
+    hierarchy: &Hierarchy,
+    limits: &Limits,
+    site: SiteCode,
+    now: Timestamp,
+    live: bool,
+    which: Which,
+) -> (Vec<Verdict>, Vec<(Verdict, Failure)>) {
     let (mut verdicts, mut failures) = (Vec::new(), Vec::new());
     let Some(site) = hierarchy.site(site) else { return (verdicts, failures) };
     let scene = Scene { hierarchy, site, now, live, limits };
-    for (verdict, failure) in RULES.iter().flat_map(|rule| rule.judge(&scene)) {
+    let rules = RULES.iter().filter(|rule| which == Which::All || rule.watcher);
+    for (verdict, failure) in rules.flat_map(|rule| rule.judge(&scene)) {
         if let Some(failure) = failure {
             failures.push((verdict.clone(), failure));
         }

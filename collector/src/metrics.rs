@@ -21,6 +21,12 @@ const GAUGES: &[(&str, &str, &[&str])] = &[
     ("supwatch_site_last_success_timestamp_seconds", "End of the last run that succeeded, in seconds since 1970.", &["site"]),
     ("supwatch_site_last_failure_timestamp_seconds", "End of the last run that failed, in seconds since 1970.", &["site"]),
     ("supwatch_site_catalog_version", "Newest catalogue version of the site.", &["site"]),
+    (
+        "supwatch_site_judged_as_of_timestamp_seconds",
+        "Up to which moment the site's wsyncmgr.log is known to be read, in seconds since 1970.",
+        &["site"],
+    ),
+    ("supwatch_site_reading_back", "1 while the site's agents read back; its other values are those of before.", &["site"]),
     ("supwatch_findings_open", "Open findings.", &["site", "rule", "severity"]),
     ("supwatch_verdicts", "Verdicts of each rule by answer.", &["rule", "verdict"]),
     ("supwatch_last_run_failed", "1 while the last finished run of the site is a failed one of this cause.", &["site", "cause"]),
@@ -145,6 +151,10 @@ pub fn registry(known: &Known) -> Result<Registry, prometheus::Error> {
         if let Some(time) = site.last_failure_at {
             set("supwatch_site_last_failure_timestamp_seconds", &[code], seconds(time));
         }
+        set("supwatch_site_reading_back", &[code], f64::from(u8::from(site.backlog.is_some())));
+        if let Some(time) = site.judged_as_of {
+            set("supwatch_site_judged_as_of_timestamp_seconds", &[code], seconds(time));
+        }
         if let Some(version) = site.catalog_version {
             #[allow(clippy::cast_precision_loss)] // catalogue versions are in the thousands
             set("supwatch_site_catalog_version", &[code], version as f64);
@@ -171,6 +181,7 @@ pub fn registry(known: &Known) -> Result<Registry, prometheus::Error> {
         let last = picture
             .runs
             .iter()
+            .filter(|run| site.backlog.is_none() || run.ended_at.is_some_and(|ended| Some(ended) <= site.judged_as_of))
             .find(|run| run.site == site.code && matches!(run.outcome, RunOutcome::Succeeded | RunOutcome::Failed));
         if let Some(cause) = last.filter(|run| run.outcome == RunOutcome::Failed).and_then(|run| run.cause.as_deref()) {
             set("supwatch_last_run_failed", &[code, cause], 1.0);

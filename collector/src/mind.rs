@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use jiff::Timestamp;
+use supwatch_proto::coverage::Coverage;
 use supwatch_proto::event::{Event, StoredEvent};
 use supwatch_proto::finding::{Finding, Suppression};
 use supwatch_proto::history::{AuditEntry, SettingsView, VerdictChange};
@@ -36,6 +37,10 @@ const ROOM_KIB: usize = 64 * 1024;
 /// Newest waves that are looked at for metrics: those that go on, and the last that ended of each top site.
 const MEASURED_WAVES: usize = 8;
 
+mod covered;
+
+use covered::Kept;
+
 /// What somebody decides about a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
@@ -65,6 +70,10 @@ pub struct Mind {
     pub exported: Arc<otlp::tally::Tally>,
     /// The clock.
     pub clock: fn() -> Timestamp,
+    /// What of the agents' coverage is kept.
+    covered: Mutex<Kept>,
+    /// The newest waves as they were when nobody read back.
+    measured: Mutex<Vec<Wave>>,
     /// Findings that the store could not keep yet.
     unsaved: Mutex<BTreeMap<String, Finding>>,
     room: Arc<Semaphore>,
@@ -97,6 +106,10 @@ impl Mind {
                 break;
             }
         }
+        // What agents said of their reading: where events came behind it, the site is still reading back.
+        for kept in store.coverage().await? {
+            judge.cover(&kept.agent, kept.epoch, kept.coverage);
+        }
         // While the collector was away nobody could be heard: silence counts from now. Who was silent long before stays so.
         let newest = judge.hierarchy().agents.values().filter_map(|agent| agent.last_heard_at).max();
         let lately = |at: Timestamp| newest.is_some_and(|newest| newest.duration_since(at) <= LATELY);
@@ -115,10 +128,24 @@ impl Mind {
         let (findings_changed, _) = watch::channel(0);
         let (judge, refusals, tally) = (RwLock::new(judge), Arc::new(Refusals::default()), Arc::new(Tally::default()));
         let exported = Arc::new(otlp::tally::Tally::default());
-        let (unsaved, size) = (Mutex::default(), RwLock::default());
+        let (covered, measured, unsaved, size) = (Mutex::default(), Mutex::default(), Mutex::default(), RwLock::default());
         let room = Arc::new(Semaphore::new(ROOM_KIB));
-        let mind =
-            Mind { unsaved, size, room, judge, store, refusals, tally, exported, clock, arrived, findings_changed, stopping };
+        let mind = Mind {
+            covered,
+            measured,
+            unsaved,
+            size,
+            room,
+            judge,
+            store,
+            refusals,
+            tally,
+            exported,
+            clock,
+            arrived,
+            findings_changed,
+            stopping,
+        };
         mind.judge_and_keep().await?;
         tracing::info!(events = count, carried = carried.len(), damaged_blocks = damaged, "store replayed");
         Ok(mind)
@@ -159,11 +186,50 @@ impl Mind {
     }
 
     /// Stores events, durably, then judges those that were new. Gives the mark to acknowledge.
-    pub async fn take(&self, session: &Session, events: Vec<Event>, places: Vec<Place>) -> Result<u64, StoreError> {
+    pub async fn take(
+        &self,
+        session: &Session,
+        events: Vec<Event>,
+        places: Vec<Place>,
+        coverage: &[Coverage],
+    ) -> Result<u64, StoreError> {
         let committed = self.store.commit(session, (self.clock)(), events, places).await?;
         self.learn(&committed.stored);
+        self.learn_coverage(session, committed.durable_sequence, coverage).await?;
         self.judge_and_keep().await?;
         Ok(committed.durable_sequence)
+    }
+
+    /// An agent says how far it has read; `durable` is how far its events are stored.
+    pub async fn cover(&self, session: &Session, durable: u64, coverage: &[Coverage]) -> Result<(), StoreError> {
+        if coverage.is_empty() {
+            return Ok(());
+        }
+        self.learn_coverage(session, durable, coverage).await?;
+        self.judge_and_keep().await
+    }
+
+    /// Takes over what holds by now, and keeps what is worth a write.
+    async fn learn_coverage(&self, session: &Session, durable: u64, coverage: &[Coverage]) -> Result<(), StoreError> {
+        let holds: Vec<&Coverage> = coverage.iter().filter(|one| one.after_sequence <= durable).collect();
+        if holds.is_empty() {
+            return Ok(());
+        }
+        let news = {
+            let mut judge = self.write();
+            holds.iter().for_each(|one| judge.cover(&session.agent, session.epoch, (*one).clone()));
+            drop(judge);
+            let mut kept = self.covered.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.worth_keeping(&session.agent, session.epoch, &holds)
+        };
+        if news.is_empty() {
+            return Ok(());
+        }
+        match self.store.put_coverage(&news).await {
+            // What is not kept is told again by the agent.
+            Err(error) if error.may_pass() => Ok(()),
+            kept => kept,
+        }
     }
 
     /// Room for a batch of that many bytes; given back when dropped.
@@ -193,8 +259,8 @@ impl Mind {
     }
 
     /// An agent's stream opened.
-    pub fn connected(&self, session: &Session, version: &str) {
-        self.write().connected(&session.agent, session.fence, version, session.lost_ever);
+    pub fn connected(&self, session: &Session, version: &str, tells_coverage: bool) {
+        self.write().connected(&session.agent, session.fence, version, tells_coverage, session.lost_ever);
     }
 
     /// An agent's stream ended.
@@ -278,12 +344,28 @@ impl Mind {
     pub fn metrics(&self) -> Result<prometheus::Registry, prometheus::Error> {
         metrics::registry(&metrics::Known {
             picture: self.picture(None, false),
-            waves: self.waves(None, MEASURED_WAVES),
+            waves: self.measured_waves(),
             refused: self.refusals.total(),
             notified: self.tally.counts(),
             exported: self.exported.counts(),
             store: *self.size.read().unwrap_or_else(PoisonError::into_inner),
         })
+    }
+
+    /// The newest waves for metrics. While a site reads back, what arrives is history: those of before count.
+    fn measured_waves(&self) -> Vec<Wave> {
+        let reads_back = {
+            let judge = self.read();
+            let hierarchy = judge.hierarchy();
+            let mut connected = hierarchy.sites.values().filter(|site| hierarchy.agents_of(site).any(|(_, agent)| agent.connected));
+            connected.any(|site| hierarchy.is_reading_back(site.code))
+        };
+        let waves = (!reads_back).then(|| self.waves(None, MEASURED_WAVES));
+        let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(waves) = waves {
+            *measured = waves;
+        }
+        measured.clone()
     }
 
     /// Of the newest waves those on which nothing goes on, each with its runs.

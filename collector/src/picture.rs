@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use supwatch_proto::finding::Finding;
 use supwatch_proto::ids::SiteCode;
-use supwatch_proto::picture::{AgentPicture, FindingCounts, Picture, Refusal, SitePicture, SiteState};
+use supwatch_proto::picture::{AgentPicture, Backlog, FindingCounts, Picture, Refusal, SitePicture, SiteState};
 use supwatch_proto::run::{Run, RunOutcome};
 use supwatch_proto::verdict::{Answer, Severity, Verdict};
 
@@ -21,7 +21,7 @@ pub(crate) const RUNS_SHOWN: usize = 100;
 pub fn now(judge: &Judge, at: Timestamp, resolved: bool, refusals: Vec<Refusal>) -> Picture {
     let findings = judge.findings().filter(|finding| resolved || finding.resolved_at.is_none()).cloned().collect();
     let verdicts = judge.verdicts().cloned().collect();
-    draw(judge.hierarchy(), at, findings, verdicts, refusals)
+    draw(judge.hierarchy(), at, findings, verdicts, refusals, true)
 }
 
 /// The picture at a moment in the past: judged anew from what was known to hold then.
@@ -35,7 +35,7 @@ pub fn at(hierarchy: &Hierarchy, limits: &Limits, at: Timestamp) -> Picture {
         verdicts.extend(of_site);
         findings.extend(failures.into_iter().map(|(verdict, failure)| opened(&verdict, failure, at)));
     }
-    draw(&past, at, findings, verdicts, Vec::new())
+    draw(&past, at, findings, verdicts, Vec::new(), false)
 }
 
 fn draw(
@@ -44,6 +44,7 @@ fn draw(
     mut findings: Vec<Finding>,
     verdicts: Vec<Verdict>,
     refusals: Vec<Refusal>,
+    live: bool,
 ) -> Picture {
     findings.sort_by(|a, b| {
         let key =
@@ -59,7 +60,7 @@ fn draw(
     Picture {
         hierarchy: hierarchy.expected.name.clone().unwrap_or_default(),
         at: Some(at),
-        sites: hierarchy.sites.values().map(|site| draw_site(hierarchy, site, &findings, &verdicts)).collect(),
+        sites: hierarchy.sites.values().map(|site| draw_site(hierarchy, site, &findings, &verdicts, live)).collect(),
         runs,
         findings,
         verdicts,
@@ -67,8 +68,16 @@ fn draw(
     }
 }
 
-fn draw_site(hierarchy: &Hierarchy, site: &Site, findings: &[Finding], verdicts: &[Verdict]) -> SitePicture {
+fn draw_site(hierarchy: &Hierarchy, site: &Site, findings: &[Finding], verdicts: &[Verdict], live: bool) -> SitePicture {
     let code = site.code;
+    // What arrived of a backlog so far is history: the site is shown as it stood when it was last known whole.
+    let backlog = (live && hierarchy.is_reading_back(code)).then(|| Backlog {
+        unread_bytes: site.readings.unread(),
+        spooled_events: hierarchy.agents_of(site).map(|(_, agent)| agent.spooled_events).sum(),
+    });
+    let judged_as_of = if live { site.readings.read_until("wsyncmgr") } else { None };
+    let whole = backlog.map(|_| site.as_of(judged_as_of.unwrap_or(Timestamp::MIN)));
+    let shown = whole.as_ref().unwrap_or(site);
     let mut counts = FindingCounts::default();
     for finding in findings.iter().filter(|finding| finding.site == code && finding.is_pressing()) {
         match finding.severity {
@@ -77,6 +86,8 @@ fn draw_site(hierarchy: &Hierarchy, site: &Site, findings: &[Finding], verdicts:
             Severity::Info => counts.info += 1,
         }
     }
+    // The provider of the top site knows sites whose logs nobody reads.
+    let told = hierarchy.status_of(code).and_then(|(_, row)| row.last_success_at.value().copied());
     let agents = hierarchy.agents.iter().filter(|(_, agent)| agent.sites.contains(&code) && agent.last_heard_at.is_some());
     SitePicture {
         code,
@@ -85,11 +96,11 @@ fn draw_site(hierarchy: &Hierarchy, site: &Site, findings: &[Finding], verdicts:
             Parent::Of(parent) => Some(parent),
             Parent::Top | Parent::Unknown => None,
         },
-        state: state(site, verdicts),
-        last_success_at: site.runs.last_success().and_then(|tracked| tracked.run.ended_at),
-        last_failure_at: site.runs.last_failure().and_then(|tracked| tracked.run.ended_at),
-        next_run_at: site.next_run,
-        catalog_version: site.catalog_version(),
+        state: state(shown, told.is_some(), findings, verdicts),
+        last_success_at: shown.runs.last_success().and_then(|tracked| tracked.run.ended_at).max(told),
+        last_failure_at: shown.runs.last_failure().and_then(|tracked| tracked.run.ended_at),
+        next_run_at: shown.next_run,
+        catalog_version: shown.catalog_version(),
         findings: counts,
         agents: agents
             .map(|(id, agent)| AgentPicture {
@@ -107,12 +118,16 @@ fn draw_site(hierarchy: &Hierarchy, site: &Site, findings: &[Finding], verdicts:
         server: hierarchy.server(code).map(str::to_owned),
         generation: hierarchy.generation(code),
         settings: site.merged().map(|merged| merged.raw.clone()),
-        trends: trends(site.runs.iter().map(|tracked| &tracked.run)),
+        trends: trends(shown.runs.iter().map(|tracked| &tracked.run)),
+        judged_as_of,
+        backlog,
     }
 }
 
-fn state(site: &Site, verdicts: &[Verdict]) -> SiteState {
-    let failed = |rule: &str| verdicts.iter().any(|v| failed_at(v, rule, site.code));
+fn state(site: &Site, told_of_success: bool, findings: &[Finding], verdicts: &[Verdict]) -> SiteState {
+    // A finding stands also while nobody judges: after a restart, and while agents read back.
+    let stands = |rule: &str| findings.iter().any(|f| f.rule == rule && f.site == site.code && f.resolved_at.is_none());
+    let failed = |rule: &str| verdicts.iter().any(|v| failed_at(v, rule, site.code)) || stands(rule);
     let outcome = site.runs.last().map(|tracked| tracked.run.outcome);
     if failed("agent-silent") {
         SiteState::Silent
@@ -122,7 +137,7 @@ fn state(site: &Site, verdicts: &[Verdict]) -> SiteState {
         SiteState::Failed
     } else if failed("sync-overdue") {
         SiteState::Overdue
-    } else if site.runs.last_success().is_some() {
+    } else if told_of_success || site.runs.last_success().is_some() {
         SiteState::Ok
     } else {
         SiteState::Unknown

@@ -20,6 +20,7 @@ mod top_source;
 mod child_replica;
 mod child_upstream;
 mod sup_missing;
+mod categories;
 mod filters;
 mod sups;
 mod language_mismatch;
@@ -322,6 +323,13 @@ impl<'a> Scene<'a> {
             Parent::Of(_) => Some(false),
             Parent::Unknown => None,
         }
+    }
+
+    /// Up to which moment something may be said to be absent from the site's wsyncmgr.log: as far as it is known to be read.
+    /// `None`: it is not read at all. What is judged offline is read whole.
+    fn seen_until(&self) -> Option<Timestamp> {
+        let told = self.site.readings.read_until("wsyncmgr").is_some();
+        if self.live || told { self.site.read_until().map(|until| until.min(self.now)) } else { Some(self.now) }
     }
 
     /// The site's settings, or what is missing.

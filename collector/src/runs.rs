@@ -228,7 +228,15 @@ impl Runs {
         let of_sync = message.component.is_empty() || message.component == "SMS_WSUS_SYNC_MANAGER";
         let string = |index: usize| message.strings.get(index).map(String::as_str).unwrap_or_default();
         match message.id {
-            6701 if self.running().is_none() => self.start(event, Trigger::Unknown, None, Scope::Unknown),
+            6701 => match self.running() {
+                // Lines of a copy may have lost their times; the message has its own.
+                Some(tracked) => {
+                    let time = tracked.run.started_at.or(event.time.filter(|_| tracked.run.phases.is_empty()));
+                    tracked.run.started_at = time;
+                    tracked.progressed_at = tracked.progressed_at.or(time);
+                }
+                None => self.start(event, Trigger::Unknown, None, Scope::Unknown),
+            },
             6704 => self.phase(event, "wsus", ""),
             6705 => self.phase(event, "database", ""),
             6706 => self.phase(event, "replica", ""),
@@ -385,6 +393,8 @@ impl Runs {
         let said = |last: &TrackedRun| last.run.outcome == RunOutcome::Succeeded && in_one_breath(last.run.ended_at, event.time);
         if !self.last().is_some_and(said) {
             self.end(event, RunOutcome::Succeeded);
+        } else if let Some(tracked) = self.kept.back_mut() {
+            tracked.run.ended_at = tracked.run.ended_at.or(event.time);
         }
     }
 
@@ -397,6 +407,7 @@ impl Runs {
         }
         let Some(tracked) = self.kept.back_mut() else { return };
         let run = &mut tracked.run;
+        run.ended_at = run.ended_at.or(event.time);
         if run.text.is_none() && !text.is_empty() {
             run.text = Some(text.to_owned());
             run.source = Some(source.to_owned()).filter(|source| !source.is_empty());

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use supwatch_proto::coverage::Coverage;
 use supwatch_proto::event::{Event, StoredEvent};
 use supwatch_proto::finding::Finding;
 use supwatch_proto::history::AuditEntry;
@@ -203,6 +204,17 @@ pub struct Page {
     pub damaged: u64,
 }
 
+/// What an agent said of how far it has read, when its last event was one of an epoch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptCoverage {
+    /// The agent.
+    pub agent: AgentId,
+    /// The epoch its numbers are of.
+    pub epoch: Epoch,
+    /// Its word.
+    pub coverage: Coverage,
+}
+
 /// What a notification target was last told of a finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
@@ -274,4 +286,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// What was recorded so.
     async fn exported(&self) -> Result<BTreeMap<String, u64>, StoreError>;
+
+    /// Keeps how far agents have read, the newest word of each on each site. Told again by the agents, so it need not survive a
+    /// power cut; but it is never kept before what it is about.
+    async fn put_coverage(&self, coverage: &[KeptCoverage]) -> Result<(), StoreError>;
+
+    /// What was kept so.
+    async fn coverage(&self) -> Result<Vec<KeptCoverage>, StoreError>;
 }

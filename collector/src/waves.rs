@@ -327,8 +327,9 @@ impl<'a> Waves<'a> {
         edge.received_at = child.received.iter().find(near).map(|(at, _)| *at);
         let from = told.max(busy_until(child, told, self.limits, self.now).unwrap_or(told));
         let limit = SignedDuration::from_mins(i64::from(self.limits.wave_minutes));
-        let covered = goes_on(self.hierarchy, child, from, limit);
-        edge.outcome = match (self.now.duration_since(from) <= limit, covered) {
+        let covered = is_covered(child, from, limit);
+        let waits = self.now.duration_since(from) <= limit || self.hierarchy.is_reading_back(child.code);
+        edge.outcome = match (waits, covered) {
             (true, _) => EdgeOutcome::Waiting,
             (false, true) => EdgeOutcome::Missed,
             (false, false) => EdgeOutcome::Unknown,
@@ -383,10 +384,9 @@ pub(crate) fn busy_until(child: &Site, told: Timestamp, limits: &Limits, now: Ti
     }
 }
 
-/// Whether it would be seen if a child had begun: its log goes on behind the time it had, or its agent is there.
-pub(crate) fn goes_on(hierarchy: &Hierarchy, child: &Site, from: Timestamp, limit: SignedDuration) -> bool {
-    let watched = hierarchy.agents_of(child).any(|(_, agent)| agent.connected);
-    watched || child.covered_until.is_some_and(|newest| newest.duration_since(from) >= limit)
+/// Whether it would be seen if a child had begun: its log is known to be read behind the time it had.
+pub(crate) fn is_covered(child: &Site, from: Timestamp, limit: SignedDuration) -> bool {
+    child.read_until().is_some_and(|until| until.duration_since(from) >= limit)
 }
 
 /// That no log shows the word of a parent.

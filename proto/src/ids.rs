@@ -115,6 +115,18 @@ impl Serialize for Epoch {
     }
 }
 
+impl<'de> Deserialize<'de> for Epoch {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Epoch, D::Error> {
+        let text = String::deserialize(from)?;
+        // 32 digits and nothing else: a sign would be read as part of a number.
+        let number = Some(&text).filter(|text| text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let number = number.and_then(|text| u128::from_str_radix(text, 16).ok());
+        number
+            .map(|number| Epoch(number.to_be_bytes()))
+            .ok_or_else(|| serde::de::Error::custom("an epoch has 32 hexadecimal digits"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,5 +139,13 @@ mod tests {
         }
         assert_eq!("?".parse::<SiteCode>(), Ok(SiteCode::UNKNOWN));
         assert_eq!(SiteCode::UNKNOWN.to_string(), "?");
+    }
+
+    #[test]
+    fn an_epoch_reads_back_as_it_is_written() {
+        let epoch = Epoch([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 255]);
+        let text = serde_json::to_string(&epoch).expect("json");
+        assert_eq!(serde_json::from_str::<Epoch>(&text).expect("epoch"), epoch);
+        assert!(serde_json::from_str::<Epoch>("\"00\"").is_err());
     }
 }

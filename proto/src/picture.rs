@@ -93,6 +93,19 @@ pub struct SitePicture {
     pub settings: Option<serde_json::Value>,
     /// How long its runs take.
     pub trends: Vec<PhaseTrend>,
+    /// Up to which moment its wsyncmgr.log is known to be read: nothing later is said to be absent.
+    pub judged_as_of: Option<Timestamp>,
+    /// Its agents are reading back; what is shown of it is how it stood before.
+    pub backlog: Option<Backlog>,
+}
+
+/// What is still to come of a site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Backlog {
+    /// Bytes of logs that no agent has read yet.
+    pub unread_bytes: u64,
+    /// Events that its agents hold.
+    pub spooled_events: u64,
 }
 
 /// How long a phase of a site's runs takes.
@@ -200,6 +213,8 @@ impl From<SitePicture> for wire::Site {
             generation,
             settings,
             trends,
+            judged_as_of,
+            backlog,
         } = site;
         wire::Site {
             code: code.to_string(),
@@ -216,6 +231,8 @@ impl From<SitePicture> for wire::Site {
             generation: generation.map(|word| word.as_str().to_owned()).unwrap_or_default(),
             settings: settings.map(|json| json.to_string()).unwrap_or_default(),
             trends: trends.into_iter().map(wire::PhaseTrend::from).collect(),
+            judged_as_of: judged_as_of.map(to_wire),
+            backlog: backlog.map(|Backlog { unread_bytes, spooled_events }| wire::Backlog { unread_bytes, spooled_events }),
         }
     }
 }
@@ -239,6 +256,8 @@ impl TryFrom<wire::Site> for SitePicture {
             generation,
             settings,
             trends,
+            judged_as_of,
+            backlog,
         } = message;
         let site = |field, text: &str| text.parse::<SiteCode>().map_err(|error| WireError::invalid(field, text, error));
         let wire::FindingCounts { critical, warning, info } = findings.unwrap_or_default();
@@ -257,6 +276,8 @@ impl TryFrom<wire::Site> for SitePicture {
             generation: Generation::from_word(&generation),
             settings: known(settings).and_then(|json| serde_json::from_str(&json).ok()),
             trends: trends.into_iter().map(PhaseTrend::from).collect(),
+            judged_as_of: from_wire(judged_as_of),
+            backlog: backlog.map(|wire::Backlog { unread_bytes, spooled_events }| Backlog { unread_bytes, spooled_events }),
         })
     }
 }

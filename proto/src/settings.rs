@@ -12,6 +12,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ids::SiteCode;
+use crate::names::same_instance;
+pub use crate::names::same_server;
+
+pub mod lenient;
 
 /// A setting: not known, known to be none, or known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,7 +55,12 @@ impl<T: Serialize> Serialize for Known<T> {
 
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Known<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Known<T>, D::Error> {
-        Ok(Option::<T>::deserialize(from)?.map_or(Known::None, Known::Some))
+        // What cannot be read is not known, and costs nothing else; `lenient::tidy` tells of it.
+        let value = serde_json::Value::deserialize(from)?;
+        if value.is_null() {
+            return Ok(Known::None);
+        }
+        Ok(T::deserialize(value).map_or(Known::Unknown, Known::Some))
     }
 }
 
@@ -102,6 +111,8 @@ settings! {
         wsus: Vec<Wsus>,
         /// What the top site's provider says of all sites (`SMS_SUPSyncStatus`).
         sup_status: Vec<SupStatus>,
+        /// Ids of classifications and products by the titles that this site's servers give them.
+        category_ids: BTreeMap<String, String>,
     }
 }
 settings! {
@@ -370,7 +381,7 @@ impl Settings {
         let (own, first) = (database(sup), self.first_sup().and_then(database));
         let name = |database: Option<&Database>| database.and_then(|database| database.server.value().cloned());
         let same = match (name(own), name(first)) {
-            (Some(own), Some(first)) => same_server(&own, &first) && !own.to_uppercase().contains("##WID"),
+            (Some(own), Some(first)) => same_instance(&own, &first) && !own.to_uppercase().contains("##WID"),
             _ => true,
         };
         same && own.is_some_and(|database| database.shared.value() == Some(&true))
@@ -387,19 +398,6 @@ impl Sup {
     pub fn has_name(&self, name: &str) -> bool {
         self.server.value().is_some_and(|server| same_server(server, name))
             || self.names.value().is_some_and(|names| names.iter().any(|alias| same_server(alias, name)))
-    }
-}
-
-/// Server names ignore case; a bare name equals a fully qualified one with that first label.
-pub fn same_server(one: &str, other: &str) -> bool {
-    let (one, other) = (one.trim_end_matches('.'), other.trim_end_matches('.'));
-    if one.eq_ignore_ascii_case(other) {
-        return true;
-    }
-    match (one.split_once('.'), other.split_once('.')) {
-        (None, Some((label, _))) => label.eq_ignore_ascii_case(one),
-        (Some((label, _)), None) => label.eq_ignore_ascii_case(other),
-        _ => false,
     }
 }
 
@@ -427,14 +425,6 @@ mod tests {
         assert_eq!(settings.site, Known::Unknown);
         assert_eq!(settings.component.value().map(|c| c.schedule_hours), Some(Known::None));
         assert_eq!(serde_json::to_value(&settings).expect("json"), json);
-    }
-
-    #[test]
-    fn server_names_ignore_case_and_a_missing_domain() {
-        assert!(same_server("SUP1", "sup1.corp.example"));
-        assert!(same_server("sup1.CORP.example", "SUP1.corp.example"));
-        assert!(!same_server("sup1.corp.example", "sup1.lab.example"));
-        assert!(!same_server("sup1", "sup10.corp.example"));
     }
 
     #[test]

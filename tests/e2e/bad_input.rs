@@ -22,11 +22,14 @@ fn inputs_that_are_no_logs_are_named() {
     let path = |name: &str| dir.path().join(name).to_str().expect("path").to_owned();
     let file = |name: &str, bytes: &[u8]| std::fs::write(dir.path().join(name), bytes).expect("file");
     file("binary.log", &(0..4000u32).map(|n| (n % 256) as u8).collect::<Vec<_>>());
-    refused(&["analyze", &path("binary.log")], 4, &["binary.log", "a binary file"]);
+    refused(&["analyze", &path("binary.log")], 1, &["binary.log", "a binary file"]);
     file("empty.log", b"");
-    refused(&["analyze", &path("empty.log")], 4, &["empty.log", "nothing in it to read"]);
+    refused(&["analyze", &path("empty.log")], 1, &["empty.log", "nothing in it to read"]);
     std::fs::create_dir(dir.path().join("folder.log")).expect("folder");
-    refused(&["analyze", &path("folder.log")], 4, &["folder.log", "holds no logs"]);
+    let output = supwatch(&["analyze", &path("folder.log")]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = text(&output.stdout);
+    assert!(said.contains("folder.log") && said.contains("holds no logs") && !said.contains("no findings"), "{said}");
     refused(&["analyze", &path("missing.log")], 4, &["missing.log", "check the path"]);
     file("text.zip", b"no archive");
     refused(&["analyze", &path("text.zip")], 4, &["text.zip", "no readable zip"]);

@@ -25,3 +25,4 @@ mod secrets;
 mod demo;
 mod report;
 mod notify;
+mod quiet_start;

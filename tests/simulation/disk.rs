@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::Timestamp;
 use supwatch::store::memory::Memory;
-use supwatch::store::{Claims, Committed, Cursor, EventQuery, Page, Retention, Session, Store, StoreError, StoreSize, Told};
+use supwatch::store::{
+    Claims, Committed, Cursor, EventQuery, KeptCoverage, Page, Retention, Session, Store, StoreError, StoreSize, Told,
+};
 use supwatch_proto::event::{Event, StoredEvent};
 use supwatch_proto::finding::Finding;
 use supwatch_proto::history::AuditEntry;
@@ -141,5 +143,13 @@ impl Store for Disk {
 
     async fn exported(&self) -> Result<BTreeMap<String, u64>, StoreError> {
         self.memory().exported().await
+    }
+
+    async fn put_coverage(&self, coverage: &[KeptCoverage]) -> Result<(), StoreError> {
+        self.memory().put_coverage(coverage).await
+    }
+
+    async fn coverage(&self) -> Result<Vec<KeptCoverage>, StoreError> {
+        self.memory().coverage().await
     }
 }

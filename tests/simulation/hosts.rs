@@ -175,7 +175,7 @@ pub async fn agent(home: Arc<Home>) -> turmoil::Result {
     let (_keep, until) = watch::channel(Until::Stopped);
     let delivering = Arc::clone(&spool);
     tokio::spawn(async move { uplink.run(&delivering, clock, until).await });
-    let mut collect = Collect::new(&spool, &home.sites);
+    let mut collect = Collect::new(&spool, &home.sites).clocked(clock);
     let start = tokio::time::Instant::now();
     loop {
         match collect.sweep(start.elapsed(), &|| false) {

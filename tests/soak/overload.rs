@@ -66,6 +66,7 @@ impl Client {
             protocol_max: 1,
             version: "load".to_owned(),
             clock: None,
+            tells_coverage: false,
         };
         let body = |body| wire::StreamRequest { body: Some(body) };
         send.send(body(stream_request::Body::Hello(hello))).await.map_err(|_| "gone")?;
@@ -92,7 +93,7 @@ impl Client {
                 at = Instant::now();
                 let events = (sent + 1..=upto.min(sent + BATCH)).map(|sequence| self.event(sequence)).collect();
                 sent = upto.min(sent + BATCH);
-                let batch = wire::Batch { events, places: Vec::new() };
+                let batch = wire::Batch { events, places: Vec::new(), coverage: Vec::new() };
                 send.send(body(stream_request::Body::Batch(batch))).await.map_err(|_| "gone")?;
             }
         }

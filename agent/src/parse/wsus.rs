@@ -90,10 +90,25 @@ fn head(text: &str) -> Option<(Stamp<'_>, Level, u32, &str)> {
         Some((stamp, rest)) => (stamp, rest),
         None => (Stamp::Absent, text.strip_prefix("<Date> <Time> ").unwrap_or(text)),
     };
+    let stamped = stamp != Stamp::Absent;
     let rest = rest.trim_start_matches(['\t', ' ']);
     let levels = [("Info", Level::Info), ("Warning", Level::Warning), ("Error", Level::Error), ("Change", Level::Info)];
     let (level, rest) = levels.iter().find_map(|(word, level)| Some((*level, rest.strip_prefix(word)?)))?;
+    let tabbed = rest.starts_with('\t');
     let rest = rest.trim_start_matches(['\t', ' ']);
+    // Between tabs a process may have any name: `Publisher-Service.8`, `Some.Tool#2 x64.12`.
+    let between = if stamped && tabbed { rest.split_once('\t') } else { None };
+    let own = between.and_then(|(process, after)| {
+        let (name, thread) = process.rsplit_once('.')?;
+        let thread = thread.trim().parse().ok().filter(|_| !name.trim().is_empty())?;
+        Some((stamp, level, thread, after))
+    });
+    if own.is_some() {
+        return own;
+    }
+    if let Some((thread, after)) = named(rest).filter(|_| stamped) {
+        return Some((stamp, level, thread, after));
+    }
     // `w3wp.94`, `WsusService.15`
     let dot = rest.find('.').filter(|dot| (1..40).contains(dot))?;
     let (process, after) = rest.split_at(dot);
@@ -103,6 +118,27 @@ fn head(text: &str) -> Option<(Stamp<'_>, Level, u32, &str)> {
     let (thread, rest) = after.split_at(digits);
     Some((stamp, level, thread.parse().ok()?, rest))
 }
+
+/// The thread of a process with any name, where blanks took the tabs' place: a number behind a dot, then the method.
+fn named(text: &str) -> Option<(u32, &str)> {
+    let head = super::fields::head(text, PROCESS);
+    let ends = head.char_indices().filter(|(_, c)| *c == '.').map(|(at, _)| at);
+    for dot in ends {
+        let rest = text.get(dot + 1..)?;
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, after) = rest.split_at_checked(digits)?;
+        let method = after.trim_start_matches(['\t', ' ']);
+        let word = method.split([' ', '\t']).next().unwrap_or_default();
+        let is_method = word.contains('.') && word.starts_with(|c: char| c.is_ascii_uppercase()) || word.starts_with("ThreadEntry");
+        if digits > 0 && after.starts_with([' ', '\t']) && is_method {
+            return Some((number.parse().ok()?, after));
+        }
+    }
+    None
+}
+
+/// Longest name of a process, with its thread.
+const PROCESS: usize = 120;
 
 /// `YYYY-MM-DD HH:MM:SS.mmm UTC`, and what follows.
 fn stamp(text: &str) -> Option<(Stamp<'_>, &str)> {
@@ -142,6 +178,24 @@ mod tests {
         }
         let record = parse("2026-03-01 04:05:06.789 UTC\tInfo\tw3wp.9\tX.Y\tfree text");
         assert_eq!((record.component, record.message), ("X.Y", "free text"));
+    }
+
+    #[test]
+    fn a_process_has_any_name() {
+        let utc = Stamp::Utc(jiff::civil::date(2026, 3, 1).at(4, 5, 6, 789_000_000));
+        for process in ["Publisher-Service.8", "w3wp#2.8", "Some.Tool.x64.8", "Third Party Updates.8", "tool_1 (x86).8", "a.8"] {
+            for between in ["\t", "  "] {
+                let line = format!(
+                    "2026-03-01 04:05:06.789 UTC{between}Error{between}{process}{between}Publisher.PublishPackage{between}Operation Failed with Error: x"
+                );
+                let record = parse(&line);
+                assert_eq!(
+                    (record.form, record.level, record.component, record.thread, record.message, record.stamp),
+                    (Form::Wsus, Level::Error, "Publisher.PublishPackage", 8, "Operation Failed with Error: x", utc),
+                    "{line}"
+                );
+            }
+        }
     }
 
     #[test]

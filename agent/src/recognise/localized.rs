@@ -32,9 +32,28 @@ const FUNCTIONS: [&str; 4] = ["UpdateServices", "SoftwareUpdatesManagement", "CW
 /// Whether a line begins such a text, whose source comes on a later one.
 pub fn opens(text: &str) -> bool {
     let text = text.trim();
-    LABELS
-        .iter()
-        .any(|(message, source)| text.starts_with(message) && labelled(text, message).is_some() && find(text, source).is_none())
+    names_message(text)
+        || LABELS
+            .iter()
+            .any(|(message, source)| text.starts_with(message) && labelled(text, message).is_some() && find(text, source).is_none())
+}
+
+/// Whether a line names message 6703, which a viewer shows above its text.
+fn names_message(text: &str) -> bool {
+    let lower = text.trim_start().as_bytes().get(..10).map(<[u8]>::to_ascii_lowercase);
+    lower.as_deref() == Some(b"message id") && text.lines().next().is_some_and(|line| line.trim_end().ends_with("6703"))
+}
+
+/// Whether a line tells the operating system's error, which stands below the source.
+pub fn tells_code(text: &str) -> bool {
+    let said = text.trim_start();
+    said.starts_with("The operating system reported error")
+        || said.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.parse::<u32>().is_ok_and(|number| number >= 0x8000_0000))
+}
+
+/// Whether a text has its source.
+pub fn has_source(text: &str) -> bool {
+    text.lines().any(closes)
 }
 
 /// Whether a line holds the source.
@@ -44,6 +63,14 @@ pub fn closes(text: &str) -> bool {
 }
 
 pub(super) fn read(text: &str) -> Option<EventKind> {
+    if names_message(text) && !has_source(text) {
+        let (_, said) = text.split_once('\n').unwrap_or_default();
+        let (said, code) = match said.lines().position(tells_code) {
+            Some(at) => (said.lines().take(at).collect::<Vec<_>>().join(" "), said.lines().nth(at).and_then(code)),
+            None => (said.to_owned(), None),
+        };
+        return Some(EventKind::RunFailed { text: one_line(&said), source: String::new(), code });
+    }
     // Cheap to say no: the function is always there, untranslated.
     FUNCTIONS.iter().any(|name| text.contains(name)).then_some(())?;
     LABELS.iter().find_map(|(message, source)| {
@@ -109,6 +136,21 @@ mod tests {
             "SMS WSUS の同期に失敗しました。メッセージ :要求が失敗しました。HTTP ステータス 401:未承認。ソース :{FUNCTION}。オペレーティング システムがエラーを報告しました 2147500037:エラーを特定できません |"
         );
         check(&text, "要求が失敗しました。HTTP ステータス 401:未承認", Some("0x80004005"));
+    }
+
+    #[test]
+    fn a_message_is_read_with_its_id_and_the_error_below_it() {
+        let text = format!(
+            "Message ID: 6703\n\nWSUS Synchronization failed.\nMessage: text here.\n\nSource: {FUNCTION}.\n\nThe operating system reported error 2148734217:"
+        );
+        check(&text, "text here", Some("0x80131509"));
+        let mut records = Vec::new();
+        crate::invariants::records(&format!("{text}\n\nnext\n"), &mut |record| records.push(record.message.to_owned()));
+        assert_eq!(records.iter().filter(|message| !message.is_empty()).collect::<Vec<_>>(), [&text, "next"]);
+        let alone = read("Message ID: 6703\nThe request failed.\nThe operating system reported error 2148734217:");
+        let expected =
+            EventKind::RunFailed { text: "The request failed.".into(), source: String::new(), code: Some("0x80131509".into()) };
+        assert_eq!(alone, Some(expected));
     }
 
     #[test]

@@ -54,6 +54,9 @@ pub fn snapshot(dump: &Value) -> Value {
     let sections = Sections::of(dump);
     let own = site::Own::of(&sections, dump);
     let names = wsus::Names::of(&sections);
+    let component = site::component(&sections, &own);
+    let servers = wsus::servers(&sections, &own, &names);
+    let category_ids = wsus::category_ids(&sections, &component, &servers);
     let settings = Settings {
         schema: Known::Some("supwatch/settings/v1".to_owned()),
         site: known(own.site),
@@ -61,9 +64,10 @@ pub fn snapshot(dump: &Value) -> Value {
         source: Known::Some("wsus-api".to_owned()),
         site_server: site::site_server(&sections, &own),
         sups: site::sups(&sections, &own),
-        component: site::component(&sections, &own),
-        wsus: wsus::servers(&sections, &own, &names),
+        component,
+        wsus: servers,
         sup_status: site::sup_status(&sections),
+        category_ids,
     };
     let mut snapshot = serde_json::to_value(&settings).unwrap_or_else(|_| json!({}));
     if let Some(object) = snapshot.as_object_mut()

@@ -55,7 +55,7 @@ impl Block {
         self.bytes = 0;
         let Some(first) = events.first().map(|event| event.sequence) else { return 0 };
         let places = self.place.take().into_iter().collect();
-        let value = wire::Batch { events, places }.encode_to_vec();
+        let value = wire::Batch { events, places, coverage: Vec::new() }.encode_to_vec();
         batch.put(&block_key(first), VERSION, &value);
         value.len() as u64
     }

@@ -1,11 +1,21 @@
-//! What lies under the paths given: site folders, plain folders of logs, single logs.
+//! What lies under the paths given: site folders, plain folders of logs, single logs, standard input.
+//!
+//! A site server's folder holds hundreds of logs, of which a handful tell of synchronisation: those are read by name, others
+//! only if their beginning or end has a line that does.
 
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use supwatch_agent::{settings, site_folder};
+use supwatch_agent::reader::{Reader, Reading, Resume};
+use supwatch_agent::recognise::Log;
+use supwatch_agent::{paste, settings, site_folder};
 use supwatch_proto::describe::HierarchyFile;
+use supwatch_proto::ids::SiteCode;
+use supwatch_proto::text::Text;
 
-use super::{AnalyzeError, SiteFileAt, hierarchy_file, rules_file};
+use super::merge::fill;
+use super::{AnalyzeError, STANDARD_INPUT, SiteFileAt, hierarchy_file, nothing, rules_file};
 use crate::limits::Limits;
 
 /// One site to read.
@@ -28,14 +38,65 @@ pub struct Found {
     pub limits: Limits,
     /// The sites.
     pub sites: Vec<SiteInput>,
+    /// How paths are shown.
+    pub names: Names,
+    /// Why a path gives nothing.
+    pub reasons: Vec<Text>,
+    /// Logs that are not read.
+    others: Others,
 }
+
+/// Logs that do not tell of synchronisation.
+#[derive(Debug, Default)]
+struct Others {
+    count: usize,
+    first: Option<PathBuf>,
+}
+
+/// Paths as they were given: what was unpacked is shown inside its archive.
+#[derive(Debug, Default, Clone)]
+pub struct Names(Vec<(PathBuf, String)>);
+
+impl Names {
+    /// Remembers where an archive was unpacked to.
+    pub fn unpacked(&mut self, folder: &Path, archive: &Path) {
+        self.0.push((folder.to_owned(), archive.display().to_string()));
+    }
+
+    /// A path as it is shown: `b.zip:CEN/logs/wsyncmgr.log`.
+    pub fn shown(&self, path: &Path) -> String {
+        let inside = self.0.iter().find_map(|(folder, archive)| Some((archive, path.strip_prefix(folder).ok()?)));
+        match inside {
+            Some((archive, rest)) if rest.as_os_str().is_empty() => archive.clone(),
+            Some((archive, rest)) => format!("{archive}:{}", rest.display()),
+            None => path.display().to_string(),
+        }
+    }
+
+    /// A text with every path in it as it is shown.
+    pub fn shown_in(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, (folder, archive)| {
+            let folder = folder.display().to_string();
+            text.replace(&format!("{folder}{}", std::path::MAIN_SEPARATOR), &format!("{archive}:")).replace(&folder, archive)
+        })
+    }
+}
+
+/// Folders that lie in each other at most; a loop of mounts ends there.
+const DEEPEST: u32 = 64;
+/// Bytes at the beginning and at the end of a log that are looked at.
+const LOOK: usize = 64 * 1024;
 
 impl Found {
     /// Takes in what lies at a path.
     pub fn add(&mut self, path: &Path) -> Result<(), AnalyzeError> {
+        if path == Path::new(STANDARD_INPUT) {
+            self.sites.push(SiteInput { logs: vec![path.to_owned()], ..SiteInput::default() });
+            return Ok(());
+        }
         let unreadable = |source| AnalyzeError::Read { path: path.to_owned(), source };
         let kind = std::fs::metadata(path).map_err(unreadable)?;
-        if kind.is_file() {
+        if !kind.is_dir() {
             // Logs of one folder are of one site; a rolled-over one comes before its current one.
             let beside =
                 |site: &&mut SiteInput| site.file.is_none() && site.logs.first().is_some_and(|log| log.parent() == path.parent());
@@ -48,14 +109,36 @@ impl Found {
             }
             return Ok(());
         }
-        let before = self.sites.len();
+        let (before, others) = (self.sites.len(), self.others.count);
         self.expectations(path)?;
-        self.folder(path, 3)?;
+        self.folder(path, DEEPEST)?;
         if self.sites.len() == before {
-            let reason = "this folder holds no logs (*.log, *.lo_) and no site folders (with site.toml)".to_owned();
-            return Err(AnalyzeError::Useless { path: path.to_owned(), reason });
+            let shown = self.names.shown(path);
+            self.reasons.push(match self.others.count - others {
+                0 => Text::new(
+                    format!("{shown}: this folder holds no logs (*.log, *.lo_) and no site folders (with site.toml)"),
+                    format!("{shown}: フォルダーにログ (*.log、*.lo_) もサイト フォルダー (site.toml のあるもの) もありません"),
+                ),
+                count => Text::new(
+                    format!("{shown}: none of its {count} logs tells of software update synchronisation"),
+                    format!("{shown}: {count} 個のログのいずれにも、ソフトウェア更新の同期に関する行がありません"),
+                ),
+            });
         }
         Ok(())
+    }
+
+    /// What is worth telling: one line for all logs that are not read.
+    pub fn remarks(&self) -> Vec<String> {
+        let Others { count, first } = &self.others;
+        let Some(first) = first else { return Vec::new() };
+        let such = self.names.shown(first);
+        vec![match count {
+            1 => format!("1 other log is not read, since nothing in it tells of software update synchronisation: {such}"),
+            _ => format!(
+                "{count} other logs are not read, since nothing in them tells of software update synchronisation, such as {such}"
+            ),
+        }]
     }
 
     fn expectations(&mut self, path: &Path) -> Result<(), AnalyzeError> {
@@ -74,7 +157,7 @@ impl Found {
         if site_file.is_file() {
             return self.site_folder(path, &site_file);
         }
-        let logs = site_folder::files(path, site_folder::is_log).map_err(unreadable)?;
+        let logs = self.logs(path)?;
         let snapshots = site_folder::files(path, settings::is_snapshot).map_err(unreadable)?;
         if !logs.is_empty() {
             self.sites.push(SiteInput { file: None, snapshots, logs });
@@ -98,9 +181,46 @@ impl Found {
         let unreadable = |source| AnalyzeError::Read { path: path.to_owned(), source };
         let file = site_folder::read_site_file(site_file)?;
         let folder = path.join("logs");
-        let logs = if folder.is_dir() { site_folder::files(&folder, site_folder::is_log).map_err(unreadable)? } else { Vec::new() };
+        let logs = if folder.is_dir() { self.logs(&folder)? } else { Vec::new() };
         let snapshots = site_folder::files(path, settings::is_snapshot).map_err(unreadable)?;
         self.sites.push(SiteInput { file: Some((file, site_file.to_owned())), snapshots, logs });
         Ok(())
     }
+
+    /// The logs of a folder that can tell of synchronisation.
+    fn logs(&mut self, folder: &Path) -> Result<Vec<PathBuf>, AnalyzeError> {
+        let unreadable = |source| AnalyzeError::Read { path: folder.to_owned(), source };
+        let all = site_folder::files(folder, site_folder::is_log).map_err(unreadable)?;
+        let (ours, others): (Vec<PathBuf>, Vec<PathBuf>) = all.into_iter().partition(|path| may_tell(path));
+        self.others.count += others.len();
+        self.others.first = self.others.first.take().or_else(|| others.into_iter().next());
+        Ok(ours)
+    }
+}
+
+/// Whether a log is one of ours by its name, or has a line at its beginning or end that tells of synchronisation. One that
+/// cannot be read is kept, so that the error is told.
+fn may_tell(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    if Log::of_file(&name) != Log::Other {
+        return true;
+    }
+    let Ok(mut file) = File::open(path) else { return true };
+    let mut look = |from: SeekFrom| -> std::io::Result<bool> {
+        file.seek(from)?;
+        let mut buffer = vec![0u8; LOOK];
+        let read = fill(&mut file.by_ref(), &mut buffer)?;
+        Ok(tells(buffer.get(..read).unwrap_or_default(), &name))
+    };
+    let beginning = look(SeekFrom::Start(0)).unwrap_or(true);
+    beginning || look(SeekFrom::End(-(LOOK as i64))).unwrap_or(false)
+}
+
+fn tells(bytes: &[u8], name: &str) -> bool {
+    let reading = Reading::default();
+    let mut reader = Reader::new(SiteCode::UNKNOWN, name, &reading, &Resume::default());
+    let mut events = Vec::new();
+    reader.feed(bytes, &mut events);
+    reader.finish(&mut events);
+    events.iter().any(nothing::tells) || paste::plain(bytes, name, &reading).is_some()
 }

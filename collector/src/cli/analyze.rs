@@ -13,7 +13,7 @@ use crate::report::{self, About};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Analyze {
-    /// Site folders, folders of logs, single logs, or zip archives of these
+    /// Site folders, folders of logs, single logs, zip archives of these, or - for standard input
     #[arg(required = true)]
     paths: Vec<PathBuf>,
     /// Judge as of this time instead of the newest in the input
@@ -42,7 +42,8 @@ impl Analyze {
             print(&draw(&analysis, global))?;
         }
         written.transpose()?;
-        Ok(u8::from(self.fail_on.fails(&analysis.picture.findings)))
+        let unread = analysis.nothing.is_some() && self.fail_on != FailOn::Never;
+        Ok(u8::from(unread || self.fail_on.fails(&analysis.picture.findings)))
     }
 }
 
@@ -66,8 +67,11 @@ fn draw(analysis: &Analysis, global: &Global) -> String {
         let lines = vec![file.lines.to_string().into(), file.recognised.to_string().into(), file.form.as_str().into()];
         input.row(lines.into_iter().chain([file.encoding.as_str().into(), safe(&file.path).into()]).collect());
     }
-    let mut out = input.draw(look);
-    out.push('\n');
+    let mut out = if analysis.input.is_empty() { String::new() } else { format!("{}\n", input.draw(look)) };
+    if let Some(nothing) = &analysis.nothing {
+        out.push_str(&findings::nothing(nothing, look));
+        return out;
+    }
     out.push_str(&tree::draw(&analysis.picture, look));
     for finding in &analysis.picture.findings {
         out.push('\n');

@@ -56,8 +56,9 @@ impl Settings {
     }
 
     fn offline(&self, global: &Global, codes: &[SiteCode]) -> Result<Vec<SettingsView>, Failure> {
-        let analysis =
-            crate::analyze::analyze(&self.paths, self.at, crate::app::now(), global.catalogue()?).map_err(Failure::own)?;
+        let analysis = crate::analyze::analyze(&self.paths, self.at, crate::app::now(), global.catalogue()?)
+            .and_then(Analysis::with_substance)
+            .map_err(Failure::own)?;
         let Analysis { hierarchy, judged_at, .. } = analysis;
         let past = hierarchy.as_of(judged_at);
         let known = || past.sites.keys().map(SiteCode::to_string).collect::<Vec<_>>().join(", ");

@@ -56,8 +56,9 @@ impl Wave {
     }
 
     fn offline(&self, global: &Global, last: u32) -> Result<(Vec<WaveType>, Timestamp), Failure> {
-        let analysis =
-            crate::analyze::analyze(&self.read, self.at, crate::app::now(), global.catalogue()?).map_err(Failure::own)?;
+        let analysis = crate::analyze::analyze(&self.read, self.at, crate::app::now(), global.catalogue()?)
+            .and_then(crate::analyze::Analysis::with_substance)
+            .map_err(Failure::own)?;
         let past = analysis.hierarchy.as_of(analysis.judged_at);
         let waves = Waves::new(&past, &analysis.limits, analysis.judged_at);
         let found = match &self.id {

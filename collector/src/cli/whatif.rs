@@ -37,7 +37,9 @@ impl WhatIf {
     }
 
     fn offline(&self, global: &Global) -> Result<Vec<VerdictChange>, Failure> {
-        let analysis = crate::analyze::analyze(&self.paths, None, crate::app::now(), global.catalogue()?).map_err(Failure::own)?;
+        let analysis = crate::analyze::analyze(&self.paths, None, crate::app::now(), global.catalogue()?)
+            .and_then(crate::analyze::Analysis::with_substance)
+            .map_err(Failure::own)?;
         let changes = whatif(&analysis.hierarchy, &analysis.limits, self.site, &self.set, analysis.judged_at);
         changes.map_err(|error| match error {
             WhatIfError::Site { .. } => Failure::own(error),

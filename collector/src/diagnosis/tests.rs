@@ -74,7 +74,8 @@ fn change(line: &str, change: Change) -> String {
     match change {
         Change::Upper => line.to_uppercase(),
         Change::Lower => line.to_lowercase(),
-        Change::LineBreaks => line.replace(" at ", "~~at "),
+        // A frame of a stack; the word alone stands in sentences too.
+        Change::LineBreaks => line.replace(" at System.", "~~at System.").replace(" at Microsoft.", "~~at Microsoft."),
         Change::CurlyQuotes => line.replace('\'', "\u{2019}"),
         Change::Guillemets => line.replace('\'', "\u{ab}"),
         Change::Blanks => line.replace(' ', "  "),

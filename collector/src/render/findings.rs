@@ -5,6 +5,7 @@ use supwatch_proto::verdict::Severity;
 
 use super::table::{Cell, Table};
 use super::{Look, Tone, fit, safe, time, wrap};
+use crate::analyze::Nothing;
 
 /// Lines of evidence shown of a finding.
 const EVIDENCE_SHOWN: usize = 4;
@@ -27,6 +28,20 @@ pub fn confidence(confidence: Confidence, look: Look) -> &'static str {
     }
 }
 
+/// That nothing was recognised, drawn like a finding.
+pub fn nothing(nothing: &Nothing, look: Look) -> String {
+    let head = look.say("nothing recognised", "解釈できる情報なし");
+    let mut out = format!("{}\n", look.paint(Tone::Warning, &format!("● {head}")));
+    paragraph(&mut out, "  ", "", &safe(look.text(&nothing.summary)), look);
+    for reason in &nothing.reasons {
+        paragraph(&mut out, "  ", "- ", &safe(look.text(reason)), look);
+    }
+    for (number, remedy) in (1..).zip(&nothing.remedies) {
+        paragraph(&mut out, "  ", &format!("{number}. "), &safe(look.text(remedy)), look);
+    }
+    out
+}
+
 /// One finding in full.
 pub fn full(finding: &Finding, look: Look) -> String {
     let (tone, word) = severity(finding.severity, look);
@@ -40,7 +55,10 @@ pub fn full(finding: &Finding, look: Look) -> String {
         look.paint(Tone::Dim, &finding.id)
     ));
     paragraph(&mut out, "  ", "", &safe(look.text(&finding.summary)), look);
-    let mut facts = vec![format!("{} {} UTC", look.say("since", "発生"), time(finding.opened_at))];
+    let mut facts = Vec::new();
+    if finding.opened_at.is_some() {
+        facts.push(format!("{} {} UTC", look.say("since", "発生"), time(finding.opened_at)));
+    }
     if let Some(resolved) = finding.resolved_at {
         facts.push(format!("{} {} UTC", look.say("resolved", "解決"), time(Some(resolved))));
     }

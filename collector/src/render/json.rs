@@ -4,13 +4,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use supwatch_proto::finding::{Evidence, Finding};
-use supwatch_proto::picture::{AgentPicture, PhaseTrend, Picture, Refusal, SitePicture};
+use supwatch_proto::picture::{AgentPicture, Backlog, PhaseTrend, Picture, Refusal, SitePicture};
 use supwatch_proto::run::{Phase, Run};
-use supwatch_proto::text::Lang;
+use supwatch_proto::text::{Lang, Text};
 use supwatch_proto::verdict::Verdict;
 use supwatch_proto::wave::{Wave, WaveEdge};
 
-use crate::analyze::{Analysis, InputFile};
+use crate::analyze::{Analysis, InputFile, Nothing};
 
 fn stamp(time: Option<jiff::Timestamp>) -> Option<String> {
     time.map(|time| time.to_string())
@@ -25,6 +25,12 @@ pub struct AnalysisJson {
     pub at: Option<String>,
     /// What was read.
     pub input: Vec<InputJson>,
+    /// Things worth knowing of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
+    /// That nothing was recognised, where that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nothing_recognised: Option<NothingJson>,
     /// Sites by code.
     pub sites: Vec<SiteJson>,
     /// Runs, newest first.
@@ -53,6 +59,22 @@ pub struct InputJson {
     pub mended: u64,
     /// Records put together from several lines.
     pub joined: u64,
+    /// What stood around the lines of a paste and was taken off.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taken_off: Vec<String>,
+}
+
+/// Set where nothing of a synchronisation was recognised: the empty list of findings is then no clean bill.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct NothingJson {
+    pub summary: String,
+    /// Why, for each input.
+    pub reasons: Vec<String>,
+    /// What to do, in order.
+    pub remedy: Vec<String>,
+    /// A cause that the text by itself speaks of.
+    pub cause: Option<String>,
 }
 
 /// One site.
@@ -77,6 +99,21 @@ pub struct SiteJson {
     /// How long its runs take, by phase.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trends: Vec<TrendJson>,
+    /// Up to which moment its wsyncmgr.log is known to be read: nothing later is said to be absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judged_as_of: Option<String>,
+    /// Its agents are reading back; what is shown of it is how it stood before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reading_back: Option<BacklogJson>,
+}
+
+/// What is still to come of a site.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct BacklogJson {
+    /// Bytes of logs that no agent has read yet.
+    pub unread_bytes: u64,
+    /// Events that its agents hold.
+    pub spooled_events: u64,
 }
 
 /// How long a phase of a site's runs takes.
@@ -317,6 +354,8 @@ pub fn analysis(analysis: &Analysis, lang: Lang) -> AnalysisJson {
         schema: "supwatch/analysis/v1".to_owned(),
         at: stamp(picture.at),
         input: analysis.input.iter().map(input).collect(),
+        remarks: analysis.remarks.clone(),
+        nothing_recognised: analysis.nothing.as_ref().map(|found| nothing(found, lang)),
         sites: picture.sites.iter().map(site).collect(),
         runs: picture.runs.iter().map(run).collect(),
         waves: analysis.waves.iter().map(|w| wave(w, lang)).collect(),
@@ -325,7 +364,18 @@ pub fn analysis(analysis: &Analysis, lang: Lang) -> AnalysisJson {
     }
 }
 
-fn input(InputFile { path, form, encoding, lines, recognised, unrecognised, typed, mended, joined }: &InputFile) -> InputJson {
+fn nothing(Nothing { summary, reasons, remedies, cause }: &Nothing, lang: Lang) -> NothingJson {
+    let said = |text: &Text| text.get(lang).to_owned();
+    NothingJson {
+        summary: said(summary),
+        reasons: reasons.iter().map(said).collect(),
+        remedy: remedies.iter().map(said).collect(),
+        cause: cause.clone(),
+    }
+}
+
+fn input(file: &InputFile) -> InputJson {
+    let InputFile { path, form, encoding, lines, recognised, unrecognised, typed, mended, joined, taken_off } = file;
     InputJson {
         path: path.clone(),
         form: form.clone(),
@@ -336,6 +386,7 @@ fn input(InputFile { path, form, encoding, lines, recognised, unrecognised, type
         typed: *typed,
         mended: *mended,
         joined: *joined,
+        taken_off: taken_off.iter().map(|word| (*word).to_owned()).collect(),
     }
 }
 
@@ -367,6 +418,8 @@ pub fn site(site: &SitePicture) -> SiteJson {
         findings: CountsJson { critical: site.findings.critical, warning: site.findings.warning, info: site.findings.info },
         agents: site.agents.iter().map(agent).collect(),
         trends: site.trends.iter().map(trend).collect(),
+        judged_as_of: stamp(site.judged_as_of),
+        reading_back: site.backlog.map(|Backlog { unread_bytes, spooled_events }| BacklogJson { unread_bytes, spooled_events }),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use supwatch_proto::describe::SiteType;
 use supwatch_proto::finding::Finding;
 use supwatch_proto::ids::SiteCode;
-use supwatch_proto::picture::{Picture, SitePicture, SiteState};
+use supwatch_proto::picture::{Backlog, Picture, SitePicture, SiteState};
 use supwatch_proto::run::RunOutcome;
 use supwatch_proto::verdict::Severity;
 
@@ -124,12 +124,39 @@ fn line(picture: &Picture, site: &SitePicture, look: Look, lead: &str, out: &mut
         look.paint(Tone::Strong, site.code.as_str()),
         look.paint(tone, &state)
     ));
+    if let Some(backlog) = site.backlog {
+        let indent = " ".repeat(width(lead).max(2));
+        out.push_str(&format!("{indent}  {}\n", look.paint(Tone::Dim, &reading_back(site, backlog, look))));
+    }
     // A running synchronisation shows how far it is.
     let running = picture.runs.iter().find(|run| run.site == site.code).filter(|run| run.outcome == RunOutcome::Running);
     if let Some((done, total)) = running.and_then(|run| run.progress) {
         let phase = running.and_then(|run| run.phases.last()).map(|phase| phase.phase.as_str()).unwrap_or_default();
         let indent = " ".repeat(width(lead).max(2));
         out.push_str(&format!("{indent}  {}\n", look.paint(Tone::Dim, &format!("{phase} {done}/{total}"))));
+    }
+}
+
+/// `reading back: 12 MiB to go, judged as of 03:12`
+fn reading_back(site: &SitePicture, Backlog { unread_bytes, spooled_events }: Backlog, look: Look) -> String {
+    let left = match (unread_bytes, spooled_events) {
+        (0, 0) => String::new(),
+        (0, events) => format!("{} {events} {}", look.say(":", ":"), look.say("events to come", "件のイベントが未着")),
+        (bytes, _) => format!("{} {} {}", look.say(":", ":"), size(bytes), look.say("to go", "が未読")),
+    };
+    let judged = match site.judged_as_of {
+        Some(at) => format!("{} {}", look.say(", judged as of", "、判定時点"), time(Some(at))),
+        None => look.say(", not judged yet", "、まだ判定していません").to_owned(),
+    };
+    format!("{}{left}{judged}", look.say("reading back", "過去のログを読み取り中"))
+}
+
+/// A size as people read it.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} B"),
+        1024..1_048_576 => format!("{} KiB", bytes / 1024),
+        _ => format!("{} MiB", bytes / 1_048_576),
     }
 }
 

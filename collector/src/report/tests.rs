@@ -29,6 +29,7 @@ fn draw(picture: &Picture, text: &str, lang: Lang) -> String {
         typed: 5,
         mended: 0,
         joined: 0,
+        taken_off: Vec::new(),
     };
     let about = About { version: "9.9.9", input: &[file], remarks: &[text.to_owned()] };
     page(picture, &about, Look { lang, color: false, width: 0 })

@@ -1,5 +1,7 @@
 //! No agent holds back more events than it should. Judges the watcher, so it gives no verdict offline.
 
+use jiff::SignedDuration;
+
 use super::{Failure, Judged, Outcome, Rule, Scene};
 use supwatch_proto::text::Text;
 use supwatch_proto::verdict::Severity;
@@ -28,13 +30,20 @@ pub(super) const RULE: Rule = Rule {
     judge,
 };
 
+/// The time that an agent has to deliver a backlog.
+const CATCHES_UP: SignedDuration = SignedDuration::from_mins(15);
+/// Seconds without an acknowledgement after which nothing is being delivered.
+const STANDS_SECONDS: u32 = 60;
+
 fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     let code = scene.site.code;
     let agents = scene.hierarchy.agents_of(scene.site).filter(|(_, agent)| agent.last_heard_at.is_some());
     agents
         .map(|(id, agent)| {
-            let held = agent.spooled_events;
-            if held <= scene.limits.lagging_events {
+            // A backlog that shrinks is an ordinary day; `status` shows how much of it is left.
+            let stays = agent.lags_since.is_some_and(|since| scene.now.duration_since(since) >= CATCHES_UP);
+            let stands = agent.waiting_seconds >= STANDS_SECONDS;
+            if agent.spooled_events <= scene.limits.lagging_events || !(stays || stands) {
                 return Judged::usual(Outcome::Pass).of(&id.0);
             }
             let summary = Text::new(
@@ -51,10 +60,11 @@ mod tests {
     use crate::rules::testing::World;
 
     #[test]
-    fn a_large_backlog_fails() {
+    fn a_large_backlog_fails_once_it_has_stayed() {
         let world = World::new().central("CEN").live();
-        world.clone().heard_holding("CEN", 10).check("agent-lagging", "CEN pass");
-        world.clone().heard_holding("CEN", 10_001).check("agent-lagging", "CEN fail");
+        world.clone().heard_holding("CEN", 10).later_minutes(20).check("agent-lagging", "CEN pass");
+        world.clone().heard_holding("CEN", 10_001).later_minutes(14).check("agent-lagging", "CEN pass");
+        world.clone().heard_holding("CEN", 10_001).later_minutes(15).check("agent-lagging", "CEN fail");
         World::new().expect("P01", "primary", "CEN").live().check("agent-lagging", "");
     }
 }

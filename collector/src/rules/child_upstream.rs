@@ -4,6 +4,7 @@
 use super::{Failure, Judged, Rule, Scene, name_of, no_parent, no_setting, no_settings, setting};
 use crate::hierarchy::{Parent, Site};
 use serde_json::json;
+use supwatch_proto::describe::Generation;
 use supwatch_proto::finding::Evidence;
 use supwatch_proto::settings::{Known, Settings, Sup, Upstream, Wsus};
 use supwatch_proto::text::Text;
@@ -106,6 +107,18 @@ fn judge_edge(scene: &Scene<'_>, edge: &Edge<'_>) -> Judged {
         let failure = Failure::new(Severity::Critical, summary).shown_by(evidence);
         Judged::fail(looked_at, failure)
     };
+    // In 2007 an internet SUP that cannot reach the active one is filled by export and import, whatever its source is set to.
+    let may_be_filled_by_hand =
+        scene.generation() == Generation::Cm2007 && edge.above.code == site.code && edge.sup.internet == Known::Some(true);
+    let takes_from_none_here = edge.wsus.sync_from_microsoft_update == Known::Some(true)
+        || edge.wsus.upstream.value().is_none_or(|upstream| upstream.server.value().is_none());
+    if may_be_filled_by_hand && takes_from_none_here {
+        let missing = Text::new(
+            format!("whether {} is disconnected and filled by wsusutil export and import", name_of(edge.sup)),
+            format!("{} が切断された SUP で、wsusutil の export と import で更新されているかどうか", name_of(edge.sup)),
+        );
+        return Judged::unknown(looked_at, vec![missing]);
+    }
     if edge.wsus.sync_from_microsoft_update == Known::Some(true) {
         return fail(
             Text::new("takes from Microsoft Update", "Microsoft Update から同期しています"),
@@ -133,14 +146,19 @@ fn judge_edge(scene: &Scene<'_>, edge: &Edge<'_>) -> Judged {
             let what = Text::new(format!("takes from {server}"), format!("{server} から同期しています"));
             return fail(what, vec![setting(site, format!("{}.server", edge.path), server.as_str())]);
         }
-        let missing = Text::new(
-            format!("whether {server} is {wanted}: list it under sups[].names of {} if it is an alias", edge.above.code),
+        let (above, sup, site_code) = (edge.above.code, name_of(edge.sup), site.code);
+        let summary = Text::new(
             format!(
-                "{server} が {wanted} と同じサーバーかどうか。別名であれば {} の sups[].names に書いてください",
-                edge.above.code
+                "SUP {sup} of {site_code} takes from {server}, which is no known name of {above}'s SUP {wanted}; \
+                 if it is an alias, list it under sups[].names of {above}"
+            ),
+            format!(
+                "{site_code} の SUP {sup} は {server} から同期していますが、{above} の SUP {wanted} の既知の名前ではありません。\
+                 別名であれば {above} の sups[].names に書いてください"
             ),
         );
-        return Judged::unknown(looked_at, vec![missing]);
+        let evidence = setting(site, format!("{}.server", edge.path), server.as_str());
+        return Judged::fail(looked_at, Failure::new(Severity::Warning, summary).shown_by([evidence]));
     }
     if let (Some(ssl), Some(wanted_ssl)) = (ssl.value(), edge.wanted.ssl.value())
         && ssl != wanted_ssl
@@ -224,8 +242,8 @@ mod tests {
     }
 
     #[test]
-    fn a_name_nobody_knows_or_missing_settings_are_unknown() {
-        world(json!({"server": "wsus-alias", "port": 8530, "ssl": false})).check("child-upstream", "P01 unknown, P02 pass");
+    fn a_name_nobody_knows_is_told_and_missing_settings_are_unknown() {
+        world(json!({"server": "wsus-alias", "port": 8530, "ssl": false})).check("child-upstream", "P01 fail, P02 pass");
         World::new()
             .central("CEN")
             .primary("P01", "CEN")

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::filters::Names;
 use super::{Failure, Judged, Outcome, Rule, Scene, no_setting, no_settings, setting};
-use crate::hierarchy::Site;
+use crate::hierarchy::{Parent, Site};
 use jiff::SignedDuration;
 use serde_json::json;
 use supwatch_proto::finding::{Evidence, Finding};
@@ -169,7 +169,11 @@ impl Filter {
         let (extra, lacking) = match set {
             None => (vec!["all languages"], Vec::new()),
             Some(set) => {
-                let (set, wanted) = (Names::new(set), Names::new(&wanted));
+                let (set, wanted) = if self.field == "languages" {
+                    (Names::languages(set), Names::languages(&wanted))
+                } else {
+                    (Names::categories(set, site), Names::categories(&wanted, owner))
+                };
                 (set.without(&wanted), wanted.without(&set))
             }
         };
@@ -196,7 +200,9 @@ impl Filter {
     fn wanted<'a>(&self, scene: &Scene<'a>) -> Result<(&'a Site, BTreeSet<String>), Text> {
         let of = |site: &'a Site| {
             let component = site.settings()?.component.value()?;
-            (self.of_component)(component).map(|wanted| (site, wanted))
+            // An empty list at a child is none of its own: filters belong to the top site.
+            let wanted = (self.of_component)(component)?;
+            (!wanted.is_empty() || scene.hierarchy.parent(site.code) == Parent::Top).then_some((site, wanted))
         };
         let path = format!("component.{}", self.field);
         if let Some(own) = of(scene.site) {
@@ -229,6 +235,20 @@ mod tests {
     #[track_caller]
     fn check(expected: &str, change: impl Fn(&mut Value)) {
         World::new().central("CEN").settings("CEN", top(change)).check("filter-drift", expected);
+    }
+
+    #[test]
+    fn empty_lists_at_a_child_are_none_of_its_own() {
+        let (mut above, mut own) = (healthy("cen", None), healthy("p01", Some("cen")));
+        for (filter, value) in [("classifications", "Security Updates"), ("products", "Windows Server 2019")] {
+            above["component"][filter] = json!([value]);
+            own["component"][filter] = json!([]);
+        }
+        for settings in [&mut above, &mut own] {
+            settings["component"]["languages"] = json!(["en-US", "ja"]);
+        }
+        let world = World::new().central("CEN").primary("P01", "CEN").settings("CEN", above).settings("P01", own);
+        world.check("filter-drift", "CEN pass, P01 pass");
     }
 
     #[test]

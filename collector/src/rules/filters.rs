@@ -9,24 +9,49 @@ use supwatch_proto::settings::{Known, Wsus};
 use supwatch_proto::text::Text;
 use supwatch_proto::verdict::Severity;
 
-use super::{Failure, Judged, Scene, no_parent, no_setting, no_settings, setting};
+use super::{Failure, Judged, Scene, categories, no_parent, no_setting, no_settings, setting};
 use crate::hierarchy::{Parent, Site};
 
 /// A list of names as a set that compares as people read it, and back.
-pub(super) struct Names<'a>(Vec<&'a str>);
+pub(super) struct Names<'a> {
+    names: Vec<&'a str>,
+    /// What each compares as besides its name: an id, or a language.
+    ids: Vec<Option<String>>,
+}
 
 impl<'a> Names<'a> {
-    pub(super) fn new(list: &'a [String]) -> Names<'a> {
-        Names(list.iter().map(String::as_str).collect())
+    /// Languages, by their normalised tags.
+    pub(super) fn languages(list: &'a [String]) -> Names<'a> {
+        Names::with(list, |tag| Some(categories::language(tag)))
     }
 
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|own| own.to_lowercase() == name.to_lowercase())
+    /// Classifications or products, by the ids that their site tells and the fixed ones.
+    pub(super) fn categories(list: &'a [String], site: &Site) -> Names<'a> {
+        let told = site.settings().and_then(|settings| settings.category_ids.value());
+        Names::with(list, |title| categories::id(title, told))
+    }
+
+    fn with(list: &'a [String], id: impl Fn(&str) -> Option<String>) -> Names<'a> {
+        let names: Vec<&str> = list.iter().map(String::as_str).collect();
+        let ids = names.iter().map(|name| id(name)).collect();
+        Names { names, ids }
+    }
+
+    fn each(&self) -> impl Iterator<Item = (&'a str, Option<&String>)> {
+        self.names.iter().copied().zip(self.ids.iter().map(Option::as_ref))
+    }
+
+    /// By id where both have one, else by name.
+    fn has(&self, name: &str, id: Option<&String>) -> bool {
+        self.each().any(|(own, own_id)| match (own_id, id) {
+            (Some(own_id), Some(id)) => own_id == id,
+            _ => own.to_lowercase() == name.to_lowercase(),
+        })
     }
 
     /// Names here and not there.
     pub(super) fn without(&self, other: &Names<'_>) -> Vec<&'a str> {
-        let missing: BTreeSet<&str> = self.0.iter().copied().filter(|name| !other.has(name)).collect();
+        let missing: BTreeSet<&str> = self.each().filter(|(name, id)| !other.has(name, *id)).map(|(name, _)| name).collect();
         missing.into_iter().collect()
     }
 }
@@ -84,7 +109,7 @@ pub(super) fn compare(scene: &Scene<'_>, what: &Filter) -> Vec<Judged> {
         let missing = if lacking.settings().is_none() { no_settings(lacking.code) } else { no_setting(lacking.code, &path) };
         return vec![Judged::unknown(looked_at, vec![missing])];
     };
-    let (own, above) = (Names::new(own), Names::new(above));
+    let (own, above) = (Names::categories(own, site), Names::categories(above, parent));
     let may = |name: &&str| !scene.limits.may_differ(what.rule, site.code, name, scene.now);
     let extra: Vec<&str> = own.without(&above).into_iter().filter(may).collect();
     let missing: Vec<&str> = above.without(&own).into_iter().filter(may).collect();
@@ -105,7 +130,7 @@ pub(super) fn compare(scene: &Scene<'_>, what: &Filter) -> Vec<Judged> {
         format!("{} と親サイト {} の{}が異なります ({})", site.code, parent.code, what.name.1, ja.join("、")),
     );
     let failure = Failure::new(Severity::Warning, summary)
-        .shown_by([setting(site, path.clone(), json!(own.0)), setting(parent, path.clone(), json!(above.0))]);
+        .shown_by([setting(site, path.clone(), json!(own.names)), setting(parent, path.clone(), json!(above.names))]);
     vec![Judged::fail(looked_at, failure)]
 }
 

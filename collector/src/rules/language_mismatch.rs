@@ -53,7 +53,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         Some(Languages::Some(above)) => {
             let extra = match own {
                 Languages::All => vec!["all languages"],
-                Languages::Some(own) => Names::new(own).without(&Names::new(above)),
+                Languages::Some(own) => Names::languages(own).without(&Names::languages(above)),
             };
             let extra: Vec<&str> = extra.into_iter().filter(|name| !may(name)).collect();
             if !extra.is_empty() {
@@ -68,7 +68,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         Ok((top, summary)) => {
             let lacking = match own {
                 Languages::All => Vec::new(),
-                Languages::Some(own) => Names::new(summary).without(&Names::new(own)),
+                Languages::Some(own) => Names::languages(summary).without(&Names::languages(own)),
             };
             let lacking: Vec<&str> = lacking.into_iter().filter(|name| !may(name)).collect();
             if !lacking.is_empty() {

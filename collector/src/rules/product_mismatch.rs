@@ -54,6 +54,20 @@ mod tests {
     }
 
     #[test]
+    fn titles_of_one_id_are_one_product() {
+        let world = |id: &str| {
+            let (mut above, mut own) = (healthy("cen", None), healthy("p01", Some("cen")));
+            above["wsus"][0]["products"] = json!(["Windows Server 2019"]);
+            above["category_ids"] = json!({"Windows Server 2019": "f702a48c-919b-45d6-9aef-ca4248d50397"});
+            own["wsus"][0]["products"] = json!(["Windows Server 2019 (ja)"]);
+            own["category_ids"] = json!({"Windows Server 2019 (ja)": id});
+            World::new().central("CEN").primary("P01", "CEN").settings("CEN", above).settings("P01", own)
+        };
+        world("f702a48c-919b-45d6-9aef-ca4248d50397").check("product-mismatch", "P01 pass");
+        world("a105a108-7c9b-4518-bbbe-73f0fe30012b").check("product-mismatch", "P01 fail");
+    }
+
+    #[test]
     fn order_and_case_do_not_matter_and_a_difference_fails() {
         world(json!(["Windows Server 2019".to_uppercase()]), false).check("product-mismatch", "P01 pass");
         world(json!(["Windows Server 2019", "Windows 11"]), false).check("product-mismatch", "P01 fail");

@@ -3,6 +3,7 @@
 use super::sups::{Point, each};
 use super::{Failure, Judged, Rule};
 use serde_json::json;
+use supwatch_proto::names::{self, same_server};
 use supwatch_proto::settings::{Known, Proxy};
 use supwatch_proto::text::Text;
 use supwatch_proto::verdict::Severity;
@@ -69,10 +70,11 @@ fn judge(point: &Point<'_>) -> Option<Judged> {
 /// The first field in which two proxies differ; what one of them does not tell is no difference.
 fn differing(one: &Proxy, other: &Proxy) -> Option<&'static str> {
     let servers = one.server.value().zip(other.server.value());
-    if servers.is_some_and(|(one, other)| !one.eq_ignore_ascii_case(other)) {
+    if servers.is_some_and(|(one, other)| !same_server(one, other)) {
         return Some("server");
     }
-    if one.port.value().zip(other.port.value()).is_some_and(|(one, other)| one != other) {
+    let port = |proxy: &Proxy| proxy.port.value().copied().or_else(|| names::port(proxy.server.value()?));
+    if port(one).zip(port(other)).is_some_and(|(one, other)| one != other) {
         return Some("port");
     }
     one.account.value().zip(other.account.value()).is_some_and(|(one, other)| one != other).then_some("account")
@@ -110,6 +112,9 @@ mod tests {
         let none = json!({"enabled": false, "server": null, "port": null, "account": false});
         check(none.clone(), none.clone(), "CEN pass");
         check(proxy("proxy.corp.example", 8080), proxy("PROXY.corp.example", 8080), "CEN pass");
+        check(proxy("PROXY", 8080), proxy("http://proxy.corp.example:8080", 8080), "CEN pass");
+        check(proxy("PROXY", 8080), json!({"enabled": true, "server": "http://proxy:3128", "account": false}), "CEN fail");
+        check(proxy("proxy.lab.example", 8080), proxy("proxy.corp.example", 8080), "CEN fail");
         check(proxy("proxy.corp.example", 8080), none.clone(), "CEN fail");
         check(proxy("proxy.corp.example", 8080), proxy("proxy.corp.example", 3128), "CEN fail");
         check(json!({"enabled": true, "account": true}), json!({"enabled": true, "account": false}), "CEN fail");

@@ -5,6 +5,7 @@ use super::sups::{Point, each};
 use super::{Failure, Judged, Rule};
 use serde_json::json;
 use supwatch_proto::describe::SiteMode;
+use supwatch_proto::names::certifies;
 use supwatch_proto::settings::{Certificate, Wsus};
 use supwatch_proto::text::Text;
 use supwatch_proto::verdict::Severity;
@@ -107,20 +108,13 @@ fn bad_certificate(point: &Point<'_>, wsus: &Wsus) -> Option<(Text, supwatch_pro
         return Some((what, point.wsus_says("reach.certificate.expires_at", end.to_string())));
     }
     let names = names.value()?;
-    if names.iter().any(|name| certifies(name, point.name)) {
+    let own = || [point.name].into_iter().chain(point.sup.names.value().into_iter().flatten().map(String::as_str));
+    if names.iter().any(|name| own().any(|own| certifies(name, own))) {
         return None;
     }
     let shown = names.join(", ");
     let what = Text::new(format!("its certificate is for {shown}"), format!("証明書の名前が一致しません ({shown})"));
     Some((what, point.wsus_says("reach.certificate.names", json!(names))))
-}
-
-/// `*` stands for one label.
-fn certifies(certified: &str, name: &str) -> bool {
-    match certified.strip_prefix("*.") {
-        Some(domain) => name.split_once('.').is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(domain)),
-        None => certified.eq_ignore_ascii_case(name),
-    }
 }
 
 #[cfg(test)]

@@ -53,20 +53,22 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         Ok(schedule) => schedule,
         Err(missing) => return vec![Judged::unknown(LOOKED_AT, vec![missing])],
     };
-    let told = || scene.hierarchy.status_of(site.code).and_then(|(_, row)| row.last_success_at.value().copied());
+    let row = scene.hierarchy.status_of(site.code);
+    let told = row.and_then(|(_, row)| row.last_success_at.value().copied());
     // The provider of the top site may know of a younger one than a log that nobody reads on.
-    let success = site.runs.last_success().and_then(|tracked| tracked.run.ended_at).max(told());
+    let success = site.runs.last_success().and_then(|tracked| tracked.run.ended_at).max(told);
+    // What came after that is not known, so nothing is said of it.
+    let asked_at = told.and(row).and_then(|(top, _)| top.merged()?.taken_at);
+    let Some(now) = scene.seen_until().max(asked_at).map(|until| until.min(scene.now)) else {
+        return vec![Judged::unknown(LOOKED_AT, vec![unread(site)])];
+    };
     // Never seen to succeed: the log covers only so much, and counts from there.
     let Some(since) = success.or(site.covered_since) else {
-        let missing = Text::new(
-            format!("any dated line of {}'s wsyncmgr.log", site.code),
-            format!("{} の wsyncmgr.log の日時付きの行", site.code),
-        );
-        return vec![Judged::unknown(LOOKED_AT, vec![missing])];
+        return vec![Judged::unknown(LOOKED_AT, vec![unread(site)])];
     };
     let (warning_gaps, critical_gaps) =
         (i64::from(scene.limits.overdue_warning_gaps), i64::from(scene.limits.overdue_critical_gaps));
-    let overdue = |gaps: i64| scene.now.duration_since(since) > SignedDuration::from_hours(i64::from(hours) * gaps);
+    let overdue = |gaps: i64| now.duration_since(since) > SignedDuration::from_hours(i64::from(hours) * gaps);
     let severity = if overdue(critical_gaps) {
         Severity::Critical
     } else if overdue(warning_gaps) {
@@ -81,12 +83,16 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         return vec![Judged::unknown(LOOKED_AT, vec![missing])];
     };
     let summary = Text::new(
-        format!("{} has not synchronised for {}, scheduled is every {hours} h", site.code, ago(scene.now, since)),
-        format!("{} は {} 同期に成功していません (予定は {hours} 時間ごと)", site.code, ago(scene.now, since)),
+        format!("{} has not synchronised for {}, scheduled is every {hours} h", site.code, ago(now, since)),
+        format!("{} は {} 同期に成功していません (予定は {hours} 時間ごと)", site.code, ago(now, since)),
     );
     let mut failure = Failure::new(severity, summary).shown_by(evidence);
     failure.since = since.checked_add(SignedDuration::from_hours(i64::from(hours) * warning_gaps)).ok();
     vec![Judged::fail(LOOKED_AT, failure)]
+}
+
+fn unread(site: &Site) -> Text {
+    Text::new(format!("any dated line of {}'s wsyncmgr.log", site.code), format!("{} の wsyncmgr.log の日時付きの行", site.code))
 }
 
 /// Hours between runs: the top site's component, else `hierarchy.toml`, else what its log shows.
@@ -145,6 +151,18 @@ mod tests {
             .settings("CEN", healthy("cen", None))
             .log("CEN", SUCCESS)
             .log("P01", SUCCESS)
+    }
+
+    #[test]
+    fn a_stand_alone_site_shows_by_its_scheduled_runs_that_it_is_one() {
+        let mut world = World::new();
+        for _ in 0..5 {
+            world = world.log("P01", SUCCESS);
+        }
+        let code = "P01".parse().expect("code");
+        assert_eq!(world.hierarchy().top_of(code), Some(code));
+        let told = World::new().log("P01", &["Performing sync on parent request", "Sync succeeded. x"]);
+        assert_eq!(told.hierarchy().top_of(code), None);
     }
 
     #[test]

@@ -57,14 +57,12 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         let missing = Text::new(format!("times in the wsyncmgr.log of {code}"), format!("{code} の wsyncmgr.log の日時"));
         return vec![Judged::usual(Outcome::Unknown(vec![missing]))];
     };
-    let still = scene.now.duration_since(progressed);
     let limit = SignedDuration::from_mins(i64::from(scene.limits.stuck_minutes));
-    if still <= limit {
+    if scene.now.duration_since(progressed) <= limit {
         return vec![Judged::usual(Outcome::Pass)];
     }
-    // A log that nobody reads on does not show that the run stands still.
-    let watched = scene.live && scene.hierarchy.agents_of(site).any(|(_, agent)| agent.connected);
-    if !watched && site.covered_until.is_none_or(|until| until.duration_since(progressed) <= limit) {
+    // A log that is not read on does not show that the run stands still.
+    if site.read_until().is_none_or(|until| until.duration_since(progressed) <= limit) {
         let code = site.code;
         let missing = Text::new(
             format!("the wsyncmgr.log of {code} after {:.0}, when its run was last seen to progress", progressed),

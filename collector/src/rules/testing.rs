@@ -214,7 +214,11 @@ impl World {
 
     pub fn heard_of(mut self, agent: &str, code: &str, spooled: u64) -> World {
         let now = self.now;
-        self.hierarchy.heard(&AgentId(agent.to_owned()), &[code.parse().expect("code")], now, spooled);
+        let id = AgentId(agent.to_owned());
+        self.hierarchy.heard(&id, &[code.parse().expect("code")], now, spooled);
+        if let Some(known) = self.hierarchy.agents.get_mut(&id) {
+            known.lags_since = (spooled > self.limits.lagging_events).then_some(now);
+        }
         self
     }
 

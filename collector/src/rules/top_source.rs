@@ -3,6 +3,7 @@
 
 use super::{Failure, Judged, Rule, Scene, name_of, no_parent, no_setting, setting};
 use supwatch_proto::describe::Generation;
+use supwatch_proto::names::same_server;
 use supwatch_proto::text::Text;
 use supwatch_proto::verdict::Severity;
 
@@ -40,8 +41,39 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     match scene.is_top() {
         Some(false) => Vec::new(),
         None => vec![Judged::unknown(LOOKED_AT, vec![no_parent(scene.site.code)])],
-        Some(true) => vec![judge_top(scene)],
+        Some(true) => [judge_top(scene)].into_iter().chain(cut_off_members(scene)).collect(),
     }
+}
+
+/// SUPs that share the first one's database and cannot reach Microsoft Update: since 1902 any sharing one may be picked for a run.
+fn cut_off_members(scene: &Scene<'_>) -> Vec<Judged> {
+    let site = scene.site;
+    let Some(settings) = scene.settings().ok().filter(|_| scene.generation() != Generation::Cm2007) else { return Vec::new() };
+    let further = settings.sups.value().into_iter().flatten().filter(|sup| settings.first_sup().is_some_and(|first| first != *sup));
+    let judge = |sup| {
+        let wsus = settings.wsus_of(sup).filter(|_| settings.shares_database_with_first(sup))?;
+        let from_microsoft = wsus.sync_from_microsoft_update.value() == Some(&true);
+        let outcome = wsus.upstream_reach.value()?.outcome.value().filter(|outcome| from_microsoft && *outcome != "answers")?;
+        let name = name_of(sup);
+        let summary = Text::new(
+            format!(
+                "SUP {name} of top site {} shares the first SUP's database and cannot reach Microsoft Update ({outcome}): \
+                 since 1902 a run picks any of the sharing SUPs at random, so some runs fail",
+                site.code
+            ),
+            format!(
+                "最上位サイト {} の SUP {name} は最初の SUP とデータベースを共有していますが、Microsoft Update に接続できません ({outcome})。\
+                 1902 以降は共有する SUP のいずれかが無作為に選ばれるため、一部の同期が失敗します",
+                site.code
+            ),
+        );
+        let evidence = [
+            setting(site, format!("wsus[{name}].upstream_reach.outcome"), outcome.as_str()),
+            setting(site, format!("wsus[{name}].database.shared"), true),
+        ];
+        Some(Judged::fail(LOOKED_AT, Failure::new(Severity::Warning, summary).shown_by(evidence)).of(name))
+    };
+    further.filter_map(judge).collect()
 }
 
 fn judge_top(scene: &Scene<'_>) -> Judged {
@@ -51,12 +83,45 @@ fn judge_top(scene: &Scene<'_>) -> Judged {
         Err(missing) => return Judged::unknown(LOOKED_AT, vec![missing]),
     };
     let source = settings.component.value().and_then(|component| component.sync_source.value()).map(String::as_str);
-    let from_microsoft =
-        settings.first_sup().and_then(|sup| settings.wsus_of(sup)).and_then(|wsus| wsus.sync_from_microsoft_update.value());
+    let wsus = settings.first_sup().and_then(|sup| settings.wsus_of(sup));
+    let from_microsoft = wsus.and_then(|wsus| wsus.sync_from_microsoft_update.value());
+    let sup = settings.first_sup().map_or("?", name_of);
+    let from_microsoft_path = format!("wsus[{sup}].sync_from_microsoft_update");
+    // The server WSUS takes from and the one the component names, where these are two.
+    let used = wsus.and_then(|wsus| wsus.upstream.value()?.server.value());
+    let set = settings.component.value().and_then(|component| component.upstream.value());
+    let used_and_set = used.zip(set).filter(|(used, set)| !same_server(used, set)).map(|(used, set)| (used.as_str(), set.as_str()));
     match from_microsoft {
+        // The component says another source, and WSUS takes from Microsoft Update all the same.
+        Some(true) if source == Some("upstream") && scene.generation() != Generation::Cm2007 => {
+            let summary = Text::new(
+                format!(
+                    "the first SUP of top site {} ({sup}) synchronises from Microsoft Update, but its component says another upstream",
+                    site.code
+                ),
+                format!(
+                    "最上位サイト {} の最初の SUP ({sup}) は Microsoft Update から同期していますが、コンポーネントでは別の上流が設定されています",
+                    site.code
+                ),
+            );
+            let evidence = [setting(site, from_microsoft_path, true), setting(site, "component.sync_source", "upstream")];
+            Judged::fail(LOOKED_AT, Failure::new(Severity::Critical, summary).shown_by(evidence))
+        }
         Some(true) => Judged::pass(LOOKED_AT),
         None if source == Some("none") && scene.generation() != Generation::Cm2007 => Judged::pass(LOOKED_AT),
         None => Judged::unknown(LOOKED_AT, vec![no_setting(site.code, "wsus[first].sync_from_microsoft_update")]),
+        Some(false) if source == Some("upstream") && scene.generation() != Generation::Cm2007 && used_and_set.is_some() => {
+            let (used, set) = used_and_set.unwrap_or_default();
+            let summary = Text::new(
+                format!("the first SUP of top site {} ({sup}) synchronises from {used}, but its component says {set}", site.code),
+                format!(
+                    "最上位サイト {} の最初の SUP ({sup}) は {used} から同期していますが、コンポーネントの設定は {set} です",
+                    site.code
+                ),
+            );
+            let evidence = [setting(site, format!("wsus[{sup}].upstream.server"), used), setting(site, "component.upstream", set)];
+            Judged::fail(LOOKED_AT, Failure::new(Severity::Critical, summary).shown_by(evidence))
+        }
         // Since 2012 another WSUS, or none at all, may be the source; the component then says so.
         Some(false) if scene.generation() != Generation::Cm2007 && matches!(source, Some("upstream" | "none")) => {
             Judged::pass(LOOKED_AT)
@@ -65,16 +130,11 @@ fn judge_top(scene: &Scene<'_>) -> Judged {
             Judged::unknown(LOOKED_AT, vec![no_setting(site.code, "component.sync_source")])
         }
         Some(false) => {
-            let sup = settings.first_sup().map_or("?", name_of);
             let summary = Text::new(
                 format!("the first SUP of top site {} ({sup}) does not synchronise from Microsoft Update", site.code),
                 format!("最上位サイト {} の最初の SUP ({sup}) が Microsoft Update から同期していません", site.code),
             );
-            let failure = Failure::new(Severity::Critical, summary).shown_by([setting(
-                site,
-                format!("wsus[{sup}].sync_from_microsoft_update"),
-                false,
-            )]);
+            let failure = Failure::new(Severity::Critical, summary).shown_by([setting(site, from_microsoft_path, false)]);
             Judged::fail(LOOKED_AT, failure)
         }
     }
@@ -82,7 +142,7 @@ fn judge_top(scene: &Scene<'_>) -> Judged {
 
 #[cfg(test)]
 mod tests {
-    use crate::rules::testing::{World, healthy};
+    use crate::rules::testing::{World, healthy, push};
     use serde_json::json;
 
     fn world(generation: &str, from_microsoft: bool, source: &str) -> World {
@@ -100,6 +160,37 @@ mod tests {
             world(generation, false, "microsoft-update").check("top-source", "CEN fail");
             world(generation, false, "upstream").check("top-source", "CEN pass");
         }
+    }
+
+    #[test]
+    fn another_source_than_the_component_says_fails() {
+        world("current-branch", true, "upstream").check("top-source", "CEN fail");
+        for (used, expected) in [("wsus.corp.example", "CEN pass"), ("WSUS:8530", "CEN pass"), ("other.corp.example", "CEN fail")] {
+            let mut settings = healthy("cen", None);
+            settings["wsus"][0]["sync_from_microsoft_update"] = json!(false);
+            settings["wsus"][0]["upstream"] = json!({"server": used, "port": 8530, "ssl": false});
+            settings["component"]["sync_source"] = json!("upstream");
+            settings["component"]["upstream"] = json!("wsus.corp.example");
+            World::new().generation("current-branch").central("CEN").settings("CEN", settings).check("top-source", expected);
+        }
+    }
+
+    #[test]
+    fn a_member_of_a_shared_database_must_reach_microsoft_update_too() {
+        let mut settings = healthy("cen", None);
+        push(&mut settings["sups"], json!({"server": "cen2.corp.example"}));
+        let mut second = settings["wsus"][0].clone();
+        second["server"] = json!("cen2.corp.example");
+        second["upstream_reach"] = json!({"outcome": "timed-out"});
+        push(&mut settings["wsus"], second);
+        let world = |settings: &serde_json::Value| World::new().central("CEN").settings("CEN", settings.clone());
+        world(&settings).check("top-source", "CEN pass");
+        for (index, name) in ["SQL1", "tcp:sql1.corp.example,1433"].into_iter().enumerate() {
+            settings["wsus"][index]["database"] = json!({"server": name, "shared": true});
+        }
+        world(&settings).check("top-source", "CEN pass, CEN fail");
+        settings["wsus"][1]["upstream_reach"]["outcome"] = json!("answers");
+        world(&settings).check("top-source", "CEN pass");
     }
 
     #[test]

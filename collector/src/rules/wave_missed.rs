@@ -2,7 +2,7 @@
 
 use super::{Failure, Judged, Outcome, Rule, Scene, no_parent};
 use crate::hierarchy::Parent;
-use crate::waves::{SKEW, busy_until, goes_on};
+use crate::waves::{SKEW, busy_until, is_covered};
 use jiff::SignedDuration;
 use supwatch_proto::describe::SiteType;
 use supwatch_proto::text::Text;
@@ -67,7 +67,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         return vec![Judged::usual(Outcome::Pass)];
     }
     // Only a log that goes on shows that nothing began.
-    if !goes_on(scene.hierarchy, site, from, limit) {
+    if !is_covered(site, from, limit) {
         let missing = Text::new(
             format!("the wsyncmgr.log of {} after {:.0}, when {parent} told it", site.code, told.at),
             format!("{parent} が通知した {:.0} 以降の {} の wsyncmgr.log", told.at, site.code),
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_whose_log_goes_on_without_a_run_missed_it() {
+    fn a_child_whose_log_is_covered_without_a_run_missed_it() {
         told().pause_minutes(90).log("P01", &["Wakeup for a polling cycle"]).later_hours(3).check("wave-missed", "P01 fail");
         // A log that ends shortly after the word shows nothing.
         told().log("P01", &["Wakeup for a polling cycle"]).later_hours(3).check("wave-missed", "P01 unknown");

@@ -60,7 +60,8 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
 }
 
 fn parts(version: &str) -> Option<Vec<u64>> {
-    version.trim().split('.').map(|part| part.parse().ok()).collect()
+    // What follows the build is the cumulative update.
+    version.trim().split('.').take(3).map(|part| part.parse().ok()).collect()
 }
 
 #[cfg(test)]
@@ -82,7 +83,8 @@ mod tests {
         check("10.0.17763.1", "10.0.17763.1", "P01 pass");
         check("10.0.20348.1", "6.3.9600.18324", "P01 pass");
         check("3.1.6001.65", "10.0.17763.1", "P01 fail");
-        check("3.1.6001.9", "3.1.6001.65", "P01 fail");
+        check("10.0.17763.1", "10.0.20348.1", "P01 fail");
+        check("3.1.6001.9", "3.1.6001.65", "P01 pass");
         check("new", "3.1", "P01 unknown");
     }
 }

@@ -27,7 +27,7 @@ use self::days::Days;
 use self::keys::check_version;
 use self::writer::{Request, WAITING, Writer};
 use super::marks::Marks;
-use super::{Claims, Committed, Cursor, EventQuery, Page, Retention, Session, Store, StoreError, StoreSize, Told};
+use super::{Claims, Committed, Cursor, EventQuery, KeptCoverage, Page, Retention, Session, Store, StoreError, StoreSize, Told};
 
 mod block;
 mod days;
@@ -206,6 +206,17 @@ impl Store for Embedded {
             return Ok(());
         }
         self.ask(|reply| Request::Exported { waves: waves.to_vec(), reply }).await
+    }
+
+    async fn put_coverage(&self, coverage: &[KeptCoverage]) -> Result<(), StoreError> {
+        if coverage.is_empty() {
+            return Ok(());
+        }
+        self.ask(|reply| Request::Coverage { coverage: coverage.to_vec(), reply }).await
+    }
+
+    async fn coverage(&self) -> Result<Vec<KeptCoverage>, StoreError> {
+        self.read_all(keys::COVERAGE, "coverage").await
     }
 
     async fn exported(&self) -> Result<BTreeMap<String, u64>, StoreError> {

@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use supwatch_proto::event::{Event, StoredEvent};
 use supwatch_proto::finding::Finding;
 use supwatch_proto::history::AuditEntry;
-use supwatch_proto::ids::AgentId;
+use supwatch_proto::ids::{AgentId, SiteCode};
 use supwatch_proto::place::Place;
 
 use super::marks::Marks;
-use super::{Claims, Committed, Cursor, EventQuery, Page, Retention, Session, Store, StoreError, StoreSize, Told};
+use super::{Claims, Committed, Cursor, EventQuery, KeptCoverage, Page, Retention, Session, Store, StoreError, StoreSize, Told};
 
 /// A store in memory.
 #[derive(Debug, Default)]
@@ -27,6 +27,7 @@ struct Inner {
     audit: Vec<AuditEntry>,
     told: BTreeMap<String, BTreeMap<String, Told>>,
     exported: BTreeMap<String, u64>,
+    coverage: BTreeMap<(AgentId, SiteCode), KeptCoverage>,
 }
 
 impl Memory {
@@ -144,5 +145,17 @@ impl Store for Memory {
 
     async fn exported(&self) -> Result<BTreeMap<String, u64>, StoreError> {
         Ok(self.inner().exported.clone())
+    }
+
+    async fn put_coverage(&self, coverage: &[KeptCoverage]) -> Result<(), StoreError> {
+        let mut inner = self.inner();
+        for kept in coverage {
+            inner.coverage.insert((kept.agent.clone(), kept.coverage.site), kept.clone());
+        }
+        Ok(())
+    }
+
+    async fn coverage(&self) -> Result<Vec<KeptCoverage>, StoreError> {
+        Ok(self.inner().coverage.values().cloned().collect())
     }
 }

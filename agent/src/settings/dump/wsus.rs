@@ -1,9 +1,9 @@
 //! What WSUS says: its administration interface (`Microsoft.UpdateServices.Administration`), and of a WSUS on the computer
 //! that the script ran on also IIS, the services, the registry and the database.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use supwatch_proto::settings::{AppPool, Database, Known, Proxy, Upstream, Website, Wsus, WsusSync};
+use supwatch_proto::settings::{AppPool, Component, Database, Known, Proxy, Upstream, Website, Wsus, WsusSync};
 
 use super::Sections;
 use super::bag::{self, Bag, known};
@@ -59,6 +59,33 @@ impl Names {
         let known = id.as_ref().and_then(|id| self.0.get(id)).cloned();
         known.or_else(|| category.text("Title")).or(id)
     }
+}
+
+/// Ids of the classifications and products that the site or a WSUS server is set to, by title.
+pub(super) fn category_ids(
+    sections: &Sections<'_>,
+    component: &Known<Component>,
+    servers: &Known<Vec<Wsus>>,
+) -> Known<BTreeMap<String, String>> {
+    let mut used: BTreeSet<&String> = BTreeSet::new();
+    if let Known::Some(component) = component {
+        used.extend([&component.classifications, &component.products].into_iter().filter_map(Known::value).flatten());
+    }
+    for wsus in servers.value().into_iter().flatten() {
+        used.extend([&wsus.classifications, &wsus.products].into_iter().filter_map(Known::value).flatten());
+    }
+    let of_site = |row: Bag<'_>| Some((row.text("LocalizedCategoryInstanceName")?, site::category_id(row)?));
+    let of_wsus = |row: Bag<'_>| Some((row.text("Title")?, row.text("Id")?.trim_matches(['{', '}']).to_lowercase()));
+    let mut ids: BTreeMap<String, String> = BTreeMap::new();
+    for (_, data) in sections.read.iter().filter(|(name, _)| *name == "wsus" || name.starts_with("wsus@")) {
+        for server in bag::bags(data) {
+            let rows = ["UpdateClassifications", "UpdateCategories"].into_iter().flat_map(|list| server.bags(list));
+            ids.extend(rows.filter_map(of_wsus));
+        }
+    }
+    ids.extend(sections.bags("categories").into_iter().filter_map(of_site));
+    ids.retain(|title, id| used.contains(title) && title != id);
+    if ids.is_empty() { Known::Unknown } else { Known::Some(ids) }
 }
 
 /// The WSUS servers that were asked, and the one on this computer even if it gave no answer. Unknown where there is nothing.

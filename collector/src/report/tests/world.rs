@@ -90,6 +90,8 @@ fn site(name: &str, parent: Option<&str>, text: impl Fn(&str) -> String) -> Site
         generation: None,
         settings: Some(settings),
         trends: Vec::new(),
+        judged_as_of: None,
+        backlog: None,
     }
 }
 

@@ -2,13 +2,14 @@
 //!
 //! In a day: `E`+number blocks of events, `I`+number what each is about, `A`+agent its marks, `P`+agent, zero byte, name how
 //! far its files are stored, `M` that the day began whole. In the state: `V`+id findings, `U`+time what operators decided,
-//! `T`+target, slash, id what was told of findings, `X`+wave what an OTLP receiver has, `K`… the newest of what forgotten
+//! `T`+target, slash, id what was told of findings, `X`+wave what an OTLP receiver has,
+//! `C`+site, zero byte, agent how far it has read, `K`… the newest of what forgotten
 //! days told, `W`+agent how far its events were stored a moment ago, as a witness when a day is cut; and `E`, `A`, `P` of before there were days.
 
 use std::borrow::Cow;
 
 use supwatch_proto::event::{EventKind, StoredEvent};
-use supwatch_proto::ids::AgentId;
+use supwatch_proto::ids::{AgentId, SiteCode};
 
 use crate::store::StoreError;
 
@@ -16,6 +17,8 @@ use crate::store::StoreError;
 pub(super) const VERSION: u8 = 1;
 /// Begins the keys of what an OTLP receiver has.
 pub(super) const EXPORTED: &[u8] = b"X";
+/// Begins the keys of how far agents have read.
+pub(super) const COVERAGE: &[u8] = b"C";
 /// The day began with all marks.
 pub(super) const BEGUN: &[u8] = b"M";
 
@@ -42,6 +45,10 @@ pub(super) fn marks(agent: &AgentId) -> Vec<u8> {
 
 pub(super) fn witness(agent: &AgentId) -> Vec<u8> {
     [b"W", agent.0.as_bytes()].concat()
+}
+
+pub(super) fn coverage(site: SiteCode, agent: &AgentId) -> Vec<u8> {
+    [COVERAGE, site.as_str().as_bytes(), b"\0", short(&agent.0).as_bytes()].concat()
 }
 
 /// No agent's name holds this byte, so none is the beginning of another's keys.

@@ -25,7 +25,7 @@ use super::keys::{self, VERSION};
 use super::{CACHE_BYTES, places_of, read_marks};
 use crate::identity::AGENT_BYTES;
 use crate::store::marks::Marks;
-use crate::store::{Claims, Committed, Session, StoreError, Told};
+use crate::store::{Claims, Committed, KeptCoverage, Session, StoreError, Told};
 
 /// Uncompressed bytes of a block, apart from one event that may be larger.
 const BLOCK_BYTES: usize = 32 * 1024;
@@ -70,6 +70,10 @@ pub(super) enum Request {
     },
     Exported {
         waves: Vec<(String, u64)>,
+        reply: Answer<()>,
+    },
+    Coverage {
+        coverage: Vec<KeptCoverage>,
         reply: Answer<()>,
     },
     /// Keeps the newest of what a day told that is about to be forgotten.
@@ -296,6 +300,13 @@ impl Writer {
             Request::Exported { waves, reply } => {
                 for (id, mark) in &waves {
                     round.state.put(&[keys::EXPORTED, id.as_bytes()].concat(), VERSION, &mark.to_be_bytes());
+                }
+                round.then(reply);
+            }
+            Request::Coverage { coverage, reply } => {
+                for kept in &coverage {
+                    let key = keys::coverage(kept.coverage.site, &kept.agent);
+                    round.state.put(&key, VERSION, &serde_json::to_vec(kept).unwrap_or_default());
                 }
                 round.then(reply);
             }

@@ -1,0 +1,130 @@
+//! How far each log is read: noted at each look, told site by site.
+//!
+//! The moment of a look is that of its sweep's begin, so that nothing written meanwhile is claimed to be read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use supwatch_proto::coverage::{Coverage, LogCoverage};
+use supwatch_proto::ids::SiteCode;
+
+use crate::recognise::Log;
+use crate::tail::{Look, Standing};
+
+/// While much is to be read, what is read so far is told so often.
+const EVERY: SignedDuration = SignedDuration::from_secs(1);
+
+/// How far the logs are read.
+#[derive(Debug, Default)]
+pub(super) struct Covered {
+    clock: Option<fn() -> Timestamp>,
+    /// Begin of the sweep.
+    looked_at: Timestamp,
+    told_at: Timestamp,
+    /// By site and file.
+    logs: BTreeMap<String, LogCoverage>,
+    /// Those that cannot be read now, or are not there.
+    absent: BTreeSet<String>,
+}
+
+impl Covered {
+    pub(super) fn by(clock: fn() -> Timestamp) -> Covered {
+        Covered { clock: Some(clock), ..Covered::default() }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.logs.clear();
+    }
+
+    /// A sweep begins.
+    pub(super) fn begin(&mut self) {
+        self.absent.clear();
+        if let Some(clock) = self.clock {
+            self.looked_at = clock();
+            self.told_at = self.looked_at;
+        }
+    }
+
+    /// A log was looked at.
+    pub(super) fn note(&mut self, name: &str, look: Look, standing: Option<Standing>) {
+        let Some(Standing { offset, size, at_end }) = standing else {
+            self.absent.insert(name.to_owned());
+            return;
+        };
+        let file = name.split_once('/').map_or(name, |(_, file)| file);
+        let known = self.logs.entry(name.to_owned()).or_insert_with(|| LogCoverage {
+            log: Log::of_file(file).as_str().to_owned(),
+            file: file.to_owned(),
+            offset,
+            size,
+            read_until: None,
+        });
+        (known.offset, known.size) = (offset, size);
+        if look == Look::Quiet && at_end {
+            // Reserved space behind the last line is nothing to be read.
+            known.offset = size;
+            known.read_until = known.read_until.max(Some(self.looked_at));
+        }
+    }
+
+    /// Whether what is read so far is to be told again.
+    pub(super) fn is_due(&mut self) -> bool {
+        let Some(clock) = self.clock else { return false };
+        let now = clock();
+        let due = now.duration_since(self.told_at) >= EVERY;
+        if due {
+            self.told_at = now;
+        }
+        due
+    }
+
+    /// How far the logs of a site are read, once everything up to a number is stored; `None` where nothing tells the time.
+    pub(super) fn of(&self, site: SiteCode, after_sequence: u64, busy: &BTreeSet<String>) -> Option<Coverage> {
+        self.clock?;
+        let own = |name: &&String| name.split_once('/').is_some_and(|(code, _)| code == site.as_str());
+        let logs: Vec<LogCoverage> = self.logs.iter().filter(|(name, _)| own(name)).map(|(_, log)| log.clone()).collect();
+        let behind = |(name, log): (&String, &LogCoverage)| {
+            own(&name) && !self.absent.contains(name) && log.read_until != Some(self.looked_at)
+        };
+        let caught_up = !busy.iter().any(|name| own(&name)) && !self.logs.iter().any(behind);
+        Some(Coverage { site, after_sequence, caught_up, logs })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clock() -> Timestamp {
+        "2026-03-01T10:00:00Z".parse().expect("time")
+    }
+
+    fn look(covered: &mut Covered, look: Look, offset: u64, at_end: bool) -> Coverage {
+        covered.begin();
+        covered.note("P01/wsyncmgr.log", look, Some(Standing { offset, size: 100, at_end }));
+        covered.of("P01".parse().expect("code"), 7, &BTreeSet::new()).expect("coverage")
+    }
+
+    #[test]
+    fn only_a_look_that_leaves_nothing_unread_tells_a_time() {
+        let mut covered = Covered::by(clock);
+        let behind = look(&mut covered, Look::More, 40, true);
+        assert_eq!((behind.caught_up, behind.unread(), behind.logs[0].read_until), (false, 60, None));
+        let torn = look(&mut covered, Look::Quiet, 100, false);
+        assert!(!torn.caught_up && torn.logs[0].read_until.is_none());
+        let whole = look(&mut covered, Look::Quiet, 100, true);
+        assert!(whole.caught_up && whole.logs[0].read_until == Some(clock()));
+        assert_eq!((whole.logs[0].log.as_str(), whole.after_sequence), ("wsyncmgr", 7));
+    }
+
+    #[test]
+    fn a_log_that_is_not_there_now_holds_up_nothing_and_tells_nothing_new() {
+        let mut covered = Covered::by(clock);
+        look(&mut covered, Look::Quiet, 100, true);
+        covered.begin();
+        covered.note("P01/wsyncmgr.log", Look::Quiet, None);
+        let absent = covered.of("P01".parse().expect("code"), 7, &BTreeSet::new()).expect("coverage");
+        assert!(absent.caught_up);
+        assert!(Covered::default().of("P01".parse().expect("code"), 7, &BTreeSet::new()).is_none(), "no clock, no claim");
+    }
+}

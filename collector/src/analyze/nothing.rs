@@ -1,0 +1,74 @@
+//! What to say where nothing was recognised: that, why, and what to do. Silence is no clean bill.
+
+use supwatch_proto::event::{Event, EventKind};
+use supwatch_proto::text::Text;
+
+use super::InputFile;
+use crate::diagnosis::{Catalogue, Subject, UNKNOWN};
+
+/// Nothing of a synchronisation was recognised in the input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nothing {
+    /// That, in a sentence.
+    pub summary: Text,
+    /// Why, for each input.
+    pub reasons: Vec<Text>,
+    /// What to do, in order.
+    pub remedies: Vec<Text>,
+    /// A cause that the text by itself speaks of.
+    pub cause: Option<String>,
+}
+
+/// Reasons told; a folder may hold hundreds of files.
+const REASONS: usize = 20;
+
+/// Whether an event tells anything of a synchronisation: words that many programs write count only on a log's own line.
+pub(super) fn tells(event: &Event) -> bool {
+    let common = matches!(event.kind, EventKind::Step { .. } | EventKind::Notice { .. } | EventKind::ComponentError { .. });
+    !common || !event.component.is_empty()
+}
+
+/// What to say. `text` is what was read, where it is short enough to be an error message alone.
+pub(super) fn recognised(input: &[InputFile], told: &[Text], text: &str, catalogue: &Catalogue) -> Nothing {
+    let cause = Some(catalogue.cause_of(&Subject::of_paste(text)).id.clone()).filter(|id| !text.is_empty() && id != UNKNOWN);
+    let of_file = |file: &InputFile| {
+        let InputFile { path, lines, .. } = file;
+        if file.recognised > 0 {
+            return Text::new(
+                format!("{path}: {lines} lines, all of other components or without meaning here"),
+                format!("{path}: {lines} 行ありますが、同期に関する行はありません"),
+            );
+        }
+        Text::new(
+            format!("{path}: {lines} lines, none in the words of a log of the software update point"),
+            format!("{path}: {lines} 行ありますが、ソフトウェアの更新ポイントのログとして解釈できる行はありません"),
+        )
+    };
+    let files = input.iter().filter(|file| file.lines > 0).map(of_file);
+    let mut remedies = vec![Text::new(
+        "Give wsyncmgr.log, WCM.log, WSUSCtrl.log, SUPSetup.log or SoftwareDistribution.log, or a folder with them; a copy of lines with their time and component is enough",
+        "wsyncmgr.log、WCM.log、WSUSCtrl.log、SUPSetup.log、SoftwareDistribution.log、またはこれらのあるフォルダーを指定してください。時刻とコンポーネントの付いた行のコピーでもかまいません",
+    )];
+    match &cause {
+        Some(id) => remedies.insert(
+            0,
+            Text::new(
+                format!("The text by itself speaks of {id}: run `supwatch explain {id}`"),
+                format!("この文面は {id} を示しています。`supwatch explain {id}` を実行してください"),
+            ),
+        ),
+        None => remedies.push(Text::new(
+            "For an error message alone, run `supwatch explain` with its text or code",
+            "エラー メッセージだけの場合は、その文面またはコードを `supwatch explain` に渡してください",
+        )),
+    }
+    Nothing {
+        summary: Text::new(
+            "Nothing about software update synchronisation was recognised, so nothing can be said about its health",
+            "ソフトウェア更新の同期に関する情報を読み取れなかったため、状態は判定できません",
+        ),
+        reasons: told.iter().cloned().chain(files).take(REASONS).collect(),
+        remedies,
+        cause,
+    }
+}

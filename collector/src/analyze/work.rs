@@ -1,0 +1,212 @@
+//! Reads each site's files with the agent's library, and folds what they tell in the order of time.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use supwatch_agent::reader::{Reader, Reading, Resume};
+use supwatch_agent::{paste, settings, site_folder};
+use supwatch_proto::event::{Event, StoredEvent};
+use supwatch_proto::ids::{AgentId, Epoch, SiteCode};
+use supwatch_proto::text::Text;
+
+use super::merge::{by_time, code_told, fill, is_beginning_of, single, stem};
+use super::{AnalyzeError, InputFile, STANDARD_INPUT, SiteInput, discover, nothing};
+use crate::hierarchy::Hierarchy;
+
+/// What was read so far.
+pub(super) struct Work {
+    pub hierarchy: Hierarchy,
+    pub input: Vec<InputFile>,
+    pub remarks: Vec<String>,
+    pub newest: Newest,
+    /// Snapshots, and events that tell something.
+    pub told: usize,
+    /// Why files gave nothing.
+    pub reasons: Vec<Text>,
+    /// The beginning of the first file, to be looked at as an error message alone.
+    pub text: String,
+    pub names: discover::Names,
+}
+
+/// The newest time of the input. One that is only a local time taken as it stands may be hours off, so it counts only
+/// where there is no better one.
+#[derive(Debug, Default)]
+pub(super) struct Newest {
+    sure: Option<Timestamp>,
+    any: Option<Timestamp>,
+}
+
+impl Newest {
+    pub fn of_all(&self) -> Option<Timestamp> {
+        self.sure.or(self.any)
+    }
+}
+
+/// Bytes of a log that are looked at before it is read.
+const LOOK_AHEAD: usize = 1 << 20;
+/// Bytes that show whether a file is a paste.
+const PASTE_HEAD: usize = 256 * 1024;
+/// Longest text that may be an error message alone.
+const MESSAGE: usize = 16 * 1024;
+
+impl Work {
+    pub fn read_site(&mut self, site: &SiteInput) -> Result<(), AnalyzeError> {
+        // Two folders that claim one code are two claims, as two agents would be.
+        let agent = AgentId(site.file.as_ref().map_or_else(|| "offline".to_owned(), |(_, path)| self.names.shown(path)));
+        let code = site.file.as_ref().map_or(SiteCode::UNKNOWN, |(file, _)| file.code);
+        let reading = match &site.file {
+            Some((file, path)) => site_folder::reading(file, path)?,
+            None => Reading::default(),
+        };
+        let mut logs: Vec<(String, Vec<Event>, Resume)> = Vec::new();
+        for (place, path) in site.logs.iter().enumerate() {
+            // Copied a moment ago and not yet begun anew: the sibling is the beginning of the log, and is read with it.
+            if let Some(log) = site.logs.iter().skip(place + 1).find(|log| is_beginning_of(path, log)) {
+                self.remarks.push(format!("{}: is the beginning of {}, read once", self.names.shown(path), self.names.shown(log)));
+                continue;
+            }
+            let older = logs.last().filter(|(name, ..)| *name == stem(path)).map(|(_, _, resume)| Resume {
+                offset: 0,
+                framing: None,
+                ..resume.clone()
+            });
+            if let Some((events, resume)) = self.read_log(path, code, &reading, &older.unwrap_or_default())? {
+                logs.push((stem(path), events, resume));
+            }
+        }
+        let told: Vec<Option<SiteCode>> = logs.iter().map(|(_, events, _)| code_told(events)).collect();
+        let only = single(told.iter().flatten());
+        let of_site = if code == SiteCode::UNKNOWN { only.unwrap_or(code) } else { code };
+        if let Some((file, _)) = &site.file {
+            self.fold(site_folder::described(file), &agent);
+        }
+        for path in &site.snapshots {
+            // One snapshot that cannot be used costs what it would have told.
+            let mut event = match settings::read_file_with_remarks(path, code) {
+                Ok((event, remarks)) => {
+                    self.remarks.extend(remarks);
+                    event
+                }
+                Err(error) => {
+                    self.remarks.push(format!("{error}; its settings count as unknown"));
+                    continue;
+                }
+            };
+            event.site = of_site;
+            self.newest.sure = self.newest.sure.max(event.time);
+            self.told += 1;
+            self.fold(event, &agent);
+        }
+        for ((_, events, _), told) in logs.iter_mut().zip(told) {
+            let site = if code == SiteCode::UNKNOWN { told.or(only).unwrap_or(code) } else { code };
+            events.iter_mut().for_each(|event| event.site = site);
+        }
+        for event in by_time(logs.into_iter().map(|(stem, events, _)| (stem, events)).collect()) {
+            self.fold(event, &agent);
+        }
+        Ok(())
+    }
+
+    fn fold(&mut self, event: Event, agent: &AgentId) {
+        let received_at = event.time.unwrap_or(Timestamp::UNIX_EPOCH);
+        let stored = StoredEvent { agent: agent.clone(), epoch: Epoch([0; 16]), received_at, event };
+        self.hierarchy.fold(&stored);
+    }
+
+    /// Reads a log; one that goes on where an older generation ended keeps what that one told. Nothing where it is none.
+    fn read_log(
+        &mut self,
+        path: &Path,
+        site: SiteCode,
+        reading: &Reading,
+        older: &Resume,
+    ) -> Result<Option<(Vec<Event>, Resume)>, AnalyzeError> {
+        let shown = self.names.shown(path);
+        let unreadable = |source| AnalyzeError::Read { path: PathBuf::from(&shown), source };
+        let mut file: Box<dyn Read> = if path == Path::new(STANDARD_INPUT) {
+            Box::new(std::io::stdin().lock())
+        } else {
+            Box::new(std::fs::File::open(path).map_err(unreadable)?)
+        };
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let mut buffer = vec![0u8; LOOK_AHEAD];
+        let mut read = fill(&mut file, &mut buffer).map_err(unreadable)?;
+        let head = buffer.get(..read.min(PASTE_HEAD)).unwrap_or_default();
+        let is_paste = paste::plain(head, &name, reading).is_some();
+        if is_paste {
+            // A paste is short enough to be taken as a whole.
+            buffer.truncate(read);
+            let mut more = file.by_ref().take(paste::LONGEST as u64);
+            more.read_to_end(&mut buffer).map_err(unreadable)?;
+            read = buffer.len();
+        }
+        if self.text.is_empty() && read <= MESSAGE {
+            self.text = String::from_utf8_lossy(buffer.get(..read).unwrap_or_default()).into_owned();
+        }
+        let mut reader = Reader::new(site, &name, reading, older);
+        let (mut events, mut size, mut binary) = (Vec::new(), 0usize, 0usize);
+        let whole = buffer.get(..read).filter(|_| is_paste);
+        let pasted = whole.and_then(|bytes| paste::plain(bytes, &name, reading));
+        if let Some(plain) = &pasted {
+            reader.look_ahead(plain.text.as_bytes());
+            reader.feed(plain.text.as_bytes(), &mut events);
+            size = read;
+            read = 0;
+        }
+        let mut first = pasted.is_none();
+        while let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) {
+            if first {
+                reader.look_ahead(bytes);
+                first = false;
+            }
+            size += read;
+            binary += bytes.iter().filter(|byte| matches!(**byte, 1..=8 | 14..=31)).count();
+            reader.feed(bytes, &mut events);
+            read = fill(&mut file, &mut buffer).map_err(unreadable)?;
+        }
+        reader.finish(&mut events);
+        if binary * 20 > size {
+            self.useless(&shown, ("this is a binary file, not a log", "ログではなくバイナリ ファイルです"));
+            return Ok(None);
+        }
+        let tally = reader.tally();
+        self.newest.sure = self.newest.sure.max(tally.newest_sure);
+        self.newest.any = self.newest.any.max(tally.newest);
+        if size == 0 {
+            self.useless(&shown, ("empty: there is nothing in it to read", "空のファイルで、読み取る内容がありません"));
+        } else if tally.lines == 0 {
+            self.useless(&shown, ("no line of text in it", "テキスト行がありません"));
+        } else if tally.typed == 0 {
+            let text = "no line of it tells of software update synchronisation";
+            self.remarks.push(format!("{shown}: {text}"));
+        }
+        if let Some(plain) = &pasted {
+            for event in &mut events {
+                event.offset = plain.place(event.offset);
+            }
+            self.remarks.push(format!("{shown}: read as pasted text, without {}", plain.taken_off.join(", ")));
+        }
+        self.told += events.iter().filter(|event| nothing::tells(event)).count();
+        let form = tally.forms().max_by_key(|(_, count)| *count).map_or("none", |(form, _)| form.as_str());
+        self.input.push(InputFile {
+            path: shown,
+            form: form.to_owned(),
+            encoding: pasted.as_ref().map_or_else(|| reader.encoding_name(), |plain| plain.encoding).to_owned(),
+            lines: tally.lines,
+            recognised: tally.recognised,
+            unrecognised: tally.lines - tally.recognised,
+            typed: tally.typed,
+            mended: tally.mended,
+            joined: reader.joined(),
+            taken_off: pasted.map(|plain| plain.taken_off).unwrap_or_default(),
+        });
+        Ok(Some((events, reader.resume())))
+    }
+
+    /// Remembers why a file gives nothing.
+    fn useless(&mut self, shown: &str, (en, ja): (&str, &str)) {
+        self.remarks.push(format!("{shown}: {en}"));
+        self.reasons.push(Text::new(format!("{shown}: {en}"), format!("{shown}: {ja}")));
+    }
+}

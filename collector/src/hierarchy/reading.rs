@@ -1,0 +1,152 @@
+//! How far a site's logs are known to be read, and whether its agents are still reading back.
+//!
+//! An agent that connects has a backlog: a month of logs on its first day, two hours after an outage. What arrives of it is
+//! history, and only what the agent says of its coverage tells where it ends. Until then the site is not judged by it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use supwatch_proto::coverage::{Coverage, LogCoverage};
+use supwatch_proto::event::StoredEvent;
+use supwatch_proto::ids::{AgentId, Epoch};
+
+/// How far each agent of a site has read.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Readings(BTreeMap<AgentId, Reading>);
+
+/// How far one agent has read the logs of one site.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Reading {
+    /// Epoch and number of its newest event of the site.
+    newest: Option<(Epoch, u64)>,
+    /// Up to which event it was known to have read everything.
+    settled: Option<(Epoch, u64)>,
+    /// Its newest word.
+    logs: Vec<LogCoverage>,
+}
+
+impl Readings {
+    /// An event came.
+    pub(super) fn heard(&mut self, stored: &StoredEvent) {
+        let reading = match self.0.get_mut(&stored.agent) {
+            Some(reading) => reading,
+            None => self.0.entry(stored.agent.clone()).or_default(),
+        };
+        reading.newest = Some((stored.epoch, stored.event.sequence));
+    }
+
+    /// An agent says how far it has read.
+    pub(super) fn cover(&mut self, agent: &AgentId, epoch: Epoch, coverage: Coverage) {
+        let reading = self.0.entry(agent.clone()).or_default();
+        let Coverage { after_sequence, caught_up, logs, .. } = coverage;
+        if caught_up {
+            reading.settled = Some((epoch, after_sequence));
+        }
+        // What was known to be read stays read, also where a restarted agent has not looked yet.
+        let known = std::mem::take(&mut reading.logs);
+        let until = |file: &str| known.iter().find(|log| log.file == file).and_then(|log| log.read_until);
+        reading.logs =
+            logs.into_iter().map(|log| LogCoverage { read_until: log.read_until.max(until(&log.file)), ..log }).collect();
+    }
+
+    /// An agent that does not tell its coverage holds nothing back: everything it read is here.
+    pub(super) fn assume(&mut self, agent: &AgentId) {
+        if let Some(reading) = self.0.get_mut(agent) {
+            reading.settled = reading.newest;
+        }
+    }
+
+    /// Whether what is known of the site is the middle of a backlog; `is_connected` tells whether an agent is there.
+    pub(super) fn is_reading_back(&self, is_connected: impl Fn(&AgentId) -> bool) -> bool {
+        let back = |(agent, reading): (&AgentId, &Reading)| !reading.is_settled() && is_connected(agent);
+        // One that went away for good in the middle of its backlog keeps nobody waiting where another has read everything.
+        self.0.iter().any(back) || (!self.0.is_empty() && self.0.values().all(|reading| !reading.is_settled()))
+    }
+
+    /// Up to which moment a log is known to be read: nothing later may be concluded to be absent.
+    pub fn read_until(&self, log: &str) -> Option<Timestamp> {
+        let logs = self.0.values().flat_map(|reading| &reading.logs);
+        logs.filter(|known| known.log == log).filter_map(|known| known.read_until).max()
+    }
+
+    /// Bytes of the site's logs that are still to be read.
+    pub fn unread(&self) -> u64 {
+        let logs = self.0.values().filter(|reading| !reading.is_settled()).flat_map(|reading| &reading.logs);
+        logs.map(|log| log.size.saturating_sub(log.offset)).sum()
+    }
+}
+
+impl Reading {
+    /// Whether everything that came is known to be all there is to read.
+    fn is_settled(&self) -> bool {
+        match (self.newest, self.settled) {
+            (None, _) => true,
+            (Some((epoch, newest)), Some((known, number))) => epoch == known && number >= newest,
+            (Some(_), None) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::testing::events;
+
+    fn at(minute: i64) -> Timestamp {
+        Timestamp::from_second(1_772_323_200 + 60 * minute).expect("time")
+    }
+
+    fn agent(name: &str) -> AgentId {
+        AgentId(name.to_owned())
+    }
+
+    fn event(agent_name: &str, sequence: u64) -> StoredEvent {
+        let mut event = events("P01", &["Sync succeeded. x"]).remove(0);
+        event.sequence = sequence;
+        StoredEvent { agent: agent(agent_name), epoch: Epoch([1; 16]), received_at: at(0), event }
+    }
+
+    fn word(after_sequence: u64, caught_up: bool, until: Option<Timestamp>) -> Coverage {
+        let log =
+            LogCoverage { log: "wsyncmgr".to_owned(), file: "wsyncmgr.log".to_owned(), offset: 40, size: 100, read_until: until };
+        Coverage { site: "P01".parse().expect("code"), after_sequence, caught_up, logs: vec![log] }
+    }
+
+    #[test]
+    fn a_backlog_ends_where_the_agent_says_that_everything_is_read() {
+        let mut readings = Readings::default();
+        assert!(!readings.is_reading_back(|_| true), "who said nothing holds nothing back");
+        readings.heard(&event("a", 1));
+        readings.cover(&agent("a"), Epoch([1; 16]), word(1, false, None));
+        assert!(readings.is_reading_back(|_| true));
+        assert_eq!((readings.unread(), readings.read_until("wsyncmgr")), (60, None));
+        readings.heard(&event("a", 2));
+        readings.cover(&agent("a"), Epoch([1; 16]), word(1, true, Some(at(1))));
+        assert!(readings.is_reading_back(|_| true), "said of less than what came");
+        readings.cover(&agent("a"), Epoch([1; 16]), word(2, true, Some(at(2))));
+        assert!(!readings.is_reading_back(|_| true));
+        assert_eq!((readings.unread(), readings.read_until("wsyncmgr")), (0, Some(at(2))));
+        readings.heard(&event("a", 3));
+        assert!(readings.is_reading_back(|_| false), "its only agent went away in the middle");
+        readings.cover(&agent("a"), Epoch([1; 16]), word(3, false, None));
+        assert_eq!(readings.read_until("wsyncmgr"), Some(at(2)), "what was read stays read");
+    }
+
+    #[test]
+    fn an_agent_that_went_away_in_its_backlog_holds_up_no_other() {
+        let mut readings = Readings::default();
+        readings.heard(&event("gone", 1));
+        readings.heard(&event("b", 1));
+        readings.cover(&agent("b"), Epoch([1; 16]), word(1, true, Some(at(1))));
+        assert!(!readings.is_reading_back(|id| id.0 == "b"));
+        assert!(readings.is_reading_back(|_| true));
+    }
+
+    #[test]
+    fn a_word_of_another_epoch_settles_nothing() {
+        let mut readings = Readings::default();
+        readings.heard(&event("a", 2));
+        readings.cover(&agent("a"), Epoch([2; 16]), word(9, true, Some(at(1))));
+        assert!(readings.is_reading_back(|_| true));
+    }
+}

@@ -1,0 +1,71 @@
+//! Classifications and products are what their ids say; a title is only how one server's language calls them.
+
+use std::collections::BTreeMap;
+
+/// Microsoft's fixed ids of classifications, with their titles in English and Japanese. Source: documentation of the WSUS API,
+/// `UpdateClassification`; the Japanese titles are the WSUS console's.
+const CLASSIFICATIONS: &[(&str, &[&str])] = &[
+    ("5c9376ab-8ce6-464a-b136-22113dd69801", &["Applications", "Application", "アプリケーション"]),
+    ("434de588-ed14-48f5-8eed-a15e09a991f6", &["Connectors", "コネクタ"]),
+    ("e6cf1350-c01b-414d-a61f-263d14d133b4", &["Critical Updates", "重要な更新"]),
+    ("e0789628-ce08-4437-be74-2495b842f43b", &["Definition Updates", "定義更新プログラム"]),
+    ("e140075d-8433-45c3-ad87-e72345b36078", &["Developer Kits"]),
+    ("ebfc1fc5-71a4-4f7b-9aca-3b9a503104a0", &["Drivers", "ドライバー", "ドライバ"]),
+    ("77835c8d-62a7-41f5-82ad-f28d1af1e3b1", &["Driver Sets", "ドライバー セット"]),
+    ("b54e7d24-7add-428f-8b75-90a396fa584f", &["Feature Packs", "Feature Pack"]),
+    ("9511d615-35b2-47bb-927f-f73d8e9260bb", &["Guidance", "ガイダンス"]),
+    ("0fa1201d-4330-4fa8-8ae9-b877473b6441", &["Security Updates", "セキュリティ問題の修正プログラム"]),
+    ("68c5b0a3-d1a6-4553-ae49-01d3a7827828", &["Service Packs", "Service Pack"]),
+    ("b4832bd8-e735-4761-8daf-37f882276dab", &["Tools", "ツール"]),
+    ("28bc880e-0592-4cbf-8f95-c79b17911d5f", &["Update Rollups", "修正プログラム集"]),
+    ("cd5ffd1e-e932-4e3a-bf74-18bf0b1bbd83", &["Updates", "更新"]),
+    ("3689bdc8-b205-4af4-8d4a-a63924c5e9d5", &["Upgrades", "アップグレード"]),
+];
+
+/// The id behind a title: what the site itself tells, else the fixed one, else the title where it is an id.
+pub(super) fn id(title: &str, told: Option<&BTreeMap<String, String>>) -> Option<String> {
+    let title = title.trim().trim_matches(['{', '}']);
+    if let Some((_, id)) = told.and_then(|told| told.iter().find(|(own, _)| own.to_lowercase() == title.to_lowercase())) {
+        return Some(id.trim_matches(['{', '}']).to_lowercase());
+    }
+    let fixed = CLASSIFICATIONS.iter().find(|(_, titles)| titles.iter().any(|own| own.to_lowercase() == title.to_lowercase()));
+    let is_id = || title.len() == 36 && title.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    fixed.map(|(id, _)| (*id).to_owned()).or_else(|| is_id().then(|| title.to_lowercase()))
+}
+
+/// A language tag as it compares: `en-US` is `en` and `zh-Hans` is `zh-cn`, but `pt` is not `pt-br`.
+pub(super) fn language(tag: &str) -> String {
+    let tag = tag.trim().replace('_', "-").to_lowercase();
+    let (first, rest) = tag.split_once('-').map_or((tag.as_str(), ""), |(first, rest)| (first, rest));
+    match (first, rest) {
+        ("zh", "hans" | "cn" | "sg" | "chs" | "hans-cn") => "zh-cn".to_owned(),
+        ("zh", "hant" | "tw" | "cht" | "hant-tw") => "zh-tw".to_owned(),
+        ("zh", "hk" | "hant-hk") => "zh-hk".to_owned(),
+        ("pt", "br") | ("zh", _) => tag,
+        _ => first.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_in_any_language_has_its_id() {
+        assert_eq!(id("Security Updates", None), id("セキュリティ問題の修正プログラム", None));
+        assert_eq!(id("critical updates", None), id("{E6CF1350-C01B-414D-A61F-263D14D133B4}", None));
+        assert_ne!(id("Updates", None), id("Upgrades", None));
+        assert_eq!(id("Windows 11", None), None);
+        let told = BTreeMap::from([("Windows 11".to_owned(), "{ABC}".to_owned())]);
+        assert_eq!(id("windows 11", Some(&told)), Some("abc".to_owned()));
+    }
+
+    #[test]
+    fn language_tags_of_one_language_are_one() {
+        for (one, other) in [("en-US", "en"), ("zh-Hans", "zh-cn"), ("zh-CN", "zh_cn"), ("ja-JP", "JA"), ("pt-PT", "pt")] {
+            assert_eq!(language(one), language(other));
+        }
+        assert_ne!(language("pt"), language("pt-BR"));
+        assert_ne!(language("zh-cn"), language("zh-tw"));
+    }
+}

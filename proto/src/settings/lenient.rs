@@ -1,0 +1,129 @@
+//! What of a snapshot cannot be used: one wrong field costs that field, not the snapshot.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{Settings, schema};
+
+/// A field that is left out, or that nobody here knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Where it stands: `/wsus/0/is_replica`.
+    pub pointer: String,
+    /// What is wrong with it.
+    pub reason: Reason,
+}
+
+/// What is wrong with a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// Its value is of another kind than the field wants: the field is unknown.
+    Unreadable,
+    /// Nothing has this name; a known name that is nearly the same.
+    UnknownKey(Option<String>),
+}
+
+/// Takes out of a snapshot what cannot be read, and tells what that is and which keys nobody knows.
+pub fn tidy(snapshot: &mut Value) -> Vec<Problem> {
+    // In these maps `null` is what their absence is: there is none of that name.
+    for wsus in snapshot.get_mut("wsus").and_then(Value::as_array_mut).into_iter().flatten() {
+        for map in ["services", "virtual_directories"] {
+            if let Some(map) = wsus.get_mut(map).and_then(Value::as_object_mut) {
+                map.retain(|_, value| !value.is_null());
+            }
+        }
+    }
+    let Some(read) = Settings::from_json(snapshot).ok().and_then(|settings| serde_json::to_value(settings).ok()) else {
+        return Vec::new();
+    };
+    let known = keys();
+    let mut problems = Vec::new();
+    compare(snapshot, &read, &known, "", &mut problems);
+    problems
+}
+
+/// Whatever was given and is not in what was read is wrong.
+fn compare(given: &mut Value, read: &Value, known: &BTreeSet<String>, at: &str, problems: &mut Vec<Problem>) {
+    match (given, read) {
+        (Value::Object(given), Value::Object(read)) => {
+            let mut wrong = Vec::new();
+            for (key, value) in given.iter_mut() {
+                let pointer = format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"));
+                match read.get(key) {
+                    Some(read) => compare(value, read, known, &pointer, problems),
+                    None if known.contains(key) => {
+                        wrong.push(key.clone());
+                        problems.push(Problem { pointer, reason: Reason::Unreadable });
+                    }
+                    // Why a dump could not read something travels beside the fields.
+                    None if at.is_empty() && (key == "refused" || key == "$schema") => {}
+                    None => problems.push(Problem { pointer, reason: Reason::UnknownKey(nearest(key, known)) }),
+                }
+            }
+            wrong.iter().for_each(|key| {
+                given.remove(key);
+            });
+        }
+        (Value::Array(given), Value::Array(read)) => {
+            for (index, (given, read)) in given.iter_mut().zip(read).enumerate() {
+                compare(given, read, known, &format!("{at}/{index}"), problems);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn nearest(key: &str, known: &BTreeSet<String>) -> Option<String> {
+    let close = known.iter().map(|name| (strsim::jaro_winkler(name, key), name));
+    close.filter(|(likeness, _)| *likeness > 0.85).max_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, name)| name.clone())
+}
+
+/// Every field's name.
+fn keys() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![schema()];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Object(map) => {
+                if let Some(Value::Object(properties)) = map.get("properties") {
+                    found.extend(properties.keys().cloned());
+                }
+                open.extend(map.into_iter().map(|(_, value)| value));
+            }
+            Value::Array(list) => open.extend(list),
+            _ => {}
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_wrong_field_costs_that_field() {
+        let mut given = json!({
+            "site": "P01",
+            "sups": [{"server": "sup1.corp.example", "http_port": "8530", "ssl": true}],
+            "wsus": [{"server": "sup1.corp.example", "is_replika": true, "services": {"W3SVC": "running", "IISADMIN": null}}],
+        });
+        let problems = tidy(&mut given);
+        let expected = [
+            Problem { pointer: "/sups/0/http_port".to_owned(), reason: Reason::Unreadable },
+            Problem { pointer: "/wsus/0/is_replika".to_owned(), reason: Reason::UnknownKey(Some("is_replica".to_owned())) },
+        ];
+        assert_eq!(problems, expected);
+        assert_eq!(given["sups"][0], json!({"server": "sup1.corp.example", "ssl": true}));
+        assert_eq!(given["wsus"][0]["services"], json!({"W3SVC": "running"}));
+    }
+
+    #[test]
+    fn what_is_right_or_known_to_be_none_is_no_problem() {
+        let mut given =
+            json!({"sups": [], "wsus": null, "component": {"schedule_hours": null}, "taken_at": "2026-03-01T03:00:00Z"});
+        assert_eq!(tidy(&mut given), []);
+    }
+}

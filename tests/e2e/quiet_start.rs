@@ -1,0 +1,145 @@
+//! The first day, and the day after an outage: a month of logs arrives line by line, and nobody is notified of what is long
+//! over.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use jiff::{SignedDuration, Timestamp};
+use supwatch_tests::site::SiteFolder;
+use supwatch_tests::{House, wait_for};
+
+const FAILED: &str =
+    "Sync failed: UssCommunicationError: WebException: The remote name could not be resolved: 'mu.example'. Source: X";
+/// Lines of each day that make the log long: it is delivered in many batches.
+const POLLS: i64 = 200;
+
+fn now() -> Timestamp {
+    #[allow(clippy::disallowed_methods)]
+    Timestamp::now()
+}
+
+/// Appends lines, each with its moment.
+fn write(site: &SiteFolder, lines: &[(Timestamp, String)]) {
+    let mut file = std::fs::OpenOptions::new().append(true).open(site.log()).expect("log");
+    let text: String = lines
+        .iter()
+        .map(|(at, line)| {
+            let at = at.strftime("%m-%d-%Y %H:%M:%S");
+            format!("{line}  $$<SMS_WSUS_SYNC_MANAGER><{at}.000+0><thread=4312 (0x10D8)>\r\n")
+        })
+        .collect();
+    file.write_all(text.as_bytes()).expect("lines");
+}
+
+/// A synchronisation of CEN, P01 and S01 that begins at a moment; CEN's first try fails where `fails` says so.
+fn wave(sites: &[SiteFolder], begin: Timestamp, version: u64, fails: bool) {
+    let at = |minute: i64| begin.checked_add(SignedDuration::from_mins(minute)).expect("time");
+    let mut delay = 0;
+    for (site, child) in sites.iter().zip([Some("P01"), Some("S01"), None]) {
+        let mut lines = Vec::new();
+        let first = match site.code {
+            "CEN" => "Performing sync on regular schedule".to_owned(),
+            "P01" => "Found parent sync notification file from site CEN".to_owned(),
+            _ => "Found parent sync notification file from site P01".to_owned(),
+        };
+        lines.push((at(delay), first));
+        if fails && site.code == "CEN" {
+            lines.push((at(delay + 1), FAILED.to_owned()));
+            lines.push((at(delay + 1), "Sync failed. Will retry in 60 minutes".to_owned()));
+            delay += 61;
+            lines.push((at(delay), "Performing sync on retry schedule".to_owned()));
+        } else if site.code != "CEN" {
+            lines.push((at(delay), "Performing sync on parent request".to_owned()));
+        }
+        lines.push((
+            at(delay + 4),
+            format!(
+                "Set content version of update source {{0F3C6D1A-4DB0-4A6F-8C1E-9B1F0C2D7A11}} for site {} to {version}",
+                site.code
+            ),
+        ));
+        lines.push((at(delay + 5), format!("Sync succeeded. Setting sync alert to canceled state on site {}", site.code)));
+        if let Some(child) = child {
+            lines.push((at(delay + 5), format!("Sending sync notification to child site(s): {child}")));
+        }
+        delay += 6;
+        for poll in 0..POLLS {
+            let second = SignedDuration::from_secs(poll * 60);
+            lines.push((at(delay).checked_add(second).expect("time"), "Wakeup for a polling cycle".to_owned()));
+        }
+        write(site, &lines);
+    }
+}
+
+/// Until no site reads back, and each is judged up to a moment.
+fn caught_up(house: &House, codes: &[&str], after: Timestamp) {
+    wait_for("everything to be read", || {
+        let status = house.ask(&["status"])?;
+        let sites = status["sites"].as_array().ok_or("no sites")?.clone();
+        let read = |code: &&str| {
+            sites.iter().any(|site| {
+                let until = site["judged_as_of"].as_str().and_then(|at| at.parse::<Timestamp>().ok());
+                site["site"] == **code && site.get("reading_back").is_none() && until.is_some_and(|until| until >= after)
+            })
+        };
+        if codes.iter().all(read) { Ok(()) } else { Err(format!("{status:#}")) }
+    });
+}
+
+fn told(path: &PathBuf) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
+}
+
+#[test]
+fn a_first_start_an_outage_and_a_late_agent_notify_of_nothing_that_is_over() {
+    let mut house = House::new("name = \"corp\"\ngeneration = \"current-branch\"\n[intervals]\nsync_hours = 24\n");
+    let path = house.path("told");
+    std::fs::write(house.path("tell.sh"), "echo \"$SUPWATCH_STATE $SUPWATCH_RULE $SUPWATCH_SITE\" >> \"$1\"\n").expect("script");
+    house.configure(&format!(
+        "[[notify]]\nname = \"desk\"\nkind = \"command\"\ncommand = [\"sh\", {:?}, {path:?}]\nseverity = \"info\"\n",
+        house.path("tell.sh")
+    ));
+    let base = house.path("sites");
+    let sites = [
+        SiteFolder::new(&base, "CEN", "central", None),
+        SiteFolder::new(&base, "P01", "primary", Some("CEN")),
+        SiteFolder::new(&base, "S01", "secondary", Some("P01")),
+    ];
+    let begin = now();
+    let ago = |hours: i64| begin.checked_sub(SignedDuration::from_hours(hours)).expect("time");
+    for day in (1..=31).rev() {
+        wave(&sites, ago(24 * day + 6), 132 - u64::try_from(day).expect("day"), day % 10 == 7);
+    }
+
+    // The agents come one after the other; the last is new when the others have told everything.
+    let agents: Vec<_> = sites
+        .iter()
+        .zip(["CEN", "P01", "S01"])
+        .map(|(site, code)| {
+            let identity = house.identity(&[code], &format!("{}.corp.example", code.to_lowercase()));
+            let config = house.agent_config(code, &identity, std::slice::from_ref(&site.folder), house.port);
+            let agent = House::start_agent(&config);
+            caught_up(&house, &[code], begin);
+            agent
+        })
+        .collect();
+    assert_eq!(told(&path), "", "a healthy hierarchy on its first day");
+
+    // The collector is away while a try fails, is repeated and succeeds. The agents have said that they read everything up to
+    // now, so it cannot be earlier.
+    house.kill_collector();
+    wave(&sites, now(), 132, true);
+    let back = now();
+    house.start_collector();
+    caught_up(&house, &["CEN", "P01", "S01"], back);
+    let findings = house.ask(&["findings"]).expect("findings");
+    assert_eq!(findings["findings"].as_array().map(Vec::len), Some(0), "{findings:#}");
+    assert_eq!(told(&path), "", "what failed and was mended while nobody could look");
+
+    // What fails now is told.
+    let later = now().checked_add(SignedDuration::from_hours(5)).expect("time");
+    write(&sites[0], &[(later, "Performing sync on local request".to_owned()), (later, FAILED.to_owned())]);
+    let said = wait_for("the notification", || Some(told(&path)).filter(|told| !told.is_empty()).ok_or(house.collector_said()));
+    assert_eq!(said, "open sync-failed CEN\n");
+    drop(agents);
+}
