@@ -10,6 +10,8 @@ pub type Seconds = i64;
 pub const MINUTE: Seconds = 60;
 pub const HOUR: Seconds = 3600;
 
+pub const DAY: Seconds = 24 * HOUR;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Generation {
     Y2007,
@@ -22,6 +24,13 @@ pub enum Kind {
     Central,
     Primary,
     Secondary,
+}
+
+/// A Windows time zone: its name in the tz database, and the names that the system writes in winter and in summer.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Zone {
+    pub iana: &'static str,
+    pub names: [&'static str; 2],
 }
 
 /// The language of a server: of the titles its WSUS gives, and of its zone's name.
@@ -103,12 +112,28 @@ pub enum Place {
     Database,
 }
 
+/// Who asked for a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trigger {
+    Schedule,
+    Local,
+    Parent,
+    Retry,
+}
+
 /// Runs that begin within it fail.
 #[derive(Debug, Clone)]
 pub struct Trouble {
     pub from: Seconds,
     pub until: Seconds,
     pub failure: Failure,
+}
+
+impl Trouble {
+    /// From then on.
+    pub fn since(from: Seconds, failure: Failure) -> Trouble {
+        Trouble { from, until: Seconds::MAX, failure }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,11 +178,15 @@ pub struct Point {
     pub services: Vec<(&'static str, Option<&'static str>)>,
     pub pool: (&'static str, u64, u64),
     pub api_status: u16,
+    /// As the site server's account, or as nobody.
+    pub api_authenticated: bool,
     pub dss_status: u16,
     pub database: (String, bool),
     pub certificate: Option<(Vec<String>, Seconds)>,
-    /// A synchronisation that no run asked for.
-    pub outside: Option<Seconds>,
+    /// What a probe of it ended with, if one was made.
+    pub reach: Option<&'static str>,
+    /// A synchronisation that no run asked for, and whether it still runs.
+    pub outside: Option<(Seconds, bool)>,
 }
 
 impl Point {
@@ -171,6 +200,8 @@ impl Point {
 pub struct Component {
     pub source: &'static str,
     pub upstream: Option<String>,
+    /// The source that WCM sets up and sees.
+    pub above: String,
     pub languages: Vec<&'static str>,
     pub summary: Option<Vec<&'static str>>,
     pub classifications: Option<Vec<usize>>,
@@ -201,8 +232,9 @@ pub struct Site {
     pub parent: Option<usize>,
     pub server: String,
     pub tongue: Tongue,
-    /// Minutes west of UTC.
-    pub bias: i64,
+    pub zone: &'static Zone,
+    /// Zone names on its lines are in the code page of its Windows.
+    pub ansi: bool,
     /// Its clock is ahead by so many seconds.
     pub clock: Seconds,
     pub points: Vec<Point>,
@@ -217,13 +249,18 @@ pub struct Site {
     pub tells_site: bool,
     pub as_dump: bool,
     pub rolled: bool,
+    /// Hundredths of each log that rolled away.
+    pub lost: usize,
     pub titles: Titles,
     /// Fields that the snapshot lacks.
     pub lacks: Vec<&'static str>,
+    /// Its newest snapshot is so old at the end.
+    pub snapshot_age: Seconds,
     /// An older snapshot had these summary languages.
     pub earlier_summary: Option<Vec<&'static str>>,
     /// The parent that its `site.toml` names, where that is not the true one.
     pub claims_parent: Option<Option<String>>,
+    pub claims_kind: Option<Kind>,
 
     // What goes wrong.
     pub troubles: Vec<Trouble>,
@@ -239,6 +276,8 @@ pub struct Site {
     pub wcm_minute: Seconds,
     pub wsync: Vec<Line>,
     pub wcm: Vec<Line>,
+    /// `SoftwareDistribution.log` of its first WSUS, where that is read.
+    pub wsus: Vec<(Seconds, String)>,
 }
 
 impl Site {
@@ -257,14 +296,16 @@ pub struct World {
     pub generation: Generation,
     pub sites: Vec<Site>,
     pub now: Seconds,
-    /// Hours between scheduled runs; none: by hand.
+    /// Hours between scheduled runs; none: by hand, once a day.
     pub gap: Option<i64>,
     pub first_run: Seconds,
     pub scheduler_stops: Option<Seconds>,
     /// How it differs from the plainest hierarchy.
     pub traits: BTreeSet<&'static str>,
-    /// `hierarchy.toml` lists the sites that nobody reads.
+    /// `hierarchy.toml` lists the sites.
     pub listed: bool,
+    /// A site that `hierarchy.toml` does not list.
+    pub unlisted: Option<usize>,
     /// One more folder that claims the code of a site.
     pub twin: Option<usize>,
     pub judged_at_now: bool,
@@ -277,6 +318,20 @@ impl World {
 
     pub fn children(&self, site: usize) -> Vec<usize> {
         (0..self.sites.len()).filter(|child| self.sites[*child].parent == Some(site)).collect()
+    }
+
+    pub fn gap_seconds(&self) -> Seconds {
+        self.gap.unwrap_or(24) * HOUR
+    }
+
+    /// When the newest wave began.
+    pub fn last_wave(&self) -> Seconds {
+        self.first_run + (self.now - self.first_run) / self.gap_seconds() * self.gap_seconds()
+    }
+
+    /// Moves the end of the story back until this much of it was told.
+    pub fn at_least_until(&mut self, at: Seconds) {
+        self.now = self.now.max(at);
     }
 
     /// The site itself and all above it.

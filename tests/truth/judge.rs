@@ -1,0 +1,48 @@
+//! What supwatch says of a hierarchy, and whether it is what it must say.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use supwatch::analyze::analyze;
+use supwatch::diagnosis::Catalogue;
+use supwatch_proto::finding::Finding;
+use supwatch_proto::verdict::Severity;
+
+use crate::faults::{Expected, Name};
+use crate::world::World;
+
+/// Findings above info, as `supwatch analyze` gives them.
+pub fn findings(folder: &Path, world: &World, catalogue: &Arc<Catalogue>) -> Vec<Finding> {
+    let now = Timestamp::from_second(world.now).expect("in range");
+    let at = world.judged_at_now.then_some(now);
+    let analysis = analyze(&[PathBuf::from(folder)], at, now, catalogue.clone()).expect("an analysis");
+    let mut findings = analysis.picture.findings;
+    findings.retain(|finding| finding.severity != Severity::Info);
+    findings
+}
+
+/// Those that no other finding explains.
+pub fn causes(findings: &[Finding]) -> Vec<&Finding> {
+    let explained = |finding: &Finding| serde_json::to_value(finding).is_ok_and(|json| json["because_of"].is_string());
+    findings.iter().filter(|finding| !explained(finding)).collect()
+}
+
+/// What a finding names.
+pub fn name(finding: &Finding) -> Name {
+    Name { rule: finding.rule.clone(), cause: finding.cause.clone(), site: finding.site.to_string() }
+}
+
+/// Whether exactly one cause is named, and it is the fault; of a healthy hierarchy, whether none is.
+pub fn is_right(found: &[&Finding], expected: Option<&Expected>) -> bool {
+    match (expected, found) {
+        (None, []) => true,
+        (Some(Expected(any_of)), [only]) => any_of.iter().any(|wanted| names(wanted, only)),
+        _ => false,
+    }
+}
+
+fn names(wanted: &Name, finding: &Finding) -> bool {
+    let Name { rule, cause, site } = wanted;
+    finding.rule == *rule && finding.site.to_string() == *site && (cause.is_none() || finding.cause == *cause)
+}
