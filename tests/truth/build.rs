@@ -127,7 +127,6 @@ fn add(world: &mut World, code: String, kind: Kind, parent: Option<usize>, dice:
         tells_wcm: true,
         tells_settings: true,
         tells_site: true,
-        as_dump: false,
         rolled: false,
         lost: 0,
         titles: Titles::Names,

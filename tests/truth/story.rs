@@ -7,7 +7,7 @@ use supwatch_tests::dice::Dice;
 
 use crate::build::bare;
 use crate::stamp;
-use crate::world::{Failure, Generation, HOUR, Kind, Line, MINUTE, Place, Run, Seconds, Site, Trigger, World};
+use crate::world::{Failure, Generation, HOUR, Line, MINUTE, NEVER, Place, Run, Seconds, Site, Trigger, World};
 
 const MAIN: u32 = 4312;
 const OTHER: u32 = 5176;
@@ -16,7 +16,7 @@ const SOURCE: &str = "{7B0C1E54-93D2-4A6F-8E11-5D20A9C3F6B8}";
 /// Synchronises the hierarchy until its end, and writes its logs.
 pub fn play(world: &mut World, dice: &mut Dice) {
     let mut asked = BinaryHeap::new();
-    let stops = world.scheduler_stops.unwrap_or(Seconds::MAX);
+    let stops = world.scheduler_stops.unwrap_or(NEVER);
     let by = if world.gap.is_some() { Trigger::Schedule } else { Trigger::Local };
     let mut at = world.first_run;
     while at <= world.now && at < stops {
@@ -49,7 +49,7 @@ pub fn play(world: &mut World, dice: &mut Dice) {
                     asked.push(Reverse((told + dice.between(5, 150), child, Trigger::Parent)));
                 }
             }
-        } else if world.sites[site].busy_until != Seconds::MAX {
+        } else if world.sites[site].busy_until != NEVER {
             let ended = world.sites[site].busy_until;
             asked.push(Reverse((ended + HOUR, site, Trigger::Retry)));
         }
@@ -148,8 +148,8 @@ impl Teller<'_> {
         self.later(20, 200);
         self.say(progress("WSUS synchronizing updates", all / 2, all));
         if self.own().hangs_from.is_some_and(|from| from <= began) {
-            self.own().busy_until = Seconds::MAX;
-            self.own().runs.push(Run { wsus_from, wsus_to: Seconds::MAX, ended: Seconds::MAX, succeeded: false, version: 0 });
+            self.own().busy_until = NEVER;
+            self.own().runs.push(Run { wsus_from, wsus_to: NEVER, ended: NEVER, succeeded: false, version: 0 });
             return false;
         }
         self.later(20, 400);
@@ -340,9 +340,4 @@ pub fn status(component: &str, world: &World, site: usize, at: Seconds, (id, sev
          GMTDATE={gmt} ISTR0=\"{}\" ISTR1=\"{}\"{rest} NUMATTRS=0{error}",
         own.code, strings[0], strings[1],
     )
-}
-
-/// Whether a site is one that WSUS replicates to as a whole.
-pub fn is_secondary(site: &Site) -> bool {
-    site.kind == Kind::Secondary
 }

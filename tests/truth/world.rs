@@ -7,6 +7,9 @@ use std::collections::BTreeSet;
 /// Seconds since 1970, UTC.
 pub type Seconds = i64;
 
+/// Later than anything.
+pub const NEVER: Seconds = 1 << 40;
+
 pub const MINUTE: Seconds = 60;
 pub const HOUR: Seconds = 3600;
 
@@ -132,7 +135,7 @@ pub struct Trouble {
 impl Trouble {
     /// From then on.
     pub fn since(from: Seconds, failure: Failure) -> Trouble {
-        Trouble { from, until: Seconds::MAX, failure }
+        Trouble { from, until: NEVER, failure }
     }
 }
 
@@ -247,7 +250,6 @@ pub struct Site {
     pub tells_wcm: bool,
     pub tells_settings: bool,
     pub tells_site: bool,
-    pub as_dump: bool,
     pub rolled: bool,
     /// Hundredths of each log that rolled away.
     pub lost: usize,
