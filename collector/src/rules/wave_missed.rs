@@ -66,10 +66,11 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     if scene.now.duration_since(from) <= limit {
         return vec![Judged::usual(Outcome::Pass)];
     }
-    // Only a log that goes on shows that nothing began.
-    if !is_covered(site, from, limit) {
+    // Only a log that goes back as far, and goes on, shows that nothing began.
+    let begins_later = site.covered_since.is_none_or(|since| since > told.at);
+    if begins_later || !is_covered(site, from, limit) {
         let missing = Text::new(
-            format!("the wsyncmgr.log of {} after {:.0}, when {parent} told it", site.code, told.at),
+            format!("the wsyncmgr.log of {} from {:.0} on, when {parent} told it", site.code, told.at),
             format!("{parent} が通知した {:.0} 以降の {} の wsyncmgr.log", told.at, site.code),
         );
         return vec![Judged::usual(Outcome::Unknown(vec![missing]))];
@@ -93,8 +94,13 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
 mod tests {
     use crate::rules::testing::World;
 
+    fn pair() -> World {
+        World::new().central("CEN").primary("P01", "CEN")
+    }
+
     fn told() -> World {
-        World::new().central("CEN").primary("P01", "CEN").log("CEN", &["Sending sync notification to child site(s): P01"])
+        let before = pair().log("P01", &["Wakeup for a polling cycle"]);
+        before.log("CEN", &["Sending sync notification to child site(s): P01"])
     }
 
     #[test]
@@ -112,6 +118,16 @@ mod tests {
         // A log that ends shortly after the word shows nothing.
         told().log("P01", &["Wakeup for a polling cycle"]).later_hours(3).check("wave-missed", "P01 unknown");
         told().later_hours(3).check("wave-missed", "P01 unknown");
+    }
+
+    #[test]
+    fn a_log_that_begins_after_the_word_does_not_show_what_came_of_it() {
+        pair()
+            .log("CEN", &["Sending sync notification to child site(s): P01"])
+            .pause_minutes(90)
+            .log("P01", &["Wakeup for a polling cycle"])
+            .later_hours(3)
+            .check("wave-missed", "P01 unknown");
     }
 
     #[test]
