@@ -31,15 +31,14 @@ const BERLIN: Zone = Zone { iana: "Europe/Berlin", names: ["Mitteleuropäische Z
 pub const SSL_DIRECTORIES: &[&str] =
     &["ApiRemoting30", "ClientWebService", "DSSAuthWebService", "ServerSyncWebService", "SimpleAuthWebService"];
 
-/// Healthy, of this many sites if that is said.
-pub fn healthy(seed: u64, sites: Option<usize>, dice: &mut Dice) -> World {
+/// A healthy one.
+pub fn healthy(dice: &mut Dice) -> World {
     let generation = match dice.below(100) {
         0..15 => Generation::Y2007,
         15..40 => Generation::Y2012,
         _ => Generation::Current,
     };
     let mut world = World {
-        seed,
         generation,
         sites: Vec::new(),
         now: 0,
@@ -52,7 +51,7 @@ pub fn healthy(seed: u64, sites: Option<usize>, dice: &mut Dice) -> World {
         twin: None,
         judged_at_now: dice.once_in(2),
     };
-    shape(&mut world, sites.unwrap_or_else(|| size(dice)), dice);
+    shape(&mut world, size(dice), dice);
     for site in 0..world.sites.len() {
         servers(&mut world, site, dice);
     }
@@ -67,7 +66,7 @@ fn size(dice: &mut Dice) -> usize {
     let number = match dice.below(400) {
         0 => dice.between(100, 301),
         1..9 => dice.between(20, 60),
-        _ => dice.between(1, 9),
+        _ => dice.between(1, 8),
     };
     usize::try_from(number).expect("small")
 }

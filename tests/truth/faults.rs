@@ -37,7 +37,10 @@ pub struct Name {
 
 /// Every fault.
 pub fn all() -> Vec<Fault> {
-    [servers::all(), edges::all(), filters::all(), runs::all(), together::all(), waves::all(), shape::all()].into_iter().flatten().collect()
+    [servers::all(), edges::all(), filters::all(), runs::all(), together::all(), waves::all(), shape::all()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn fault(name: &'static str, inject: impl Fn(&mut World, &mut Dice) -> Option<Expected> + Send + Sync + 'static) -> Fault {

@@ -46,7 +46,7 @@ fn make(seed: u64, faults: &[Fault]) -> (World, Option<(&'static str, Expected)>
         }
     };
     for _ in 0..1000 {
-        let mut world = build::healthy(seed, None, &mut dice);
+        let mut world = build::healthy(&mut dice);
         let fault = match wanted {
             None => None,
             Some(fault) => match (fault.inject)(&mut world, &mut dice) {

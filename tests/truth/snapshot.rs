@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::stamp::utc;
-use crate::world::{Category, CLASSIFICATIONS, PRODUCTS, Point, Proxy, Seconds, Site, Titles, Upstream, World};
+use crate::world::{CLASSIFICATIONS, Category, PRODUCTS, Point, Proxy, Seconds, Site, Titles, Upstream, World};
 
 /// When the newest snapshot of a site was taken.
 pub fn taken_at(world: &World, site: usize) -> Seconds {
@@ -170,7 +170,9 @@ fn synchronisation(own: &Site, point: &Point, first: bool, at: Seconds) -> Optio
     if let Some((from, runs)) = point.outside.filter(|(from, _)| *from <= at) {
         let status = if runs { "running" } else { "not-processing" };
         let end = (!runs).then(|| utc(from + 400));
-        return Some(json!({"status": status, "last_result": "succeeded", "started_at": utc(from), "last_end": end, "started_manually": true}));
+        return Some(
+            json!({"status": status, "last_result": "succeeded", "started_at": utc(from), "last_end": end, "started_manually": true}),
+        );
     }
     if !first {
         return None;

@@ -78,7 +78,8 @@ fn idle(world: &mut World, site: usize) {
     let begin = (world.first_run - HOUR).max(now - IDLE_HOURS * HOUR);
     let mut at = begin + own.wcm_minute * MINUTE + 11;
     while at <= now {
-        let busy = own.runs.iter().any(|run| run.wsus_from - 10 * MINUTE < at && at < run.ended + MINUTE);
+        // One that hangs does not keep the component from waking up.
+        let busy = own.runs.iter().any(|run| run.wsus_from - 10 * MINUTE < at && at < run.ended.min(run.wsus_from + 40 * MINUTE));
         if !busy {
             own.wsync.push(Line { at, text: "Wakeup for a polling cycle".to_owned(), thread: MAIN });
         }
@@ -236,7 +237,9 @@ impl Teller<'_> {
         self.say(progress("SMS synchronizing categories", 18, 18));
         self.say("sync: SMS synchronizing updates");
         self.later(5, 40);
-        self.say("Synchronizing update 3d1f6a90-27c4-4e5b-9a08-c1be7742d6f3 - Security Update for error reporting that failed (1.2)");
+        self.say(
+            "Synchronizing update 3d1f6a90-27c4-4e5b-9a08-c1be7742d6f3 - Security Update for error reporting that failed (1.2)",
+        );
         if let Some(failure) = failure {
             self.later(3, 60);
             self.fail(began, failure);
@@ -279,8 +282,8 @@ impl Teller<'_> {
         }
         self.duration(began);
         if self.world.gap.is_some() && self.own().parent.is_none() {
-            let next = self.world.first_run
-                + ((self.at - self.world.first_run) / self.world.gap_seconds() + 1) * self.world.gap_seconds();
+            let next =
+                self.world.first_run + ((self.at - self.world.first_run) / self.world.gap_seconds() + 1) * self.world.gap_seconds();
             let next = stamp::in_words(&self.world.sites[self.site], next);
             self.say(format!("Next scheduled sync is a regular sync at {next}"));
         }

@@ -4,8 +4,8 @@ use crate::story::status;
 use crate::world::{HOUR, Line, MINUTE, Point, Seconds, World};
 
 const THREAD: u32 = 4620;
-/// Hours that the log goes back before the newest run, and before the end.
-const HOURS: i64 = 3;
+/// Hours that the log shows before the newest runs, after them, and before the end: enough of a component that repeats itself.
+const HOURS: i64 = 1;
 
 /// Writes `WCM.log` of a site.
 pub fn write(world: &mut World, site: usize) {
@@ -13,10 +13,8 @@ pub fn write(world: &mut World, site: usize) {
     if !own.has_sup() {
         return;
     }
-    let runs: Vec<Seconds> = own.runs.iter().rev().take(3).map(|run| run.wsus_from).collect();
-    let near = |at: Seconds| {
-        world.now - at < HOURS * HOUR || runs.iter().any(|run| (-2 * HOUR..HOURS * HOUR).contains(&(at - run)))
-    };
+    let runs: Vec<Seconds> = own.runs.iter().rev().take(2).map(|run| run.wsus_from).collect();
+    let near = |at: Seconds| world.now - at < HOURS * HOUR || runs.iter().any(|run| (-HOUR..HOURS * HOUR).contains(&(at - run)));
     let mut at = world.first_run - 2 * HOUR + own.wcm_minute * MINUTE;
     let mut lines = Vec::new();
     while at <= world.now {

@@ -294,7 +294,6 @@ impl Site {
 
 #[derive(Debug)]
 pub struct World {
-    pub seed: u64,
     pub generation: Generation,
     pub sites: Vec<Site>,
     pub now: Seconds,

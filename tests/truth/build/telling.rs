@@ -8,9 +8,11 @@ use crate::world::{Failure, HOUR, MINUTE, Place, Titles, Tongue, Trouble, World}
 /// What can be read of each site.
 pub fn telling(world: &mut World, dice: &mut Dice) {
     let ids = dice.below(4);
+    let mixed = dice.once_in(6);
     let full = dice.once_in(3);
     for site in 0..world.sites.len() {
         let own = &mut world.sites[site];
+        let ids = if mixed { dice.below(4) } else { ids };
         own.titles = match ids {
             0 => Titles::Ids,
             1 => Titles::Both,
@@ -30,7 +32,10 @@ pub fn telling(world: &mut World, dice: &mut Dice) {
             own.lost = usize::try_from(dice.between(5, 90)).expect("small");
             world.traits.insert("short-logs");
         }
-        if dice.once_in(8) || !own.tells_logs && !own.tells_settings && dice.once_in(2) {
+        // An alias is what its settings call one: nobody else knows of it.
+        let alias = own.points.iter().any(|point| !point.aliases.is_empty());
+        own.tells_settings |= alias;
+        if !alias && dice.once_in(8) || !own.tells_logs && !own.tells_settings && dice.once_in(2) {
             own.tells_site = false;
             world.traits.insert("without-site-toml");
         }
@@ -62,9 +67,7 @@ pub fn telling(world: &mut World, dice: &mut Dice) {
             ("sup_status", 3),
             ("wsus", 20),
         ] {
-            // Whoever lists no aliases cannot be told from one that has none.
-            let needed = field == "sups.names" && own.points.iter().any(|point| !point.aliases.is_empty());
-            if dice.once_in(odds) && !needed {
+            if dice.once_in(odds) && !(alias && field == "sups.names") {
                 own.lacks.push(field);
             }
         }

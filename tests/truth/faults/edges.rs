@@ -58,9 +58,8 @@ pub fn all() -> Vec<Fault> {
             named(world, site, "child-replica")
         }),
         fault("secondary-is-no-replica", |world, dice| {
-            let site = pick_point(world, dice, |world, site, _| {
-                site.kind == Kind::Secondary && world.generation != Generation::Y2007
-            })?;
+            let site =
+                pick_point(world, dice, |world, site, _| site.kind == Kind::Secondary && world.generation != Generation::Y2007)?;
             world.sites[site].points[0].replica = false;
             named(world, site, "child-replica")
         }),

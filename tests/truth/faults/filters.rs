@@ -36,33 +36,70 @@ const GOODS: &[&str] = &["product-mismatch", "filter-drift"];
 
 pub fn all() -> Vec<Fault> {
     vec![
-        of_child("child-classification-missing", CLASSES, |point| point.classifications.len() > 1, |point| {
-            point.classifications.remove(0);
-        }),
-        of_child("child-classification-extra", CLASSES, |point| point.classifications.len() < CLASSIFICATIONS.len(), |point| {
-            point.classifications.push(CLASSIFICATIONS.len() - 1);
-        }),
-        of_child("child-product-missing", GOODS, |point| point.products.len() > 1, |point| {
-            point.products.remove(0);
-        }),
-        of_child("child-product-extra", GOODS, |point| point.products.len() < PRODUCTS.len(), |point| {
-            point.products.push(PRODUCTS.len() - 1);
-        }),
+        of_child(
+            "child-classification-missing",
+            CLASSES,
+            |point| point.classifications.len() > 1,
+            |point| {
+                point.classifications.remove(0);
+            },
+        ),
+        of_child(
+            "child-classification-extra",
+            CLASSES,
+            |point| point.classifications.len() < CLASSIFICATIONS.len(),
+            |point| {
+                point.classifications.push(CLASSIFICATIONS.len() - 1);
+            },
+        ),
+        of_child(
+            "child-product-missing",
+            GOODS,
+            |point| point.products.len() > 1,
+            |point| {
+                point.products.remove(0);
+            },
+        ),
+        of_child(
+            "child-product-extra",
+            GOODS,
+            |point| point.products.len() < PRODUCTS.len(),
+            |point| {
+                point.products.push(PRODUCTS.len() - 1);
+            },
+        ),
         of_child("child-language-extra", &["language-mismatch", "filter-drift"], |_| true, |point| point.languages.push("ko")),
-        of_child("child-summary-language-missing", &["language-mismatch", "filter-drift"], |point| point.languages.len() > 1, |point| {
-            // English is a summary language everywhere.
-            point.languages.retain(|language| *language != "en");
-        }),
+        of_child(
+            "child-summary-language-missing",
+            &["language-mismatch", "filter-drift"],
+            |point| point.languages.len() > 1,
+            |point| {
+                // English is a summary language everywhere.
+                point.languages.retain(|language| *language != "en");
+            },
+        ),
         of_top("top-product-extra", |point| point.products.len() < PRODUCTS.len(), |point| point.products.push(PRODUCTS.len() - 1)),
-        of_top("top-product-missing", |point| point.products.len() > 1, |point| {
-            point.products.remove(0);
-        }),
-        of_top("top-classification-extra", |point| point.classifications.len() < CLASSIFICATIONS.len(), |point| {
-            point.classifications.push(CLASSIFICATIONS.len() - 1);
-        }),
-        of_top("top-classification-missing", |point| point.classifications.len() > 1, |point| {
-            point.classifications.remove(0);
-        }),
+        of_top(
+            "top-product-missing",
+            |point| point.products.len() > 1,
+            |point| {
+                point.products.remove(0);
+            },
+        ),
+        of_top(
+            "top-classification-extra",
+            |point| point.classifications.len() < CLASSIFICATIONS.len(),
+            |point| {
+                point.classifications.push(CLASSIFICATIONS.len() - 1);
+            },
+        ),
+        of_top(
+            "top-classification-missing",
+            |point| point.classifications.len() > 1,
+            |point| {
+                point.classifications.remove(0);
+            },
+        ),
         of_top("top-language-extra", |_| true, |point| point.languages.push("ko")),
         of_top("top-language-missing", |point| point.languages.len() > 1, |point| point.languages.retain(|own| *own != "en")),
         of_top("top-all-languages", |_| true, |point| point.all_languages = true),

@@ -1,7 +1,7 @@
 //! The runs of a site fail, and its logs say why.
 
 use super::texts::{Failing, RUNS, SYNC, Whose};
-use super::{Expected, Fault, child, failure, fails, fault, name, pick_point, top};
+use super::{Expected, Fault, child, fails, failure, fault, name, pick_point, top};
 use crate::world::{Failure, Place, Point, Site, World};
 
 fn fits(whose: Whose, world: &World, site: &Site, point: &Point) -> bool {
@@ -17,7 +17,8 @@ fn one(failing: &'static Failing) -> Fault {
     fault(failing.name, move |world, dice| {
         let site = pick_point(world, dice, |world, site, point| fits(failing.whose, world, site, point))?;
         let own = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
-        let failure = Failure { lines: own(failing.lines), wcm: own(failing.wcm), ..failure(failing.text, failing.source, failing.place) };
+        let failure =
+            Failure { lines: own(failing.lines), wcm: own(failing.wcm), ..failure(failing.text, failing.source, failing.place) };
         fails(world, dice, &[site], &failure);
         let of = |rule: &'static str, world: &World| {
             failing.causes.iter().map(|cause| name(world, site, rule, Some(cause))).collect::<Vec<_>>()

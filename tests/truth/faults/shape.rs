@@ -34,11 +34,19 @@ pub fn all() -> Vec<Fault> {
         }),
         fault("parent-not-listed", |world, dice| {
             world.listed = true;
-            let site = pick(world, dice, |_, site| site.parent.is_some_and(|parent| parent != 0))?;
+            let site = pick(world, dice, |world, site| {
+                site.parent.is_some_and(|parent| parent != 0 && world.children(parent).len() == 1)
+            })?;
+            world.unlisted = world.sites[site].parent;
+            named(world, site, "topology")
+        }),
+        fault("parent-of-several-not-listed", |world, dice| {
+            world.listed = true;
+            let site =
+                pick(world, dice, |world, site| site.parent.is_some_and(|parent| parent != 0 && world.children(parent).len() > 1))?;
             let parent = world.sites[site].parent?;
-            let own = world.children(parent);
             world.unlisted = Some(parent);
-            Some(Expected(own.iter().map(|child| name(world, *child, "topology", None)).collect()))
+            Some(Expected(world.children(parent).iter().map(|child| name(world, *child, "topology", None)).collect()))
         }),
     ]
 }

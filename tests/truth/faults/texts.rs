@@ -35,7 +35,13 @@ pub struct Failing {
     pub causes: &'static [&'static str],
 }
 
-const fn run(name: &'static str, whose: Whose, text: &'static str, source: &'static str, causes: &'static [&'static str]) -> Failing {
+const fn run(
+    name: &'static str,
+    whose: Whose,
+    text: &'static str,
+    source: &'static str,
+    causes: &'static [&'static str],
+) -> Failing {
     Failing { name, whose, place: Place::Wsus, text, source, lines: &[], wcm: &[], causes }
 }
 

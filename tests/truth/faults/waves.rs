@@ -43,7 +43,9 @@ fn deaf(world: &mut World, dice: &mut Dice) -> Option<Expected> {
 }
 
 fn stale(world: &mut World, dice: &mut Dice) -> Option<Expected> {
-    let leaf = |world: &World, site: &Site| !world.sites.iter().any(|other| other.parent.is_some_and(|at| world.sites[at].code == site.code));
+    let leaf = |world: &World, site: &Site| {
+        !world.sites.iter().any(|other| other.parent.is_some_and(|at| world.sites[at].code == site.code))
+    };
     let site = pick_point(world, dice, |world, site, _| child(world, site) && leaf(world, site))?;
     let wave = world.last_wave();
     world.sites[site].version_kept_from = Some(wave);
