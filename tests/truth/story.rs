@@ -77,6 +77,8 @@ fn idle(world: &mut World, site: usize) {
     }
     let begin = (world.first_run - HOUR).max(now - IDLE_HOURS * HOUR);
     let mut at = begin + own.wcm_minute * MINUTE + 11;
+    // However long ago it is, the log goes back to the beginning of the story.
+    own.wsync.push(Line { at: world.first_run - HOUR / 2, text: "Wakeup for a polling cycle".to_owned(), thread: MAIN });
     while at <= now {
         // One that hangs does not keep the component from waking up.
         let busy = own.runs.iter().any(|run| run.wsus_from - 10 * MINUTE < at && at < run.ended.min(run.wsus_from + 40 * MINUTE));
