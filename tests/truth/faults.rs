@@ -108,7 +108,7 @@ fn fails(world: &mut World, dice: &mut Dice, sites: &[usize], failure: &Failure)
     let deepest = sites.iter().map(|site| world.above(*site).len()).max().unwrap_or(1);
     let levels = Seconds::try_from(deepest).expect("small");
     world.at_least_until(wave + levels * 45 * MINUTE + dice.between(15, 50) * MINUTE);
-    if dice.once_in(4) && world.gap_seconds() <= 24 * 60 * MINUTE && world.sites.len() < 12 {
+    if dice.once_in(6) && world.gap_seconds() <= 24 * 60 * MINUTE && world.sites.len() < 12 {
         world.traits.insert("failed-for-days");
         world.at_least_until(wave + world.gap_seconds() * 5 / 2);
     }

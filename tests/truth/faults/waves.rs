@@ -70,7 +70,7 @@ fn outside(world: &mut World, dice: &mut Dice) -> Option<Expected> {
         own.local_at.clear();
     }
     let at = between(world, site, dice);
-    world.now = at + dice.between(20, 100) * MINUTE;
+    world.now = at + dice.between(70, 130) * MINUTE;
     world.sites[site].points[0].outside = Some((at, false));
     named(world, site, "sync-started-outside")
 }
