@@ -65,7 +65,7 @@ pub fn healthy(dice: &mut Dice) -> World {
 fn size(dice: &mut Dice) -> usize {
     let number = match dice.below(400) {
         0 => dice.between(100, 301),
-        1..9 => dice.between(20, 60),
+        1..6 => dice.between(20, 60),
         _ => dice.between(1, 7),
     };
     usize::try_from(number).expect("small")

@@ -28,8 +28,8 @@ impl Case {
     }
 
     fn gaps(&self) -> impl Iterator<Item = &'static str> + '_ {
-        let faults = gaps::FAULTS.iter().filter(|(name, _)| Some(*name) == self.fault).map(|(name, _)| *name);
-        faults.chain(gaps::TRAITS.iter().filter(|(name, _)| self.traits.contains(name)).map(|(name, _)| *name))
+        let concerns = |name: &str| self.fault == Some(name) || self.traits.contains(name);
+        gaps::all().iter().map(|(name, _)| *name).filter(move |name| concerns(name))
     }
 
     /// Rule and cause of each that was found, without sites.
@@ -119,7 +119,7 @@ impl Tally {
 
     /// Fails where something unknown is wrong, and, if the run was long enough to say, where a known gap is none any more.
     pub fn assert_right(&self, long: bool) {
-        let unneeded = gaps::FAULTS.iter().chain(gaps::TRAITS).map(|(name, _)| *name).filter(|name| !self.needed.contains(name));
+        let unneeded = gaps::all().iter().map(|(name, _)| *name).filter(|name| !self.needed.contains(name));
         let unneeded: Vec<&str> = unneeded.collect();
         assert!(self.wrong_count == 0, "{} of {} hierarchies are not told as they are", self.wrong_count, self.count);
         assert!(!long || unneeded.is_empty(), "mended, so take them out of tests/truth/gaps.rs: {}", unneeded.join(", "));

@@ -13,7 +13,8 @@ pub fn write(world: &mut World, site: usize) {
     if !own.has_sup() {
         return;
     }
-    let runs: Vec<Seconds> = own.runs.iter().rev().take(1).map(|run| run.wsus_from).collect();
+    let runs: Vec<Seconds> =
+        own.runs.iter().rev().filter(|run| run.wsus_from <= world.now).take(2).map(|run| run.wsus_from).collect();
     let near = |at: Seconds| world.now - at < HOURS * HOUR || runs.iter().any(|run| (-HOUR..HOURS * HOUR).contains(&(at - run)));
     let mut at = world.first_run - 2 * HOUR + own.wcm_minute * MINUTE;
     let mut lines = Vec::new();

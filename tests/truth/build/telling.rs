@@ -85,7 +85,12 @@ pub fn times(world: &mut World, dice: &mut Dice) {
         _ => Some(24),
     };
     let gap = world.gap.unwrap_or(24) * HOUR;
-    let waves = if many { dice.between(1, 3) } else { dice.between(1, 5) };
+    let waves = match dice.below(10) {
+        // Enough to see the schedule by.
+        0 if !many => dice.between(5, 8),
+        _ if many => dice.between(1, 3),
+        _ => dice.between(1, 4),
+    };
     world.first_run = BEGIN + dice.between(0, 300) * DAY + dice.between(0, 24 * 60) * MINUTE;
     let after = match dice.below(4) {
         0 => dice.between(0, 60) * MINUTE,
