@@ -1,12 +1,13 @@
 #!/bin/sh
 # The long forms of the tests: more cases than CI has time for. Each part can be run alone.
 #
-#   tests/long.sh [properties] [judging] [causes] [waves] [simulation] [rotations] [kills] [cuts] [full] [soak] [load] [fuzz]
+#   tests/long.sh [properties] [judging] [causes] [waves] [truth] [simulation] [rotations] [kills] [cuts] [full] [soak] [load] [fuzz]
 #
 # properties: every property test of the reading stages with SUPWATCH_LONG_CASES cases (1,000,000).
 # judging:    that the verdicts kept are those of a replay, with SUPWATCH_CASES random sequences (50,000).
 # causes:     that a changed text keeps its cause, with SUPWATCH_LONG_CASES cases (1,000,000).
 # waves:      that waves are what was, with SUPWATCH_CASES made-up truths (50,000).
+# truth:      SUPWATCH_TRUTH_COUNT (100,000) made-up hierarchies, healthy or with one fault, are told as they are.
 # simulation: delivery under faults on a simulated network, with SUPWATCH_SEEDS seeds (1,000).
 # rotations:  SUPWATCH_ROTATIONS (2,000) rotations of every kind against a model, of the seed SUPWATCH_SEED (2026).
 # kills:      SIGKILL at random moments, SUPWATCH_KILLS times (150) for the agent, the collector, and a third of it for both.
@@ -44,6 +45,12 @@ waves() {
     cases=${SUPWATCH_CASES:-50000}
     echo "waves against made-up truths, $cases cases"
     SUPWATCH_CASES=$cases PROPTEST_CASES=$cases cargo test --release --locked -p supwatch --lib -- waves:: otlp::spans
+}
+
+truth() {
+    count=${SUPWATCH_TRUTH_COUNT:-100000}
+    echo "true hierarchies, $count of them"
+    SUPWATCH_TRUTH_COUNT=$count cargo test --release --locked -p supwatch-tests --test truth -- --nocapture
 }
 
 simulation() {
@@ -110,7 +117,7 @@ fuzz() {
 }
 
 if [ $# -eq 0 ]; then
-    set -- properties judging causes waves simulation rotations kills cuts full soak load fuzz
+    set -- properties judging causes waves truth simulation rotations kills cuts full soak load fuzz
 fi
 for part in "$@"; do
     case $part in
@@ -118,6 +125,7 @@ for part in "$@"; do
         judging) judging ;;
         causes) causes ;;
         waves) waves ;;
+        truth) truth ;;
         simulation) simulation ;;
         rotations) rotations ;;
         kills) kills ;;

@@ -24,6 +24,19 @@ const FAULTS: &[&str] = &[
 const BROKEN: &[&str] = &["sup-missing", "service-stopped", "app-pool", "sync-failed", "database-trouble", "sync-stuck"];
 /// What holds up the sites below one.
 const STOPPED: &[&str] = &["sup-missing", "sync-failed", "sync-stuck", "wave-missed"];
+/// Rules that ask which site is above which, and of what type.
+const OF_THE_TREE: &[&str] = &[
+    "top-source",
+    "child-replica",
+    "child-upstream",
+    "filter-drift",
+    "language-mismatch",
+    "classification-mismatch",
+    "product-mismatch",
+    "sync-started-outside",
+    "wave-missed",
+    "catalog-lag",
+];
 /// Errors that say that the site's source is at fault, and not how.
 const OF_THE_SOURCE: &[&str] =
     &["upstream-communication", "update-source-not-found", "no-parent-server", "import-update-error", UNKNOWN];
@@ -32,7 +45,12 @@ const OF_THE_SOURCE: &[&str] =
 pub(super) fn candidates(tree: &Tree<'_>, index: usize) -> Vec<usize> {
     let Some(finding) = tree.findings.get(index) else { return Vec::new() };
     let here = |rules: &[&str]| tree.at(finding.site, rules, &finding.subject);
-    match finding.rule.as_str() {
+    let mut found = Vec::new();
+    // Where it is not known how the sites stand to one another, what hangs on it is no finding of its own.
+    if OF_THE_TREE.contains(&finding.rule.as_str()) {
+        found.extend(tree.at(finding.site, &["topology"], ""));
+    }
+    found.extend(match finding.rule.as_str() {
         "sync-failed" => failed(tree, finding),
         "database-trouble" => here(&["service-stopped"]).into_iter().chain(same_run(tree, finding)).collect(),
         "sync-stuck" => here(&["service-stopped", "app-pool", "sync-failed", "database-trouble", "wsus-busy"]),
@@ -65,7 +83,8 @@ pub(super) fn candidates(tree: &Tree<'_>, index: usize) -> Vec<usize> {
         "agent-silent" | "clock-skew" => same_agent(tree, finding),
         "topology" => same_knot(tree, finding),
         _ => Vec::new(),
-    }
+    });
+    found
 }
 
 /// A failed run, or a configuration that failed.
@@ -172,7 +191,10 @@ fn same_agent(tree: &Tree<'_>, finding: &Finding) -> Vec<usize> {
 fn same_knot(tree: &Tree<'_>, finding: &Finding) -> Vec<usize> {
     let here = finding.site;
     let circle = |site: SiteCode| tree.above(here).contains(&site) && tree.above(site).contains(&here);
-    let alike = |other: &Finding| other.summary == finding.summary || circle(other.site);
+    // What two sites say of one parent differs in their own code alone.
+    let bare = |finding: &Finding| finding.summary.en.trim_start_matches(finding.site.as_str()).to_owned();
+    let own = bare(finding);
+    let alike = |other: &Finding| bare(other) == own || circle(other.site);
     let all = tree.spread.get(&("topology", "")).into_iter().flatten().copied();
     all.filter(|index| tree.findings.get(*index).is_some_and(alike)).collect()
 }

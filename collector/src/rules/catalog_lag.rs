@@ -59,10 +59,10 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         return vec![Judged::usual(Outcome::Pass)];
     }
     // Behind while the wave is still under way is no lag.
+    // Where a log begins within the run of the top site, what came after its end came after it.
+    let since = succeeded.run.started_at.or(succeeded.run.ended_at);
     let after = |tracked: &&crate::runs::TrackedRun| {
-        tracked.run.outcome != RunOutcome::Running
-            && tracked.run.started_at >= succeeded.run.started_at
-            && tracked.run.started_at.is_some()
+        tracked.run.outcome != RunOutcome::Running && since.is_some() && tracked.run.started_at >= since
     };
     let over =
         site.runs.last().is_some_and(|last| last.run.outcome != RunOutcome::Running) && site.runs.iter().rev().any(|t| after(&t));
@@ -125,6 +125,17 @@ mod tests {
     fn the_same_version_passes_and_an_older_one_fails() {
         world(34).check("catalog-lag", "P01 pass");
         world(33).check("catalog-lag", "P01 fail");
+    }
+
+    #[test]
+    fn where_the_log_of_the_top_begins_within_its_run_an_older_run_of_a_child_shows_no_lag() {
+        let pair = World::new().central("CEN").primary("P01", "CEN");
+        let cut = [version("CEN", 34), "Sync succeeded. x".to_owned()];
+        let cut: Vec<&str> = cut.iter().map(String::as_str).collect();
+        let child = [version("P01", 33), "Sync succeeded. x".to_owned()];
+        let child: Vec<&str> = ["Performing sync on parent request"].into_iter().chain(child.iter().map(String::as_str)).collect();
+        pair.clone().log("P01", &child).log("CEN", &cut).check("catalog-lag", "P01 unknown");
+        pair.log("CEN", &cut).log("P01", &child).check("catalog-lag", "P01 fail");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::hierarchy::Site;
+
 /// Microsoft's fixed ids of classifications, with their titles in English and Japanese. Source: documentation of the WSUS API,
 /// `UpdateClassification`; the Japanese titles are the WSUS console's.
 const CLASSIFICATIONS: &[(&str, &[&str])] = &[
@@ -22,15 +24,100 @@ const CLASSIFICATIONS: &[(&str, &[&str])] = &[
     ("3689bdc8-b205-4af4-8d4a-a63924c5e9d5", &["Upgrades", "アップグレード"]),
 ];
 
+/// Titles of classifications on servers of other languages, by the English ones. Source: memory of localised WSUS consoles; what
+/// is missing here costs a comparison, and accuses nobody.
+const ELSEWHERE: &[(&str, &[(&str, &str)])] = &[
+    (
+        "de",
+        &[
+            ("Applications", "Anwendungen"),
+            ("Critical Updates", "Wichtige Updates"),
+            ("Definition Updates", "Definitionsupdates"),
+            ("Drivers", "Treiber"),
+            ("Driver Sets", "Treibersätze"),
+            ("Security Updates", "Sicherheitsupdates"),
+            ("Update Rollups", "Update-Rollups"),
+        ],
+    ),
+    (
+        "fr",
+        &[
+            ("Critical Updates", "Mises à jour critiques"),
+            ("Definition Updates", "Mises à jour de définitions"),
+            ("Drivers", "Pilotes"),
+            ("Security Updates", "Mises à jour de la sécurité"),
+            ("Tools", "Outils"),
+            ("Updates", "Mises à jour"),
+            ("Upgrades", "Mises à niveau"),
+        ],
+    ),
+    (
+        "es",
+        &[
+            ("Critical Updates", "Actualizaciones críticas"),
+            ("Definition Updates", "Actualizaciones de definiciones"),
+            ("Drivers", "Controladores"),
+            ("Security Updates", "Actualizaciones de seguridad"),
+            ("Tools", "Herramientas"),
+            ("Updates", "Actualizaciones"),
+        ],
+    ),
+    (
+        "it",
+        &[
+            ("Critical Updates", "Aggiornamenti critici"),
+            ("Definition Updates", "Aggiornamenti delle definizioni"),
+            ("Security Updates", "Aggiornamenti della sicurezza"),
+            ("Tools", "Strumenti"),
+            ("Updates", "Aggiornamenti"),
+        ],
+    ),
+];
+
+/// The language that a title is surely in: by its letters, else as that of a classification. English is what other servers have too.
+fn language_of(title: &str) -> Option<&'static str> {
+    let has = |range: std::ops::RangeInclusive<char>| title.chars().any(|letter| range.contains(&letter));
+    if has('\u{3040}'..='\u{30ff}') {
+        return Some("ja");
+    }
+    for (language, letters) in [("ko", '\u{ac00}'..='\u{d7a3}'), ("ru", '\u{400}'..='\u{4ff}'), ("zh", '\u{4e00}'..='\u{9fff}')] {
+        if has(letters) {
+            return Some(language);
+        }
+    }
+    let of = |(language, titles): &(&'static str, &[(&str, &str)])| {
+        titles.iter().any(|(_, own)| own.to_lowercase() == title.to_lowercase()).then_some(*language)
+    };
+    ELSEWHERE.iter().find_map(of)
+}
+
+/// The language of a site's servers, as far as the titles they give show it; `None` is most often English.
+pub(super) fn language_of_site(site: &Site) -> Option<&'static str> {
+    let settings = site.settings()?;
+    let component = settings.component.value();
+    let wsus = settings.wsus.value().into_iter().flatten().flat_map(|wsus| [&wsus.classifications, &wsus.products]);
+    let own = component.into_iter().flat_map(|component| [&component.classifications, &component.products]);
+    wsus.chain(own).filter_map(|list| list.value()).flatten().find_map(|title| language_of(title))
+}
+
 /// The id behind a title: what the site itself tells, else the fixed one, else the title where it is an id.
 pub(super) fn id(title: &str, told: Option<&BTreeMap<String, String>>) -> Option<String> {
     let title = title.trim().trim_matches(['{', '}']);
     if let Some((_, id)) = told.and_then(|told| told.iter().find(|(own, _)| own.to_lowercase() == title.to_lowercase())) {
         return Some(id.trim_matches(['{', '}']).to_lowercase());
     }
-    let fixed = CLASSIFICATIONS.iter().find(|(_, titles)| titles.iter().any(|own| own.to_lowercase() == title.to_lowercase()));
-    let is_id = || title.len() == 36 && title.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-    fixed.map(|(id, _)| (*id).to_owned()).or_else(|| is_id().then(|| title.to_lowercase()))
+    let same = |own: &str| own.to_lowercase() == title.to_lowercase();
+    let named = |wanted: &str| CLASSIFICATIONS.iter().find(|(_, titles)| titles.contains(&wanted));
+    let elsewhere =
+        || ELSEWHERE.iter().flat_map(|(_, titles)| *titles).find(|(_, own)| same(own)).and_then(|(title, _)| named(title));
+    let fixed = CLASSIFICATIONS.iter().find(|(_, titles)| titles.iter().any(|own| same(own))).or_else(elsewhere);
+    fixed.map(|(id, _)| (*id).to_owned()).or_else(|| is_id(title).then(|| title.to_lowercase()))
+}
+
+/// Whether a name is no title but an id.
+pub(super) fn is_id(name: &str) -> bool {
+    let name = name.trim().trim_matches(['{', '}']);
+    name.len() == 36 && name.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
 /// A language tag as it compares: `en-US` is `en` and `zh-Hans` is `zh-cn`, but `pt` is not `pt-br`.
@@ -58,6 +145,20 @@ mod tests {
         assert_eq!(id("Windows 11", None), None);
         let told = BTreeMap::from([("Windows 11".to_owned(), "{ABC}".to_owned())]);
         assert_eq!(id("windows 11", Some(&told)), Some("abc".to_owned()));
+    }
+
+    #[test]
+    fn titles_of_other_languages_are_those_of_known_ids() {
+        for (_, titles) in ELSEWHERE {
+            for (english, title) in *titles {
+                assert!(CLASSIFICATIONS.iter().any(|(_, own)| own.contains(english)), "{english}");
+                assert_eq!(id(title, None), id(english, None), "{title}");
+            }
+        }
+        assert_eq!(id("Sicherheitsupdates", None), id("セキュリティ問題の修正プログラム", None));
+        assert_eq!(language_of("Security Updates"), None);
+        assert_eq!(language_of("sicherheitsupdates"), Some("de"));
+        assert_eq!(language_of("Microsoft Defender ウイルス対策"), Some("ja"));
     }
 
     #[test]

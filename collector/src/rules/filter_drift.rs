@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::expected::{self, WCM_EVERY};
-use super::filters::Names;
+use super::filters::{Names, no_ids};
 use super::{Expected, Failure, Judged, Outcome, Rule, Scene, no_setting, no_settings, setting};
 use crate::hierarchy::{Parent, Site};
 use serde_json::json;
@@ -186,6 +186,9 @@ impl Filter {
                 } else {
                     (Names::categories(set, site), Names::categories(&wanted, owner))
                 };
+                if set.are_in_doubt(&wanted) {
+                    return Err(no_ids(self.field, site, owner));
+                }
                 (set.without(&wanted), wanted.without(&set))
             }
         };

@@ -17,24 +17,26 @@ pub(super) struct Names<'a> {
     names: Vec<&'a str>,
     /// What each compares as besides its name: an id, or a language.
     ids: Vec<Option<String>>,
+    /// The language that titles are in, where they have one.
+    language: Option<&'static str>,
 }
 
 impl<'a> Names<'a> {
     /// Languages, by their normalised tags.
     pub(super) fn languages(list: &'a [String]) -> Names<'a> {
-        Names::with(list, |tag| Some(categories::language(tag)))
+        Names::with(list, |tag| Some(categories::language(tag)), None)
     }
 
     /// Classifications or products, by the ids that their site tells and the fixed ones.
     pub(super) fn categories(list: &'a [String], site: &Site) -> Names<'a> {
         let told = site.settings().and_then(|settings| settings.category_ids.value());
-        Names::with(list, |title| categories::id(title, told))
+        Names::with(list, |title| categories::id(title, told), categories::language_of_site(site))
     }
 
-    fn with(list: &'a [String], id: impl Fn(&str) -> Option<String>) -> Names<'a> {
+    fn with(list: &'a [String], id: impl Fn(&str) -> Option<String>, language: Option<&'static str>) -> Names<'a> {
         let names: Vec<&str> = list.iter().map(String::as_str).collect();
         let ids = names.iter().map(|name| id(name)).collect();
-        Names { names, ids }
+        Names { names, ids, language }
     }
 
     fn each(&self) -> impl Iterator<Item = (&'a str, Option<&String>)> {
@@ -49,11 +51,39 @@ impl<'a> Names<'a> {
         })
     }
 
-    /// Names here and not there.
+    /// Names here and not there, as far as that is certain.
     pub(super) fn without(&self, other: &Names<'_>) -> Vec<&'a str> {
-        let missing: BTreeSet<&str> = self.each().filter(|(name, id)| !other.has(name, *id)).map(|(name, _)| name).collect();
+        let absent = self.each().filter(|(name, id)| !other.has(name, *id) && self.is_certain(name, *id, other));
+        let missing: BTreeSet<&str> = absent.map(|(name, _)| name).collect();
         missing.into_iter().collect()
     }
+
+    /// Whether a name that is not there is not there under another name either: an id without a title, or a title in another
+    /// language.
+    fn is_certain(&self, name: &str, id: Option<&String>, other: &Names<'_>) -> bool {
+        let titled = |name: &str| !categories::is_id(name);
+        let comparable = titled(name) && self.language == other.language;
+        other.each().all(|(there, other_id)| (id.is_some() && other_id.is_some()) || (comparable && titled(there)))
+    }
+
+    /// Whether nothing is certain to differ, but something may: titles of different languages, and ids without titles.
+    pub(super) fn are_in_doubt(&self, other: &Names<'_>) -> bool {
+        let doubted = |one: &Names<'_>, other: &Names<'_>| {
+            one.each().any(|(name, id)| !other.has(name, id) && !one.is_certain(name, id, other))
+        };
+        (doubted(self, other) || doubted(other, self)) && self.without(other).is_empty() && other.without(self).is_empty()
+    }
+}
+
+/// What would tell whether different names mean the same.
+pub(super) fn no_ids(what: &str, one: &Site, other: &Site) -> Text {
+    let (one, other) = (one.code, other.code);
+    Text::new(
+        format!(
+            "the ids of the {what} of {one} and {other}, since their names cannot be compared: Get-SyncSettings.ps1 tells them"
+        ),
+        format!("{one} と {other} の {what} の ID (名前では比較できません)。Get-SyncSettings.ps1 で取得できます"),
+    )
 }
 
 /// Names of a filter that outlive the settings they are from: each with what it compares as.
@@ -136,6 +166,9 @@ pub(super) fn compare(scene: &Scene<'_>, what: &Filter) -> Vec<Judged> {
         return vec![Judged::unknown(looked_at, vec![missing])];
     };
     let (own, above) = (Names::categories(own, site), Names::categories(above, parent));
+    if own.are_in_doubt(&above) {
+        return vec![Judged::unknown(looked_at, vec![no_ids(what.field, site, parent)])];
+    }
     let may = |name: &&str| !scene.limits.may_differ(what.rule, site.code, name, scene.now);
     let extra: Vec<&str> = own.without(&above).into_iter().filter(may).collect();
     let missing: Vec<&str> = above.without(&own).into_iter().filter(may).collect();

@@ -68,6 +68,27 @@ mod tests {
     }
 
     #[test]
+    fn titles_of_different_languages_without_ids_are_unknown() {
+        let world = |above: Value, own: Value, classification: &str| {
+            let (mut upper, mut lower) = (healthy("cen", None), healthy("p01", Some("cen")));
+            upper["wsus"][0]["products"] = above;
+            lower["wsus"][0]["products"] = own;
+            lower["wsus"][0]["classifications"] = json!([classification]);
+            World::new().central("CEN").primary("P01", "CEN").settings("CEN", upper).settings("P01", lower)
+        };
+        let (english, german) = (json!(["Developer Tools"]), json!(["Entwicklertools"]));
+        world(english.clone(), german.clone(), "Sicherheitsupdates").check("product-mismatch", "P01 unknown");
+        world(english.clone(), german.clone(), "Sicherheitsupdates").check("filter-drift", "CEN unknown, P01 unknown");
+        world(english, german, "Security Updates").check("product-mismatch", "P01 fail");
+        let (english, japanese) = (json!(["Microsoft Defender Antivirus"]), json!(["Microsoft Defender ウイルス対策"]));
+        world(english, japanese, "セキュリティ問題の修正プログラム").check("product-mismatch", "P01 unknown");
+        let (english, id) = (json!(["Developer Tools"]), json!(["5c1f6d2a-1b43-4f0e-9a57-6d1c2b9d8e10"]));
+        world(english, id, "Security Updates").check("product-mismatch", "P01 unknown");
+        // What both have by the same name is the same.
+        world(json!(["Windows 11"]), json!(["Windows 11"]), "Sicherheitsupdates").check("product-mismatch", "P01 pass");
+    }
+
+    #[test]
     fn order_and_case_do_not_matter_and_a_difference_fails() {
         world(json!(["Windows Server 2019".to_uppercase()]), false).check("product-mismatch", "P01 pass");
         world(json!(["Windows Server 2019", "Windows 11"]), false).check("product-mismatch", "P01 fail");

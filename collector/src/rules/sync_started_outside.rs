@@ -66,14 +66,6 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         return unknown(no_setting(site.code, "wsus[first].wsus_sync.started_at"));
     };
     let slack = SignedDuration::from_mins(i64::from(scene.limits.outside_minutes));
-    let covered = site.covered_since.is_some_and(|since| since.duration_since(started) <= slack)
-        && site.covered_until.is_some_and(|newest| newest >= started);
-    if !covered {
-        return unknown(Text::new(
-            format!("the wsyncmgr.log of {} around {started:.0}, when WSUS synchronised", site.code),
-            format!("WSUS が同期した {started:.0} 前後の {} の wsyncmgr.log", site.code),
-        ));
-    }
     let within = |tracked: &crate::runs::TrackedRun| {
         let run = &tracked.run;
         let begun = run.started_at.is_none_or(|at| at.duration_since(started) <= slack);
@@ -83,6 +75,15 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     };
     if site.runs.iter().any(within) {
         return vec![Judged::usual(Outcome::Pass)];
+    }
+    // A log that begins later may have lost the run that asked for it, and one that ends before may still get it.
+    let covered = site.covered_since.is_some_and(|since| since <= started)
+        && site.read_until().is_some_and(|newest| newest.duration_since(started) >= slack);
+    if !covered {
+        return unknown(Text::new(
+            format!("the wsyncmgr.log of {} around {started:.0}, when WSUS synchronised", site.code),
+            format!("WSUS が同期した {started:.0} 前後の {} の wsyncmgr.log", site.code),
+        ));
     }
     let summary = Text::new(
         format!("WSUS of {} synchronised at {started:.0}, and no run of the site asked it to", site.code),
@@ -113,6 +114,13 @@ mod tests {
         let later = started("2026-03-01T04:30:00Z").log("CEN", &["Waiting for changes"; 60]);
         later.check("sync-started-outside", "CEN fail");
         started("2026-03-01T01:00:00Z").check("sync-started-outside", "CEN unknown");
+        started("2026-03-01T04:01:00Z").check("sync-started-outside", "CEN pass");
+        // The run that asked for it may come with the next lines, or have rolled away.
+        let soon = || World::new().central("CEN").log("CEN", RUN).log("CEN", &["Waiting for changes"; 30]);
+        let mut settings = healthy("cen", None);
+        settings["wsus"][0]["wsus_sync"] = json!({"started_at": "2026-03-01T04:30:00Z"});
+        soon().settings("CEN", settings).check("sync-started-outside", "CEN unknown");
+        started("2026-03-01T03:50:00Z").check("sync-started-outside", "CEN unknown");
     }
 
     #[test]

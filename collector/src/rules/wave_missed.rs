@@ -1,9 +1,9 @@
 //! A child that was told of new metadata starts its own run in time. Names the edge where a wave stopped.
 
 use super::{Failure, Judged, Outcome, Rule, Scene, no_parent};
-use crate::hierarchy::Parent;
+use crate::hierarchy::{Parent, Site};
 use crate::waves::{SKEW, busy_until, is_covered};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use supwatch_proto::describe::SiteType;
 use supwatch_proto::text::Text;
 use supwatch_proto::verdict::Severity;
@@ -44,8 +44,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     };
     let secondary = scene.hierarchy.site_type(site.code) == Some(SiteType::Secondary);
     // What is asked is the oldest word that no run has followed: a new one every hour does not make it young.
-    let started =
-        |at: jiff::Timestamp| site.runs.iter().any(|t| t.run.started_at.is_some_and(|run| at.duration_since(run) <= SKEW));
+    let started = |at: Timestamp| site.runs.iter().any(|t| t.run.started_at.is_some_and(|run| at.duration_since(run) <= SKEW));
     let mut by_parent = site.notified.iter().filter(|told| told.parent == parent);
     let newest = by_parent.clone().next_back();
     let Some(told) = by_parent.find(|told| !started(told.at)).or(newest) else {
@@ -66,10 +65,11 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     if scene.now.duration_since(from) <= limit {
         return vec![Judged::usual(Outcome::Pass)];
     }
-    // Only a log that goes on shows that nothing began.
-    if !is_covered(site, from, limit) {
+    // Only a log that goes back as far, and goes on, shows that nothing began.
+    let begins_later = site.covered_since.is_none_or(|since| since > told.at) || begins_within(site, told.at);
+    if begins_later || !is_covered(site, from, limit) {
         let missing = Text::new(
-            format!("the wsyncmgr.log of {} after {:.0}, when {parent} told it", site.code, told.at),
+            format!("the wsyncmgr.log of {} from {:.0} on, when {parent} told it", site.code, told.at),
             format!("{parent} が通知した {:.0} 以降の {} の wsyncmgr.log", told.at, site.code),
         );
         return vec![Judged::usual(Outcome::Unknown(vec![missing]))];
@@ -89,12 +89,23 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     vec![Judged::usual(Outcome::Fail(Box::new(failure)))]
 }
 
+/// Whether the log begins within a run that may have come of the word.
+fn begins_within(site: &Site, told: Timestamp) -> bool {
+    let first = site.runs.iter().next().map(|tracked| &tracked.run);
+    first.is_some_and(|run| run.started_at.is_none() && run.ended_at.is_none_or(|ended| ended >= told))
+}
+
 #[cfg(test)]
 mod tests {
     use crate::rules::testing::World;
 
+    fn pair() -> World {
+        World::new().central("CEN").primary("P01", "CEN")
+    }
+
     fn told() -> World {
-        World::new().central("CEN").primary("P01", "CEN").log("CEN", &["Sending sync notification to child site(s): P01"])
+        let before = pair().log("P01", &["Wakeup for a polling cycle"]);
+        before.log("CEN", &["Sending sync notification to child site(s): P01"])
     }
 
     #[test]
@@ -112,6 +123,23 @@ mod tests {
         // A log that ends shortly after the word shows nothing.
         told().log("P01", &["Wakeup for a polling cycle"]).later_hours(3).check("wave-missed", "P01 unknown");
         told().later_hours(3).check("wave-missed", "P01 unknown");
+    }
+
+    #[test]
+    fn a_log_that_begins_after_the_word_does_not_show_what_came_of_it() {
+        pair()
+            .log("CEN", &["Sending sync notification to child site(s): P01"])
+            .pause_minutes(90)
+            .log("P01", &["Wakeup for a polling cycle"])
+            .later_hours(3)
+            .check("wave-missed", "P01 unknown");
+        // The run that its first lines are of may be the one that came of it.
+        told()
+            .log("P01", &["Sync succeeded. x"])
+            .pause_minutes(90)
+            .log("P01", &["Wakeup for a polling cycle"])
+            .later_hours(3)
+            .check("wave-missed", "P01 unknown");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Settings, schema};
 
@@ -26,6 +26,7 @@ pub enum Reason {
 
 /// Takes out of a snapshot what cannot be read, and tells what that is and which keys nobody knows.
 pub fn tidy(snapshot: &mut Value) -> Vec<Problem> {
+    take_pairs_apart(snapshot);
     // In these maps `null` is what their absence is: there is none of that name.
     for wsus in snapshot.get_mut("wsus").and_then(Value::as_array_mut).into_iter().flatten() {
         for map in ["services", "virtual_directories"] {
@@ -41,6 +42,48 @@ pub fn tidy(snapshot: &mut Value) -> Vec<Problem> {
     let mut problems = Vec::new();
     compare(snapshot, &read, &known, "", &mut problems);
     problems
+}
+
+/// Lists of languages, and of categories.
+const LANGUAGES: [&str; 2] = ["languages", "summary_languages"];
+const CATEGORIES: [&str; 2] = ["classifications", "products"];
+
+/// `{"id", "name"}` in a list becomes the name, with its id under `category_ids`; of a language its tag is what counts.
+fn take_pairs_apart(snapshot: &mut Value) {
+    let mut ids = Map::new();
+    let mut parts: Vec<&mut Value> = snapshot.get_mut("wsus").and_then(Value::as_array_mut).into_iter().flatten().collect();
+    for part in &mut parts {
+        take_lists_apart(part, &mut ids);
+    }
+    if let Some(component) = snapshot.get_mut("component") {
+        take_lists_apart(component, &mut ids);
+    }
+    if ids.is_empty() {
+        return;
+    }
+    let Some(all) = snapshot.as_object_mut() else { return };
+    let told = all.entry("category_ids").or_insert_with(|| Value::Object(Map::new()));
+    if let Some(told) = told.as_object_mut() {
+        ids.into_iter().for_each(|(name, id)| _ = told.entry(name).or_insert(id));
+    }
+}
+
+fn take_lists_apart(part: &mut Value, ids: &mut Map<String, Value>) {
+    for field in LANGUAGES.into_iter().chain(CATEGORIES) {
+        for element in part.get_mut(field).and_then(Value::as_array_mut).into_iter().flatten() {
+            let text = |key: &str| element.get(key).and_then(Value::as_str).map(str::to_owned);
+            let of_language = LANGUAGES.contains(&field);
+            let kept = match (text("id"), text("name")) {
+                (Some(id), Some(name)) if !of_language => {
+                    ids.insert(name.clone(), Value::String(id));
+                    name
+                }
+                (Some(text), _) | (None, Some(text)) => text,
+                (None, None) => continue,
+            };
+            *element = Value::String(kept);
+        }
+    }
 }
 
 /// Whatever was given and is not in what was read is wrong.
@@ -118,6 +161,19 @@ mod tests {
         assert_eq!(problems, expected);
         assert_eq!(given["sups"][0], json!({"server": "sup1.corp.example", "ssl": true}));
         assert_eq!(given["wsus"][0]["services"], json!({"W3SVC": "running"}));
+    }
+
+    #[test]
+    fn an_id_with_a_name_is_both() {
+        let pair = |id: &str, name: &str| json!({"id": id, "name": name});
+        let mut given = json!({
+            "component": {"languages": [pair("ja", "日本語"), "en"], "products": [{"id": "72e7624a"}, {"name": "Windows 10"}]},
+            "wsus": [{"server": "sup1", "products": [pair("72e7624a", "Windows 11"), "Windows 10", {"x": 1}]}],
+        });
+        let problems = tidy(&mut given);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert_eq!(given["component"], json!({"languages": ["ja", "en"], "products": ["72e7624a", "Windows 10"]}));
+        assert_eq!(given["category_ids"], json!({"Windows 11": "72e7624a"}));
     }
 
     #[test]
