@@ -50,6 +50,12 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
             };
             let mut failure = Failure::new(Severity::Warning, summary);
             failure.since = Some(trouble.since).filter(|_| scene.live);
+            if !scene.live {
+                failure = failure.remedied_by(
+                    "Ask for the file again, or run Get-SyncSettings.ps1 again; compare one that was written by hand with the published schema.",
+                    "ファイルを再度入手するか、Get-SyncSettings.ps1 を再実行してください。手書きの場合は公開スキーマと比較してください。",
+                );
+            }
             Judged::usual(Outcome::Fail(Box::new(failure))).of(file)
         })
         .collect()
