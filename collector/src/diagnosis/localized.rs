@@ -116,6 +116,10 @@ pub(super) fn originals(text: &str) -> Vec<&'static str> {
     let mut found = Vec::new();
     let [others, latins] = index();
     for (index, text) in [(others, all), (latins, ascii)] {
+        // Most texts are English, and have nothing in other letters.
+        if std::ptr::eq(index, others) && text.is_ascii() {
+            continue;
+        }
         let bytes = text.as_bytes();
         for (at, head) in bytes.windows(HEAD).enumerate() {
             for (phrase, original) in index.get(bucket(head)).into_iter().flatten() {
