@@ -138,8 +138,11 @@ mod tests {
     use super::super::{Catalogue, Subject, UNKNOWN};
     use super::*;
 
+    /// A place in the logs, and a message as it stands there.
+    type Context = (&'static str, fn(&str) -> String);
+
     /// What stands around a message in the logs.
-    fn contexts() -> Vec<(&'static str, fn(&str) -> String)> {
+    fn contexts() -> Vec<Context> {
         vec![
             ("alone", |text| text.to_owned()),
             ("from WSUS", |text| {
