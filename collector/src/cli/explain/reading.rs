@@ -129,7 +129,9 @@ fn of_text(what: &str, catalogue: &Catalogue) -> Answer {
     });
     let unknown = candidates.is_empty();
     let mut found = Vec::new();
-    let section = article::headed(what).or_else(|| unknown.then(|| article::nearly_headed(what)).flatten());
+    // What says only that something failed says less than a heading.
+    let vague = told.is_none() && cause.is_general();
+    let section = article::headed(what).or_else(|| vague.then(|| article::nearly_headed(what)).flatten());
     if let Some(section) = section {
         found.extend(subject.message.and_then(messages::get).map(Found::Message));
         let entry = section.cause.as_deref().and_then(|cause| catalogue.get(cause));
@@ -249,6 +251,7 @@ mod tests {
             }
         }
         assert_eq!(read("synchronization times out since WSUS is synchronizing"), "wsus-sync-running");
+        assert_eq!(read("The Request Failed with DssAuthenticationError: WebException Error"), "dssauth-unauthorized");
         let said = "DssAuthenticationError: something new";
         assert_eq!(read(said), "upstream-authentication");
     }
