@@ -110,6 +110,14 @@ fn wrong_japanese(text: &str) -> Option<String> {
             return Some(format!("a blank before {after}"));
         }
     }
+    // What may be empty brings its own blanks: `サーバー{named} です` is `サーバー です` without it.
+    for (at, _) in text.match_indices("} ") {
+        let before = text[..at].rfind('{').and_then(|open| text[..open].chars().next_back());
+        let after = text[at + 2..].chars().next();
+        if before.is_some_and(is_japanese) && after.is_some_and(is_japanese) {
+            return Some(format!("a blank behind what may be empty: {}", &text[at..]));
+        }
+    }
     // A Latin word has blanks around it. `\n` is no word, and `{name}` may be anything.
     for pair in chars.windows(2) {
         let [one, other] = pair else { continue };
@@ -161,6 +169,7 @@ fn japanese_texts_use_one_word_for_one_thing_and_blanks_as_the_article_does() {
 fn a_wrong_japanese_text_is_found() {
     for text in [
         "WSUS サーバー です",
+        "WSUS サーバー{named} です",
         "最初の SUP を確認します",
         "IIS マネージャーを開きます",
         "WSUSを再起動します",

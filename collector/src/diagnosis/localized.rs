@@ -116,6 +116,10 @@ pub(super) fn originals(text: &str) -> Vec<&'static str> {
     let mut found = Vec::new();
     let [others, latins] = index();
     for (index, text) in [(others, all), (latins, ascii)] {
+        // Most texts are English, and have nothing in other letters.
+        if std::ptr::eq(index, others) && text.is_ascii() {
+            continue;
+        }
         let bytes = text.as_bytes();
         for (at, head) in bytes.windows(HEAD).enumerate() {
             for (phrase, original) in index.get(bucket(head)).into_iter().flatten() {
@@ -134,8 +138,11 @@ mod tests {
     use super::super::{Catalogue, Subject, UNKNOWN};
     use super::*;
 
+    /// A place in the logs, and a message as it stands there.
+    type Context = (&'static str, fn(&str) -> String);
+
     /// What stands around a message in the logs.
-    fn contexts() -> Vec<(&'static str, fn(&str) -> String)> {
+    fn contexts() -> Vec<Context> {
         vec![
             ("alone", |text| text.to_owned()),
             ("from WSUS", |text| {

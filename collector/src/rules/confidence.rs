@@ -115,7 +115,7 @@ fn by_the_error(scene: &Scene<'_>, cause: &Cause, said: Option<&Subject>) -> (Co
     if fits.is_words_alone() {
         let values: Vec<&str> = fits.parts.iter().map(|part| part.value.as_str()).collect();
         let said = values.join(", ");
-        let words = Text::new(format!("the error says \"{said}\""), format!("エラーの文言が一致します: {said}"));
+        let words = Text::new(format!("the error says \"{said}\""), format!("エラーの文言が一致します: 「{said}」"));
         // A whole sentence is nobody else's, and neither is the name of a thing; a word or two may be.
         let sure = fits
             .parts

@@ -101,7 +101,14 @@ fn of_number(what: &str, number: u32, catalogue: &Catalogue) -> Answer {
     found.extend(best.into_iter().map(|candidate| Found::Cause(Box::new(candidate.cause.clone()))));
     let candidates = fits(&candidates);
     if found.is_empty() {
-        found.push(Found::Cause(Box::new(catalogue.unknown().clone())));
+        found.push(Found::Hint(Text::new(
+            format!("{what} is no status message, error code or HTTP status that is known here. Give the whole line."),
+            format!("{what} は、ここで既知のステータス メッセージ、エラー コード、HTTP ステータスのいずれでもありません。行全体を渡してください。"),
+        )));
+        // Numbers of the three components: what they mean is in the message's own text.
+        if (6600..6800).contains(&number) || (7000..7100).contains(&number) {
+            found.push(Found::Sections);
+        }
     }
     Answer { found, candidates, near: Vec::new() }
 }
@@ -122,7 +129,9 @@ fn of_text(what: &str, catalogue: &Catalogue) -> Answer {
     });
     let unknown = candidates.is_empty();
     let mut found = Vec::new();
-    let section = article::headed(what).or_else(|| unknown.then(|| article::nearly_headed(what)).flatten());
+    // What says only that something failed says less than a heading.
+    let vague = told.is_none() && cause.is_general();
+    let section = article::headed(what).or_else(|| vague.then(|| article::nearly_headed(what)).flatten());
     if let Some(section) = section {
         found.extend(subject.message.and_then(messages::get).map(Found::Message));
         let entry = section.cause.as_deref().and_then(|cause| catalogue.get(cause));
@@ -207,7 +216,8 @@ mod tests {
             Found::Normal(line) => {
                 format!("{} in {}", if line.follows_failure { "after a failure" } else { "normal" }, line.log.unwrap_or("a log"))
             }
-            Found::Rule(_) | Found::Finding(_) | Found::Hint(_) => String::new(),
+            Found::Hint(_) => "hint".to_owned(),
+            Found::Rule(_) | Found::Finding(_) => String::new(),
         };
         of(what, Catalogue::built_in()).found.iter().map(short).filter(|short| !short.is_empty()).collect::<Vec<_>>().join(", ")
     }
@@ -241,6 +251,7 @@ mod tests {
             }
         }
         assert_eq!(read("synchronization times out since WSUS is synchronizing"), "wsus-sync-running");
+        assert_eq!(read("The Request Failed with DssAuthenticationError: WebException Error"), "dssauth-unauthorized");
         let said = "DssAuthenticationError: something new";
         assert_eq!(read(said), "upstream-authentication");
     }
@@ -253,6 +264,8 @@ mod tests {
         assert_eq!(read("status message id 6703"), "6703, Check for errors");
         assert_eq!(read("message ID 6703 again and again"), "6703, sections");
         assert_eq!(read("6702"), "6702");
+        assert_eq!(read("6711"), "hint, sections");
+        assert_eq!(read("123456"), "hint");
         assert_eq!(read("6600"), "6600, remote-configuration-failed");
         for message in messages::all().iter().filter(|message| message.is_error()) {
             assert!(read(&message.id.to_string()).contains(", "), "{} leads nowhere", message.id);
