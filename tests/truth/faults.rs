@@ -98,7 +98,7 @@ fn by_ids(world: &mut World, dice: &mut Dice) {
 }
 
 fn failure(text: &str, source: &'static str, place: Place) -> Failure {
-    Failure { text: text.to_owned(), source, lines: Vec::new(), place, wcm: Vec::new() }
+    Failure { text: text.to_owned(), source, lines: Vec::new(), place, wcm: Vec::new(), wsus: Vec::new() }
 }
 
 /// Runs of a site fail from its part of a wave on that begins before the end; the end comes after it.
