@@ -16,11 +16,13 @@ mod texts;
 mod together;
 mod waves;
 
+type Inject = dyn Fn(&mut World, &mut Dice) -> Option<Expected> + Send + Sync;
+
 /// One thing that goes wrong.
 pub struct Fault {
     pub name: &'static str,
     /// Puts it into a healthy hierarchy and gives who must be named, or nothing where the hierarchy has no place for it.
-    pub inject: Box<dyn Fn(&mut World, &mut Dice) -> Option<Expected> + Send + Sync>,
+    pub inject: Box<Inject>,
 }
 
 /// What a finding must name: any one of these.
