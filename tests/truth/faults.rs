@@ -16,11 +16,13 @@ mod texts;
 mod together;
 mod waves;
 
+type Inject = dyn Fn(&mut World, &mut Dice) -> Option<Expected> + Send + Sync;
+
 /// One thing that goes wrong.
 pub struct Fault {
     pub name: &'static str,
     /// Puts it into a healthy hierarchy and gives who must be named, or nothing where the hierarchy has no place for it.
-    pub inject: Box<dyn Fn(&mut World, &mut Dice) -> Option<Expected> + Send + Sync>,
+    pub inject: Box<Inject>,
 }
 
 /// What a finding must name: any one of these.
@@ -98,7 +100,7 @@ fn by_ids(world: &mut World, dice: &mut Dice) {
 }
 
 fn failure(text: &str, source: &'static str, place: Place) -> Failure {
-    Failure { text: text.to_owned(), source, lines: Vec::new(), place, wcm: Vec::new() }
+    Failure { text: text.to_owned(), source, lines: Vec::new(), place, wcm: Vec::new(), wsus: Vec::new() }
 }
 
 /// Runs of a site fail from its part of a wave on that begins before the end; the end comes after it.

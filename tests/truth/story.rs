@@ -308,6 +308,9 @@ impl Teller<'_> {
         for line in &failure.lines {
             self.say(line.clone());
         }
+        // WSUS has a clock of its own, which is right.
+        let at = self.at;
+        self.own().wsus.extend(failure.wsus.iter().map(|line| (at, line.clone())));
         let source = match self.world.generation {
             Generation::Y2007 => failure.source.replace("WsusSyncAction.WSyncAction", "WSyncAction.WSyncAction"),
             _ => failure.source.to_owned(),

@@ -105,6 +105,8 @@ pub struct Failure {
     pub place: Place,
     /// The exception in `WCM.log`, where WCM meets the same trouble.
     pub wcm: Vec<String>,
+    /// What WSUS itself writes in `SoftwareDistribution.log`.
+    pub wsus: Vec<String>,
 }
 
 /// How far the run came.

@@ -12,10 +12,7 @@ pub fn sources(world: &mut World, dice: &mut Dice) {
         if !world.sites[site].has_sup() {
             continue;
         }
-        let first_source = match world.sites[site].parent {
-            Some(parent) => Some(upstream_of(world, parent, dice)),
-            None => None,
-        };
+        let first_source = world.sites[site].parent.map(|parent| upstream_of(world, parent, dice));
         let shares = world.sites[site].points[0].database.1;
         let below_first = upstream_of(world, site, dice);
         let replica = world.sites[site].kind == Kind::Secondary && (!at_2007 || dice.once_in(2));

@@ -110,7 +110,8 @@ pub fn times(world: &mut World, dice: &mut Dice) {
         let until = from + i64::try_from(world.above(site).len()).expect("small") * 50 * MINUTE;
         let text = "The request failed with HTTP status 503: Service Unavailable";
         let source = "Microsoft.UpdateServices.Administration.AdminProxy.CreateUpdateServer";
-        let failure = Failure { text: text.to_owned(), source, lines: Vec::new(), place: Place::Wsus, wcm: Vec::new() };
+        let failure =
+            Failure { text: text.to_owned(), source, lines: Vec::new(), place: Place::Wsus, wcm: Vec::new(), wsus: Vec::new() };
         world.sites[site].troubles.push(Trouble { from, until, failure });
     }
     match world.gap {

@@ -17,8 +17,12 @@ fn one(failing: &'static Failing) -> Fault {
     fault(failing.name, move |world, dice| {
         let site = pick_point(world, dice, |world, site, point| fits(failing.whose, world, site, point))?;
         let own = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
-        let failure =
-            Failure { lines: own(failing.lines), wcm: own(failing.wcm), ..failure(failing.text, failing.source, failing.place) };
+        let failure = Failure {
+            lines: own(failing.lines),
+            wcm: own(failing.wcm),
+            wsus: own(failing.wsus),
+            ..failure(failing.text, failing.source, failing.place)
+        };
         fails(world, dice, &[site], &failure);
         let of = |rule: &'static str, world: &World| {
             failing.causes.iter().map(|cause| name(world, site, rule, Some(cause))).collect::<Vec<_>>()

@@ -31,6 +31,8 @@ pub struct Failing {
     pub lines: &'static [&'static str],
     /// Lines of `WCM.log`.
     pub wcm: &'static [&'static str],
+    /// Lines of `SoftwareDistribution.log`.
+    pub wsus: &'static [&'static str],
     /// Any of them names it.
     pub causes: &'static [&'static str],
 }
@@ -42,16 +44,31 @@ const fn run(
     source: &'static str,
     causes: &'static [&'static str],
 ) -> Failing {
-    Failing { name, whose, place: Place::Wsus, text, source, lines: &[], wcm: &[], causes }
+    Failing { name, whose, place: Place::Wsus, text, source, lines: &[], wcm: &[], wsus: &[], causes }
 }
 
 const fn configured(name: &'static str, whose: Whose, wcm: &'static [&'static str], causes: &'static [&'static str]) -> Failing {
-    Failing { name, whose, place: Place::Start, text: NOT_CONFIGURED, source: MANAGER, lines: &[], wcm, causes }
+    Failing { name, whose, place: Place::Start, text: NOT_CONFIGURED, source: MANAGER, lines: &[], wcm, wsus: &[], causes }
 }
 
 const fn database(name: &'static str, lines: &'static [&'static str], causes: &'static [&'static str]) -> Failing {
     let text = "Failed to sync some of the updates";
-    Failing { name, whose: Whose::Top, place: Place::Database, text, source: SYNC, lines, wcm: &[], causes }
+    Failing { name, whose: Whose::Top, place: Place::Database, text, source: SYNC, lines, wcm: &[], wsus: &[], causes }
+}
+
+/// WSyncMgr says that WSUS failed, and WSUS itself why.
+const fn told(name: &'static str, wsus: &'static [&'static str], causes: &'static [&'static str]) -> Failing {
+    Failing {
+        name,
+        whose: Whose::Top,
+        place: Place::Wsus,
+        text: "UssCommunicationError: WebException",
+        source: SYNC,
+        lines: &[],
+        wcm: &[],
+        wsus,
+        causes,
+    }
 }
 
 #[rustfmt::skip]
@@ -89,7 +106,10 @@ pub const RUNS: &[Failing] = &[
     run("run-parent-503", Whose::Child, "UssCommunicationError: WebException: The request failed with HTTP status 503: Service Unavailable.~~at System.Web.Services.Protocols.SoapHttpClientProtocol.ReadResponse(SoapClientMessage message, WebResponse response, Stream responseStream, Boolean asyncCall)", SYNC, &["upstream-unavailable"]),
     run("run-parent-refuses-connection", Whose::Child, "UssCommunicationError: WebException: Unable to connect to the remote server ---> System.Net.Sockets.SocketException: No connection could be made because the target machine actively refused it 10.20.1.7:8530~~at System.Net.HttpWebRequest.GetRequestStream(TransportContext& context)", SYNC, &["upstream-connect", "connection-refused"]),
     run("run-unknown", Whose::Any, "The flux of the update capacitor is out of bounds (0x87AB1234)", SYNC, &["unknown-cause"]),
-    Failing { name: "run-terminated", whose: Whose::Any, place: Place::Start, text: "Thread terminated unexpectedly", source: MANAGER, lines: &[], wcm: &[], causes: &["component-terminated"] },
+    Failing { name: "run-terminated", whose: Whose::Any, place: Place::Start, text: "Thread terminated unexpectedly", source: MANAGER, lines: &[], wcm: &[], wsus: &[], causes: &["component-terminated"] },
+    told("wsus-tls", &["Error\tWsusService.12\tSoapUtilities.LogException\tProcessWebServiceProxyException found Exception was WebException. Action: Retry. Exception Details: System.Net.WebException: The underlying connection was closed: An unexpected error occurred on a send."], &["tls-protocol"]),
+    told("wsus-name", &["Error\tWsusService.12\tCatalogSyncAgentCore.ExecuteSyncProtocol\tSystem.Net.WebException: The remote name could not be resolved: 'sws.update.microsoft.com'"], &["name-not-resolved"]),
+    told("wsus-proxy", &["Error\tWsusService.12\tCatalogSyncAgentCore.ExecuteSyncProtocol\tSystem.Net.WebException: The remote server returned an error: (502) Bad Gateway."], &["proxy-gateway"]),
     database("run-licence-terms", &["Failed to sync update 4be2c14f-52d5-4a0b-8f5e-0a5fd3a54d3c. Error: The Microsoft Software License Terms have not been completely downloaded and~~cannot be accepted. Source: Microsoft.UpdateServices.Internal.BaseApi.SoapExceptionProcessor.DeserializeAndThrow"], &["license-terms-missing"]),
     database("run-duplicate-file", &["*** [23000][2627][Microsoft][ODBC Driver 18 for SQL Server][SQL Server]Violation of UNIQUE KEY constraint 'CI_Files_AK'. Cannot insert duplicate key in object 'dbo.CI_Files'.", "Failed to sync update 7a10bd31-2f6e-45ab-9a3c-1d2e3f405162. Error: Failed to save update 0b1c2d3e-4f50-4162-8374-95a6b7c8d9e0. CCISource error: -1. Source: Microsoft.SystemsManagementServer.SoftwareUpdatesManagement.WsusSyncAction.WSyncAction.SyncUpdates"], &["ci-files-duplicate"]),
     database("run-duplicate-document", &["*** [23000][2627][Microsoft][ODBC Driver 18 for SQL Server][SQL Server]Violation of PRIMARY KEY constraint 'CI_DocumentStore_PK'. Cannot insert duplicate key in object 'dbo.CI_DocumentStore'.", "Too many consecutive failures. Aborting sync."], &["document-store-duplicate"]),

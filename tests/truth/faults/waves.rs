@@ -37,8 +37,6 @@ fn deaf(world: &mut World, dice: &mut Dice) -> Option<Expected> {
     let wave = world.last_wave();
     world.sites[site].deaf_from = Some(wave);
     world.at_least_until(wave + depth(world, site) * 45 * MINUTE + 3 * HOUR);
-    let parent = world.sites[site].parent?;
-    let _ = parent;
     named(world, site, "wave-missed")
 }
 
