@@ -1,10 +1,9 @@
 //! What supwatch says of a hierarchy, and whether it is what it must say.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::json;
 use supwatch::analyze::analyze;
 use supwatch::diagnosis::Catalogue;
 use supwatch_proto::finding::Finding;
@@ -25,24 +24,7 @@ pub fn findings(folder: &Path, world: &World, catalogue: &Arc<Catalogue>) -> Vec
 
 /// Those that no other finding explains.
 pub fn causes(findings: &[Finding]) -> Vec<&Finding> {
-    findings.iter().filter(|finding| because_of(finding).is_none_or(|because| because.is_null())).collect()
-}
-
-fn because_of(finding: &Finding) -> Option<serde_json::Value> {
-    serde_json::to_value(finding).ok()?.get("because_of").cloned()
-}
-
-/// Whether findings tell what they follow from.
-pub fn folds() -> bool {
-    static FOLDS: OnceLock<bool> = OnceLock::new();
-    *FOLDS.get_or_init(|| {
-        let words = json!({"en": "", "ja": ""});
-        let any = json!({"id": "0", "rule": "sync-failed", "severity": "critical", "site": "P01", "subject": "", "cause": null,
-            "summary": words, "evidence": [], "remedy": [], "opened_at": null, "changed_at": null, "resolved_at": null,
-            "occurrences": 1, "suppressed": null});
-        let any: Finding = serde_json::from_value(any).expect("a finding");
-        because_of(&any).is_some()
-    })
+    findings.iter().filter(|finding| finding.because_of.is_none()).collect()
 }
 
 /// What a finding names.
@@ -50,12 +32,10 @@ pub fn name(finding: &Finding) -> Name {
     Name { rule: finding.rule.clone(), cause: finding.cause.clone(), site: finding.site.to_string() }
 }
 
-/// Whether exactly one cause is named, and it is the fault; of a healthy hierarchy, whether none is. As long as findings do not
-/// say what they follow from, a fault is to be among those named.
+/// Whether exactly one cause is named, and it is the fault; of a healthy hierarchy, whether none is.
 pub fn is_right(found: &[&Finding], expected: Option<&Expected>) -> bool {
     let Some(Expected(any_of)) = expected else { return found.is_empty() };
-    let named = |finding: &&Finding| any_of.iter().any(|wanted| names(wanted, finding));
-    if folds() { matches!(found, [only] if named(only)) } else { found.iter().any(named) }
+    matches!(found, [only] if any_of.iter().any(|wanted| names(wanted, only)))
 }
 
 fn names(wanted: &Name, finding: &Finding) -> bool {

@@ -29,7 +29,7 @@ impl Case {
 
     fn gaps(&self) -> impl Iterator<Item = &'static str> + '_ {
         let concerns = |name: &str| self.fault == Some(name) || self.traits.contains(name);
-        gaps::all().iter().map(|(name, _)| *name).filter(move |name| concerns(name))
+        gaps::ALL.iter().map(|(name, _)| *name).filter(move |name| concerns(name))
     }
 
     /// Rule and cause of each that was found, without sites.
@@ -119,7 +119,7 @@ impl Tally {
 
     /// Fails where something unknown is wrong, and, if the run was long enough to say, where a known gap is none any more.
     pub fn assert_right(&self, long: bool) {
-        let unneeded = gaps::all().iter().map(|(name, _)| *name).filter(|name| !self.needed.contains(name));
+        let unneeded = gaps::ALL.iter().map(|(name, _)| *name).filter(|name| !self.needed.contains(name));
         let unneeded: Vec<&str> = unneeded.collect();
         assert!(self.wrong_count == 0, "{} of {} hierarchies are not told as they are", self.wrong_count, self.count);
         assert!(!long || unneeded.is_empty(), "mended, so take them out of tests/truth/gaps.rs: {}", unneeded.join(", "));
