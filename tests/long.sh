@@ -56,6 +56,7 @@ truth() {
 simulation() {
     echo "simulated delivery"
     SUPWATCH_SEEDS=${SUPWATCH_SEEDS:-1000} cargo test --release --locked -p supwatch-tests --test simulation whatever -- --nocapture
+    SUPWATCH_JUDGED=${SUPWATCH_JUDGED:-1000} cargo test --release --locked -p supwatch-tests --test simulation no_finding
     SUPWATCH_TWICE=${SUPWATCH_TWICE:-20} cargo test --release --locked -p supwatch-tests --test simulation same
 }
 

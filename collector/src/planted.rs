@@ -17,6 +17,8 @@ pub enum Fault {
     ReplacedGoesOn,
     /// Off by one at the mark: the first event that the agent still has counts as lost.
     EdgeOfTheMark,
+    /// A site is judged in the middle of its backlog, and by the wall clock.
+    BacklogJudged,
 }
 
 #[cfg(feature = "planted-faults")]

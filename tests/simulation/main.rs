@@ -9,6 +9,7 @@ mod book;
 mod chance;
 mod disk;
 mod hosts;
+mod judged;
 mod log;
 mod oracle;
 mod planted;
