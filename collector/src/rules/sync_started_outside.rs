@@ -78,7 +78,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     }
     // A log that begins later may have lost the run that asked for it, and one that ends before may still get it.
     let covered = site.covered_since.is_some_and(|since| since <= started)
-        && site.read_until().is_some_and(|newest| newest.duration_since(started) >= slack);
+        && site.covered_until.is_some_and(|newest| newest.duration_since(started) >= slack);
     if !covered {
         return unknown(Text::new(
             format!("the wsyncmgr.log of {} around {started:.0}, when WSUS synchronised", site.code),
