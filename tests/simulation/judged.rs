@@ -54,30 +54,30 @@ fn wave(chance: &mut Chance, day: i64, trouble: &Trouble, lines: &mut [Vec<(Time
         source: "X".to_owned(),
         code: None,
     };
-    for site in 0..3 {
+    for (site, own) in lines.iter_mut().enumerate() {
         if matches!(trouble, Trouble::Stops(from) if site == 1 && day >= *from) {
             return;
         }
         let trigger = if site == 0 { Trigger::Schedule } else { Trigger::Parent };
-        lines[site].push((at, started(trigger, site.checked_sub(1))));
+        own.push((at, started(trigger, site.checked_sub(1))));
         let for_good = matches!(trouble, Trouble::Fails(from) if site == 0 && day >= *from);
         if for_good || chance.once_in(9) {
             at = after(at, 2);
-            lines[site].push((at, failed()));
-            lines[site].push((at, EventKind::RetryScheduled { in_minutes: 60 }));
+            own.push((at, failed()));
+            own.push((at, EventKind::RetryScheduled { in_minutes: 60 }));
             if for_good {
                 return;
             }
             at = after(at, 60);
-            lines[site].push((at, started(Trigger::Retry, None)));
+            own.push((at, started(Trigger::Retry, None)));
         }
         at = after(at, 4);
         let version = 100 + u64::try_from(day).expect("a day");
-        lines[site].push((at, EventKind::CatalogVersion { update_source: "{A}".to_owned(), version }));
+        own.push((at, EventKind::CatalogVersion { update_source: "{A}".to_owned(), version }));
         at = after(at, 1);
-        lines[site].push((at, EventKind::RunSucceeded));
+        own.push((at, EventKind::RunSucceeded));
         if site < 2 {
-            lines[site].push((at, EventKind::ChildrenNotified { sites: vec![code(site + 1)] }));
+            own.push((at, EventKind::ChildrenNotified { sites: vec![code(site + 1)] }));
         }
         at = after(at, 1);
     }
