@@ -25,13 +25,16 @@ pub(super) fn of(rule: &Rule, failure: &Failure) -> Text {
                 pairs.map(|(set, listens)| (format!("{set}, IIS {listens}"), format!("{set}、IIS は {listens}"))).unzip();
             Text::new(format!("the ports differ ({})", en.join("; ")), format!("ポートが一致していません ({})", ja.join("、")))
         }
-        "port-mismatch" => Text::new("nothing listens on the port of the SUP", "SUP のポートで待ち受けているものがありません"),
+        "port-mismatch" => Text::new(
+            "nothing listens on the port of the SUP",
+            "ソフトウェアの更新ポイントのポートで待ち受けているものがありません",
+        ),
         "fqdn-mismatch" if said(".reach.outcome") => {
-            Text::new("the SUP's name (FQDN) cannot be resolved", "SUP の名前 (FQDN) を解決できません")
+            Text::new("the SUP's name (FQDN) cannot be resolved", "ソフトウェアの更新ポイントの名前 (FQDN) を解決できません")
         }
         "fqdn-mismatch" => Text::new(
             "the SUP's name (FQDN) is not that of its WSUS server",
-            "SUP の名前 (FQDN) が WSUS サーバーの名前と異なります",
+            "ソフトウェアの更新ポイントの名前 (FQDN) が WSUS サーバーの名前と異なります",
         ),
         "ssl-mismatch" if said("certificate.expires_at") => {
             Text::new("the certificate of the WSUS server has expired", "WSUS サーバーの証明書の有効期限が切れています")
@@ -39,7 +42,10 @@ pub(super) fn of(rule: &Rule, failure: &Failure) -> Text {
         "ssl-mismatch" if said("certificate.names") && !said(".ssl") => {
             Text::new("the certificate of the WSUS server is for another name", "WSUS サーバーの証明書の名前が一致しません")
         }
-        "ssl-mismatch" => Text::new("the SSL settings of the SUP and of IIS differ", "SSL の設定が SUP と IIS で一致していません"),
+        "ssl-mismatch" => Text::new(
+            "the SSL settings of the SUP and of IIS differ",
+            "SSL の設定がソフトウェアの更新ポイントと IIS で一致していません",
+        ),
         "child-replica" if settings.iter().any(|(_, value)| value.as_bool() == Some(true)) => {
             Text::new("its WSUS is configured as a replica", "WSUS がレプリカとして構成されています")
         }
