@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use supwatch_proto::verdict::{Answer, Verdict};
 
 use super::report::Target;
 use super::{FailOn, Failure, Global, Outcome, print, print_json};
@@ -78,8 +79,9 @@ fn draw(analysis: &Analysis, global: &Global) -> String {
         out.push_str(&findings::full(finding, look));
         out.push_str(&findings::following(finding, &analysis.picture.findings, look));
     }
-    let unknown: Vec<_> =
-        analysis.picture.verdicts.iter().filter(|v| v.answer == supwatch_proto::verdict::Answer::Unknown).collect();
+    // What is expected stands in the tree already.
+    let lacks = |verdict: &&Verdict| verdict.answer == Answer::Unknown && verdict.expected_by.is_none();
+    let unknown: Vec<_> = analysis.picture.verdicts.iter().filter(lacks).collect();
     if !unknown.is_empty() {
         let heading =
             format!("{} {}", unknown.len(), look.say("verdicts are unknown, for lack of:", "件の判定は情報不足のため不明:"));
