@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use supwatch::hierarchy::Hierarchy;
 use supwatch::judge::Judge;
 use supwatch::limits::Limits;
+use supwatch_proto::coverage::{Coverage, LogCoverage};
 use supwatch_proto::describe::{SiteDescription, SiteType};
 use supwatch_proto::event::Scope;
 use supwatch_proto::event::{Event, EventKind, StoredEvent, Trigger};
@@ -92,6 +93,11 @@ fn hierarchy(sites: usize) -> Judge {
         judge.take(&stored(site, 0, EventKind::SettingsSnapshot { settings: settings(site, parent, 0, false) }));
         judge.take(&stored(site, 1, EventKind::RunStarted { trigger: Trigger::Parent, from: parent, scope: Scope::Unknown }));
         judge.take(&stored(site, 2, EventKind::RunSucceeded));
+        // A site in the middle of a backlog is not judged, so each is known to be read for good.
+        let read_until = Some(Timestamp::MAX);
+        let log = LogCoverage { log: "wsyncmgr".into(), file: "wsyncmgr.log".into(), offset: 0, size: 0, read_until };
+        let coverage = Coverage { site, after_sequence: u64::MAX, caught_up: true, logs: vec![log] };
+        judge.cover(&AgentId(format!("{site}/srv")), Epoch([0; 16]), coverage);
     }
     judge.judge(at(3));
     judge
