@@ -251,6 +251,30 @@ mod tests {
     }
 
     #[test]
+    fn the_line_that_says_why_beats_the_one_that_says_that() {
+        let [sync, ..] = story();
+        for (exception, cause) in [
+            (
+                "System.Net.WebException: Unable to connect to the remote server ---> System.Net.Sockets.SocketException: No connection could be made because the target machine actively refused it",
+                "connection-refused",
+            ),
+            (
+                "System.Net.WebException: The underlying connection was closed: Could not establish trust relationship for the SSL/TLS secure channel.",
+                "certificate-not-trusted",
+            ),
+            ("System.Net.WebException: The remote name could not be resolved: 'sup'", "name-not-resolved"),
+            ("System.Net.WebException: The operation has timed out", "operation-timed-out"),
+        ] {
+            let lines = [("04:00:01", exception), ("04:00:02", "Remote configuration failed on WSUS Server.")];
+            let wcm = events("WCM.log", "SMS_WSUS_CONFIGURATION_MANAGER", &lines);
+            for order in [[&sync, &wcm], [&wcm, &sync]] {
+                let (run, _) = failed(&order.map(Clone::clone));
+                assert_eq!(run.cause.as_deref(), Some(cause), "{exception}");
+            }
+        }
+    }
+
+    #[test]
     fn what_was_over_before_is_not_joined() {
         let [sync, ..] = story();
         let complaint = "System.Net.WebException: The request failed with HTTP status 503: Service Unavailable";
