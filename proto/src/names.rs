@@ -41,6 +41,9 @@ fn unprefixed(name: &str) -> &str {
 /// Whether two names are of one server: case counts for nothing, and a bare name equals a fully qualified one with that first
 /// label. An address equals itself alone.
 pub fn same_server(one: &str, other: &str) -> bool {
+    if one == other {
+        return true;
+    }
     let (one, other) = (host(one), host(other));
     if one.eq_ignore_ascii_case(other) {
         return true;

@@ -1,6 +1,7 @@
 //! Classifications and products are what their ids say; a title is only how one server's language calls them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
 
 use crate::hierarchy::Site;
 
@@ -85,11 +86,33 @@ fn language_of(title: &str) -> Option<&'static str> {
             return Some(language);
         }
     }
-    let of = |(language, titles): &(&'static str, &[(&str, &str)])| {
-        titles.iter().any(|(_, own)| own.to_lowercase() == title.to_lowercase()).then_some(*language)
-    };
-    ELSEWHERE.iter().find_map(of)
+    TITLES.get(&title.to_lowercase()).and_then(|known| known.language)
 }
+
+/// What a title of a classification stands for.
+struct Known {
+    id: &'static str,
+    /// Where it is a title of [`ELSEWHERE`].
+    language: Option<&'static str>,
+}
+
+/// Both tables by title in small letters; of two languages with one title the first counts.
+static TITLES: LazyLock<HashMap<String, Known>> = LazyLock::new(|| {
+    let mut all = HashMap::new();
+    for (id, titles) in CLASSIFICATIONS {
+        for title in *titles {
+            all.entry(title.to_lowercase()).or_insert(Known { id, language: None });
+        }
+    }
+    for (language, titles) in ELSEWHERE {
+        for (english, title) in *titles {
+            if let Some((id, _)) = CLASSIFICATIONS.iter().find(|(_, titles)| titles.contains(english)) {
+                all.entry(title.to_lowercase()).or_insert(Known { id, language: Some(language) });
+            }
+        }
+    }
+    all
+});
 
 /// The language of a site's servers, as far as the titles they give show it; `None` is most often English.
 pub(super) fn language_of_site(site: &Site) -> Option<&'static str> {
@@ -103,15 +126,15 @@ pub(super) fn language_of_site(site: &Site) -> Option<&'static str> {
 /// The id behind a title: what the site itself tells, else the fixed one, else the title where it is an id.
 pub(super) fn id(title: &str, told: Option<&BTreeMap<String, String>>) -> Option<String> {
     let title = title.trim().trim_matches(['{', '}']);
-    if let Some((_, id)) = told.and_then(|told| told.iter().find(|(own, _)| own.to_lowercase() == title.to_lowercase())) {
+    let small = title.to_lowercase();
+    let of_the_site = told.and_then(|told| {
+        // Mostly it is written as the site's own servers write it.
+        told.get(title).or_else(|| told.iter().find(|(own, _)| own.to_lowercase() == small).map(|(_, id)| id))
+    });
+    if let Some(id) = of_the_site {
         return Some(id.trim_matches(['{', '}']).to_lowercase());
     }
-    let same = |own: &str| own.to_lowercase() == title.to_lowercase();
-    let named = |wanted: &str| CLASSIFICATIONS.iter().find(|(_, titles)| titles.contains(&wanted));
-    let elsewhere =
-        || ELSEWHERE.iter().flat_map(|(_, titles)| *titles).find(|(_, own)| same(own)).and_then(|(title, _)| named(title));
-    let fixed = CLASSIFICATIONS.iter().find(|(_, titles)| titles.iter().any(|own| same(own))).or_else(elsewhere);
-    fixed.map(|(id, _)| (*id).to_owned()).or_else(|| is_id(title).then(|| title.to_lowercase()))
+    TITLES.get(&small).map(|known| known.id.to_owned()).or_else(|| is_id(title).then_some(small))
 }
 
 /// Whether a name is no title but an id.

@@ -176,6 +176,9 @@ impl Filter {
         if set.is_none() && !all {
             return Err(no_setting(site.code, &path));
         }
+        if set.is_some_and(|set| set.len() == wanted.len() && set.iter().all(|name| wanted.contains(name))) {
+            return Ok(Differs::Not);
+        }
         let wanted: Vec<String> = wanted.into_iter().collect();
         let may = |name: &str| scene.limits.may_differ(RULE.name, site.code, name, scene.now);
         let (extra, lacking) = match set {

@@ -17,8 +17,8 @@ pub(super) struct Names<'a> {
     names: Vec<&'a str>,
     /// What each compares as besides its name: an id, or a language.
     ids: Vec<Option<String>>,
-    /// The language that titles are in, where they have one.
-    language: Option<&'static str>,
+    /// Whose titles they are, where a language says how far they compare.
+    site: Option<&'a Site>,
 }
 
 impl<'a> Names<'a> {
@@ -28,15 +28,15 @@ impl<'a> Names<'a> {
     }
 
     /// Classifications or products, by the ids that their site tells and the fixed ones.
-    pub(super) fn categories(list: &'a [String], site: &Site) -> Names<'a> {
+    pub(super) fn categories(list: &'a [String], site: &'a Site) -> Names<'a> {
         let told = site.settings().and_then(|settings| settings.category_ids.value());
-        Names::with(list, |title| categories::id(title, told), categories::language_of_site(site))
+        Names::with(list, |title| categories::id(title, told), Some(site))
     }
 
-    fn with(list: &'a [String], id: impl Fn(&str) -> Option<String>, language: Option<&'static str>) -> Names<'a> {
+    fn with(list: &'a [String], id: impl Fn(&str) -> Option<String>, site: Option<&'a Site>) -> Names<'a> {
         let names: Vec<&str> = list.iter().map(String::as_str).collect();
         let ids = names.iter().map(|name| id(name)).collect();
-        Names { names, ids, language }
+        Names { names, ids, site }
     }
 
     fn each(&self) -> impl Iterator<Item = (&'a str, Option<&String>)> {
@@ -62,8 +62,13 @@ impl<'a> Names<'a> {
     /// language.
     fn is_certain(&self, name: &str, id: Option<&String>, other: &Names<'_>) -> bool {
         let titled = |name: &str| !categories::is_id(name);
-        let comparable = titled(name) && self.language == other.language;
+        // The language is looked for only where something differs, which is rare.
+        let comparable = titled(name) && self.language() == other.language();
         other.each().all(|(there, other_id)| (id.is_some() && other_id.is_some()) || (comparable && titled(there)))
+    }
+
+    fn language(&self) -> Option<&'static str> {
+        self.site.and_then(categories::language_of_site)
     }
 
     /// Whether nothing is certain to differ, but something may: titles of different languages, and ids without titles.
@@ -165,6 +170,9 @@ pub(super) fn compare(scene: &Scene<'_>, what: &Filter) -> Vec<Judged> {
         let missing = if lacking.settings().is_none() { no_settings(lacking.code) } else { no_setting(lacking.code, &path) };
         return vec![Judged::unknown(looked_at, vec![missing])];
     };
+    if own == above {
+        return vec![Judged::pass(looked_at)];
+    }
     let (own, above) = (Names::categories(own, site), Names::categories(above, parent));
     if own.are_in_doubt(&above) {
         return vec![Judged::unknown(looked_at, vec![no_ids(what.field, site, parent)])];

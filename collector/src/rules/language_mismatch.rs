@@ -1,6 +1,8 @@
 //! A child's WSUS has no language its parent's lacks, and lacks none of the top site's summary languages.
 //! Source: the article, "software updates are not synchronized in the configured languages". Fewer file languages are a choice.
 
+use std::cell::LazyCell;
+
 use super::expected;
 use super::filters::{Names, edge};
 use super::{Failure, Judged, Rule, Scene, no_setting, no_settings, setting};
@@ -46,7 +48,8 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     let may = |name: &str| scene.limits.may_differ(RULE.name, site.code, name, scene.now);
     let top = scene.hierarchy.top_of(site.code).and_then(|top| scene.hierarchy.site(top));
     let of = |field| top.map(|top| expected::turn(scene, top, field)).unwrap_or_default();
-    let turn = of("languages").and(of("summary_languages"));
+    // Asked only where something differs.
+    let turn = LazyCell::new(|| of("languages").and(of("summary_languages")));
     let (mut coming, mut coming_off) = (Vec::new(), Vec::new());
     let own = languages(edge.own);
     let Some(own) = own else { return vec![Judged::unknown(LOOKED_AT, vec![no_setting(site.code, OWN)])] };
@@ -87,6 +90,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         }
     }
     if en.is_empty()
+        && !(coming.is_empty() && coming_off.is_empty())
         && let Some(expected) = turn.expect(scene, &coming, &coming_off)
     {
         return vec![Judged::expected(LOOKED_AT, expected)];
