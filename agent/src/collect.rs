@@ -6,9 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use supwatch_proto::event::{Event, EventKind};
+use supwatch_proto::event::EventKind;
 use supwatch_proto::ids::{Epoch, SiteCode};
-use supwatch_proto::time::Certainty;
 
 use crate::config::Site;
 use crate::recognise::Log;
@@ -215,19 +214,7 @@ impl<'a> Collect<'a> {
             return Ok(());
         }
         tracing::warn!(site = %site.file.code, trouble = text, "not as it should be");
-        let event = Event {
-            site: site.file.code,
-            sequence: 0,
-            time: None,
-            time_certainty: Certainty::Local,
-            log: String::new(),
-            file: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
-            offset: 0,
-            component: String::new(),
-            thread: 0,
-            kind: EventKind::AgentHealth { version: env!("CARGO_PKG_VERSION").to_owned(), trouble: Some(text.clone()) },
-            line: String::new(),
-        };
+        let event = site_folder::unusable(site.file.code, site_folder::file_name(path), text.clone());
         self.spool.commit(vec![event], &format!("{}/trouble", site.file.code), &0)?;
         self.told.insert(text);
         Ok(())

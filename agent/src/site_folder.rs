@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use supwatch_proto::config::Faults;
 use supwatch_proto::describe::SiteFile;
 use supwatch_proto::event::{Event, EventKind};
+use supwatch_proto::ids::SiteCode;
 use supwatch_proto::time::Certainty;
 
 use crate::encoding::code_page;
@@ -34,17 +35,32 @@ pub fn reading(site: &SiteFile, path: &Path) -> Result<Reading, Faults> {
 
 /// The description as the event that comes first in each epoch.
 pub fn described(site: &SiteFile) -> Event {
+    of_no_log(site.code, "site.toml".to_owned(), EventKind::SiteDescribed(site.description.clone()))
+}
+
+/// A file or command that cannot be used, as the event that says so; `text` names the fault and its place.
+pub fn unusable(site: SiteCode, file: String, text: String) -> Event {
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    of_no_log(site, file, EventKind::AgentHealth { version, trouble: Some(text) })
+}
+
+/// The last part of a path, as events name files.
+pub fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn of_no_log(site: SiteCode, file: String, kind: EventKind) -> Event {
     Event {
-        site: site.code,
+        site,
         sequence: 0,
         time: None,
         time_certainty: Certainty::Local,
         log: String::new(),
-        file: "site.toml".to_owned(),
+        file,
         offset: 0,
         component: String::new(),
         thread: 0,
-        kind: EventKind::SiteDescribed(site.description.clone()),
+        kind,
         line: String::new(),
     }
 }

@@ -16,10 +16,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use supwatch_proto::event::{Event, EventKind};
 use supwatch_proto::ids::SiteCode;
-use supwatch_proto::time::Certainty;
 
 use super::dump::without_names;
 use super::{DUMP_LIMIT, SettingsError, read_text};
+use crate::site_folder;
 use crate::spool::{Spool, SpoolError};
 
 /// A snapshot that says nothing new is sent again after this time.
@@ -194,19 +194,7 @@ impl Runner {
             return Ok(());
         }
         tracing::warn!(site = %self.site, trouble = text, "no settings from the command");
-        let event = Event {
-            site: self.site,
-            sequence: 0,
-            time: None,
-            time_certainty: Certainty::Local,
-            log: String::new(),
-            file: self.command.file().display().to_string(),
-            offset: 0,
-            component: String::new(),
-            thread: 0,
-            kind: EventKind::AgentHealth { version: env!("CARGO_PKG_VERSION").to_owned(), trouble: Some(text.clone()) },
-            line: String::new(),
-        };
+        let event = site_folder::unusable(self.site, self.command.file().display().to_string(), text.clone());
         self.spool.commit(vec![event], &format!("{}/trouble", self.site), &0)?;
         self.told = Some(text);
         Ok(())

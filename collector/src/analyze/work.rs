@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use supwatch_agent::reader::{Reader, Reading, Resume};
 use supwatch_agent::{paste, settings, site_folder};
-use supwatch_proto::event::{Event, EventKind, StoredEvent};
+use supwatch_proto::event::{Event, StoredEvent};
 use supwatch_proto::ids::{AgentId, Epoch, SiteCode};
 use supwatch_proto::text::Text;
-use supwatch_proto::time::Certainty;
 
 use super::merge::{by_time, code_told, fill, is_beginning_of, single, stem};
 use super::{AnalyzeError, InputFile, STANDARD_INPUT, SiteInput, discover, nothing};
@@ -50,23 +49,6 @@ const LOOK_AHEAD: usize = 1 << 20;
 const PASTE_HEAD: usize = 256 * 1024;
 /// Longest text that may be an error message alone.
 const MESSAGE: usize = 16 * 1024;
-
-/// What a live agent tells of a file that it cannot use.
-fn unreadable(path: &Path, site: SiteCode, trouble: String) -> Event {
-    Event {
-        site,
-        sequence: 0,
-        time: None,
-        time_certainty: Certainty::Local,
-        log: String::new(),
-        file: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
-        offset: 0,
-        component: String::new(),
-        thread: 0,
-        kind: EventKind::AgentHealth { version: String::new(), trouble: Some(trouble) },
-        line: String::new(),
-    }
-}
 
 impl Work {
     pub fn read_site(&mut self, site: &SiteInput) -> Result<(), AnalyzeError> {
@@ -111,7 +93,7 @@ impl Work {
                     let text = error.to_string().replace(&path.display().to_string(), &shown);
                     self.remarks.push(format!("{text}; its settings count as unknown"));
                     self.told += 1;
-                    self.fold(unreadable(path, of_site, text), &agent);
+                    self.fold(site_folder::unusable(of_site, site_folder::file_name(path), text), &agent);
                     continue;
                 }
             };
