@@ -13,6 +13,7 @@ mod check;
 mod codes;
 mod entry;
 mod localized;
+mod table;
 mod matching;
 mod subject;
 

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use supwatch_proto::text::Text;
 
 use super::localized::letters;
+use super::table;
 
 /// One section.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -26,22 +27,15 @@ pub struct Section {
     pub points: Vec<Text>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct File {
     section: Vec<Section>,
 }
 
 /// Every section, in the article's order.
 pub fn all() -> &'static [Section] {
-    static ALL: OnceLock<Vec<Section>> = OnceLock::new();
-    ALL.get_or_init(|| match toml::from_str::<File>(include_str!("article.toml")) {
-        Ok(file) => file.section,
-        // A test reads the file, so this cannot be released.
-        Err(error) => {
-            tracing::error!(%error, "built-in sections cannot be read");
-            Vec::new()
-        }
-    })
+    static ALL: OnceLock<File> = OnceLock::new();
+    &ALL.get_or_init(|| table::read("article", include_str!("article.toml"))).section
 }
 
 /// Longest text that can be a heading.

@@ -6,6 +6,8 @@ use std::sync::OnceLock;
 use serde::Deserialize;
 use supwatch_proto::text::Text;
 
+use super::table;
+
 /// A code with a name.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,7 +20,7 @@ pub struct Code {
     pub meaning: Text,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct File {
     code: Vec<Code>,
 }
@@ -38,13 +40,9 @@ pub fn code_of(text: &str) -> Option<u32> {
 /// What a code is called: itself, or the Win32 error in it.
 pub fn known(code: u32) -> Option<&'static Code> {
     static ALL: OnceLock<BTreeMap<u32, Code>> = OnceLock::new();
-    let all = ALL.get_or_init(|| match toml::from_str::<File>(include_str!("codes.toml")) {
-        Ok(file) => file.code.into_iter().filter_map(|code| Some((code_of(&code.code)?, code))).collect(),
-        // A test reads the file, so this cannot be released.
-        Err(error) => {
-            tracing::error!(%error, "built-in codes cannot be read");
-            BTreeMap::new()
-        }
+    let all = ALL.get_or_init(|| {
+        let file: File = table::read("codes", include_str!("codes.toml"));
+        file.code.into_iter().filter_map(|code| Some((code_of(&code.code)?, code))).collect()
     });
     all.get(&code).or_else(|| (code >> 16 == 0x8007).then(|| all.get(&(code & 0xffff))).flatten())
 }

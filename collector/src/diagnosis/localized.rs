@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
+use super::table;
+
 /// One message, and how it begins in other languages.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,7 +34,7 @@ pub(super) struct Message {
     ru: Vec<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct File {
     message: Vec<Message>,
 }
@@ -57,15 +59,8 @@ impl Message {
 
 /// Every message.
 pub(super) fn all() -> &'static [Message] {
-    static ALL: OnceLock<Vec<Message>> = OnceLock::new();
-    ALL.get_or_init(|| match toml::from_str::<File>(include_str!("localized.toml")) {
-        Ok(file) => file.message,
-        // A test reads the file, so this cannot be released.
-        Err(error) => {
-            tracing::error!(%error, "built-in translations cannot be read");
-            Vec::new()
-        }
-    })
+    static ALL: OnceLock<File> = OnceLock::new();
+    &ALL.get_or_init(|| table::read("localized", include_str!("localized.toml"))).message
 }
 
 /// Letters and digits of a text, in lower case: all of them, and those of ASCII.

@@ -5,6 +5,8 @@ use std::sync::OnceLock;
 use serde::Deserialize;
 use supwatch_proto::text::Text;
 
+use super::table;
+
 /// One status message.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,22 +28,15 @@ impl Message {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct File {
     message: Vec<Message>,
 }
 
 /// Every known message, by id.
 pub fn all() -> &'static [Message] {
-    static ALL: OnceLock<Vec<Message>> = OnceLock::new();
-    ALL.get_or_init(|| match toml::from_str::<File>(include_str!("messages.toml")) {
-        Ok(file) => file.message,
-        // A test reads the file, so this cannot be released.
-        Err(error) => {
-            tracing::error!(%error, "built-in status messages cannot be read");
-            Vec::new()
-        }
-    })
+    static ALL: OnceLock<File> = OnceLock::new();
+    &ALL.get_or_init(|| table::read("messages", include_str!("messages.toml"))).message
 }
 
 /// A message by its id.

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use supwatch_proto::text::Text;
 
 use super::subject::{bare, normal};
+use super::table;
 
 /// A kind of line.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -22,22 +23,15 @@ pub struct Line {
     pub meaning: Text,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct File {
     line: Vec<Line>,
 }
 
 /// Every kind of line.
 pub fn all() -> &'static [Line] {
-    static ALL: OnceLock<Vec<Line>> = OnceLock::new();
-    ALL.get_or_init(|| match toml::from_str::<File>(include_str!("normal.toml")) {
-        Ok(file) => file.line,
-        // A test reads the file, so this cannot be released.
-        Err(error) => {
-            tracing::error!(%error, "built-in lines cannot be read");
-            Vec::new()
-        }
-    })
+    static ALL: OnceLock<File> = OnceLock::new();
+    &ALL.get_or_init(|| table::read("normal", include_str!("normal.toml"))).line
 }
 
 /// What a line of any form is, by the longest beginning that fits.
