@@ -100,8 +100,8 @@ fn told(path: &PathBuf) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }
 
-#[test]
-fn a_first_start_an_outage_and_a_late_agent_notify_of_nothing_that_is_over() {
+/// A collector that tells a desk of everything at once, and the file in which the desk keeps it.
+fn house_with_a_desk() -> (House, PathBuf) {
     let mut house = House::new("name = \"corp\"\ngeneration = \"current-branch\"\n[intervals]\nsync_hours = 24\n");
     let path = house.path("told");
     std::fs::write(house.path("tell.sh"), "echo \"$SUPWATCH_STATE $SUPWATCH_RULE $SUPWATCH_SITE\" >> \"$1\"\n").expect("script");
@@ -109,6 +109,12 @@ fn a_first_start_an_outage_and_a_late_agent_notify_of_nothing_that_is_over() {
         "[[notify]]\nname = \"desk\"\nkind = \"command\"\ncommand = [\"sh\", {:?}, {path:?}]\nseverity = \"info\"\ndelay_seconds = 0\n",
         house.path("tell.sh")
     ));
+    (house, path)
+}
+
+#[test]
+fn a_first_start_an_outage_and_a_late_agent_notify_of_nothing_that_is_over() {
+    let (mut house, path) = house_with_a_desk();
     let base = house.path("sites");
     let sites = [
         SiteFolder::new(&base, "CEN", "central", None),
@@ -188,13 +194,7 @@ fn a_first_start_an_outage_and_a_late_agent_notify_of_nothing_that_is_over() {
 
 #[test]
 fn a_restart_with_four_hundred_days_in_the_store_is_quiet() {
-    let mut house = House::new("name = \"corp\"\ngeneration = \"current-branch\"\n[intervals]\nsync_hours = 24\n");
-    let path = house.path("told");
-    std::fs::write(house.path("tell.sh"), "echo \"$SUPWATCH_STATE $SUPWATCH_RULE $SUPWATCH_SITE\" >> \"$1\"\n").expect("script");
-    house.configure(&format!(
-        "[[notify]]\nname = \"desk\"\nkind = \"command\"\ncommand = [\"sh\", {:?}, {path:?}]\nseverity = \"info\"\ndelay_seconds = 0\n",
-        house.path("tell.sh")
-    ));
+    let (mut house, path) = house_with_a_desk();
     let site = SiteFolder::new(&house.path("sites"), "CEN", "central", None);
     let begin = now();
     for day in (1..=400).rev() {
