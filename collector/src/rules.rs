@@ -78,7 +78,7 @@ pub struct Rule {
     pub fix: &'static [(&'static str, &'static str)],
     /// Where this is written.
     pub source: &'static str,
-    /// Judges the watcher itself: it gives no verdict offline.
+    /// Judges the watcher itself, so it speaks also while the logs of a site are read back.
     pub watcher: bool,
     judge: fn(&Scene<'_>) -> Vec<Judged>,
 }
@@ -124,7 +124,7 @@ pub const RULES: &[Rule] = &[
 
 pub use confidence::asked_at;
 pub use database_trouble::tells_of as tells_of_database_trouble;
-pub use filters::{FilterNames, filter_names};
+pub(crate) use filters::Names;
 
 /// The longest that what was set at the top takes to be set at a site: WCM looks every 60 minutes.
 pub const WCM_TURN: jiff::SignedDuration = jiff::SignedDuration::from_mins(65);
@@ -169,9 +169,7 @@ impl Rule {
     /// What the rule says of a site; a failed verdict comes with its failure.
     pub fn judge(&self, scene: &Scene<'_>) -> Vec<(Verdict, Option<Failure>)> {
         let code = scene.site.code;
-        // Offline there is no agent to watch; a file that cannot be used is told all the same.
-        let of_agents = self.watcher && !scene.live && self.name != log_unreadable::RULE.name;
-        if of_agents || scene.limits.disabled(self.name, code, scene.now) {
+        if scene.limits.disabled(self.name, code, scene.now) {
             return Vec::new();
         }
         (self.judge)(scene).into_iter().map(|judged| self.verdict(scene, judged)).collect()

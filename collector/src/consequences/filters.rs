@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use supwatch_proto::finding::{Evidence, Finding};
-use supwatch_proto::ids::SiteCode;
 
 use super::Tree;
-use crate::rules::{FilterNames, filter_names};
+use crate::hierarchy::Site;
+use crate::rules::Names;
 
 /// A child that differs from its parent because one of the two is set other than the component says, or because the parent
 /// differs from its own parent in the same.
@@ -53,39 +53,34 @@ fn field(rule: &str) -> &'static str {
 
 /// Names that a finding says differ, as they compare; those that are meant to are none.
 fn differing(tree: &Tree<'_>, finding: &Finding, field: &str) -> BTreeSet<String> {
-    let lists: Vec<(SiteCode, &str, FilterNames)> = finding
-        .evidence
-        .iter()
-        .filter_map(|evidence| match evidence {
-            Evidence::Setting { site, setting, value, .. }
-                if setting.rsplit('.').next().is_some_and(|end| end.ends_with(field)) =>
-            {
-                Some((*site, setting.as_str(), names(tree, *site, field, value)))
-            }
-            _ => None,
-        })
-        .collect();
-    let Some(((_, _, own), others)) = lists.split_first() else { return BTreeSet::new() };
+    let told = finding.evidence.iter().filter_map(|evidence| match evidence {
+        Evidence::Setting { site, setting, value, .. } if setting.rsplit('.').next().is_some_and(|end| end.ends_with(field)) => {
+            Some((tree.hierarchy.site(*site)?, setting.as_str(), names(value)))
+        }
+        _ => None,
+    });
+    let told: Vec<(&Site, &str, Vec<String>)> = told.collect();
+    let mut lists = told.iter().map(|(site, path, list)| (*path, Names::of_field(list, site, field)));
+    let Some((_, own)) = lists.next() else { return BTreeSet::new() };
     let one_way = finding.rule == "language-mismatch";
-    let mut found = BTreeSet::new();
-    for (_, path, other) in others {
+    let mut found = Vec::new();
+    for (path, other) in lists {
         // A child may have fewer languages than its parent, and more than the summaries.
         if !(one_way && path.starts_with("component.")) {
-            found.extend(own.without(other));
+            found.extend(own.keys_without(&other));
         }
         if !(one_way && path.starts_with("wsus[")) {
-            found.extend(other.without(own));
+            found.extend(other.keys_without(&own));
         }
     }
     let meant = |name: &str| tree.limits.may_differ(&finding.rule, finding.site, name, tree.now);
     found.into_iter().filter(|(_, name)| !meant(name)).map(|(key, _)| key).collect()
 }
 
-fn names(tree: &Tree<'_>, site: SiteCode, field: &str, value: &Value) -> FilterNames {
-    let list: Vec<String> = match value {
+fn names(value: &Value) -> Vec<String> {
+    match value {
         Value::Array(list) => list.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect(),
         Value::String(word) => vec![word.clone()],
         _ => Vec::new(),
-    };
-    filter_names(tree.hierarchy.site(site), field, list)
+    }
 }

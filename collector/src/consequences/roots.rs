@@ -192,9 +192,9 @@ fn same_knot(tree: &Tree<'_>, finding: &Finding) -> Vec<usize> {
     let here = finding.site;
     let circle = |site: SiteCode| tree.above(here).contains(&site) && tree.above(site).contains(&here);
     // What two sites say of one parent differs in their own code alone.
-    let bare = |finding: &Finding| finding.summary.en.trim_start_matches(finding.site.as_str()).to_owned();
+    let bare = |finding: &Finding| finding.summary.en.strip_prefix(finding.site.as_str()).map(str::to_owned);
     let own = bare(finding);
-    let alike = |other: &Finding| bare(other) == own || circle(other.site);
+    let alike = |other: &Finding| other.summary == finding.summary || (own.is_some() && bare(other) == own) || circle(other.site);
     let all = tree.spread.get(&("topology", "")).into_iter().flatten().copied();
     all.filter(|index| tree.findings.get(*index).is_some_and(alike)).collect()
 }

@@ -36,6 +36,9 @@ const CATCHES_UP: SignedDuration = SignedDuration::from_mins(15);
 const STANDS_SECONDS: u32 = 60;
 
 fn judge(scene: &Scene<'_>) -> Vec<Judged> {
+    if !scene.live {
+        return Vec::new();
+    }
     let code = scene.site.code;
     let agents = scene.hierarchy.agents_of(scene.site).filter(|(_, agent)| agent.last_heard_at.is_some());
     agents

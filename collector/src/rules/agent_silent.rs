@@ -32,6 +32,9 @@ pub const SILENT_MINUTES: u32 = 5;
 pub const REPLACED: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 fn judge(scene: &Scene<'_>) -> Vec<Judged> {
+    if !scene.live {
+        return Vec::new();
+    }
     let code = scene.site.code;
     let limit = scene.limits.silent_minutes.or(scene.hierarchy.expected.agent_silent_minutes).unwrap_or(SILENT_MINUTES);
     let heard: Vec<_> = scene.hierarchy.agents_of(scene.site).filter_map(|(id, agent)| Some((id, agent.last_heard_at?))).collect();

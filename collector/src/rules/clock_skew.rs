@@ -24,6 +24,9 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn judge(scene: &Scene<'_>) -> Vec<Judged> {
+    if !scene.live {
+        return Vec::new();
+    }
     let (site, limit) = (scene.site, scene.limits.clock_seconds);
     let mut judged = Vec::new();
     for (id, agent) in scene.hierarchy.agents_of(site) {

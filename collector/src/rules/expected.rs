@@ -7,7 +7,7 @@ use serde_json::Value;
 use supwatch_proto::ids::SiteCode;
 use supwatch_proto::text::Text;
 
-use super::filters::filter_names;
+use super::filters::Names;
 use super::{Expected, Scene};
 use crate::hierarchy::Site;
 
@@ -41,12 +41,13 @@ pub(super) fn turn(scene: &Scene<'_>, owner: &Site, field: &str) -> Turn {
             continue;
         };
         let Some(by) = due(scene, changed_at, field).filter(|by| *by > scene.now) else { continue };
-        let names = |value: &Option<Value>| {
-            let list = value.iter().filter_map(Value::as_array).flatten().filter_map(Value::as_str).map(str::to_owned);
-            filter_names(Some(owner), if field.contains("languages") { "languages" } else { field }, list.collect())
+        let list = |value: &Option<Value>| -> Vec<String> {
+            value.iter().filter_map(Value::as_array).flatten().filter_map(Value::as_str).map(str::to_owned).collect()
         };
-        let (before, after) = (names(&change.before), names(&change.after));
-        turn.names.extend(before.without(&after).into_iter().chain(after.without(&before)).map(|(_, name)| name.to_lowercase()));
+        let (before, after) = (list(&change.before), list(&change.after));
+        let names = |list| Names::of_field(list, owner, field.trim_start_matches("summary_"));
+        let (before, after) = (names(&before), names(&after));
+        turn.names.extend(before.without(&after).into_iter().chain(after.without(&before)).map(str::to_lowercase));
         turn.by = turn.by.max(Some(by));
         turn.owner = Some(owner.code);
     }

@@ -13,7 +13,7 @@ use super::{Failure, Judged, Scene, categories, expected, no_parent, no_setting,
 use crate::hierarchy::{Parent, Site};
 
 /// A list of names as a set that compares as people read it, and back.
-pub(super) struct Names<'a> {
+pub(crate) struct Names<'a> {
     names: Vec<&'a str>,
     /// What each compares as besides its name: an id, or a language.
     ids: Vec<Option<String>>,
@@ -31,6 +31,11 @@ impl<'a> Names<'a> {
     pub(super) fn categories(list: &'a [String], site: &'a Site) -> Names<'a> {
         let told = site.settings().and_then(|settings| settings.category_ids.value());
         Names::with(list, |title| categories::id(title, told), Some(site))
+    }
+
+    /// Either, by the name of the field.
+    pub(crate) fn of_field(list: &'a [String], site: &'a Site, field: &str) -> Names<'a> {
+        if field == "languages" { Names::languages(list) } else { Names::categories(list, site) }
     }
 
     fn with(list: &'a [String], id: impl Fn(&str) -> Option<String>, site: Option<&'a Site>) -> Names<'a> {
@@ -52,10 +57,18 @@ impl<'a> Names<'a> {
     }
 
     /// Names here and not there, as far as that is certain.
-    pub(super) fn without(&self, other: &Names<'_>) -> Vec<&'a str> {
-        let absent = self.each().filter(|(name, id)| !other.has(name, *id) && self.is_certain(name, *id, other));
-        let missing: BTreeSet<&str> = absent.map(|(name, _)| name).collect();
+    pub(crate) fn without(&self, other: &Names<'_>) -> Vec<&'a str> {
+        let missing: BTreeSet<&str> = self.absent_in(other).map(|(name, _)| name).collect();
         missing.into_iter().collect()
+    }
+
+    /// The same, each with what it compares as: its id where it has one.
+    pub(crate) fn keys_without(&self, other: &Names<'_>) -> Vec<(String, &'a str)> {
+        self.absent_in(other).map(|(name, id)| (id.cloned().unwrap_or_else(|| name.to_lowercase()), name)).collect()
+    }
+
+    fn absent_in(&self, other: &Names<'_>) -> impl Iterator<Item = (&'a str, Option<&String>)> {
+        self.each().filter(|(name, id)| !other.has(name, *id) && self.is_certain(name, *id, other))
     }
 
     /// Whether a name that is not there is not there under another name either: an id without a title, or a title in another
@@ -89,32 +102,6 @@ pub(super) fn no_ids(what: &str, one: &Site, other: &Site) -> Text {
         ),
         format!("{one} と {other} の {what} の ID (名前では比較できません)。Get-SyncSettings.ps1 で取得できます"),
     )
-}
-
-/// Names of a filter that outlive the settings they are from: each with what it compares as.
-#[derive(Debug, Clone)]
-pub struct FilterNames(Vec<(Option<String>, String)>);
-
-/// Languages, classifications or products of a site.
-pub fn filter_names(site: Option<&Site>, field: &str, list: Vec<String>) -> FilterNames {
-    let told = site.and_then(|site| site.settings()?.category_ids.value());
-    let id = |name: &String| match field {
-        "languages" => Some(categories::language(name)),
-        _ => categories::id(name, told),
-    };
-    FilterNames(list.into_iter().map(|name| (id(&name), name)).collect())
-}
-
-impl FilterNames {
-    /// Names here and not there, each with what it compares as.
-    pub fn without(&self, other: &FilterNames) -> Vec<(String, String)> {
-        let same = |one: &(Option<String>, String), other: &(Option<String>, String)| match (&one.0, &other.0) {
-            (Some(one), Some(other)) => one == other,
-            _ => one.1.to_lowercase() == other.1.to_lowercase(),
-        };
-        let gone = self.0.iter().filter(|own| !other.0.iter().any(|other| same(own, other)));
-        gone.map(|(id, name)| (id.clone().unwrap_or_else(|| name.to_lowercase()), name.clone())).collect()
-    }
 }
 
 /// One edge of the hierarchy: a child and its parent, both with the WSUS of their first SUP.
