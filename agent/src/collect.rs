@@ -138,7 +138,7 @@ impl<'a> Collect<'a> {
                     let own = path.display().to_string();
                     self.told.retain(|told| !told.starts_with(&own));
                     self.spool.commit(vec![event], &name, &checksum)?;
-                    // What could be used is; what could not is told after it.
+                    // The usable fields are in the snapshot; the others are reported after it, since a snapshot clears earlier trouble.
                     if !remarks.is_empty() {
                         self.trouble(site, &path, remarks.join("; "))?;
                     }

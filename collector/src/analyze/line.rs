@@ -22,7 +22,7 @@ const LOGS: [(&str, &str); 5] = [
     ("softwaredistribution", "SoftwareDistribution.log"),
 ];
 
-/// What the recogniser says of a line by itself: `None` where it does not know it, or where it tells of trouble.
+/// What the recogniser makes of a line by itself: `None` if it does not know the line, or the line reports trouble.
 pub fn quiet(line: &str) -> Option<Quiet> {
     let record = parse::parse(line);
     let mut recogniser = Recogniser::new(SiteCode::UNKNOWN, "", Clock::default(), Memory::default());

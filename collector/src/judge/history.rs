@@ -1,4 +1,4 @@
-//! What failed and was mended again while nobody read: history. It is kept as a resolved finding and told to nobody.
+//! A failure that recovered within a backlog is history: kept as a resolved finding, and never notified.
 
 use supwatch_proto::finding::Finding;
 use supwatch_proto::run::RunOutcome;

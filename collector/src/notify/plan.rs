@@ -30,7 +30,7 @@ pub struct Filter {
     pub delay: Option<SignedDuration>,
 }
 
-/// How long a finding stands before it is told: what gives way to another by itself within minutes is not told.
+/// How long a finding stands before it is told: what resolves, or turns out to be a consequence, within minutes is not notified.
 const DELAY: SignedDuration = SignedDuration::from_mins(3);
 
 impl Filter {

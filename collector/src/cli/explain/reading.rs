@@ -82,7 +82,7 @@ fn fits(candidates: &[Candidate<'_>]) -> Vec<Fits> {
     candidates.iter().map(fit).collect()
 }
 
-/// A number may be a message, an error code and an HTTP status: every reading is told.
+/// A number may be a message, an error code and an HTTP status: every reading is shown.
 fn of_number(what: &str, number: u32, catalogue: &Catalogue) -> Answer {
     let message = messages::get(number);
     let mut found: Vec<Found> = message.map(Found::Message).into_iter().collect();
@@ -122,7 +122,7 @@ fn of_text(what: &str, catalogue: &Catalogue) -> Answer {
     let candidates = catalogue.candidates(&subject);
     let cause = catalogue.cause_of(&subject);
     let best = candidates.first();
-    // What is harmless or a term is told so where it fits better than any cause.
+    // A harmless entry or a term is shown if it fits better than any cause.
     let told = best.filter(|best| {
         let cause = candidates.iter().find(|candidate| candidate.cause.id == cause.id);
         matches!(best.cause.kind, Kind::Harmless | Kind::Term) && cause.is_none_or(|cause| cause.score < best.score)
