@@ -100,7 +100,7 @@ impl Catalogue {
 
     /// Every entry that fits, best first. What says only that something failed comes after all that says why.
     pub fn candidates(&self, subject: &Subject) -> Vec<Candidate<'_>> {
-        let mut found: Vec<Candidate<'_>> = self.causes.values().filter_map(|cause| matching::fit(cause, subject)).collect();
+        let mut found: Vec<Candidate<'_>> = self.causes.values().filter_map(|cause| cause.fit(subject)).collect();
         found.sort_by_key(|candidate| (candidate.cause.is_general(), Reverse(candidate.score), &candidate.cause.id));
         found
     }

@@ -333,7 +333,7 @@ pub fn opened(verdict: &Verdict, failure: Failure, now: Timestamp) -> Finding {
     let Failure { severity, summary, evidence, remedy, cause, confidence, reasons, since, occurrences } = failure;
     Finding {
         id: finding_id(&verdict.rule, verdict.site, &verdict.subject),
-        rule: verdict.rule.clone(),
+        rule: verdict.rule.to_string(),
         severity,
         site: verdict.site,
         subject: verdict.subject.clone(),

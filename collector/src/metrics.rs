@@ -203,7 +203,7 @@ pub fn registry(known: &Known) -> Result<Registry, prometheus::Error> {
     for verdict in &picture.verdicts {
         if let Some(gauge) = gauges
             .get("supwatch_verdicts")
-            .and_then(|gauge| gauge.get_metric_with_label_values(&[verdict.rule.as_str(), verdict.answer.as_str()]).ok())
+            .and_then(|gauge| gauge.get_metric_with_label_values(&[verdict.rule.as_ref(), verdict.answer.as_str()]).ok())
         {
             gauge.inc();
         }

@@ -3,6 +3,8 @@
 //! A verdict depends on the hierarchy, the limits and the time passed in, on nothing else. A rule that lacks data says what it
 //! lacks and who could tell; a rule that does not concern a site gives no verdict.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde_json::Value;
 use supwatch_proto::describe::Generation;
@@ -176,11 +178,10 @@ impl Rule {
     }
 
     fn verdict(&self, scene: &Scene<'_>, Judged { subject, looked_at, outcome }: Judged) -> (Verdict, Option<Failure>) {
-        let looked_at =
-            if looked_at.is_empty() { self.looks_at.iter().map(|path| (*path).to_owned()).collect() } else { looked_at };
+        let looked_at = if looked_at.is_empty() { self.looks_at.iter().copied().map(Cow::Borrowed).collect() } else { looked_at };
         let code = scene.site.code;
         let mut verdict = Verdict {
-            rule: self.name.to_owned(),
+            rule: Cow::Borrowed(self.name),
             site: code,
             subject,
             answer: Answer::Pass,
@@ -196,7 +197,7 @@ impl Rule {
             }
             Outcome::Fail(mut failure) => {
                 if let Some(reason) = scene.limits.meant(&verdict, scene.now) {
-                    verdict.looked_at.push(format!("rules.toml: {reason}"));
+                    verdict.looked_at.push(format!("rules.toml: {reason}").into());
                     return (verdict, None);
                 }
                 failure.severity = scene.limits.severity(self.name, code, scene.now).unwrap_or(failure.severity);
@@ -228,7 +229,7 @@ pub struct Scene<'a> {
 #[derive(Debug)]
 pub(crate) struct Judged {
     subject: String,
-    looked_at: Vec<String>,
+    looked_at: Vec<Cow<'static, str>>,
     outcome: Outcome,
 }
 
@@ -273,34 +274,39 @@ pub struct Failure {
     pub occurrences: u32,
 }
 
+/// How a rule names what it looked at: mostly by words of its own, which cost nothing.
+trait Path: Clone + Into<Cow<'static, str>> {}
+
+impl<T: Clone + Into<Cow<'static, str>>> Path for T {}
+
 impl Judged {
     /// One that looked at what its rule always looks at.
     fn usual(outcome: Outcome) -> Judged {
-        Judged::new(&[], outcome)
+        Judged::new::<&'static str>(&[], outcome)
     }
 
-    fn new(looked_at: &[&str], outcome: Outcome) -> Judged {
-        Judged { subject: String::new(), looked_at: looked_at.iter().map(|path| (*path).to_owned()).collect(), outcome }
+    fn new<L: Path>(looked_at: &[L], outcome: Outcome) -> Judged {
+        Judged { subject: String::new(), looked_at: looked_at.iter().cloned().map(Into::into).collect(), outcome }
     }
 
-    fn pass(looked_at: &[&str]) -> Judged {
+    fn pass<L: Path>(looked_at: &[L]) -> Judged {
         Judged::new(looked_at, Outcome::Pass)
     }
 
-    fn unknown(looked_at: &[&str], missing: Vec<Text>) -> Judged {
+    fn unknown<L: Path>(looked_at: &[L], missing: Vec<Text>) -> Judged {
         Judged::new(looked_at, Outcome::Unknown(missing))
     }
 
-    fn expected(looked_at: &[&str], expected: Expected) -> Judged {
+    fn expected<L: Path>(looked_at: &[L], expected: Expected) -> Judged {
         Judged::new(looked_at, Outcome::Expected(expected))
     }
 
-    fn fail(looked_at: &[&str], failure: Failure) -> Judged {
+    fn fail<L: Path>(looked_at: &[L], failure: Failure) -> Judged {
         Judged::new(looked_at, Outcome::Fail(Box::new(failure)))
     }
 
     /// Fails if anything is wrong, else is unknown if anything is missing, else passes.
-    fn weigh(looked_at: &[&str], failure: Option<Failure>, mut missing: Vec<Text>) -> Judged {
+    fn weigh<L: Path>(looked_at: &[L], failure: Option<Failure>, mut missing: Vec<Text>) -> Judged {
         missing.dedup();
         match failure {
             Some(failure) => Judged::fail(looked_at, failure),

@@ -217,16 +217,20 @@ fn date(said: &mut [Snapshot], from: usize) {
     for place in from..said.len() {
         let (older, rest) = said.split_at_mut(place);
         let Some(snapshot) = rest.first_mut() else { return };
-        snapshot.changes = older.last().map(|older| changes::differing(older, snapshot)).unwrap_or_default();
-        let before = older.last().map(|older| (leaves(&older.raw), &older.since));
-        snapshot.since = leaves(&snapshot.raw)
-            .into_iter()
-            .map(|(path, value)| {
-                let same = before.as_ref().filter(|(known, _)| known.get(&path) == Some(&value));
-                let since = same.and_then(|(_, since)| since.get(&path).copied()).unwrap_or(snapshot.taken_at);
-                (path, since)
-            })
-            .collect();
+        let fields = leaves(&snapshot.raw);
+        let (changes, since) = match older.last() {
+            Some(older) => {
+                let known = leaves(&older.raw);
+                let since = |path: &str, value: &Value| {
+                    let same = known.get(path).is_some_and(|known| *known == value);
+                    older.since.get(path).copied().filter(|_| same).unwrap_or(snapshot.taken_at)
+                };
+                let since = fields.iter().map(|(path, value)| (path.clone(), since(path, value))).collect();
+                (changes::differing((older, &known), (snapshot, &fields)), since)
+            }
+            None => (Vec::new(), fields.into_keys().map(|path| (path, snapshot.taken_at)).collect()),
+        };
+        (snapshot.changes, snapshot.since) = (changes, since);
     }
 }
 

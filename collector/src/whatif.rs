@@ -79,7 +79,7 @@ fn judge(hierarchy: &Hierarchy, limits: &Limits, now: Timestamp) -> Verdicts {
         let (verdicts, failures) = judge_site(hierarchy, limits, *site, now, false);
         for verdict in verdicts {
             let wrong = failures.iter().find(|(failed, _)| *failed == verdict).map(|(_, failure)| failure.summary.clone());
-            all.insert((verdict.site, verdict.rule.clone(), verdict.subject.clone()), (verdict, wrong));
+            all.insert((verdict.site, verdict.rule.to_string(), verdict.subject.clone()), (verdict, wrong));
         }
     }
     all

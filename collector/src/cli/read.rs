@@ -182,7 +182,7 @@ fn site_full(picture: &Picture, site: &SitePicture, look: Look) -> String {
     for verdict in picture.verdicts.iter().filter(|v| v.site == site.code) {
         let missing = verdict.missing.iter().map(|text| safe(look.text(text))).collect::<Vec<_>>().join("; ");
         let detail = if missing.is_empty() { verdict.looked_at.join(", ") } else { missing };
-        verdicts.row(vec![verdict.rule.as_str().into(), verdict.answer.as_str().into(), safe(&detail).into()]);
+        verdicts.row(vec![verdict.rule.as_ref().into(), verdict.answer.as_str().into(), safe(&detail).into()]);
     }
     out.push_str(&format!("\n{}", verdicts.draw(look)));
     out

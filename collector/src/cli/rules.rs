@@ -29,7 +29,7 @@ impl Rules {
         let mut counts: BTreeMap<(String, Verdict), u32> = BTreeMap::new();
         if named {
             for verdict in picture(global, None, false)?.verdicts {
-                *counts.entry((verdict.rule, verdict.answer)).or_default() += 1;
+                *counts.entry((verdict.rule.into_owned(), verdict.answer)).or_default() += 1;
             }
         }
         let count = |rule: &str, answer| counts.get(&(rule.to_owned(), answer)).copied().unwrap_or(0);

@@ -59,59 +59,58 @@ impl Candidate<'_> {
     }
 }
 
-/// The best of an entry's patterns that fits.
-pub(super) fn fit<'a>(cause: &'a Cause, subject: &Subject) -> Option<Candidate<'a>> {
-    let found = cause.patterns.iter().filter_map(|pattern| parts(pattern, subject));
-    let score = |parts: &Vec<Part>| parts.iter().map(|part| part.points).sum::<u32>();
-    let parts = found.max_by_key(score)?;
-    Some(Candidate { cause, score: score(&parts), parts })
+impl Cause {
+    /// The best of its patterns that fits an error.
+    pub fn fit(&self, subject: &Subject) -> Option<Candidate<'_>> {
+        let found = self.patterns.iter().filter_map(|pattern| parts(pattern, subject));
+        let score = |parts: &Vec<Part>| parts.iter().map(|part| part.points).sum::<u32>();
+        let parts = found.max_by_key(score)?;
+        Some(Candidate { cause: self, score: score(&parts), parts })
+    }
 }
 
 /// What of a pattern fits; `None` where not all of it does.
 fn parts(pattern: &Pattern, subject: &Subject) -> Option<Vec<Part>> {
     let folded = &pattern.folded;
-    if folded.without.iter().any(|words| subject.has_words(words)) {
-        return None;
-    }
     let mut found = Vec::new();
-    let mut ask = |asked: bool, points: u32, what: &'static str, value: Option<String>| match (asked, value) {
-        (false, _) => true,
-        (true, Some(value)) => {
-            found.push(Part { points, what, value });
-            true
-        }
-        (true, None) => false,
+    // Numbers are compared before texts are searched: most patterns end there.
+    let mut ask = |asked: bool, points: u32, what: &'static str, value: &dyn Fn() -> Option<String>| {
+        let value = if asked { value() } else { return true };
+        let fits = value.is_some();
+        found.extend(value.map(|value| Part { points, what, value }));
+        fits
     };
     // As the entry has it, where its folded form fits.
-    let code = pattern.codes.iter().zip(&folded.codes).find(|(_, code)| subject.has_code(**code)).map(|(code, _)| code);
-    let fitting = pattern.words.iter().zip(&folded.words).filter(|(_, words)| subject.has_words(words)).map(|(words, _)| words);
-    let words = fitting.max_by_key(|words| words.chars().count());
-    let sentence = u32::from(words.is_some_and(|words| words.chars().count() >= SENTENCE));
-    let fits = ask(!pattern.codes.is_empty(), CODE, "code", code.cloned())
-        && ask(
-            pattern.class.is_some(),
-            CLASS,
-            "class",
-            pattern.class.clone().filter(|_| folded.class.as_deref().is_some_and(|class| subject.has_class(class))),
-        )
-        && ask(
-            pattern.status.is_some(),
-            STATUS,
-            "HTTP status",
-            pattern.status.filter(|status| subject.has_status(*status)).map(|status| status.to_string()),
-        )
-        && ask(
-            pattern.function.is_some(),
-            FUNCTION,
-            "function",
-            pattern.function.clone().filter(|_| folded.function.as_deref().is_some_and(|function| subject.has_words(function))),
-        )
-        && ask(
-            !pattern.message.is_empty(),
-            MESSAGE,
-            "message",
-            pattern.message.iter().find(|id| subject.message == Some(**id)).map(u32::to_string),
-        )
-        && ask(!pattern.words.is_empty(), WORDS + sentence, "words", words.cloned());
+    let code = || {
+        let mut codes = pattern.codes.iter().zip(&folded.codes);
+        codes.find(|(_, code)| subject.has_code(**code)).map(|(code, _)| code.clone())
+    };
+    let message = || pattern.message.iter().find(|id| subject.message == Some(**id)).map(u32::to_string);
+    let class = || folded.class.as_deref().filter(|class| subject.has_class(class)).and(pattern.class.clone());
+    let status = || pattern.status.filter(|status| subject.has_status(*status)).map(|status| status.to_string());
+    let function = || folded.function.as_deref().filter(|function| subject.has_words(function)).and(pattern.function.clone());
+    let words = pattern.words.iter().zip(&folded.words);
+    let words = || {
+        words
+            .clone()
+            .filter(|(_, words)| subject.has_words(words))
+            .map(|(words, _)| words)
+            .max_by_key(|words| length(words))
+            .cloned()
+    };
+    let fits = ask(!pattern.codes.is_empty(), CODE, "code", &code)
+        && ask(!pattern.message.is_empty(), MESSAGE, "message", &message)
+        && ask(pattern.class.is_some(), CLASS, "class", &class)
+        && ask(pattern.status.is_some(), STATUS, "HTTP status", &status)
+        && ask(pattern.function.is_some(), FUNCTION, "function", &function)
+        && ask(!pattern.words.is_empty(), WORDS, "words", &words)
+        && !folded.without.iter().any(|words| subject.has_words(words));
+    for part in found.iter_mut().filter(|part| part.what == "words" && length(&part.value) >= SENTENCE) {
+        part.points += 1;
+    }
     (fits && !found.is_empty()).then_some(found)
+}
+
+fn length(words: &str) -> usize {
+    words.chars().count()
 }

@@ -576,11 +576,11 @@ fn evidence(evidence: &Evidence) -> EvidenceJson {
 /// A verdict.
 pub fn verdict(verdict: &Verdict, lang: Lang) -> VerdictJson {
     VerdictJson {
-        rule: verdict.rule.clone(),
+        rule: verdict.rule.to_string(),
         site: verdict.site.to_string(),
         subject: verdict.subject.clone(),
         verdict: verdict.answer.to_string(),
-        looked_at: verdict.looked_at.clone(),
+        looked_at: verdict.looked_at.iter().map(ToString::to_string).collect(),
         missing: verdict.missing.iter().map(|text| text.get(lang).to_owned()).collect(),
         expected_by: stamp(verdict.expected_by),
     }

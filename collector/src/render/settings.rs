@@ -223,7 +223,11 @@ pub fn differences(here: &Value, there: &Value) -> Vec<Difference> {
     paths
         .into_iter()
         .filter(differs)
-        .map(|path| Difference { setting: path.clone(), here: here.get(path).cloned(), there: there.get(path).cloned() })
+        .map(|path| Difference {
+            setting: path.clone(),
+            here: here.get(path).copied().cloned(),
+            there: there.get(path).copied().cloned(),
+        })
         .collect()
 }
 
@@ -241,7 +245,7 @@ const OWN: &[&str] = &[
     "refused",
 ];
 
-fn comparable(raw: &Value) -> BTreeMap<String, Value> {
+fn comparable(raw: &Value) -> BTreeMap<String, &Value> {
     let first = Settings::from_json(raw).ok().and_then(|settings| Some(settings.first_sup()?.server.value()?.clone()));
     let mut found = BTreeMap::new();
     for (path, value) in leaves(raw) {

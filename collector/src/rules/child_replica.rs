@@ -60,7 +60,7 @@ fn judge_sup(scene: &Scene<'_>, settings: &Settings, sup: &Sup, site_type: Optio
     let site = scene.site;
     let name = name_of(sup);
     let path = format!("wsus[{name}].is_replica");
-    let looked_at = &[path.as_str()];
+    let looked_at = std::slice::from_ref(&path);
     let first = settings.first_sup() == Some(sup);
     let Some(is_replica) = settings.wsus_of(sup).and_then(|wsus| wsus.is_replica.value()).copied() else {
         return Judged::unknown(looked_at, vec![no_setting(site.code, &path)]).of(name);

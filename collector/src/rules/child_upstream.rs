@@ -1,6 +1,8 @@
 //! A child's first SUP takes from its parent's first SUP; a further SUP from its own site's first one.
 //! Source: documentation, planning for software update points; the article, "WSUS server not configured".
 
+use std::borrow::Cow;
+
 use super::{Failure, Judged, Rule, Scene, name_of, no_parent, no_setting, no_settings, setting};
 use crate::hierarchy::{Parent, Site};
 use serde_json::json;
@@ -61,7 +63,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
 fn judge_sup(scene: &Scene<'_>, settings: &Settings, sup: &Sup) -> Option<Judged> {
     let (site, name) = (scene.site, name_of(sup));
     let path = format!("wsus[{name}].upstream");
-    let looked_at = &[path.as_str()];
+    let looked_at = std::slice::from_ref(&path);
     let unknown = |missing| Some(Judged::unknown(looked_at, vec![missing]).of(name));
     let first = match settings.first_sup() {
         Some(first) if first == sup => true,
@@ -99,7 +101,7 @@ struct Edge<'a> {
 fn judge_edge(scene: &Scene<'_>, edge: &Edge<'_>) -> Judged {
     let site = scene.site;
     let wanted = name_of(edge.wanted);
-    let looked_at = &[edge.path, "sups[first] above"];
+    let looked_at = &[Cow::Owned(edge.path.to_owned()), Cow::Borrowed("sups[first] above")];
     let fail = |what: Text, evidence: Vec<Evidence>| {
         let summary = Text::new(
             format!("SUP {} of {} must take from {wanted} of {}, but {}", name_of(edge.sup), site.code, edge.above.code, what.en),

@@ -104,8 +104,8 @@ fn at_parent(scene: &Scene<'_>, failure: &mut Failure, parent: SiteCode, confirm
 }
 
 fn by_the_error(scene: &Scene<'_>, cause: &Cause, said: Option<&Subject>) -> (Confidence, Text) {
-    let candidates = said.map(|said| scene.hierarchy.catalogue.candidates(said)).unwrap_or_default();
-    let Some(fits) = candidates.iter().find(|candidate| candidate.cause.id == cause.id) else {
+    let known = scene.hierarchy.catalogue.get(&cause.id);
+    let Some(fits) = known.zip(said).and_then(|(cause, said)| cause.fit(said)) else {
         let beside = Text::new(
             "what other lines around the failure say fits it",
             "失敗の前後に記録された別の行の内容が、この原因に一致します",

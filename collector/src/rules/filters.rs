@@ -112,7 +112,7 @@ pub(super) struct Edge<'a> {
 }
 
 /// The edge above a site; or the verdict where there is none to compare, and nothing where the rule does not concern it.
-pub(super) fn edge<'a>(scene: &Scene<'a>, looked_at: &[&str]) -> Result<Edge<'a>, Option<Judged>> {
+pub(super) fn edge<'a>(scene: &Scene<'a>, looked_at: &[&'static str]) -> Result<Edge<'a>, Option<Judged>> {
     let site = scene.site;
     let unknown = |missing| Err(Some(Judged::unknown(looked_at, vec![missing])));
     let parent = match scene.hierarchy.parent(site.code) {
@@ -137,8 +137,7 @@ pub(super) fn edge<'a>(scene: &Scene<'a>, looked_at: &[&str]) -> Result<Edge<'a>
 
 /// Compares one filter of a child with its parent's; both differing ways fail. A replica takes whatever its upstream has.
 pub(super) fn compare(scene: &Scene<'_>, what: &Filter) -> Vec<Judged> {
-    let path = format!("wsus[first].{}", what.field);
-    let looked_at = &[path.as_str()];
+    let looked_at = &[what.path];
     let edge = match edge(scene, looked_at) {
         Ok(edge) => edge,
         Err(verdict) => return verdict.into_iter().collect(),
@@ -154,7 +153,7 @@ pub(super) fn compare(scene: &Scene<'_>, what: &Filter) -> Vec<Judged> {
     let (own, above) = ((what.read)(edge.own), edge.above.and_then(what.read));
     let (Some(own), Some(above)) = (own, above) else {
         let lacking = if own.is_none() { site } else { parent };
-        let missing = if lacking.settings().is_none() { no_settings(lacking.code) } else { no_setting(lacking.code, &path) };
+        let missing = if lacking.settings().is_none() { no_settings(lacking.code) } else { no_setting(lacking.code, what.path) };
         return vec![Judged::unknown(looked_at, vec![missing])];
     };
     if own == above {
@@ -193,7 +192,7 @@ pub(super) fn compare(scene: &Scene<'_>, what: &Filter) -> Vec<Judged> {
         format!("{} と親サイト {} の{}が異なります ({})", site.code, parent.code, what.name.1, ja.join("、")),
     );
     let failure = Failure::new(Severity::Warning, summary)
-        .shown_by([setting(site, path.clone(), json!(own.names)), setting(parent, path.clone(), json!(above.names))]);
+        .shown_by([setting(site, what.path, json!(own.names)), setting(parent, what.path, json!(above.names))]);
     vec![Judged::fail(looked_at, failure)]
 }
 
@@ -201,6 +200,8 @@ pub(super) fn compare(scene: &Scene<'_>, what: &Filter) -> Vec<Judged> {
 pub(super) struct Filter {
     pub rule: &'static str,
     pub field: &'static str,
+    /// The same field of a site's settings.
+    pub path: &'static str,
     pub name: (&'static str, &'static str),
     pub read: fn(&Wsus) -> Option<&[String]>,
 }

@@ -32,6 +32,7 @@ pub(super) const RULE: Rule = Rule {
             &Filter {
                 rule: RULE.name,
                 field: "products",
+                path: "wsus[first].products",
                 name: ("products", "製品"),
                 read: |wsus| wsus.products.value().map(Vec::as_slice),
             },

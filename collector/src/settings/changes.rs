@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use supwatch_proto::history::{SettingChange as Change, UndoneChange};
 
-use super::paths::{NAMED, leaves, name_of, same_element};
+use super::paths::{NAMED, name_of, same_element};
 use super::{SiteSettings, Snapshot};
 
 /// Parts that tell how things go, not how they are set.
@@ -42,9 +42,11 @@ pub(super) fn of<'a>(changes: impl Iterator<Item = &'a Change>) -> Vec<Change> {
     all.into_iter().cloned().collect()
 }
 
+/// A snapshot with its fields by their paths.
+pub(super) type Told<'a> = (&'a Snapshot, &'a BTreeMap<String, &'a Value>);
+
 /// What one source said otherwise than before.
-pub(super) fn differing(before: &Snapshot, after: &Snapshot) -> Vec<Change> {
-    let (old, new) = (leaves(&before.raw), leaves(&after.raw));
+pub(super) fn differing((before, old): Told<'_>, (after, new): Told<'_>) -> Vec<Change> {
     let change = |path: String, was: Option<&Value>, is: Option<&Value>| Change {
         path,
         before: was.cloned(),
@@ -56,14 +58,14 @@ pub(super) fn differing(before: &Snapshot, after: &Snapshot) -> Vec<Change> {
     let mut found: Vec<Change> = new
         .iter()
         .filter_map(|(path, value)| {
-            let was = old.get(path).filter(|was| !same(was, value))?;
+            let was = *old.get(path).filter(|was| !same(was, value))?;
             Some(change(path.clone(), Some(was), Some(value)))
         })
         .collect();
     for list in NAMED {
-        let elements = |snapshot: &Snapshot| snapshot.raw.get(*list).and_then(Value::as_array).cloned();
         // Only where both moments list them does one more or less mean anything.
-        let (Some(old), Some(new)) = (elements(before), elements(after)) else { continue };
+        let (old, new) = (before.raw.get(*list), after.raw.get(*list));
+        let (Some(old), Some(new)) = (old.and_then(Value::as_array), new.and_then(Value::as_array)) else { continue };
         let path = |element: &Value| format!("{list}[{}]", name_of(list, element).unwrap_or_default());
         let missing = |from: &Value, others: &[Value]| !others.iter().any(|other| same_element(list, from, other));
         found.extend(old.iter().filter(|element| missing(element, &new)).map(|gone| change(path(gone), Some(gone), None)));

@@ -53,13 +53,13 @@ fn has_alias(element: &Value, name: &str) -> bool {
 }
 
 /// Every field with its path. What is known to be none is a field too; an empty part is none.
-pub fn leaves(raw: &Value) -> BTreeMap<String, Value> {
+pub fn leaves(raw: &Value) -> BTreeMap<String, &Value> {
     let mut found = BTreeMap::new();
     collect(raw, "", "", &mut found);
     found
 }
 
-fn collect(value: &Value, path: &str, field: &str, found: &mut BTreeMap<String, Value>) {
+fn collect<'a>(value: &'a Value, path: &str, field: &str, found: &mut BTreeMap<String, &'a Value>) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
@@ -74,7 +74,7 @@ fn collect(value: &Value, path: &str, field: &str, found: &mut BTreeMap<String, 
             }
         }
         value => {
-            found.insert(path.to_owned(), value.clone());
+            found.insert(path.to_owned(), value);
         }
     }
 }
@@ -281,7 +281,7 @@ mod tests {
     #[track_caller]
     fn check(assignment: &str, path: &str, expected: Value) {
         let set = assign(&site(), "P01", &[assignment.to_owned()]).expect("set");
-        assert_eq!(leaves(&set).get(path), Some(&expected), "{set}");
+        assert_eq!(leaves(&set).get(path), Some(&&expected), "{set}");
     }
 
     #[test]

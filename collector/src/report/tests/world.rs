@@ -152,7 +152,7 @@ fn finding(name: &str, lines: usize, text: impl Fn(&str) -> String) -> Finding {
 
 fn verdict(name: &str, text: impl Fn(&str) -> String) -> Verdict {
     Verdict {
-        rule: text("verdict-rule"),
+        rule: text("verdict-rule").into(),
         site: code(name),
         subject: text("verdict-subject"),
         answer: Answer::Unknown,
