@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use supwatch_proto::config::Faults;
-use supwatch_proto::ids::SiteCode;
+use supwatch_model::config::Faults;
+use supwatch_model::ids::SiteCode;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 

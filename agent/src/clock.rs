@@ -8,7 +8,7 @@ use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use supwatch_proto::time::Certainty;
+use supwatch_model::time::Certainty;
 
 use crate::parse::Stamp;
 use crate::parse::viewer::{DateOrder, Dated, dated};

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use supwatch_proto::event::EventKind;
-use supwatch_proto::ids::{Epoch, SiteCode};
+use supwatch_model::event::EventKind;
+use supwatch_model::ids::{Epoch, SiteCode};
 
 use crate::config::Site;
 use crate::recognise::Log;

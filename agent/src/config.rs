@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use supwatch_proto::config::{Faults, Table};
-use supwatch_proto::describe::SiteFile;
-use supwatch_proto::settings::same_server;
+use supwatch_model::config::{Faults, Table};
+use supwatch_model::describe::SiteFile;
+use supwatch_model::settings::same_server;
 
 use crate::probe::address::Address;
 use crate::reader::Reading;

@@ -3,8 +3,8 @@
 
 #![allow(clippy::panic, clippy::expect_used, clippy::indexing_slicing, clippy::missing_panics_doc)]
 
-use supwatch_proto::event::Event;
-use supwatch_proto::ids::SiteCode;
+use supwatch_model::event::Event;
+use supwatch_model::ids::SiteCode;
 
 use crate::assemble::{Assembler, Decoded};
 use crate::encoding::{Decoder, Sample};

@@ -10,8 +10,8 @@ use crate::parse::marks::{CCM_CLOSE, CCM_OPEN, SERVER};
 use crate::parse::{Form, Record, Stamp, parse, server, setup, wsus};
 use crate::reader::{Observer, Reader, Reading, Resume};
 use crate::recognise::{Understood, Written, vocabulary};
-use supwatch_proto::event::{Event, EventKind};
-use supwatch_proto::ids::SiteCode;
+use supwatch_model::event::{Event, EventKind};
+use supwatch_model::ids::SiteCode;
 
 mod characters;
 mod marks;

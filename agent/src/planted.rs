@@ -4,7 +4,7 @@
 //! every function here is what the code would be if it were not there. A mistake is planted for the thread that asks for
 //! it: a simulation runs on one.
 
-use supwatch_proto::event::Event;
+use supwatch_model::event::Event;
 
 /// A mistake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -20,7 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use supwatch_proto::settings::Settings;
+use supwatch_model::settings::Settings;
 use tokio::task::JoinError;
 
 use crate::config::{Config, Site};
@@ -190,8 +190,8 @@ mod tests {
     use serde_json::Value;
     use std::sync::Mutex;
     use std::time::{Duration, Instant};
-    use supwatch_proto::describe::SiteFile;
-    use supwatch_proto::event::{Event, EventKind};
+    use supwatch_model::describe::SiteFile;
+    use supwatch_model::event::{Event, EventKind};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     /// A web server on loopback: its port, the status it gives from now on, and when it was asked.

@@ -6,9 +6,9 @@ use encoding_rs::Encoding;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
-use supwatch_proto::event::Event;
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::time::Certainty;
+use supwatch_model::event::Event;
+use supwatch_model::ids::SiteCode;
+use supwatch_model::time::Certainty;
 
 use crate::assemble::{Assembler, Decoded};
 use crate::clock::{Clock, Learnt};

@@ -6,9 +6,9 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use supwatch_proto::event::{Event, EventKind, Trigger};
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::time::Certainty;
+use supwatch_model::event::{Event, EventKind, Trigger};
+use supwatch_model::ids::SiteCode;
+use supwatch_model::time::Certainty;
 
 use crate::clock::Clock;
 use crate::parse::{self, Form, Level, Record};
@@ -355,7 +355,7 @@ fn kind_of(message: &str, log: Option<Log>) -> Option<EventKind> {
 mod tests {
     use super::*;
     use crate::parse::Stamp;
-    use supwatch_proto::event::Scope;
+    use supwatch_model::event::Scope;
 
     fn record(message: &str, second: i8) -> Record<'_> {
         Record {

@@ -11,11 +11,11 @@ mod secrets;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use supwatch_proto::event::{Event, EventKind};
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::settings::Settings;
-use supwatch_proto::settings::lenient::{Problem, Reason, tidy};
-use supwatch_proto::time::Certainty;
+use supwatch_model::event::{Event, EventKind};
+use supwatch_model::ids::SiteCode;
+use supwatch_model::settings::Settings;
+use supwatch_model::settings::lenient::{Problem, Reason, tidy};
+use supwatch_model::time::Certainty;
 
 /// Largest snapshot taken; larger ones are no settings.
 pub const SIZE_LIMIT: u64 = 48 * 1024;

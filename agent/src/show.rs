@@ -4,9 +4,9 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use jiff::Timestamp;
-use supwatch_proto::event::Event;
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::time::Certainty;
+use supwatch_model::event::Event;
+use supwatch_model::ids::SiteCode;
+use supwatch_model::time::Certainty;
 
 use crate::parse::{Form, Record};
 use crate::reader::{Observer, Reader, Reading, Resume};

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
-use supwatch_proto::config::Faults;
-use supwatch_proto::describe::SiteFile;
-use supwatch_proto::event::{Event, EventKind};
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::time::Certainty;
+use supwatch_model::config::Faults;
+use supwatch_model::describe::SiteFile;
+use supwatch_model::event::{Event, EventKind};
+use supwatch_model::ids::SiteCode;
+use supwatch_model::time::Certainty;
 
 use crate::encoding::code_page;
 use crate::reader::Reading;

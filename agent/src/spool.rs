@@ -11,9 +11,9 @@ use std::sync::Mutex;
 use prost::Message;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use supwatch_durable::{Batch, Durable, DurableError, OpenError, set_aside};
-use supwatch_proto::coverage::Coverage;
-use supwatch_proto::event::Event;
-use supwatch_proto::ids::Epoch;
+use supwatch_model::coverage::Coverage;
+use supwatch_model::event::Event;
+use supwatch_model::ids::Epoch;
 use supwatch_proto::wire;
 use tokio::sync::watch;
 

@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use supwatch_proto::event::{Event, EventKind};
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::time::Certainty;
+use supwatch_model::event::{Event, EventKind};
+use supwatch_model::ids::SiteCode;
+use supwatch_model::time::Certainty;
 
 use self::files::{Disk, Files, Identity, Opened};
 use self::guard::{GUARD, Guard, Mark, Place, exactly};

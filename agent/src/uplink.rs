@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use supwatch_model::coverage::Coverage;
+use supwatch_model::ids::SiteCode;
 use supwatch_proto::channel::{ConnectError, IdentityFiles, connect, explain};
-use supwatch_proto::coverage::Coverage;
-use supwatch_proto::ids::SiteCode;
 use supwatch_proto::wire::ingest_service_client::IngestServiceClient;
 use supwatch_proto::wire::{self, stream_request, stream_response};
 use tokio::sync::{mpsc, watch};

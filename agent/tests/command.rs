@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use supwatch_agent::settings::command::{Handle, Runner, SettingsCommand};
 use supwatch_agent::spool::Spool;
-use supwatch_proto::event::{Event, EventKind};
+use supwatch_model::event::{Event, EventKind};
 
 struct Bench {
     dir: tempfile::TempDir,

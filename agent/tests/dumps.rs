@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use supwatch_agent::settings::{DUMP_LIMIT, dump, read_text};
-use supwatch_proto::event::EventKind;
-use supwatch_proto::settings::{Known, Settings};
+use supwatch_model::event::EventKind;
+use supwatch_model::settings::{Known, Settings};
 
 const SECRET: &str = "hunter2";
 

@@ -12,7 +12,7 @@ use supwatch_agent::clock::{Clock, Learnt, zones};
 use supwatch_agent::encoding::{Decoder, Sample, code_page};
 use supwatch_agent::lines::Lines;
 use supwatch_agent::parse::{self, Form, Record};
-use supwatch_proto::time::Certainty;
+use supwatch_model::time::Certainty;
 
 /// How the text of a file is encoded: name, and letters beyond ASCII that it has.
 const ENCODINGS: [(&str, &str); 9] = [

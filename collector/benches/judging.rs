@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 use supwatch::hierarchy::Hierarchy;
 use supwatch::judge::Judge;
 use supwatch::limits::Limits;
-use supwatch_proto::coverage::{Coverage, LogCoverage};
-use supwatch_proto::describe::{SiteDescription, SiteType};
-use supwatch_proto::event::Scope;
-use supwatch_proto::event::{Event, EventKind, StoredEvent, Trigger};
-use supwatch_proto::ids::{AgentId, Epoch, SiteCode};
-use supwatch_proto::time::Certainty;
+use supwatch_model::coverage::{Coverage, LogCoverage};
+use supwatch_model::describe::{SiteDescription, SiteType};
+use supwatch_model::event::Scope;
+use supwatch_model::event::{Event, EventKind, StoredEvent, Trigger};
+use supwatch_model::ids::{AgentId, Epoch, SiteCode};
+use supwatch_model::time::Certainty;
 
 /// Time given to each figure.
 const EACH: Duration = Duration::from_secs(1);

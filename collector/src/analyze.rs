@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use supwatch_agent::settings;
-use supwatch_proto::config::Faults;
-use supwatch_proto::describe::{HierarchyFile, SiteFile};
-use supwatch_proto::picture::Picture;
-use supwatch_proto::wave::Wave;
+use supwatch_model::config::Faults;
+use supwatch_model::describe::{HierarchyFile, SiteFile};
+use supwatch_model::picture::Picture;
+use supwatch_model::wave::Wave;
 
 use crate::diagnosis::Catalogue;
 use crate::hierarchy::Hierarchy;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use supwatch_proto::config::Faults;
+use supwatch_model::config::Faults;
 
 use crate::diagnosis::{Catalogue, Cause, wrong_line};
 

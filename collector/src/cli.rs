@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
-use supwatch_proto::finding::Finding;
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::text::Lang;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::finding::Finding;
+use supwatch_model::ids::SiteCode;
+use supwatch_model::text::Lang;
+use supwatch_model::verdict::Severity;
 
 use crate::causes::check_folder;
 use crate::diagnosis::Catalogue;
@@ -358,5 +358,5 @@ fn moment_ahead(text: &str) -> Result<Timestamp, String> {
 }
 
 fn site(text: &str) -> Result<SiteCode, String> {
-    text.parse().map_err(|error: supwatch_proto::ids::BadSiteCode| error.to_string())
+    text.parse().map_err(|error: supwatch_model::ids::BadSiteCode| error.to_string())
 }

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use supwatch_proto::config::{Faults, Table};
-use supwatch_proto::describe::HierarchyFile;
+use supwatch_model::config::{Faults, Table};
+use supwatch_model::describe::HierarchyFile;
 
 use crate::causes::check_folder;
 use crate::diagnosis::Catalogue;

@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use supwatch_proto::finding::{Confidence, Finding};
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::text::Text;
+use supwatch_model::finding::{Confidence, Finding};
+use supwatch_model::ids::SiteCode;
+use supwatch_model::text::Text;
 
 use crate::hierarchy::{Hierarchy, Parent};
 use crate::limits::Limits;

@@ -9,10 +9,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use supwatch_agent::app as agent;
 use supwatch_agent::config::Config as AgentConfig;
-use supwatch_proto::describe::HierarchyFile;
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::picture::Picture;
-use supwatch_proto::run::RunOutcome;
+use supwatch_model::describe::HierarchyFile;
+use supwatch_model::ids::SiteCode;
+use supwatch_model::picture::Picture;
+use supwatch_model::run::RunOutcome;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -52,7 +52,7 @@ pub enum DemoError {
     },
     /// The files the demo wrote itself.
     #[error(transparent)]
-    Faults(#[from] supwatch_proto::config::Faults),
+    Faults(#[from] supwatch_model::config::Faults),
     /// The collector did not see what the story did.
     #[error("the collector did not see within 20 s: {0}")]
     Unseen(&'static str),

@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use supwatch_proto::coverage::Coverage;
-use supwatch_proto::describe::{Generation, HierarchyFile, SiteDescription, SiteMode, SiteType};
-use supwatch_proto::event::{ConnectionOutcome, Event, EventKind, StoredEvent, Trigger};
-use supwatch_proto::finding::Evidence;
-use supwatch_proto::ids::{AgentId, Epoch, SiteCode};
-use supwatch_proto::settings::{Known, Settings, Sup, SupStatus, Wsus};
+use supwatch_model::coverage::Coverage;
+use supwatch_model::describe::{Generation, HierarchyFile, SiteDescription, SiteMode, SiteType};
+use supwatch_model::event::{ConnectionOutcome, Event, EventKind, StoredEvent, Trigger};
+use supwatch_model::finding::Evidence;
+use supwatch_model::ids::{AgentId, Epoch, SiteCode};
+use supwatch_model::settings::{Known, Settings, Sup, SupStatus, Wsus};
 
 use crate::diagnosis::Catalogue;
 use crate::runs::{Runs, line_of};

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use supwatch_proto::ids::{AgentId, SiteCode};
+use supwatch_model::ids::{AgentId, SiteCode};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 /// What a peer may do.

@@ -8,11 +8,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use supwatch_proto::coverage::Coverage;
-use supwatch_proto::event::Event;
-use supwatch_proto::ids::{AgentId, Epoch, SiteCode};
-use supwatch_proto::place::Place;
-use supwatch_proto::text::Text;
+use supwatch_model::coverage::Coverage;
+use supwatch_model::event::Event;
+use supwatch_model::ids::{AgentId, Epoch, SiteCode};
+use supwatch_model::place::Place;
+use supwatch_model::text::Text;
 use supwatch_proto::wire::ingest_service_server::IngestService;
 use supwatch_proto::wire::{self, stream_request, stream_response};
 use tokio::sync::mpsc;

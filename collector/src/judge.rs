@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use supwatch_proto::coverage::Coverage;
-use supwatch_proto::event::StoredEvent;
-use supwatch_proto::finding::{Evidence, Finding, Suppression, finding_id};
-use supwatch_proto::ids::{AgentId, Epoch, SiteCode};
-use supwatch_proto::verdict::{Answer, Verdict};
+use supwatch_model::coverage::Coverage;
+use supwatch_model::event::StoredEvent;
+use supwatch_model::finding::{Evidence, Finding, Suppression, finding_id};
+use supwatch_model::ids::{AgentId, Epoch, SiteCode};
+use supwatch_model::verdict::{Answer, Verdict};
 
 use crate::hierarchy::Hierarchy;
 use crate::limits::Limits;
@@ -392,8 +392,8 @@ mod properties;
 mod tests {
     use super::*;
     use crate::rules::testing::events;
-    use supwatch_proto::event::EventKind;
-    use supwatch_proto::ids::Epoch;
+    use supwatch_model::event::EventKind;
+    use supwatch_model::ids::Epoch;
 
     fn at(text: &str) -> Timestamp {
         text.parse().expect("time")
@@ -458,8 +458,8 @@ mod tests {
             });
         };
         let mut described = events("CEN", &["Sync succeeded. x"]).remove(0);
-        described.kind = EventKind::SiteDescribed(supwatch_proto::describe::SiteDescription {
-            site_type: Some(supwatch_proto::describe::SiteType::Central),
+        described.kind = EventKind::SiteDescribed(supwatch_model::describe::SiteDescription {
+            site_type: Some(supwatch_model::describe::SiteType::Central),
             ..Default::default()
         });
         judge.take(&StoredEvent {

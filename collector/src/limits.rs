@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use jiff::Timestamp;
-use supwatch_proto::config::{Faults, Table};
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::verdict::{Severity, Verdict};
+use supwatch_model::config::{Faults, Table};
+use supwatch_model::ids::SiteCode;
+use supwatch_model::verdict::{Severity, Verdict};
 
 /// Limits of the rules, and exceptions from them.
 #[derive(Debug, Clone, PartialEq)]

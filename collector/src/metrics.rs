@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 
 use prometheus::{Encoder, GaugeVec, IntCounterVec, Opts, Registry, TextEncoder};
-use supwatch_proto::picture::{Picture, SiteState};
-use supwatch_proto::run::RunOutcome;
-use supwatch_proto::wave::Wave;
+use supwatch_model::picture::{Picture, SiteState};
+use supwatch_model::run::RunOutcome;
+use supwatch_model::wave::Wave;
 
 use crate::notify::tally::Counts;
 use crate::otlp;

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use jiff::Timestamp;
-use supwatch_proto::coverage::Coverage;
-use supwatch_proto::event::{Event, StoredEvent};
-use supwatch_proto::finding::{Finding, Suppression};
-use supwatch_proto::history::{AuditEntry, SettingsView, VerdictChange};
-use supwatch_proto::ids::{AgentId, SiteCode};
-use supwatch_proto::picture::Picture;
-use supwatch_proto::place::Place;
-use supwatch_proto::run::Run;
-use supwatch_proto::wave::Wave;
+use supwatch_model::coverage::Coverage;
+use supwatch_model::event::{Event, StoredEvent};
+use supwatch_model::finding::{Finding, Suppression};
+use supwatch_model::history::{AuditEntry, SettingsView, VerdictChange};
+use supwatch_model::ids::{AgentId, SiteCode};
+use supwatch_model::picture::Picture;
+use supwatch_model::place::Place;
+use supwatch_model::run::Run;
+use supwatch_model::wave::Wave;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::consequences;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use supwatch_proto::text::Text;
+use supwatch_model::text::Text;
 use supwatch_proto::time::from_wire;
 use supwatch_proto::wire;
 use supwatch_proto::wire::operate_service_server::OperateService;

@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
-use supwatch_proto::run::Run;
-use supwatch_proto::wave::Wave;
+use supwatch_model::run::Run;
+use supwatch_model::wave::Wave;
 use supwatch_proto::wire;
 use tokio::time::Instant;
 

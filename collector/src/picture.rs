@@ -3,11 +3,11 @@
 //! Pure, and the same for a live collector, for a moment in the past, and for a folder of logs.
 
 use jiff::Timestamp;
-use supwatch_proto::finding::Finding;
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::picture::{AgentPicture, Backlog, FindingCounts, Picture, Refusal, SitePicture, SiteState};
-use supwatch_proto::run::{Run, RunOutcome};
-use supwatch_proto::verdict::{Answer, Severity, Verdict};
+use supwatch_model::finding::Finding;
+use supwatch_model::ids::SiteCode;
+use supwatch_model::picture::{AgentPicture, Backlog, FindingCounts, Picture, Refusal, SitePicture, SiteState};
+use supwatch_model::run::{Run, RunOutcome};
+use supwatch_model::verdict::{Answer, Severity, Verdict};
 
 use crate::consequences;
 use crate::hierarchy::{Hierarchy, Parent, Site};

@@ -52,7 +52,7 @@ pub mod lately {
     use std::collections::BTreeMap;
     use std::time::Duration;
 
-    use supwatch_proto::event::Event;
+    use supwatch_model::event::Event;
 
     use crate::store::Session;
 

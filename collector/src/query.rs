@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use supwatch_proto::event::StoredEvent;
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::text::Text;
+use supwatch_model::event::StoredEvent;
+use supwatch_model::ids::SiteCode;
+use supwatch_model::text::Text;
 use supwatch_proto::time::from_wire;
 use supwatch_proto::wire;
 use supwatch_proto::wire::query_service_server::QueryService;
@@ -108,7 +108,7 @@ impl QueryService for Query {
         self.admit(&request)?;
         let wire::EventsRequest { sites, since, until, kinds, last, follow } = request.into_inner();
         let sites = sites.iter().map(|code| code.parse()).collect::<Result<Vec<_>, _>>();
-        let sites = sites.map_err(|error: supwatch_proto::ids::BadSiteCode| Status::invalid_argument(error.to_string()))?;
+        let sites = sites.map_err(|error: supwatch_model::ids::BadSiteCode| Status::invalid_argument(error.to_string()))?;
         let query = EventQuery { sites, since: from_wire(since), until: from_wire(until), kinds };
         let (sender, receiver) = mpsc::channel(WAITING);
         let mind = Arc::clone(&self.mind);
@@ -123,7 +123,7 @@ impl QueryService for Query {
 }
 
 fn code(text: &str) -> Result<SiteCode, Status> {
-    text.parse().map_err(|error: supwatch_proto::ids::BadSiteCode| Status::invalid_argument(error.to_string()))
+    text.parse().map_err(|error: supwatch_model::ids::BadSiteCode| Status::invalid_argument(error.to_string()))
 }
 
 type Sender = mpsc::Sender<Result<wire::EventsResponse, Status>>;

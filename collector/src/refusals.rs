@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use jiff::Timestamp;
-use supwatch_proto::picture::Refusal;
-use supwatch_proto::text::Text;
+use supwatch_model::picture::Refusal;
+use supwatch_model::text::Text;
 
 /// Different refusals kept.
 const KEPT: usize = 100;

@@ -5,7 +5,7 @@
 
 use anstyle::{AnsiColor, Style};
 use jiff::{SignedDuration, Timestamp};
-use supwatch_proto::text::{Lang, Text};
+use supwatch_model::text::{Lang, Text};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 pub mod json;

@@ -4,8 +4,8 @@
 //! It is bounded whatever the input: each section may fill the page up to its mark below, and says what it leaves out.
 
 use ring::digest::{SHA256, digest};
-use supwatch_proto::picture::Picture;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::picture::Picture;
+use supwatch_model::verdict::Severity;
 
 use crate::analyze::InputFile;
 use crate::render::{Look, fit};

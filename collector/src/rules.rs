@@ -7,12 +7,12 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use supwatch_proto::describe::Generation;
-use supwatch_proto::finding::{Confidence, Evidence};
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::settings::{Settings, Sup};
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::{Answer, Severity, Verdict};
+use supwatch_model::describe::Generation;
+use supwatch_model::finding::{Confidence, Evidence};
+use supwatch_model::ids::SiteCode;
+use supwatch_model::settings::{Settings, Sup};
+use supwatch_model::text::Text;
+use supwatch_model::verdict::{Answer, Severity, Verdict};
 
 use crate::hierarchy::{Hierarchy, Parent, Site};
 use crate::limits::Limits;
@@ -148,7 +148,7 @@ pub fn get(name: &str) -> Option<&'static Rule> {
 }
 
 /// What is still to be said when a finding is resolved.
-pub fn closing_note(scene: &Scene<'_>, finding: &supwatch_proto::finding::Finding) -> Option<Text> {
+pub fn closing_note(scene: &Scene<'_>, finding: &supwatch_model::finding::Finding) -> Option<Text> {
     if finding.rule == filter_drift::RULE.name { filter_drift::closing(scene, finding) } else { None }
 }
 

@@ -7,10 +7,10 @@
 use std::collections::VecDeque;
 
 use jiff::{SignedDuration, Timestamp};
-use supwatch_proto::event::{Event, EventKind, Scope, StatusMessage, Trigger};
-use supwatch_proto::finding::Evidence;
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::run::{Phase, Run, RunOutcome};
+use supwatch_model::event::{Event, EventKind, Scope, StatusMessage, Trigger};
+use supwatch_model::finding::Evidence;
+use supwatch_model::ids::SiteCode;
+use supwatch_model::run::{Phase, Run, RunOutcome};
 
 use crate::diagnosis::Catalogue;
 

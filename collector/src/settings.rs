@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use supwatch_proto::history::SettingChange as Change;
-use supwatch_proto::ids::AgentId;
-use supwatch_proto::settings::Settings;
+use supwatch_model::history::SettingChange as Change;
+use supwatch_model::ids::AgentId;
+use supwatch_model::settings::Settings;
 
 mod paths;
 mod merge;

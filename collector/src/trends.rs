@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
-use supwatch_proto::event::Scope;
-use supwatch_proto::picture::PhaseTrend;
-use supwatch_proto::run::{Run, RunOutcome};
+use supwatch_model::event::Scope;
+use supwatch_model::picture::PhaseTrend;
+use supwatch_model::run::{Run, RunOutcome};
 
 /// The name under which the whole run stands among its phases.
 pub const WHOLE: &str = "run";
@@ -82,8 +82,8 @@ fn growth(took: &[SignedDuration]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use supwatch_proto::event::Trigger;
-    use supwatch_proto::run::Phase;
+    use supwatch_model::event::Trigger;
+    use supwatch_model::run::Phase;
 
     fn run(minute: i64, scope: Scope, minutes: &[(&str, i64)]) -> Run {
         let at = |minute: i64| jiff::Timestamp::from_second(1_772_337_600 + minute * 60).ok();

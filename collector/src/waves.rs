@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use jiff::{SignedDuration, Timestamp};
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::run::{Run, RunOutcome};
-use supwatch_proto::text::Text;
-use supwatch_proto::wave::{EdgeOutcome, Wave, WaveEdge, WaveOutcome};
+use supwatch_model::ids::SiteCode;
+use supwatch_model::run::{Run, RunOutcome};
+use supwatch_model::text::Text;
+use supwatch_model::wave::{EdgeOutcome, Wave, WaveEdge, WaveOutcome};
 
 use crate::hierarchy::{Hierarchy, Site};
 use crate::limits::Limits;

@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use supwatch_proto::history::VerdictChange;
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Verdict;
+use supwatch_model::history::VerdictChange;
+use supwatch_model::ids::SiteCode;
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Verdict;
 
 use crate::hierarchy::Hierarchy;
 use crate::judge::judge_site;

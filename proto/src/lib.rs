@@ -1,26 +1,22 @@
-//! What agent and collector agree on: domain types, each with its wire conversion at its foot.
+//! The protocol: the generated protobuf and gRPC types, and how each domain type becomes its message and back.
 //!
 //! ```text
-//! line → record → Event ──wire──▶ Event → Run, SettingsSnapshot → Verdict → Finding → Picture ──wire──▶ CLI
+//! supwatch-model ⇄ wire ⇄ the network
 //! ```
 //!
-//! Generated protobuf types live in [`wire`] and go no further than the edges of the programs.
+//! Generated types go no further than the edges of the programs.
 
-pub mod ids;
-pub mod time;
-pub mod text;
-pub mod event;
-pub mod place;
-pub mod coverage;
-pub mod settings;
-pub mod names;
-pub mod run;
-pub mod wave;
-pub mod verdict;
-pub mod finding;
-pub mod picture;
-pub mod history;
-pub mod describe;
-pub mod config;
-pub mod channel;
 pub mod wire;
+pub mod time;
+pub mod channel;
+mod text;
+mod event;
+mod place;
+mod coverage;
+mod run;
+mod wave;
+mod verdict;
+mod finding;
+mod picture;
+mod history;
+mod describe;

@@ -1,15 +1,8 @@
-//! How far a file was read: the agent's own words, which the collector keeps for it.
+//! How far a file was read ⇄ its message.
+
+use supwatch_model::place::Place;
 
 use crate::wire;
-
-/// How far a file was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// Site code, slash, file name.
-    pub name: String,
-    /// What the agent needs to go on from there.
-    pub checkpoint: Vec<u8>,
-}
 
 impl From<Place> for wire::Place {
     fn from(place: Place) -> wire::Place {

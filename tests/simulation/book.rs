@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use supwatch::store::{Claims, Committed, Session};
-use supwatch_proto::event::{Event, EventKind, StoredEvent};
-use supwatch_proto::ids::{AgentId, Epoch, SiteCode};
+use supwatch_model::event::{Event, EventKind, StoredEvent};
+use supwatch_model::ids::{AgentId, Epoch, SiteCode};
 
 /// An agent in an epoch.
 pub type Life = (AgentId, [u8; 16]);

@@ -8,11 +8,11 @@ use supwatch::store::memory::Memory;
 use supwatch::store::{
     Claims, Committed, Cursor, EventQuery, KeptCoverage, Page, Retention, Session, Store, StoreError, StoreSize, Told,
 };
-use supwatch_proto::event::{Event, StoredEvent};
-use supwatch_proto::finding::Finding;
-use supwatch_proto::history::AuditEntry;
-use supwatch_proto::ids::AgentId;
-use supwatch_proto::place::Place;
+use supwatch_model::event::{Event, StoredEvent};
+use supwatch_model::finding::Finding;
+use supwatch_model::history::AuditEntry;
+use supwatch_model::ids::AgentId;
+use supwatch_model::place::Place;
 
 use crate::book::{self, Book};
 use crate::chance::Chance;

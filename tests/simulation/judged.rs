@@ -10,12 +10,12 @@ use supwatch::hierarchy::Hierarchy;
 use supwatch::judge::Judge;
 use supwatch::limits::Limits;
 use supwatch::{picture, rules};
-use supwatch_proto::coverage::{Coverage, LogCoverage};
-use supwatch_proto::describe::{SiteDescription, SiteType};
-use supwatch_proto::event::{Event, EventKind, Scope, StoredEvent, Trigger};
-use supwatch_proto::finding::Finding;
-use supwatch_proto::ids::{AgentId, Epoch, SiteCode};
-use supwatch_proto::time::Certainty;
+use supwatch_model::coverage::{Coverage, LogCoverage};
+use supwatch_model::describe::{SiteDescription, SiteType};
+use supwatch_model::event::{Event, EventKind, Scope, StoredEvent, Trigger};
+use supwatch_model::finding::Finding;
+use supwatch_model::ids::{AgentId, Epoch, SiteCode};
+use supwatch_model::time::Certainty;
 
 use crate::chance::Chance;
 

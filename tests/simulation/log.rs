@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use supwatch_proto::ids::SiteCode;
+use supwatch_model::ids::SiteCode;
 
 /// A log and the folder of its site.
 pub struct Log {

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use supwatch::store::{Cursor, EventQuery, Store};
-use supwatch_proto::event::StoredEvent;
-use supwatch_proto::ids::AgentId;
+use supwatch_model::event::StoredEvent;
+use supwatch_model::ids::AgentId;
 
 use crate::book::line_of;
 use crate::hosts::Home;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use supwatch_agent::config::Site;
 use supwatch_agent::site_folder;
 use supwatch_agent::spool::{Bounds, Spool};
-use supwatch_proto::ids::Epoch;
+use supwatch_model::ids::Epoch;
 use turmoil::Sim;
 
 use crate::chance::Chance;

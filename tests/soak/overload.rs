@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use supwatch_model::event::{Event, EventKind};
+use supwatch_model::time::Certainty;
 use supwatch_proto::channel::{IdentityFiles, connect};
-use supwatch_proto::event::{Event, EventKind};
-use supwatch_proto::time::Certainty;
 use supwatch_proto::wire::ingest_service_client::IngestServiceClient;
 use supwatch_proto::wire::{self, stream_request, stream_response};
 use supwatch_tests::dice::Dice;

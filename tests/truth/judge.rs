@@ -6,8 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use supwatch::analyze::analyze;
 use supwatch::diagnosis::Catalogue;
-use supwatch_proto::finding::Finding;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::finding::Finding;
+use supwatch_model::verdict::Severity;
 
 use crate::faults::{Expected, Name};
 use crate::world::World;

@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use supwatch_proto::coverage::{Coverage, LogCoverage};
-use supwatch_proto::ids::SiteCode;
+use supwatch_model::coverage::{Coverage, LogCoverage};
+use supwatch_model::ids::SiteCode;
 
 use crate::recognise::Log;
 use crate::tail::{Look, Standing};

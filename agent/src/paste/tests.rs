@@ -1,7 +1,7 @@
 //! A log dressed up in every way that people paste one, and in two ways at once, gives the events of the log.
 
 use super::*;
-use supwatch_proto::event::EventKind;
+use supwatch_model::event::EventKind;
 
 const LOG: [&str; 9] = [
     "Wakeup for scheduled regular sync",

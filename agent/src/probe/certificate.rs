@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
-use supwatch_proto::settings::{Certificate, Known};
+use supwatch_model::settings::{Certificate, Known};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 /// Names of a certificate that are told; of one with more none is, since some of them would accuse it of lacking the rest.

@@ -5,9 +5,9 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use supwatch_proto::event::EventKind;
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::settings::{Known, Settings};
+use supwatch_model::event::EventKind;
+use supwatch_model::ids::SiteCode;
+use supwatch_model::settings::{Known, Settings};
 
 use crate::config::Site;
 use crate::settings::{self, command};

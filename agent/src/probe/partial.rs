@@ -3,8 +3,8 @@
 //! Pure. It holds what probes know and nothing else, so that it takes nothing away from what other sources say.
 
 use jiff::{SignedDuration, Timestamp};
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::settings::{Known, Reach, Settings, VirtualDirectory, Wsus};
+use supwatch_model::ids::SiteCode;
+use supwatch_model::settings::{Known, Reach, Settings, VirtualDirectory, Wsus};
 
 use crate::probe::plan::{Part, Place, Target};
 use crate::probe::seen::Seen;

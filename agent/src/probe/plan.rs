@@ -3,7 +3,7 @@
 //! Pure. A server is asked once a round, however many entries of the snapshot want to know of it. What is not known is not
 //! guessed: a wrong port would accuse a server that is well.
 
-use supwatch_proto::settings::{Known, Settings, Sup, Wsus, same_server};
+use supwatch_model::settings::{Known, Settings, Sup, Wsus, same_server};
 
 use crate::probe::address::Address;
 

@@ -1,7 +1,7 @@
 //! What was seen of one server, in the words of a snapshot. Pure.
 
 use jiff::Timestamp;
-use supwatch_proto::settings::Certificate;
+use supwatch_model::settings::Certificate;
 
 use crate::probe::http::{Answer, HttpError};
 

@@ -114,7 +114,7 @@ mod tests {
     use crate::probe::plan::{Part, Place};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use supwatch_proto::settings::Known;
+    use supwatch_model::settings::Known;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 

@@ -3,7 +3,7 @@
 //! The labels are the console's, the text is .NET's and Windows', and both are translated; the function is not. Labels
 //! of the languages seen in Microsoft's own articles, and of those whose consoles exist beside them.
 
-use supwatch_proto::event::EventKind;
+use supwatch_model::event::EventKind;
 
 use super::text::one_line;
 

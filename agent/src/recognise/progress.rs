@@ -5,7 +5,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use supwatch_proto::time::Certainty;
+use supwatch_model::time::Certainty;
 
 use super::Written;
 use crate::parse::{self, Record};

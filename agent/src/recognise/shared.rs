@@ -1,6 +1,6 @@
 //! Lines that every component around WSUS writes in the same words: connections to it, the search for its console, waiting.
 
-use supwatch_proto::event::{ConnectionOutcome, EventKind};
+use supwatch_model::event::{ConnectionOutcome, EventKind};
 
 use super::text::{component_error, connection};
 use super::vocabulary::Meaning::{Step, Typed};

@@ -3,7 +3,7 @@
 //! `STATMSG: ID=<n> SEV=I|W|E LEV=M SOURCE="SMS Server" COMP="…" SYS=… SITE=… PID=… TID=… GMTDATE=… ISTR0="" … ISTR9=""
 //! NUMATTRS=<n>[ AIDn=<id> AVALn="<text>"][ LE=0X<hex>]`. Copies cut them anywhere; what is there is read.
 
-use supwatch_proto::event::{StatusAttribute, StatusMessage};
+use supwatch_model::event::{StatusAttribute, StatusMessage};
 
 use super::text::{number, one_line, starts_with};
 

@@ -1,6 +1,6 @@
 //! `SUPSetup.log`: installation of the software update point role.
 
-use supwatch_proto::event::{EventKind, SetupOutcome};
+use supwatch_model::event::{EventKind, SetupOutcome};
 
 use super::text::number;
 use super::vocabulary::Meaning::{Error, Step, Typed};

@@ -1,6 +1,6 @@
 //! Small readers that the tables of the logs share.
 
-use supwatch_proto::event::EventKind;
+use supwatch_model::event::EventKind;
 
 pub(super) use super::vocabulary::starts_with;
 pub(super) use crate::parse::fields::head;

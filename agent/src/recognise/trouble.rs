@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
-use supwatch_proto::event::EventKind;
+use supwatch_model::event::EventKind;
 
 use super::text::one_line;
 

@@ -5,7 +5,7 @@
 
 use std::sync::OnceLock;
 
-use supwatch_proto::event::EventKind;
+use supwatch_model::event::EventKind;
 
 use super::{Log, shared, supsetup, wcm, wsus, wsusctrl, wsyncmgr};
 

@@ -1,6 +1,6 @@
 //! `WCM.log`: connections to WSUS, the configuration state, which upstream server is set and what is subscribed.
 
-use supwatch_proto::event::EventKind;
+use supwatch_model::event::EventKind;
 
 use super::text::{between, bounded, number, one_line, step, warning};
 use super::vocabulary::Meaning::{Account, Error, Quiet, Step, Typed};
@@ -88,7 +88,7 @@ fn publication(_: &str) -> Option<EventKind> {
 mod tests {
     use super::super::{Log, kind_of};
     use super::*;
-    use supwatch_proto::event::ConnectionOutcome;
+    use supwatch_model::event::ConnectionOutcome;
 
     #[track_caller]
     fn check(message: &str, expected: EventKind) {

@@ -2,7 +2,7 @@
 //!
 //! Most of its lines are about other work of WSUS and give nothing; every error and every exception does.
 
-use supwatch_proto::event::EventKind;
+use supwatch_model::event::EventKind;
 
 use super::text::{between, component_error, number, one_line};
 use super::vocabulary::Meaning::{Error, Quiet, Step, Typed};

@@ -1,6 +1,6 @@
 //! `WSUSCtrl.log`: whether the software update point's WSUS is well.
 
-use supwatch_proto::event::EventKind;
+use supwatch_model::event::EventKind;
 
 use super::text::one_line;
 use super::vocabulary::Meaning::{Account, Error, Step, Typed};

@@ -1,7 +1,7 @@
 //! `wsyncmgr.log`: the life of a run at the top site and at a child, in the order the lines come.
 
-use supwatch_proto::event::{EventKind, Scope, ServiceChange, Trigger};
-use supwatch_proto::ids::SiteCode;
+use supwatch_model::event::{EventKind, Scope, ServiceChange, Trigger};
+use supwatch_model::ids::SiteCode;
 
 use super::text::{after, between, bounded, component_error, number, one_line, starts_with, step, text_and_source, warning};
 use super::vocabulary::Meaning::{Account, Error, Item, Progress, Quiet, Step, Typed};

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use supwatch_proto::event::{Event, EventKind};
-use supwatch_proto::ids::SiteCode;
+use supwatch_model::event::{Event, EventKind};
+use supwatch_model::ids::SiteCode;
 
 use super::dump::without_names;
 use super::{DUMP_LIMIT, SettingsError, read_text};
@@ -298,7 +298,7 @@ mod tests {
     use crate::collect::Collect;
     use crate::config::Site;
     use crate::reader::Reading;
-    use supwatch_proto::describe::SiteFile;
+    use supwatch_model::describe::SiteFile;
 
     #[test]
     fn what_wcm_does_makes_the_command_run() {

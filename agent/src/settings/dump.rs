@@ -15,7 +15,7 @@ mod site;
 mod wsus;
 
 use serde_json::{Map, Value, json};
-use supwatch_proto::settings::{Known, Settings};
+use supwatch_model::settings::{Known, Settings};
 
 use bag::{Bag, known};
 

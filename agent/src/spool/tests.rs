@@ -2,9 +2,9 @@
 
 use super::block::PLACE_BYTES;
 use super::*;
-use supwatch_proto::event::EventKind;
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::time::Certainty;
+use supwatch_model::event::EventKind;
+use supwatch_model::ids::SiteCode;
+use supwatch_model::time::Certainty;
 
 fn event(line: &str) -> Event {
     Event {

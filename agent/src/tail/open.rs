@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use supwatch_proto::event::Event;
+use supwatch_model::event::Event;
 
 use super::files::{Identity, Opened};
 use super::guard::{GUARD, Guard, Mark, Place};

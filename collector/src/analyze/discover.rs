@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use supwatch_agent::reader::{Reader, Reading, Resume};
 use supwatch_agent::recognise::Log;
 use supwatch_agent::{paste, settings, site_folder};
-use supwatch_proto::describe::HierarchyFile;
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::text::Text;
+use supwatch_model::describe::HierarchyFile;
+use supwatch_model::ids::SiteCode;
+use supwatch_model::text::Text;
 
 use super::merge::fill;
 use super::{AnalyzeError, STANDARD_INPUT, SiteFileAt, hierarchy_file, nothing, rules_file};

@@ -3,8 +3,8 @@
 use supwatch_agent::clock::Clock;
 use supwatch_agent::parse;
 use supwatch_agent::recognise::{Memory, Recogniser, Understood};
-use supwatch_proto::event::{ConnectionOutcome, EventKind, SetupOutcome};
-use supwatch_proto::ids::SiteCode;
+use supwatch_model::event::{ConnectionOutcome, EventKind, SetupOutcome};
+use supwatch_model::ids::SiteCode;
 
 /// A known line that reports no error.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use std::io::Read;
 use std::path::Path;
 
 use jiff::Timestamp;
-use supwatch_proto::event::{Event, EventKind};
-use supwatch_proto::ids::SiteCode;
+use supwatch_model::event::{Event, EventKind};
+use supwatch_model::ids::SiteCode;
 
 /// Reads until the buffer is full or the file ends.
 pub(super) fn fill(file: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {

@@ -1,7 +1,7 @@
 //! What to say where nothing was recognised: that, why, and what to do. Silence is no clean bill.
 
-use supwatch_proto::event::{Event, EventKind};
-use supwatch_proto::text::Text;
+use supwatch_model::event::{Event, EventKind};
+use supwatch_model::text::Text;
 
 use super::InputFile;
 use crate::diagnosis::{Catalogue, Subject, UNKNOWN};

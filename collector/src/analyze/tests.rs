@@ -1,6 +1,6 @@
 //! What people give to `analyze`: pastes, folders as they were collected, archives, and what is no log.
 
-use supwatch_proto::run::RunOutcome;
+use supwatch_model::run::RunOutcome;
 
 use super::*;
 
@@ -104,7 +104,7 @@ fn no_time_is_given_where_the_input_has_none() {
     let analysis = pasted(
         "Message ID: 6703\n\nWSUS Synchronization failed.\n\nMessage: The request failed with HTTP status 503: Service Unavailable.\n\nSource: Microsoft.UpdateServices.Administration.AdminProxy.CreateUpdateServer.\n\nThe operating system reported error 2148734217:\n",
     );
-    let json = serde_json::to_string(&crate::render::json::analysis(&analysis, supwatch_proto::text::Lang::En)).expect("json");
+    let json = serde_json::to_string(&crate::render::json::analysis(&analysis, supwatch_model::text::Lang::En)).expect("json");
     assert!(json.contains("wsus-unavailable") && json.contains("0x80131509") && !json.contains("2026"), "{json}");
 }
 
@@ -137,7 +137,7 @@ fn a_broken_snapshot_costs_its_settings_and_is_told() {
     let analysis = of(&[folder.path().to_owned()]);
     let told = |rule: &str| -> Vec<_> { analysis.picture.findings.iter().filter(|finding| finding.rule == rule).collect() };
     let [finding] = told("log-unreadable").try_into().expect("one finding");
-    assert_eq!((finding.site.as_str(), finding.severity), ("CEN", supwatch_proto::verdict::Severity::Warning));
+    assert_eq!((finding.site.as_str(), finding.severity), ("CEN", supwatch_model::verdict::Severity::Warning));
     let summary = &finding.summary.en;
     assert!(summary.contains("settings.json") && summary.contains("line 3"), "{summary}");
     assert_eq!(told("sync-failed").len(), 2, "everything else is judged");

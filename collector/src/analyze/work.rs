@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use supwatch_agent::reader::{Reader, Reading, Resume};
 use supwatch_agent::{paste, settings, site_folder};
-use supwatch_proto::event::{Event, StoredEvent};
-use supwatch_proto::ids::{AgentId, Epoch, SiteCode};
-use supwatch_proto::text::Text;
+use supwatch_model::event::{Event, StoredEvent};
+use supwatch_model::ids::{AgentId, Epoch, SiteCode};
+use supwatch_model::text::Text;
 
 use super::merge::{by_time, code_told, fill, is_beginning_of, single, stem};
 use super::{AnalyzeError, InputFile, STANDARD_INPUT, SiteInput, discover, nothing};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
-use supwatch_proto::ids::SiteCode;
+use supwatch_model::ids::SiteCode;
 
 use super::{Failure, Global, Outcome, print, runtime};
 use crate::app::{AppError, Collector};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use supwatch_proto::verdict::{Answer, Verdict};
+use supwatch_model::verdict::{Answer, Verdict};
 
 use super::report::Target;
 use super::{FailOn, Failure, Global, Outcome, print, print_json};

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::picture::{Picture, SiteState};
-use supwatch_proto::verdict::Severity;
+use supwatch_model::ids::SiteCode;
+use supwatch_model::picture::{Picture, SiteState};
+use supwatch_model::verdict::Severity;
 
 use super::client::picture;
 use super::{Global, Outcome, print};

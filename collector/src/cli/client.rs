@@ -1,8 +1,8 @@
 //! The collector from the outside.
 
 use jiff::Timestamp;
+use supwatch_model::picture::Picture;
 use supwatch_proto::channel::{IdentityFiles, connect, explain};
-use supwatch_proto::picture::Picture;
 use supwatch_proto::time::to_wire;
 use supwatch_proto::wire;
 use supwatch_proto::wire::operate_service_client::OperateServiceClient;

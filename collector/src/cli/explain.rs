@@ -1,6 +1,6 @@
 //! `supwatch explain WHAT`.
 
-use supwatch_proto::text::{Lang, Text};
+use supwatch_model::text::{Lang, Text};
 
 use super::client::picture;
 use super::rules::rule_json;

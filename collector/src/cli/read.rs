@@ -1,13 +1,13 @@
 //! The reading commands: `status`, `sites`, `findings`, `runs`, `events`.
 
 use jiff::Timestamp;
-use supwatch_proto::event::StoredEvent;
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::picture::{Picture, SitePicture};
-use supwatch_proto::run::Phase;
-use supwatch_proto::text::Lang;
+use supwatch_model::event::StoredEvent;
+use supwatch_model::ids::SiteCode;
+use supwatch_model::picture::{Picture, SitePicture};
+use supwatch_model::run::Phase;
+use supwatch_model::text::Lang;
+use supwatch_model::verdict::{Severity, Verdict};
 use supwatch_proto::time::to_wire;
-use supwatch_proto::verdict::{Severity, Verdict};
 use supwatch_proto::wire;
 
 use super::client::{self, client, picture};

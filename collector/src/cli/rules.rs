@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use supwatch_proto::verdict::Answer as Verdict;
+use supwatch_model::verdict::Answer as Verdict;
 
 use super::client::picture;
 use super::{Global, Outcome, print, print_json};

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use supwatch_proto::history::SettingsView;
-use supwatch_proto::ids::SiteCode;
+use supwatch_model::history::SettingsView;
+use supwatch_model::ids::SiteCode;
 use supwatch_proto::time::to_wire;
 use supwatch_proto::wire;
 

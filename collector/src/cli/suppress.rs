@@ -1,8 +1,8 @@
 //! `supwatch findings --suppress ID`, `--unsuppress ID` and `--audit`: bearing with a finding, and who decided so.
 
 use jiff::Timestamp;
-use supwatch_proto::finding::Finding;
-use supwatch_proto::history::AuditEntry;
+use supwatch_model::finding::Finding;
+use supwatch_model::history::AuditEntry;
 use supwatch_proto::time::to_wire;
 use supwatch_proto::wire;
 

@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use supwatch_model::wave::Wave as WaveType;
 use supwatch_proto::time::to_wire;
-use supwatch_proto::wave::Wave as WaveType;
 use supwatch_proto::wire;
 
 use super::client::{client, refused};

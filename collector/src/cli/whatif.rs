@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use supwatch_proto::history::VerdictChange;
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::verdict::{Answer, Verdict};
+use supwatch_model::history::VerdictChange;
+use supwatch_model::ids::SiteCode;
+use supwatch_model::verdict::{Answer, Verdict};
 use supwatch_proto::wire;
 
 use super::client::{client, refused};

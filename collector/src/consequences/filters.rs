@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use supwatch_proto::finding::{Evidence, Finding};
+use supwatch_model::finding::{Evidence, Finding};
 
 use super::Tree;
 use crate::hierarchy::Site;

@@ -1,7 +1,7 @@
 //! What a finding may follow from, the likeliest first.
 
-use supwatch_proto::finding::{Evidence, Finding};
-use supwatch_proto::ids::SiteCode;
+use supwatch_model::finding::{Evidence, Finding};
+use supwatch_model::ids::SiteCode;
 
 use super::{Tree, filters};
 use crate::diagnosis::{At, Cause, UNKNOWN};

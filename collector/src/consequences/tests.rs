@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use supwatch_proto::finding::{Evidence, Finding, Suppression, finding_id};
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::finding::{Evidence, Finding, Suppression, finding_id};
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Severity;
 
 use super::*;
 use crate::rules::testing::{World, healthy, push};

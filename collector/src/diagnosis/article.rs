@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use serde::Deserialize;
-use supwatch_proto::text::Text;
+use supwatch_model::text::Text;
 
 use super::localized::letters;
 use super::table;

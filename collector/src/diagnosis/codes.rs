@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use serde::Deserialize;
-use supwatch_proto::text::Text;
+use supwatch_model::text::Text;
 
 use super::table;
 

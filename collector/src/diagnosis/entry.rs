@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use supwatch_proto::describe::Generation;
-use supwatch_proto::text::Text;
+use supwatch_model::describe::Generation;
+use supwatch_model::text::Text;
 
 use super::codes::code_of;
 use super::subject::normal;

@@ -1,6 +1,6 @@
 //! How specifically an entry fits an error, and what of it fits.
 
-use supwatch_proto::text::Text;
+use supwatch_model::text::Text;
 
 use super::entry::{Cause, Pattern};
 use super::subject::Subject;

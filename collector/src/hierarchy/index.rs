@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use supwatch_proto::ids::SiteCode;
+use supwatch_model::ids::SiteCode;
 
 /// The index.
 #[derive(Debug, Clone, Default)]

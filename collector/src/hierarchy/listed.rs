@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use supwatch_proto::describe::{SiteDescription, SiteType};
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::settings::{Known, ListedSite};
+use supwatch_model::describe::{SiteDescription, SiteType};
+use supwatch_model::ids::SiteCode;
+use supwatch_model::settings::{Known, ListedSite};
 
 use super::{Hierarchy, Site};
 
@@ -46,7 +46,7 @@ impl Hierarchy {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use supwatch_proto::describe::SiteType;
+    use supwatch_model::describe::SiteType;
 
     use crate::hierarchy::Parent;
     use crate::rules::testing::{World, healthy};

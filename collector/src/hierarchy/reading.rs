@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use supwatch_proto::coverage::{Coverage, LogCoverage};
-use supwatch_proto::event::StoredEvent;
-use supwatch_proto::ids::{AgentId, Epoch};
+use supwatch_model::coverage::{Coverage, LogCoverage};
+use supwatch_model::event::StoredEvent;
+use supwatch_model::ids::{AgentId, Epoch};
 
 /// How far each agent of a site has read.
 #[derive(Debug, Clone, Default, PartialEq)]

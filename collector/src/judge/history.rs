@@ -1,7 +1,7 @@
 //! A failure that recovered within a backlog is history: kept as a resolved finding, and never notified.
 
-use supwatch_proto::finding::Finding;
-use supwatch_proto::run::RunOutcome;
+use supwatch_model::finding::Finding;
+use supwatch_model::run::RunOutcome;
 
 use super::opened;
 use crate::hierarchy::{Hierarchy, Site};
@@ -24,9 +24,9 @@ pub(super) fn of(hierarchy: &Hierarchy, limits: &Limits, site: &Site) -> Option<
 
 #[cfg(test)]
 mod tests {
-    use supwatch_proto::coverage::{Coverage, LogCoverage};
-    use supwatch_proto::event::StoredEvent;
-    use supwatch_proto::ids::{AgentId, Epoch};
+    use supwatch_model::coverage::{Coverage, LogCoverage};
+    use supwatch_model::event::StoredEvent;
+    use supwatch_model::ids::{AgentId, Epoch};
 
     use crate::hierarchy::Hierarchy;
     use crate::judge::Judge;

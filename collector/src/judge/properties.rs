@@ -4,9 +4,9 @@ use super::*;
 use crate::rules::testing::{events, healthy};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use supwatch_proto::describe::{Generation, SiteDescription, SiteType};
-use supwatch_proto::event::EventKind;
-use supwatch_proto::ids::Epoch;
+use supwatch_model::describe::{Generation, SiteDescription, SiteType};
+use supwatch_model::event::EventKind;
+use supwatch_model::ids::Epoch;
 
 const SITES: [&str; 5] = ["CEN", "P01", "P02", "S01", "S02"];
 
@@ -20,7 +20,7 @@ fn stored(site: &str, kind: EventKind) -> StoredEvent {
     wrap(event)
 }
 
-fn wrap(event: supwatch_proto::event::Event) -> StoredEvent {
+fn wrap(event: supwatch_model::event::Event) -> StoredEvent {
     let received_at = "2026-03-01T04:00:00Z".parse().expect("time");
     StoredEvent { agent: AgentId("a".into()), epoch: Epoch([0; 16]), received_at, event }
 }

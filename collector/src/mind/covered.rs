@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use supwatch_proto::coverage::Coverage;
-use supwatch_proto::ids::{AgentId, Epoch, SiteCode};
+use supwatch_model::coverage::Coverage;
+use supwatch_model::ids::{AgentId, Epoch, SiteCode};
 
 use crate::store::KeptCoverage;
 

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
-use supwatch_proto::config::Table;
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::text::Lang;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::config::Table;
+use supwatch_model::ids::SiteCode;
+use supwatch_model::text::Lang;
+use supwatch_model::verdict::Severity;
 
 use super::command::Program;
 use super::plan::Filter;

@@ -4,8 +4,8 @@
 //! are made harmless in the texts; JSON escapes them.
 
 use serde_json::{Value, json};
-use supwatch_proto::finding::{Evidence, Finding};
-use supwatch_proto::text::{Lang, Text};
+use supwatch_model::finding::{Evidence, Finding};
+use supwatch_model::text::{Lang, Text};
 
 use super::plan::{State, Step};
 use crate::render::{Look, findings, fit, json as forms, safe};
@@ -150,7 +150,7 @@ pub(super) mod tests {
     use crate::notify::plan::{Standing, Step, plan};
     use crate::store::Told;
     use std::collections::BTreeMap;
-    use supwatch_proto::verdict::Severity;
+    use supwatch_model::verdict::Severity;
 
     fn address(lang: Lang) -> Address {
         Address { hierarchy: "corp".to_owned(), target: "ops".to_owned(), lang }

@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use supwatch_proto::finding::Finding;
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::finding::Finding;
+use supwatch_model::ids::SiteCode;
+use supwatch_model::verdict::Severity;
 
 use crate::store::Told;
 
@@ -155,7 +155,7 @@ fn step(filter: &Filter, finding: &Finding, known: Option<&Told>, state: State) 
 pub(super) mod tests {
     use super::*;
     use proptest::prelude::Strategy;
-    use supwatch_proto::text::Text;
+    use supwatch_model::text::Text;
 
     pub fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_772_323_200 + second).expect("time")
@@ -224,7 +224,7 @@ pub(super) mod tests {
     fn a_suppressed_finding_is_told_to_nobody() {
         let mut suppressed = finding("a", Severity::Critical, 0);
         suppressed.suppressed =
-            Some(supwatch_proto::finding::Suppression { reason: "known".into(), by: "operator/a".into(), at: None, until: None });
+            Some(supwatch_model::finding::Suppression { reason: "known".into(), by: "operator/a".into(), at: None, until: None });
         assert!(!is_told(&filter(), &[], &suppressed) && is_told(&filter(), &[], &finding("a", Severity::Critical, 0)));
     }
 

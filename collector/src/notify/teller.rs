@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use supwatch_proto::finding::Finding;
+use supwatch_model::finding::Finding;
 use tokio::sync::watch;
 use tokio::time::Instant;
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use supwatch_proto::config::Table;
+use supwatch_model::config::Table;
 
 /// Where to send and what.
 #[derive(Debug, Clone)]

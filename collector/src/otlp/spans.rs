@@ -10,10 +10,10 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Valu
 use opentelemetry_proto::tonic::trace::v1::span::{Event, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{Span, Status};
-use supwatch_proto::event::{Scope, Trigger};
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::run::{Run, RunOutcome};
-use supwatch_proto::wave::{EdgeOutcome, Wave, WaveEdge};
+use supwatch_model::event::{Scope, Trigger};
+use supwatch_model::ids::SiteCode;
+use supwatch_model::run::{Run, RunOutcome};
+use supwatch_model::wave::{EdgeOutcome, Wave, WaveEdge};
 
 /// Most characters of an error's text.
 const TEXT_CHARS: usize = 2_000;

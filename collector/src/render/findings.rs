@@ -1,7 +1,7 @@
 //! Findings in full: what, since when, the lines and settings that show it, and the remedies in order.
 
-use supwatch_proto::finding::{Confidence, Evidence, Finding, Suppression};
-use supwatch_proto::verdict::Severity;
+use supwatch_model::finding::{Confidence, Evidence, Finding, Suppression};
+use supwatch_model::verdict::Severity;
 
 use super::table::{Cell, Table};
 use super::{Look, Tone, fit, safe, time, wrap};

@@ -3,12 +3,12 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
-use supwatch_proto::finding::{Evidence, Finding};
-use supwatch_proto::picture::{AgentPicture, Backlog, PhaseTrend, Picture, Refusal, SitePicture};
-use supwatch_proto::run::{Phase, Run};
-use supwatch_proto::text::{Lang, Text};
-use supwatch_proto::verdict::Verdict;
-use supwatch_proto::wave::{Wave, WaveEdge};
+use supwatch_model::finding::{Evidence, Finding};
+use supwatch_model::picture::{AgentPicture, Backlog, PhaseTrend, Picture, Refusal, SitePicture};
+use supwatch_model::run::{Phase, Run};
+use supwatch_model::text::{Lang, Text};
+use supwatch_model::verdict::Verdict;
+use supwatch_model::wave::{Wave, WaveEdge};
 
 use crate::analyze::{Analysis, InputFile, Nothing};
 

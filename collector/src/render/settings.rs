@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde_json::Value;
-use supwatch_proto::history::{FieldOrigin, SettingChange, SettingsView};
-use supwatch_proto::settings::{Settings, same_server};
-use supwatch_proto::text::Lang;
+use supwatch_model::history::{FieldOrigin, SettingChange, SettingsView};
+use supwatch_model::settings::{Settings, same_server};
+use supwatch_model::text::Lang;
 
 use super::table::{Cell, Table};
 use super::{Look, Tone, safe, time, width, wrap};

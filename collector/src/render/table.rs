@@ -79,7 +79,7 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use supwatch_proto::text::Lang;
+    use supwatch_model::text::Lang;
 
     #[test]
     fn columns_align_with_wide_characters() {

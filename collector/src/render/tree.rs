@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use supwatch_proto::describe::SiteType;
-use supwatch_proto::finding::Finding;
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::picture::{Backlog, Picture, SitePicture, SiteState};
-use supwatch_proto::run::RunOutcome;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::describe::SiteType;
+use supwatch_model::finding::Finding;
+use supwatch_model::ids::SiteCode;
+use supwatch_model::picture::{Backlog, Picture, SitePicture, SiteState};
+use supwatch_model::run::RunOutcome;
+use supwatch_model::verdict::Severity;
 
 use super::{Look, Tone, ago, fit, safe, time, width, wrap};
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::wave::{EdgeOutcome, Wave, WaveEdge, WaveOutcome};
+use supwatch_model::ids::SiteCode;
+use supwatch_model::wave::{EdgeOutcome, Wave, WaveEdge, WaveOutcome};
 
 use super::table::Table;
 use super::{Look, Tone, duration, fit, safe, time, width};
@@ -128,8 +128,8 @@ fn heading(wave: &Wave, now: Timestamp, look: Look) -> String {
     if !wave.edges.is_empty() {
         let all = wave.edges.len();
         out.push_str(&match look.lang {
-            supwatch_proto::text::Lang::En => format!("{done} of {all} sites below {} have it\n", wave.top),
-            supwatch_proto::text::Lang::Ja => format!("{} の下位サイト {all} か所のうち {done} か所に届いています\n", wave.top),
+            supwatch_model::text::Lang::En => format!("{done} of {all} sites below {} have it\n", wave.top),
+            supwatch_model::text::Lang::Ja => format!("{} の下位サイト {all} か所のうち {done} か所に届いています\n", wave.top),
         });
     }
     if let Some(stopped) = stopped(wave, look) {
@@ -147,12 +147,12 @@ fn stopped(wave: &Wave, look: Look) -> Option<String> {
     let cause = wave.cause.as_deref().map(|cause| format!(": {cause}")).unwrap_or_default();
     Some(match wave.broken_at {
         Some((parent, child)) => match look.lang {
-            supwatch_proto::text::Lang::En => format!("stopped between {parent} and {child}{cause}"),
-            supwatch_proto::text::Lang::Ja => format!("{parent} と {child} の間で停止{cause}"),
+            supwatch_model::text::Lang::En => format!("stopped between {parent} and {child}{cause}"),
+            supwatch_model::text::Lang::Ja => format!("{parent} と {child} の間で停止{cause}"),
         },
         None => match look.lang {
-            supwatch_proto::text::Lang::En => format!("stopped at {}{cause}", wave.top),
-            supwatch_proto::text::Lang::Ja => format!("{} で停止{cause}", wave.top),
+            supwatch_model::text::Lang::En => format!("stopped at {}{cause}", wave.top),
+            supwatch_model::text::Lang::Ja => format!("{} で停止{cause}", wave.top),
         },
     })
 }
@@ -172,8 +172,8 @@ fn detail(edge: &WaveEdge, look: Look) -> String {
     }
     if edge.runs.len() > 1 {
         parts.push(match look.lang {
-            supwatch_proto::text::Lang::En => format!("{} runs", edge.runs.len()),
-            supwatch_proto::text::Lang::Ja => format!("{} 回実行", edge.runs.len()),
+            supwatch_model::text::Lang::En => format!("{} runs", edge.runs.len()),
+            supwatch_model::text::Lang::Ja => format!("{} 回実行", edge.runs.len()),
         });
     }
     match edge.outcome {
@@ -256,8 +256,8 @@ pub fn list(waves: &[Wave], look: Look) -> String {
         let detail = stopped(wave, look).or_else(|| {
             let (lag, child) = slowest.filter(|(lag, _)| *lag > SignedDuration::from_mins(5))?;
             Some(match look.lang {
-                supwatch_proto::text::Lang::En => format!("{child} began {} late", duration(lag)),
-                supwatch_proto::text::Lang::Ja => format!("{child} の開始が {} 遅延", duration(lag)),
+                supwatch_model::text::Lang::En => format!("{child} began {} late", duration(lag)),
+                supwatch_model::text::Lang::Ja => format!("{child} の開始が {} 遅延", duration(lag)),
             })
         });
         table.row(vec![

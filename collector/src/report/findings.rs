@@ -3,9 +3,9 @@
 //! The first stand open, further ones are folded; where the page would grow too large, the rest are rows of a table.
 
 use jiff::Timestamp;
-use supwatch_proto::finding::{Evidence, Finding};
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::picture::Picture;
+use supwatch_model::finding::{Evidence, Finding};
+use supwatch_model::ids::SiteCode;
+use supwatch_model::picture::Picture;
 
 use super::html::{Html, Tag};
 use super::parts::{NAME, TEXT, badge, cause, left_out, nothing, severity, site_anchor, table, time};

@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::picture::{Picture, SitePicture};
-use supwatch_proto::run::{Run, RunOutcome};
-use supwatch_proto::verdict::Severity;
+use supwatch_model::ids::SiteCode;
+use supwatch_model::picture::{Picture, SitePicture};
+use supwatch_model::run::{Run, RunOutcome};
+use supwatch_model::verdict::Severity;
 
 use super::html::{Html, Tag};
 use super::parts::{NAME, badge, count_badge, left_out, nothing, site_anchor, state, time};

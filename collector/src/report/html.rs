@@ -125,8 +125,8 @@ impl Html {
         self.text(shown);
         let left = rest.chars().count();
         let note = match self.look.lang {
-            supwatch_proto::text::Lang::En => format!("… {left} more characters left out"),
-            supwatch_proto::text::Lang::Ja => format!("… ほか {left} 文字省略"),
+            supwatch_model::text::Lang::En => format!("… {left} more characters left out"),
+            supwatch_model::text::Lang::Ja => format!("… ほか {left} 文字省略"),
         };
         self.with(Tag::class("span", "left-out"), &note);
     }
@@ -201,7 +201,7 @@ pub(super) fn as_seen(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use supwatch_proto::text::Lang;
+    use supwatch_model::text::Lang;
 
     #[track_caller]
     fn check(text: &str, expected: &str) {

@@ -1,11 +1,11 @@
 //! What the sections share: badges, times, tables, lists of site codes, and notes of what is left out.
 
 use jiff::Timestamp;
-use supwatch_proto::event::Trigger;
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::picture::SiteState;
-use supwatch_proto::run::RunOutcome;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::event::Trigger;
+use supwatch_model::ids::SiteCode;
+use supwatch_model::picture::SiteState;
+use supwatch_model::run::RunOutcome;
+use supwatch_model::verdict::Severity;
 
 use super::html::{Html, Tag};
 use crate::diagnosis::Catalogue;

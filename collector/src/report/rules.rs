@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::picture::Picture;
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::{Answer, Verdict};
+use supwatch_model::ids::SiteCode;
+use supwatch_model::picture::Picture;
+use supwatch_model::text::Text;
+use supwatch_model::verdict::{Answer, Verdict};
 
 use super::html::{Html, Tag};
 use super::parts::{NAME, TEXT, codes, left_out, nothing, table};

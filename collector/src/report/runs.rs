@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::picture::{Picture, SitePicture};
-use supwatch_proto::run::{Run, RunOutcome};
+use supwatch_model::ids::SiteCode;
+use supwatch_model::picture::{Picture, SitePicture};
+use supwatch_model::run::{Run, RunOutcome};
 
 use super::html::{Html, Tag};
 use super::parts::{NAME, badge, cause, codes, left_out, nothing, outcome, table, time, trigger};

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::picture::{Picture, SitePicture};
-use supwatch_proto::settings::Settings;
+use supwatch_model::ids::SiteCode;
+use supwatch_model::picture::{Picture, SitePicture};
+use supwatch_model::settings::Settings;
 
 use super::html::{Html, Tag};
 use super::parts::{NAME, badge, codes, left_out, nothing, table};

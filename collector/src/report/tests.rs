@@ -1,8 +1,8 @@
 //! The page as a browser reads it: parsed back by a browser's grammar, which notes every error it would mend.
 
 use proptest::prelude::*;
-use supwatch_proto::picture::Picture;
-use supwatch_proto::text::Lang;
+use supwatch_model::picture::Picture;
+use supwatch_model::text::Lang;
 
 use super::html::as_seen;
 use super::{About, STYLE, page};
@@ -140,7 +140,7 @@ fn a_japanese_page_is_japanese() {
         let names = ["supwatch", "UTC", "SUP", "WSUS", "HTTP", "HTTPS", "SSL", "Microsoft", "Update", "min", "true", "false"];
         let is_word = |word: &str| word.len() > 2 && word.chars().all(|c| c.is_ascii_alphabetic());
         let is_code = |word: &str| {
-            names.contains(&word) || world::CODES.contains(&word) || word.parse::<supwatch_proto::ids::SiteCode>().is_ok()
+            names.contains(&word) || world::CODES.contains(&word) || word.parse::<supwatch_model::ids::SiteCode>().is_ok()
         };
         for element in dom.elements.iter().filter(|element| element.name != "style") {
             let labels = element.attribute("aria-label").into_iter().chain(element.attribute("data-label"));

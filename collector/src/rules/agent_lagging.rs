@@ -3,8 +3,8 @@
 use jiff::SignedDuration;
 
 use super::{Failure, Judged, Outcome, Rule, Scene};
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Severity;
 
 pub(super) const RULE: Rule = Rule {
     name: "agent-lagging",

@@ -2,8 +2,8 @@
 
 use super::{Failure, Judged, Rule, Scene};
 use jiff::SignedDuration;
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Severity;
 
 pub(super) const RULE: Rule = Rule {
     name: "agent-silent",

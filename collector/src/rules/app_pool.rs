@@ -2,8 +2,8 @@
 
 use super::sups::{Point, each};
 use super::{Failure, Judged, Rule};
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Severity;
 
 pub(super) const RULE: Rule = Rule {
     name: "app-pool",
@@ -41,7 +41,7 @@ fn judge(point: &Point<'_>) -> Option<Judged> {
         ja.push(format!("停止しているか過負荷です ({name} が HTTP 503 を返しています)"));
         evidence.push(point.wsus_says(&format!("virtual_directories.{name}.status"), 503));
     }
-    let unknown = supwatch_proto::settings::AppPool::default();
+    let unknown = supwatch_model::settings::AppPool::default();
     let pool = point.wsus.and_then(|wsus| wsus.app_pool.value());
     if pool.is_none() {
         missing.push(point.no_wsus("app_pool"));

@@ -2,10 +2,10 @@
 //! Source: the article, "WSUS server not configured"; documentation, planning for software update points.
 
 use super::{Failure, Judged, Rule, Scene, name_of, no_setting, setting};
-use supwatch_proto::describe::{Generation, SiteType};
-use supwatch_proto::settings::{Settings, Sup};
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::describe::{Generation, SiteType};
+use supwatch_model::settings::{Settings, Sup};
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Severity;
 
 pub(super) const RULE: Rule = Rule {
     name: "child-replica",

@@ -6,11 +6,11 @@ use std::borrow::Cow;
 use super::{Failure, Judged, Rule, Scene, name_of, no_parent, no_setting, no_settings, setting};
 use crate::hierarchy::{Parent, Site};
 use serde_json::json;
-use supwatch_proto::describe::Generation;
-use supwatch_proto::finding::Evidence;
-use supwatch_proto::settings::{Known, Settings, Sup, Upstream, Wsus};
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::describe::Generation;
+use supwatch_model::finding::Evidence;
+use supwatch_model::settings::{Known, Settings, Sup, Upstream, Wsus};
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Severity;
 
 pub(super) const RULE: Rule = Rule {
     name: "child-upstream",
@@ -43,7 +43,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         Ok(settings) => settings,
         Err(missing) => {
             let concerned = scene.is_top() != Some(true)
-                && scene.hierarchy.site_type(site.code) != Some(supwatch_proto::describe::SiteType::Secondary);
+                && scene.hierarchy.site_type(site.code) != Some(supwatch_model::describe::SiteType::Secondary);
             return if concerned { vec![Judged::unknown(first_path, vec![missing])] } else { Vec::new() };
         }
     };
@@ -216,7 +216,7 @@ fn judge_edge(scene: &Scene<'_>, edge: &Edge<'_>) -> Judged {
 /// Whether a name is known to be some other server of the hierarchy; a name that nobody knows may be an alias.
 fn is_another_server(scene: &Scene<'_>, name: &str) -> bool {
     scene.hierarchy.sites.values().any(|site| {
-        let server = scene.hierarchy.server(site.code).is_some_and(|server| supwatch_proto::settings::same_server(server, name));
+        let server = scene.hierarchy.server(site.code).is_some_and(|server| supwatch_model::settings::same_server(server, name));
         let sup = site
             .settings()
             .and_then(|settings| settings.sups.value())

@@ -2,8 +2,8 @@
 //! gives no verdict offline.
 
 use super::{Failure, Judged, Outcome, Rule, Scene, setting};
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Severity;
 
 pub(super) const RULE: Rule = Rule {
     name: "clock-skew",
@@ -49,7 +49,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     judged
 }
 
-fn verdict(who: &str, ahead: i64, limit: i64, evidence: Option<supwatch_proto::finding::Evidence>) -> Judged {
+fn verdict(who: &str, ahead: i64, limit: i64, evidence: Option<supwatch_model::finding::Evidence>) -> Judged {
     if ahead.abs() <= limit {
         return Judged::usual(Outcome::Pass).of(who);
     }

@@ -3,10 +3,10 @@
 //! An entry of the catalogue names the rules that would fail if it were true; they are asked of the site, or of its parent
 //! where the entry says that the fault is there.
 
-use supwatch_proto::finding::{Confidence, Evidence};
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::text::{Lang, Text};
-use supwatch_proto::verdict::Answer;
+use supwatch_model::finding::{Confidence, Evidence};
+use supwatch_model::ids::SiteCode;
+use supwatch_model::text::{Lang, Text};
+use supwatch_model::verdict::Answer;
 
 use super::{Failure, Rule, Scene, get, reason};
 use crate::diagnosis::{At, Cause, Kind, Remedy, Subject};
@@ -177,7 +177,7 @@ fn by_the_rules(scene: &Scene<'_>, cause: &Cause, parent: Option<SiteCode>) -> (
 mod tests {
     use crate::rules::testing::{World, healthy};
     use serde_json::json;
-    use supwatch_proto::finding::Confidence;
+    use supwatch_model::finding::Confidence;
 
     const UNAVAILABLE: &[&str] = &[
         "Performing sync on local request",

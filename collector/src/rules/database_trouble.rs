@@ -2,11 +2,11 @@
 
 use super::{Failure, Judged, Outcome, Rule, Scene, confidence};
 use crate::diagnosis::{Cause, Kind, Subject, UNKNOWN};
-use supwatch_proto::describe::SiteType;
-use supwatch_proto::event::{Event, EventKind};
-use supwatch_proto::finding::Evidence;
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::describe::SiteType;
+use supwatch_model::event::{Event, EventKind};
+use supwatch_model::finding::Evidence;
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Severity;
 
 pub(super) const RULE: Rule = Rule {
     name: "database-trouble",

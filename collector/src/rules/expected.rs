@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::text::Text;
+use supwatch_model::ids::SiteCode;
+use supwatch_model::text::Text;
 
 use super::filters::Names;
 use super::{Expected, Scene};

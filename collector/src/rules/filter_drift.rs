@@ -9,11 +9,11 @@ use super::filters::{Names, no_ids};
 use super::{Expected, Failure, Judged, Outcome, Rule, Scene, no_setting, no_settings, setting};
 use crate::hierarchy::{Parent, Site};
 use serde_json::json;
-use supwatch_proto::finding::{Evidence, Finding};
-use supwatch_proto::run::RunOutcome;
-use supwatch_proto::settings::{Component, Known, Wsus};
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::finding::{Evidence, Finding};
+use supwatch_model::run::RunOutcome;
+use supwatch_model::settings::{Component, Known, Wsus};
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Severity;
 
 pub(super) const RULE: Rule = Rule {
     name: "filter-drift",
@@ -45,7 +45,7 @@ pub(super) const RULE: Rule = Rule {
 
 fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     let site = scene.site;
-    let secondary = scene.hierarchy.site_type(site.code) == Some(supwatch_proto::describe::SiteType::Secondary);
+    let secondary = scene.hierarchy.site_type(site.code) == Some(supwatch_model::describe::SiteType::Secondary);
     let unknown = |missing: Text| vec![Judged::usual(Outcome::Unknown(vec![missing]))];
     match scene.settings() {
         Ok(_) if site.has_no_sup() => return Vec::new(),
@@ -94,7 +94,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
 /// What may have come in while the filters were others: told when the finding is resolved.
 pub(super) fn closing(scene: &Scene<'_>, finding: &Finding) -> Option<Text> {
     let opened = finding.opened_at?;
-    let within = |run: &supwatch_proto::run::Run| {
+    let within = |run: &supwatch_model::run::Run| {
         run.outcome == RunOutcome::Succeeded && run.ended_at.is_some_and(|at| at >= opened && at <= scene.now)
     };
     let runs = scene.site.runs.iter().filter(|tracked| within(&tracked.run)).count();

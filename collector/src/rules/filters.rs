@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use supwatch_proto::describe::SiteType;
-use supwatch_proto::settings::{Known, Wsus};
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::describe::SiteType;
+use supwatch_model::settings::{Known, Wsus};
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Severity;
 
 use super::{Failure, Judged, Scene, categories, expected, no_parent, no_setting, no_settings, setting};
 use crate::hierarchy::{Parent, Site};

@@ -1,12 +1,12 @@
 //! The first synchronisation is over: as long as it goes on, no metadata shows in the console, and that is no fault.
 
 use super::{Failure, Judged, Outcome, Rule, Scene};
-use supwatch_proto::describe::SiteType;
-use supwatch_proto::finding::Evidence;
-use supwatch_proto::run::RunOutcome;
-use supwatch_proto::settings::Known;
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::describe::SiteType;
+use supwatch_model::finding::Evidence;
+use supwatch_model::run::RunOutcome;
+use supwatch_model::settings::Known;
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Severity;
 
 pub(super) const RULE: Rule = Rule {
     name: "first-sync-running",

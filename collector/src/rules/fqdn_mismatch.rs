@@ -2,9 +2,9 @@
 
 use super::sups::{Point, each};
 use super::{Failure, Judged, Rule};
-use supwatch_proto::settings::same_server;
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::settings::same_server;
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Severity;
 
 pub(super) const RULE: Rule = Rule {
     name: "fqdn-mismatch",

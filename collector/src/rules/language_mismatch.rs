@@ -7,9 +7,9 @@ use super::expected;
 use super::filters::{Names, edge};
 use super::{Failure, Judged, Rule, Scene, no_setting, no_settings, setting};
 use serde_json::json;
-use supwatch_proto::settings::{Known, Wsus};
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::settings::{Known, Wsus};
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Severity;
 
 pub(super) const RULE: Rule = Rule {
     name: "language-mismatch",

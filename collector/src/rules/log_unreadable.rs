@@ -1,8 +1,8 @@
 //! The agents can read what they are to read. Offline it speaks only where a file could not be used.
 
 use super::{Failure, Judged, Outcome, Rule, Scene};
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Severity;
 
 pub(super) const RULE: Rule = Rule {
     name: "log-unreadable",

@@ -2,10 +2,10 @@
 //! Source: the article, general tips and "WSUS server not configured".
 
 use super::{Failure, Judged, Rule, Scene, name_of, no_setting, setting};
-use supwatch_proto::describe::SiteType;
-use supwatch_proto::settings::{Known, Settings, Sup};
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::describe::SiteType;
+use supwatch_model::settings::{Known, Settings, Sup};
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Severity;
 
 pub(super) const RULE: Rule = Rule {
     name: "port-mismatch",

@@ -3,7 +3,7 @@
 
 use super::filters::{Filter, compare};
 use super::{Rule, Scene};
-use supwatch_proto::verdict::Severity;
+use supwatch_model::verdict::Severity;
 
 pub(super) const RULE: Rule = Rule {
     name: "product-mismatch",

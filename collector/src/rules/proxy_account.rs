@@ -3,10 +3,10 @@
 
 use super::sups::{Point, each};
 use super::{Failure, Judged, Rule};
-use supwatch_proto::finding::Evidence;
-use supwatch_proto::run::RunOutcome;
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::finding::Evidence;
+use supwatch_model::run::RunOutcome;
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Severity;
 
 pub(super) const RULE: Rule = Rule {
     name: "proxy-account",
@@ -35,7 +35,7 @@ pub(super) const RULE: Rule = Rule {
 fn judge(point: &Point<'_>) -> Option<Judged> {
     let probed = point.wsus.and_then(|wsus| wsus.upstream_reach.value());
     // A probe carries no credentials: where an account is set, its 407 is how it should be.
-    let set = |proxy: Option<&supwatch_proto::settings::Proxy>| proxy.and_then(|proxy| proxy.account.value()) == Some(&true);
+    let set = |proxy: Option<&supwatch_model::settings::Proxy>| proxy.and_then(|proxy| proxy.account.value()) == Some(&true);
     let account = set(point.wsus.and_then(|wsus| wsus.proxy.value())) || set(point.sup.proxy.value());
     let refused = !account && probed.is_some_and(|reach| reach.status.value() == Some(&407));
     let mut evidence: Vec<Evidence> = Vec::new();

@@ -3,10 +3,10 @@
 use super::sups::{Point, each};
 use super::{Failure, Judged, Rule};
 use serde_json::json;
-use supwatch_proto::names::{self, same_server};
-use supwatch_proto::settings::{Known, Proxy};
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::names::{self, same_server};
+use supwatch_model::settings::{Known, Proxy};
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Severity;
 
 pub(super) const RULE: Rule = Rule {
     name: "proxy-mismatch",

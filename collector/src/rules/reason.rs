@@ -1,8 +1,8 @@
 //! Why a run failed whose error only says that WSUS is not configured: what a rule that fails beside it shows, in a few words.
 
 use serde_json::Value;
-use supwatch_proto::finding::Evidence;
-use supwatch_proto::text::Text;
+use supwatch_model::finding::Evidence;
+use supwatch_model::text::Text;
 
 use super::{Failure, Rule};
 

@@ -2,9 +2,9 @@
 
 use super::{Failure, Judged, Outcome, Rule, Scene, no_parent, no_setting, setting};
 use serde_json::json;
-use supwatch_proto::describe::Generation;
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::describe::Generation;
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Severity;
 
 pub(super) const RULE: Rule = Rule {
     name: "run-now-unavailable",

@@ -2,8 +2,8 @@
 
 use super::sups::{Point, each};
 use super::{Failure, Judged, Rule};
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Severity;
 
 pub(super) const RULE: Rule = Rule {
     name: "service-stopped",

@@ -4,11 +4,11 @@
 use super::sups::{Point, each};
 use super::{Failure, Judged, Rule};
 use serde_json::json;
-use supwatch_proto::describe::SiteMode;
-use supwatch_proto::names::certifies;
-use supwatch_proto::settings::{Certificate, Wsus};
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::describe::SiteMode;
+use supwatch_model::names::certifies;
+use supwatch_model::settings::{Certificate, Wsus};
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Severity;
 
 pub(super) const RULE: Rule = Rule {
     name: "ssl-mismatch",
@@ -101,7 +101,7 @@ fn judge(point: &Point<'_>) -> Option<Judged> {
     Some(Judged::weigh(RULE.looks_at, failure, missing))
 }
 
-fn bad_certificate(point: &Point<'_>, wsus: &Wsus) -> Option<(Text, supwatch_proto::finding::Evidence)> {
+fn bad_certificate(point: &Point<'_>, wsus: &Wsus) -> Option<(Text, supwatch_model::finding::Evidence)> {
     let Certificate { names, expires_at } = wsus.reach.value()?.certificate.value()?;
     if let Some(end) = expires_at.value().filter(|end| **end <= point.scene.now) {
         let what = Text::new(format!("its certificate expired on {end:.0}"), format!("証明書の有効期限が {end:.0} に切れています"));

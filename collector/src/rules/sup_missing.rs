@@ -3,9 +3,9 @@
 
 use super::{Failure, Judged, Rule, Scene, no_setting, setting};
 use serde_json::json;
-use supwatch_proto::describe::SiteType;
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::describe::SiteType;
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Severity;
 
 pub(super) const RULE: Rule = Rule {
     name: "sup-missing",

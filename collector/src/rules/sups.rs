@@ -1,10 +1,10 @@
 //! What the rules about single software update points share: going through them, and saying what is missing of one.
 
 use serde_json::Value;
-use supwatch_proto::describe::SiteType;
-use supwatch_proto::finding::Evidence;
-use supwatch_proto::settings::{Settings, Sup, Wsus};
-use supwatch_proto::text::Text;
+use supwatch_model::describe::SiteType;
+use supwatch_model::finding::Evidence;
+use supwatch_model::settings::{Settings, Sup, Wsus};
+use supwatch_model::text::Text;
 
 use super::{Judged, Outcome, Scene, name_of, no_setting, setting};
 

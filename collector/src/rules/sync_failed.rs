@@ -4,11 +4,11 @@
 use super::{Failure, Judged, Rule, Scene, confidence, setting};
 use crate::diagnosis::{Subject, UNKNOWN};
 use crate::runs::{TrackedRun, WcmFailure};
-use supwatch_proto::describe::SiteType;
-use supwatch_proto::finding::Evidence;
-use supwatch_proto::run::RunOutcome;
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::describe::SiteType;
+use supwatch_model::finding::Evidence;
+use supwatch_model::run::RunOutcome;
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Severity;
 
 pub(super) const RULE: Rule = Rule {
     name: "sync-failed",

@@ -6,12 +6,12 @@ use super::{Failure, Judged, Rule, Scene, no_settings, setting};
 use crate::hierarchy::Site;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use supwatch_proto::describe::SiteType;
-use supwatch_proto::event::Trigger;
-use supwatch_proto::finding::Evidence;
-use supwatch_proto::settings::Known;
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::describe::SiteType;
+use supwatch_model::event::Trigger;
+use supwatch_model::finding::Evidence;
+use supwatch_model::settings::Known;
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Severity;
 
 pub(super) const RULE: Rule = Rule {
     name: "sync-overdue",

@@ -5,11 +5,11 @@
 
 use super::{Failure, Judged, Outcome, Rule, Scene, no_setting, setting};
 use jiff::SignedDuration;
-use supwatch_proto::describe::SiteType;
-use supwatch_proto::event::Trigger;
-use supwatch_proto::run::RunOutcome;
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::describe::SiteType;
+use supwatch_model::event::Trigger;
+use supwatch_model::run::RunOutcome;
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Severity;
 
 pub(super) const RULE: Rule = Rule {
     name: "sync-started-outside",

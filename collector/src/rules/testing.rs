@@ -5,10 +5,10 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use supwatch_agent::reader::{Reader, Reading, Resume};
-use supwatch_proto::describe::{ExpectedSite, Generation, SiteDescription, SiteType};
-use supwatch_proto::event::{Event, EventKind, StoredEvent};
-use supwatch_proto::ids::{AgentId, Epoch, SiteCode};
-use supwatch_proto::time::Certainty;
+use supwatch_model::describe::{ExpectedSite, Generation, SiteDescription, SiteType};
+use supwatch_model::event::{Event, EventKind, StoredEvent};
+use supwatch_model::ids::{AgentId, Epoch, SiteCode};
+use supwatch_model::time::Certainty;
 
 use super::{Failure, Scene, get};
 use crate::diagnosis::Catalogue;
@@ -125,7 +125,7 @@ impl World {
             site_type: Some(SiteType::Primary),
             parent: Some(None),
             generation: Some(Generation::Cm2007),
-            mode: Some(supwatch_proto::describe::SiteMode::Native),
+            mode: Some(supwatch_model::describe::SiteMode::Native),
             ..SiteDescription::default()
         };
         self.fold(code, "agent", EventKind::SiteDescribed(description))
@@ -278,7 +278,7 @@ impl World {
         self
     }
 
-    fn judge(&self, rule: &str) -> Vec<(supwatch_proto::verdict::Verdict, Option<Failure>)> {
+    fn judge(&self, rule: &str) -> Vec<(supwatch_model::verdict::Verdict, Option<Failure>)> {
         let rule = get(rule).expect("a rule");
         self.hierarchy
             .sites
@@ -311,8 +311,8 @@ impl World {
     }
 
     /// What a rule lacks at a site.
-    pub fn missing(&self, rule: &str, site: &str) -> Vec<supwatch_proto::text::Text> {
-        let of = |(verdict, _): (supwatch_proto::verdict::Verdict, Option<Failure>)| {
+    pub fn missing(&self, rule: &str, site: &str) -> Vec<supwatch_model::text::Text> {
+        let of = |(verdict, _): (supwatch_model::verdict::Verdict, Option<Failure>)| {
             (verdict.site.to_string() == site).then_some(verdict.missing)
         };
         self.judge(rule).into_iter().filter_map(of).flatten().collect()

@@ -2,10 +2,10 @@
 //! Source: the article, general tips; documentation of later generations allows another source if the component says so.
 
 use super::{Failure, Judged, Rule, Scene, name_of, no_parent, no_setting, setting};
-use supwatch_proto::describe::Generation;
-use supwatch_proto::names::same_server;
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::describe::Generation;
+use supwatch_model::names::same_server;
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Severity;
 
 pub(super) const RULE: Rule = Rule {
     name: "top-source",

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 
 use super::{Failure, Judged, Rule, Scene, no_parent};
 use crate::hierarchy::Parent;
-use supwatch_proto::describe::SiteType;
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::settings::same_server;
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::describe::SiteType;
+use supwatch_model::ids::SiteCode;
+use supwatch_model::settings::same_server;
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Severity;
 
 pub(super) const RULE: Rule = Rule {
     name: "topology",

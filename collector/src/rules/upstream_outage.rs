@@ -4,9 +4,9 @@
 use super::sups::{Point, each};
 use super::{Failure, Judged, Rule};
 use jiff::SignedDuration;
-use supwatch_proto::run::RunOutcome;
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::run::RunOutcome;
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Severity;
 
 pub(super) const RULE: Rule = Rule {
     name: "upstream-outage",

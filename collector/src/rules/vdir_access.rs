@@ -3,11 +3,11 @@
 
 use super::sups::{Point, each};
 use super::{Failure, Judged, Rule};
-use supwatch_proto::finding::Evidence;
-use supwatch_proto::run::RunOutcome;
-use supwatch_proto::settings::VirtualDirectory;
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::finding::Evidence;
+use supwatch_model::run::RunOutcome;
+use supwatch_model::settings::VirtualDirectory;
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Severity;
 
 use crate::hierarchy::Site;
 

@@ -4,9 +4,9 @@ use super::{Failure, Judged, Outcome, Rule, Scene, no_parent};
 use crate::hierarchy::{Parent, Site};
 use crate::waves::{SKEW, busy_until, is_covered};
 use jiff::{SignedDuration, Timestamp};
-use supwatch_proto::describe::SiteType;
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::describe::SiteType;
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Severity;
 
 pub(super) const RULE: Rule = Rule {
     name: "wave-missed",

@@ -1,10 +1,10 @@
 //! A site server whose software update point is on another server has the WSUS administration console.
 
 use super::{Failure, Judged, Outcome, Rule, Scene, no_setting, setting};
-use supwatch_proto::describe::SiteType;
-use supwatch_proto::settings::same_server;
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::describe::SiteType;
+use supwatch_model::settings::same_server;
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Severity;
 
 pub(super) const RULE: Rule = Rule {
     name: "wsus-console-missing",

@@ -2,8 +2,8 @@
 
 use super::filters::edge;
 use super::{Failure, Judged, Outcome, Rule, Scene, no_setting, no_settings, setting};
-use supwatch_proto::text::Text;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::text::Text;
+use supwatch_model::verdict::Severity;
 
 pub(super) const RULE: Rule = Rule {
     name: "wsus-version",

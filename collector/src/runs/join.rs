@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
-use supwatch_proto::event::{Event, EventKind};
-use supwatch_proto::finding::Evidence;
+use supwatch_model::event::{Event, EventKind};
+use supwatch_model::finding::Evidence;
 
 use super::{TrackedRun, line_of};
 use crate::diagnosis::{Catalogue, Kind, Subject};
@@ -173,7 +173,7 @@ fn said(kind: &EventKind) -> Option<(&str, &str, Option<&str>)> {
 #[cfg(test)]
 mod tests {
     use supwatch_agent::reader::{Reader, Reading, Resume};
-    use supwatch_proto::run::Run;
+    use supwatch_model::run::Run;
 
     use super::super::Runs;
     use super::*;

@@ -2,8 +2,8 @@
 //! or state 3, never a word. The next synchronisation fails of it, "WSUS server not configured", if it does not recover.
 
 use jiff::Timestamp;
-use supwatch_proto::event::{Event, EventKind};
-use supwatch_proto::finding::Evidence;
+use supwatch_model::event::{Event, EventKind};
+use supwatch_model::finding::Evidence;
 
 use super::line_of;
 use crate::diagnosis::Catalogue;

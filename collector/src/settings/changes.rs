@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use supwatch_proto::history::{SettingChange as Change, UndoneChange};
+use supwatch_model::history::{SettingChange as Change, UndoneChange};
 
 use super::paths::{NAMED, name_of, same_element};
 use super::{SiteSettings, Snapshot};
@@ -131,7 +131,7 @@ mod tests {
     use super::super::Seen;
     use super::*;
     use serde_json::json;
-    use supwatch_proto::ids::AgentId;
+    use supwatch_model::ids::AgentId;
 
     fn take(settings: &mut SiteSettings, hour: u32, languages: &[&str], more: &Value) {
         let mut raw = json!({"source": "wsus-api", "taken_at": format!("2026-03-01T{hour:02}:00:00Z"),

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
-use supwatch_proto::settings::Settings;
+use supwatch_model::settings::Settings;
 
 use super::paths::{NAMED, name_of, same_element};
 use super::{Merged, Origin, Snapshot};

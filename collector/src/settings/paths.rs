@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
-use supwatch_proto::settings::{Settings, same_server};
+use supwatch_model::settings::{Settings, same_server};
 
 /// Fields that say what a snapshot is, not what a site is set to.
 const HEAD: &[&str] = &["schema", "site", "taken_at", "source"];
@@ -158,7 +158,7 @@ fn set(raw: &mut Value, site: &str, path: &str, text: &str) -> Result<(), PathEr
     if !raw.is_object() {
         *raw = Value::Object(Map::new());
     }
-    let schema = supwatch_proto::settings::schema();
+    let schema = supwatch_model::settings::schema();
     Setting { site, path, text, first, schema: &schema }.put(raw, &schema, &pieces(path))
 }
 

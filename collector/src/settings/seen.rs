@@ -2,7 +2,7 @@
 //! synchronised, whether the console is there; and when WCM looked and wrote.
 
 use serde_json::{Value, json};
-use supwatch_proto::event::{Event, EventKind};
+use supwatch_model::event::{Event, EventKind};
 
 /// What a line says of the settings.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,9 +1,9 @@
 //! What is known of a site's settings → the answer to whoever asks for them.
 
 use jiff::{SignedDuration, Timestamp};
-use supwatch_proto::describe::Generation;
-use supwatch_proto::history::{FieldOrigin, SettingsView};
-use supwatch_proto::text::Text;
+use supwatch_model::describe::Generation;
+use supwatch_model::history::{FieldOrigin, SettingsView};
+use supwatch_model::text::Text;
 
 use super::undone;
 use crate::hierarchy::{Hierarchy, Parent, Site};

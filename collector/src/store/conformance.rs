@@ -3,10 +3,10 @@
 use super::*;
 use crate::store::memory::Memory;
 use proptest::prelude::*;
-use supwatch_proto::event::EventKind;
-use supwatch_proto::ids::{Epoch, SiteCode};
-use supwatch_proto::time::Certainty;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::event::EventKind;
+use supwatch_model::ids::{Epoch, SiteCode};
+use supwatch_model::time::Certainty;
+use supwatch_model::verdict::Severity;
 
 fn event(sequence: u64) -> Event {
     Event {

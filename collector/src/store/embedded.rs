@@ -16,11 +16,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use supwatch_durable::{Durable, OpenError, set_aside};
-use supwatch_proto::event::{Event, StoredEvent};
-use supwatch_proto::finding::Finding;
-use supwatch_proto::history::AuditEntry;
-use supwatch_proto::ids::AgentId;
-use supwatch_proto::place::Place;
+use supwatch_model::event::{Event, StoredEvent};
+use supwatch_model::finding::Finding;
+use supwatch_model::history::AuditEntry;
+use supwatch_model::ids::AgentId;
+use supwatch_model::place::Place;
 use tokio::sync::{mpsc, oneshot};
 
 use self::days::Days;

@@ -1,8 +1,8 @@
 //! How far each agent got: pure, and shared by all stores, so that exactly-once is decided in one place.
 
 use serde::{Deserialize, Serialize};
-use supwatch_proto::event::Event;
-use supwatch_proto::ids::Epoch;
+use supwatch_model::event::Event;
+use supwatch_model::ids::Epoch;
 
 use super::{Claims, StoreError};
 use crate::planted::{self, Fault};
@@ -206,16 +206,16 @@ mod tests {
 
     fn event(sequence: u64) -> Event {
         Event {
-            site: supwatch_proto::ids::SiteCode::UNKNOWN,
+            site: supwatch_model::ids::SiteCode::UNKNOWN,
             sequence,
             time: None,
-            time_certainty: supwatch_proto::time::Certainty::Local,
+            time_certainty: supwatch_model::time::Certainty::Local,
             log: String::new(),
             file: String::new(),
             offset: 0,
             component: String::new(),
             thread: 0,
-            kind: supwatch_proto::event::EventKind::RunSucceeded,
+            kind: supwatch_model::event::EventKind::RunSucceeded,
             line: String::new(),
         }
     }

@@ -5,11 +5,11 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use supwatch_proto::event::{Event, StoredEvent};
-use supwatch_proto::finding::Finding;
-use supwatch_proto::history::AuditEntry;
-use supwatch_proto::ids::{AgentId, SiteCode};
-use supwatch_proto::place::Place;
+use supwatch_model::event::{Event, StoredEvent};
+use supwatch_model::finding::Finding;
+use supwatch_model::history::AuditEntry;
+use supwatch_model::ids::{AgentId, SiteCode};
+use supwatch_model::place::Place;
 
 use super::marks::Marks;
 use super::{Claims, Committed, Cursor, EventQuery, KeptCoverage, Page, Retention, Session, Store, StoreError, StoreSize, Told};

@@ -5,9 +5,9 @@
 //! their times decide, with room for clocks that differ.
 
 use jiff::{SignedDuration, Timestamp};
-use supwatch_proto::event::Trigger;
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::run::{Run, RunOutcome};
+use supwatch_model::event::Trigger;
+use supwatch_model::ids::SiteCode;
+use supwatch_model::run::{Run, RunOutcome};
 
 use crate::hierarchy::Site;
 

@@ -3,10 +3,10 @@
 
 use proptest::prelude::*;
 use supwatch_agent::reader::{Reader, Reading, Resume};
-use supwatch_proto::describe::{SiteDescription, SiteType};
-use supwatch_proto::event::{Event, EventKind, StoredEvent};
-use supwatch_proto::ids::{AgentId, Epoch};
-use supwatch_proto::time::Certainty;
+use supwatch_model::describe::{SiteDescription, SiteType};
+use supwatch_model::event::{Event, EventKind, StoredEvent};
+use supwatch_model::ids::{AgentId, Epoch};
+use supwatch_model::time::Certainty;
 
 use super::*;
 

@@ -6,7 +6,7 @@
 
 use jiff::{Span, Timestamp, civil::DateTime, tz::TimeZone};
 use serde_json::{Map, Value};
-use supwatch_proto::settings::Known;
+use supwatch_model::settings::Known;
 
 /// Longest text taken, in characters; titles of products are far shorter.
 const LONGEST: usize = 200;

@@ -12,7 +12,7 @@
 //! | 4 | SMS_ST_RecurMonthlyByWeekday | day of the week 3, months 4, order of the week 3 |
 //! | 5 | SMS_ST_RecurMonthlyByDate | day of the month 5 (0: the last), months 4 |
 
-use supwatch_proto::settings::Known;
+use supwatch_model::settings::Known;
 
 /// Days of the longest run of so many months in a row.
 const LONGEST_MONTHS: [u32; 12] = [31, 62, 92, 123, 153, 184, 215, 245, 276, 306, 337, 366];

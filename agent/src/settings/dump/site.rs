@@ -4,8 +4,8 @@
 //! the site control file's, as `Get-CMSoftwareUpdatePointComponent` shows them. Values stand in `Value` (a number),
 //! `Value1` or `Value2` (texts). `UseParentWSUS` of a SUP is not used: sources disagree on what it says of its role.
 
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::settings::{Component, Known, ListedSite, Proxy, SiteServer, Sup, SupStatus, WsusConsole, same_server};
+use supwatch_model::ids::SiteCode;
+use supwatch_model::settings::{Component, Known, ListedSite, Proxy, SiteServer, Sup, SupStatus, WsusConsole, same_server};
 
 use super::Sections;
 use super::bag::{self, Bag, known};

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use supwatch_proto::settings::{AppPool, Component, Database, Known, Proxy, Upstream, Website, Wsus, WsusSync};
+use supwatch_model::settings::{AppPool, Component, Database, Known, Proxy, Upstream, Website, Wsus, WsusSync};
 
 use super::Sections;
 use super::bag::{self, Bag, known};

@@ -1,6 +1,6 @@
 //! What was asked → every reading of it: a cause, a status message, a code, a section of the article, a normal line.
 
-use supwatch_proto::text::Text;
+use supwatch_model::text::Text;
 
 use crate::analyze::line;
 use crate::diagnosis::article::{self, Section};
@@ -13,7 +13,7 @@ pub(super) enum Found {
     Cause(Box<Cause>),
     Message(&'static messages::Message),
     Code(u32, &'static Code),
-    Finding(Box<supwatch_proto::finding::Finding>),
+    Finding(Box<supwatch_model::finding::Finding>),
     /// A section of the article that no cause stands for.
     Section(&'static Section),
     /// The sections of the article, any of which may apply.

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
-use supwatch_proto::text::Lang;
-use supwatch_proto::verdict::Severity;
+use supwatch_model::text::Lang;
+use supwatch_model::verdict::Severity;
 
 /// A target that takes notices or not, and remembers those it took.
 #[derive(Clone, Default)]

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 use proptest::prelude::*;
-use supwatch_proto::run::Phase;
-use supwatch_proto::wave::WaveOutcome;
+use supwatch_model::run::Phase;
+use supwatch_model::wave::WaveOutcome;
 
 use super::*;
 

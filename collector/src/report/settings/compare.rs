@@ -1,6 +1,6 @@
 //! Which settings are compared along an edge, how each is read, and when two are the same: order and case mean nothing.
 
-use supwatch_proto::settings::{Known, Proxy, Settings, Sup, Wsus};
+use supwatch_model::settings::{Known, Proxy, Settings, Sup, Wsus};
 
 use crate::render::Look;
 
@@ -215,7 +215,7 @@ fn names(known: &Known<Vec<String>>) -> Value {
 mod tests {
     use super::*;
     use serde_json::{Value as Json, json};
-    use supwatch_proto::text::Lang;
+    use supwatch_model::text::Lang;
 
     const LOOK: Look = Look { lang: Lang::En, color: false, width: 0 };
 

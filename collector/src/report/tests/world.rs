@@ -2,14 +2,14 @@
 
 use jiff::Timestamp;
 use serde_json::json;
-use supwatch_proto::describe::SiteType;
-use supwatch_proto::event::{Scope, Trigger};
-use supwatch_proto::finding::{Evidence, Finding};
-use supwatch_proto::ids::SiteCode;
-use supwatch_proto::picture::{FindingCounts, Picture, SitePicture, SiteState};
-use supwatch_proto::run::{Run, RunOutcome};
-use supwatch_proto::text::{Lang, Text};
-use supwatch_proto::verdict::{Answer, Severity, Verdict};
+use supwatch_model::describe::SiteType;
+use supwatch_model::event::{Scope, Trigger};
+use supwatch_model::finding::{Evidence, Finding};
+use supwatch_model::ids::SiteCode;
+use supwatch_model::picture::{FindingCounts, Picture, SitePicture, SiteState};
+use supwatch_model::run::{Run, RunOutcome};
+use supwatch_model::text::{Lang, Text};
+use supwatch_model::verdict::{Answer, Severity, Verdict};
 
 use crate::render::Look;
 

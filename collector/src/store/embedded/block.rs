@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use prost::Message;
-use supwatch_proto::event::{Event, StoredEvent};
-use supwatch_proto::ids::{AgentId, Epoch};
+use supwatch_model::event::{Event, StoredEvent};
+use supwatch_model::ids::{AgentId, Epoch};
 use supwatch_proto::wire;
 
 use crate::store::{EventQuery, StoreError};

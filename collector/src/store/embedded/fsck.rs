@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use prost::Message;
 use serde::Serialize;
 use supwatch_durable::{Durable, Entry, OpenError};
-use supwatch_proto::event::StoredEvent;
-use supwatch_proto::ids::{AgentId, Epoch};
+use supwatch_model::event::StoredEvent;
+use supwatch_model::ids::{AgentId, Epoch};
 
 use super::block::{Block, Summary};
 use super::days::Days;

@@ -8,8 +8,8 @@
 
 use std::borrow::Cow;
 
-use supwatch_proto::event::{EventKind, StoredEvent};
-use supwatch_proto::ids::{AgentId, SiteCode};
+use supwatch_model::event::{EventKind, StoredEvent};
+use supwatch_model::ids::{AgentId, SiteCode};
 
 use crate::store::StoreError;
 

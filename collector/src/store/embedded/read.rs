@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use prost::Message;
 use supwatch_durable::Durable;
-use supwatch_proto::event::StoredEvent;
+use supwatch_model::event::StoredEvent;
 
 use super::block::{Block, Summary, within};
 use super::days::{Day, Days, Extent, number, parts};

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use supwatch_durable::{Batch, Durable, DurableError};
-use supwatch_proto::event::StoredEvent;
+use supwatch_model::event::StoredEvent;
 
 use super::Embedded;
 use super::block::Block;

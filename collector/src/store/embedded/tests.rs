@@ -3,9 +3,9 @@
 use super::*;
 use crate::store::{PAGE_BLOCKS, Retention};
 use jiff::ToSpan;
-use supwatch_proto::event::EventKind;
-use supwatch_proto::ids::{Epoch, SiteCode};
-use supwatch_proto::time::Certainty;
+use supwatch_model::event::EventKind;
+use supwatch_model::ids::{Epoch, SiteCode};
+use supwatch_model::time::Certainty;
 
 fn agent() -> AgentId {
     AgentId("P01/srv".to_owned())

@@ -14,8 +14,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use supwatch_durable::Durable;
-use supwatch_proto::ids::AgentId;
-use supwatch_proto::place::Place;
+use supwatch_model::ids::AgentId;
+use supwatch_model::place::Place;
 
 use super::block::Block;
 use super::days::{Extent, number};

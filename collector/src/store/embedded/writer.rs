@@ -11,11 +11,11 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use prost::Message;
 use supwatch_durable::{Batch, Durable};
-use supwatch_proto::event::{Event, StoredEvent};
-use supwatch_proto::finding::Finding;
-use supwatch_proto::history::AuditEntry;
-use supwatch_proto::ids::{AgentId, Epoch};
-use supwatch_proto::place::Place;
+use supwatch_model::event::{Event, StoredEvent};
+use supwatch_model::finding::Finding;
+use supwatch_model::history::AuditEntry;
+use supwatch_model::ids::{AgentId, Epoch};
+use supwatch_model::place::Place;
 use supwatch_proto::wire;
 use tokio::sync::{mpsc, oneshot};
 

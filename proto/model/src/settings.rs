@@ -434,7 +434,7 @@ mod tests {
     /// Run with `SUPWATCH_REGENERATE=1` after a change that only adds.
     #[test]
     fn the_published_schema_is_that_of_the_types() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/settings.schema.json");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../settings.schema.json");
         let text = format!("{}\n", serde_json::to_string_pretty(&schema()).expect("json"));
         if std::env::var_os("SUPWATCH_REGENERATE").is_some() {
             std::fs::write(path, &text).expect("written");

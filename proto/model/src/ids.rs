@@ -91,7 +91,7 @@ impl fmt::Display for AgentId {
 pub struct Epoch(pub [u8; 16]);
 
 impl Epoch {
-    /// From the wire.
+    /// From its 16 bytes; `None` for another number of them.
     pub fn from_bytes(bytes: &[u8]) -> Option<Epoch> {
         bytes.try_into().ok().map(Epoch)
     }
