@@ -17,16 +17,16 @@
 # soak:       fifty agents in one process for SUPWATCH_SOAK_SECONDS (900), with rotations and links that break.
 # load:       SUPWATCH_LOAD_AGENTS (1,000) come back at once; one has SUPWATCH_BACKLOG_MIB (1,024) beside quiet ones.
 # fuzz:       every fuzz target for SUPWATCH_FUZZ_SECONDS (180), two at a time; needs `cargo install cargo-fuzz` and a
-#             nightly compiler. What it finds is left in agent/fuzz/artifacts; inputs worth keeping go into agent/fuzz/corpus.
+#             nightly compiler. What it finds is left in agent/reading/fuzz/artifacts; inputs worth keeping go into agent/reading/fuzz/corpus.
 set -eu
 cd "$(dirname "$0")/.."
 
 properties() {
     cases=${SUPWATCH_LONG_CASES:-1000000}
     echo "property tests of the reading stages, $cases cases each"
-    PROPTEST_CASES=$cases cargo test --release --locked -p supwatch-agent --lib -- --test-threads 2 \
+    PROPTEST_CASES=$cases cargo test --release --locked -p supwatch-reading --lib -- --test-threads 2 \
         lines::tests::any_split parse::tests::parsing_never reader::tests::any_split
-    PROPTEST_CASES=$cases cargo test --release --locked -p supwatch-agent --test round_trip
+    PROPTEST_CASES=$cases cargo test --release --locked -p supwatch-reading --test round_trip
 }
 
 judging() {
@@ -96,7 +96,7 @@ fuzz() {
     seconds=${SUPWATCH_FUZZ_SECONDS:-180}
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
-    cd agent
+    cd agent/reading
     cargo +nightly fuzz build
     for pair in "lines decode" "parse recognise"; do
         pids=""
@@ -114,7 +114,7 @@ fuzz() {
             echo "$target: $(tail -n 1 "$work/$target.log")"
         done
     done
-    cd ..
+    cd ../..
 }
 
 if [ $# -eq 0 ]; then

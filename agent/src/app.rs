@@ -15,10 +15,10 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::collect::Collect;
+use crate::command::{Handle, Runner};
 use crate::config::{Config, Site};
 use crate::connector::Connector;
 use crate::probe::{ProbeError, Prober};
-use crate::settings::command::{Handle, Runner};
 use crate::spool::{Spool, SpoolError};
 use crate::uplink::{Until, Uplink, UplinkError};
 use crate::watch::{Waker, Watch};

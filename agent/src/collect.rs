@@ -10,11 +10,13 @@ use supwatch_model::event::EventKind;
 use supwatch_model::ids::{Epoch, SiteCode};
 
 use crate::config::Site;
-use crate::recognise::Log;
-use crate::settings::{self, command::Handle};
-use crate::site_folder::{self, described};
+use supwatch_reading::recognise::Log;
+use supwatch_reading::settings;
+
+use crate::command::Handle;
 use crate::spool::{Spool, SpoolError};
 use crate::tail::{Checkpoint, DRAIN, Look, Tail};
+use supwatch_reading::site_folder::{self, described};
 
 use self::covered::Covered;
 
@@ -121,7 +123,7 @@ impl<'a> Collect<'a> {
 
     /// Snapshots that changed; one that is no snapshot is told once, as trouble.
     fn snapshots(&mut self, site: &Site) -> Result<(), SpoolError> {
-        let found = match site_folder::files(&site.folder, settings::is_snapshot) {
+        let found = match files_of(&site.folder, settings::is_snapshot) {
             Ok(found) => found,
             Err(error) => return self.trouble(site, &site.folder, format!("{}: {error}", site.folder.display())),
         };
@@ -133,7 +135,7 @@ impl<'a> Collect<'a> {
             if self.spool.checkpoint::<u32>(&name)? == Some(checksum) {
                 continue;
             }
-            match settings::read_bytes_with_remarks(&bytes, &path, site.file.code) {
+            match settings::read_file(Ok(bytes), &path, site.file.code) {
                 Ok((event, remarks)) => {
                     let own = path.display().to_string();
                     self.told.retain(|told| !told.starts_with(&own));
@@ -151,7 +153,7 @@ impl<'a> Collect<'a> {
     }
 
     fn find_logs(&mut self, site: &Site) -> Result<(), SpoolError> {
-        let found = match site_folder::files(&site.logs, is_watched) {
+        let found = match files_of(&site.logs, is_watched) {
             Ok(found) => found,
             Err(error) => return self.trouble(site, &site.logs, format!("{}: {error}", site.logs.display())),
         };
@@ -219,6 +221,13 @@ impl<'a> Collect<'a> {
         self.told.insert(text);
         Ok(())
     }
+}
+
+/// Files of a folder with a name that fits, in the order in which they are read.
+fn files_of(folder: &Path, fits: impl Fn(&str) -> bool) -> std::io::Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder)?.collect::<std::io::Result<Vec<_>>>()?;
+    let files = entries.into_iter().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+    Ok(site_folder::in_order(files.map(|entry| entry.path()).collect(), fits))
 }
 
 /// The logs that tell of synchronisation; a site server has hundreds of others in the same folder.

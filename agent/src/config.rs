@@ -7,11 +7,11 @@ use supwatch_model::config::{Faults, Table};
 use supwatch_model::describe::SiteFile;
 use supwatch_model::settings::same_server;
 
+use crate::command::SettingsCommand;
 use crate::probe::address::Address;
-use crate::reader::Reading;
-use crate::settings::command::SettingsCommand;
-use crate::site_folder;
 use crate::tail::DRAIN;
+use supwatch_reading::reader::Reading;
+use supwatch_reading::site_folder;
 
 /// Time after which a settings command is killed.
 const COMMAND_LIMIT: Duration = Duration::from_secs(300);
@@ -177,7 +177,7 @@ fn wsus(site: &mut Table) -> Vec<Address> {
 
 fn read_site(folder: PathBuf, logs: Option<PathBuf>) -> Result<Site, Faults> {
     let path = folder.join("site.toml");
-    let file = site_folder::read_site_file(&path)?;
+    let file = site_folder::site_file(std::fs::read_to_string(&path), &path)?;
     let reading = site_folder::reading(&file, &path)?;
     Ok(Site { logs: logs.unwrap_or_else(|| folder.join("logs")), folder, file, reading, command: None, wsus: Vec::new() })
 }

@@ -8,9 +8,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use supwatch_agent::app::{self, AppError};
-use supwatch_agent::encoding;
-use supwatch_agent::reader::Reading;
 use supwatch_agent::show::{self, Shape};
+use supwatch_reading::encoding;
+use supwatch_reading::reader::Reading;
 
 #[derive(Parser)]
 #[command(version, about = "Tails the synchronisation logs of a site server and streams typed events to the collector")]

@@ -9,6 +9,7 @@ pub mod plan;
 pub mod certificate;
 pub mod http;
 pub mod seen;
+pub mod limits;
 pub mod connect;
 pub mod steps;
 pub mod partial;
@@ -24,11 +25,11 @@ use supwatch_model::settings::Settings;
 use tokio::task::JoinError;
 
 use crate::config::{Config, Site};
-use crate::settings::{self, SettingsError};
 use crate::spool::{Spool, SpoolError};
+use limits::Limits;
 use newest::Newest;
 use pace::{Pace, Schedule};
-use steps::Limits;
+use supwatch_reading::settings::{self, SettingsError};
 
 /// Why probing ended.
 #[derive(Debug, thiserror::Error)]
@@ -186,12 +187,12 @@ fn chance() -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reader::Reading;
     use serde_json::Value;
     use std::sync::Mutex;
     use std::time::{Duration, Instant};
     use supwatch_model::describe::SiteFile;
     use supwatch_model::event::{Event, EventKind};
+    use supwatch_reading::reader::Reading;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     /// A web server on loopback: its port, the status it gives from now on, and when it was asked.

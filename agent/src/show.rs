@@ -8,9 +8,9 @@ use supwatch_model::event::Event;
 use supwatch_model::ids::SiteCode;
 use supwatch_model::time::Certainty;
 
-use crate::parse::{Form, Record};
-use crate::reader::{Observer, Reader, Reading, Resume};
-use crate::recognise::{Understood, Written};
+use supwatch_reading::parse::{Form, Record};
+use supwatch_reading::reader::{Observer, Reader, Reading, Resume};
+use supwatch_reading::recognise::{Understood, Written};
 
 /// How to show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl Observer for Table<'_> {
 }
 
 fn when(record: &Record<'_>, (time, certainty): Written) -> (String, &'static str) {
-    let has_stamp = record.stamp != crate::parse::Stamp::Absent;
+    let has_stamp = record.stamp != supwatch_reading::parse::Stamp::Absent;
     match time {
         Some(time) => (round(time), if has_stamp { certainty.as_str() } else { "before" }),
         None => ("-".to_owned(), "-"),

@@ -17,8 +17,8 @@ use self::guard::{GUARD, Guard, Mark, Place, exactly};
 use self::judge::{Around, Grace, News, Next, Verdict};
 pub use self::open::Piece;
 use self::open::{CHUNK, Fetched, Open, Stands};
-use crate::reader::{Reader, Reading, Resume};
-use crate::site_folder::rolled_over;
+use supwatch_reading::reader::{Reader, Reading, Resume};
+use supwatch_reading::site_folder::rolled_over;
 
 pub mod files;
 mod guard;
@@ -385,7 +385,7 @@ impl Tail {
             sequence: 0,
             time: None,
             time_certainty: Certainty::Local,
-            log: crate::recognise::Log::of_file(&self.path.to_string_lossy()).as_str().to_owned(),
+            log: supwatch_reading::recognise::Log::of_file(&self.path.to_string_lossy()).as_str().to_owned(),
             file: self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
             offset: from,
             component: String::new(),

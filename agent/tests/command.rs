@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use supwatch_agent::settings::command::{Handle, Runner, SettingsCommand};
+use supwatch_agent::command::{Handle, Runner, SettingsCommand};
 use supwatch_agent::spool::Spool;
 use supwatch_model::event::{Event, EventKind};
 
@@ -35,7 +35,7 @@ impl Bench {
     fn new() -> Bench {
         let dir = tempfile::tempdir().expect("folder");
         let spool = Arc::new(Spool::open(&dir.path().join("spool")).expect("a spool"));
-        let dump = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dumps/current-branch-healthy.json");
+        let dump = Path::new(env!("CARGO_MANIFEST_DIR")).join("reading/tests/dumps/current-branch-healthy.json");
         std::fs::copy(dump, dir.path().join("dump.json")).expect("copied");
         Bench { dir, spool }
     }

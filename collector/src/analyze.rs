@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use supwatch_agent::settings;
 use supwatch_model::config::Faults;
 use supwatch_model::describe::{HierarchyFile, SiteFile};
 use supwatch_model::picture::Picture;
 use supwatch_model::wave::Wave;
+use supwatch_reading::settings;
 
 use crate::diagnosis::Catalogue;
 use crate::hierarchy::Hierarchy;

@@ -501,11 +501,11 @@ mod tests {
     fn what_is_hours_apart_is_not_the_same_end() {
         let at = |time: &str, line: &str| format!("{line}  $$<SMS_WSUS_SYNC_MANAGER><03-01-2026 {time}.000+0><thread=1 (0x1)>\r\n");
         let read = |lines: &[String]| -> Vec<(RunOutcome, Option<String>)> {
-            let mut reader = supwatch_agent::reader::Reader::new(
+            let mut reader = supwatch_reading::reader::Reader::new(
                 "CEN".parse().expect("code"),
                 "wsyncmgr.log",
-                &supwatch_agent::reader::Reading::default(),
-                &supwatch_agent::reader::Resume::default(),
+                &supwatch_reading::reader::Reading::default(),
+                &supwatch_reading::reader::Resume::default(),
             );
             let (mut out, mut runs) = (Vec::new(), Runs::new("CEN".parse().expect("code")));
             reader.feed(lines.concat().as_bytes(), &mut out);

@@ -4,7 +4,7 @@ use supwatch_tests::site::SiteFolder;
 use supwatch_tests::{House, root, supwatch, text, wait_for};
 
 /// A recorded dump in which the WSUS web site listens on port 80, and the software update point is set to 8530.
-const DUMP: &str = "agent/tests/dumps/current-branch-half-missing.json";
+const DUMP: &str = "agent/reading/tests/dumps/current-branch-half-missing.json";
 
 #[test]
 fn a_dump_gives_the_same_finding_by_command_and_as_a_file() {

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use supwatch_agent::config::Site;
-use supwatch_agent::site_folder;
 use supwatch_agent::spool::{Bounds, Spool};
 use supwatch_model::ids::Epoch;
+use supwatch_reading::site_folder;
 use turmoil::Sim;
 
 use crate::chance::Chance;
@@ -137,7 +137,8 @@ fn agent(sim: &mut Sim<'_>, chance: &mut Chance, folder: &Path, number: u64, bou
     let logs: Vec<Log> = ["P", "S"].iter().map(|kind| Log::new(folder, &format!("{kind}0{number}"))).collect();
     let home = |name: String, chance: &mut Chance| {
         let sites = logs.iter().map(|log| {
-            let file = site_folder::read_site_file(&log.folder.join("site.toml")).expect("a good file");
+            let path = log.folder.join("site.toml");
+            let file = site_folder::site_file(std::fs::read_to_string(&path), &path).expect("a good file");
             let reading = site_folder::reading(&file, &log.folder).expect("good");
             Site { folder: log.folder.clone(), logs: log.folder.join("logs"), file, reading, command: None, wsus: Vec::new() }
         });

@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use supwatch_model::coverage::{Coverage, LogCoverage};
 use supwatch_model::ids::SiteCode;
 
-use crate::recognise::Log;
 use crate::tail::{Look, Standing};
+use supwatch_reading::recognise::Log;
 
 /// While much is to be read, what is read so far is told so often.
 const EVERY: SignedDuration = SignedDuration::from_secs(1);

@@ -13,9 +13,9 @@ use tokio_rustls::TlsConnector;
 use crate::probe::address::Address;
 use crate::probe::certificate;
 use crate::probe::http::{Stream, connect_through};
+use crate::probe::limits::Limits;
 use crate::probe::plan::Target;
 use crate::probe::seen::{Outcome, Seen};
-use crate::probe::steps::Limits;
 
 /// Addresses of a name that are tried.
 const ADDRESSES: usize = 4;

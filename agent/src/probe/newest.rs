@@ -10,7 +10,9 @@ use supwatch_model::ids::SiteCode;
 use supwatch_model::settings::{Known, Settings};
 
 use crate::config::Site;
-use crate::settings::{self, command};
+use supwatch_reading::settings;
+
+use crate::command;
 use crate::spool::{Spool, SpoolError};
 
 /// What is known of one site.
@@ -49,7 +51,7 @@ impl Newest {
         if stamp.is_none() || stamp == self.stamp {
             return false;
         }
-        let Ok(event) = settings::read_file(&self.path, self.site) else { return false };
+        let Ok((event, _)) = settings::read_file(std::fs::read(&self.path), &self.path, self.site) else { return false };
         self.stamp = stamp;
         let EventKind::SettingsSnapshot { settings } = &event.kind else { return false };
         Settings::from_json(settings).is_ok_and(|settings| self.take(settings))

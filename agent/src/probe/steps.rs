@@ -3,49 +3,17 @@
 //! The first step that fails ends the asking, since those after it would tell the same. A request that fails is no step:
 //! one web service may be stuck while others answer, so the next is asked still; after two in a row nobody waits for more.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use tokio::time::timeout;
 
 use crate::probe::connect::{connect, refusal};
 use crate::probe::http::{Answer, Session};
+use crate::probe::limits::Limits;
 use crate::probe::plan::{Ask, Target};
 use crate::probe::seen::{Outcome, Seen};
 
 /// Requests in a row without an answer before a server is let alone.
 const UNANSWERED: u32 = 2;
-
-/// How long to wait for what.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// For the name service.
-    pub resolve: Duration,
-    /// For a TCP connection, over all addresses of the name.
-    pub connect: Duration,
-    /// For the TLS handshake.
-    pub tls: Duration,
-    /// For the head of an answer, of a server or a proxy.
-    pub request: Duration,
-    /// For all of it.
-    pub target: Duration,
-    /// Between two requests to one server: what is watched shall not feel it.
-    pub pause: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        let seconds = Duration::from_secs;
-        Limits {
-            resolve: seconds(5),
-            connect: seconds(5),
-            tls: seconds(5),
-            request: seconds(10),
-            target: seconds(60),
-            pause: seconds(1),
-        }
-    }
-}
 
 /// Asks a server. Ends within the limits, whatever the server does.
 pub async fn ask(target: &Target, limits: &Limits, clock: fn() -> Timestamp) -> Seen {
@@ -109,6 +77,8 @@ async fn ready(session: Option<Session>, target: &Target, limits: &Limits, seen:
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::probe::address::Address;
     use crate::probe::plan::{Part, Place};

@@ -11,7 +11,7 @@ use super::Checkpoint;
 use super::files::{Files, Identity, Opened};
 use super::guard::{Holds, Mark};
 use super::open::{Fetched, Open, Stands};
-use crate::site_folder::rolled_over;
+use supwatch_reading::site_folder::rolled_over;
 
 /// What became of the sibling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

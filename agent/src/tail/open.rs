@@ -9,7 +9,7 @@ use super::files::{Identity, Opened};
 use super::guard::{GUARD, Guard, Mark, Place};
 use super::{Checkpoint, SETTLED};
 use crate::planted::{self, Fault};
-use crate::reader::Reader;
+use supwatch_reading::reader::Reader;
 
 /// Bytes taken at one look, so that one large log does not starve the others.
 pub const CHUNK: u64 = 256 * 1024;

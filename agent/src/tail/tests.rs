@@ -254,7 +254,7 @@ enum Act {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(crate::invariants::cases(500)))]
+    #![proptest_config(ProptestConfig::with_cases(supwatch_reading::invariants::cases(500)))]
 
     /// One rotation between two reads is followed; two lose what nobody can have, so each is read before the next.
     #[test]

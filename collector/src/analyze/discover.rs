@@ -7,12 +7,12 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use supwatch_agent::reader::{Reader, Reading, Resume};
-use supwatch_agent::recognise::Log;
-use supwatch_agent::{paste, settings, site_folder};
 use supwatch_model::describe::HierarchyFile;
 use supwatch_model::ids::SiteCode;
 use supwatch_model::text::Text;
+use supwatch_reading::reader::{Reader, Reading, Resume};
+use supwatch_reading::recognise::Log;
+use supwatch_reading::{paste, settings, site_folder};
 
 use super::merge::fill;
 use super::{AnalyzeError, STANDARD_INPUT, SiteFileAt, hierarchy_file, nothing, rules_file};
@@ -158,7 +158,7 @@ impl Found {
             return self.site_folder(path, &site_file);
         }
         let logs = self.logs(path)?;
-        let snapshots = site_folder::files(path, settings::is_snapshot).map_err(unreadable)?;
+        let snapshots = files(path, settings::is_snapshot).map_err(unreadable)?;
         if !logs.is_empty() {
             self.sites.push(SiteInput { file: None, snapshots, logs });
         }
@@ -179,10 +179,10 @@ impl Found {
 
     fn site_folder(&mut self, path: &Path, site_file: &Path) -> Result<(), AnalyzeError> {
         let unreadable = |source| AnalyzeError::Read { path: path.to_owned(), source };
-        let file = site_folder::read_site_file(site_file)?;
+        let file = site_folder::site_file(std::fs::read_to_string(site_file), site_file)?;
         let folder = path.join("logs");
         let logs = if folder.is_dir() { self.logs(&folder)? } else { Vec::new() };
-        let snapshots = site_folder::files(path, settings::is_snapshot).map_err(unreadable)?;
+        let snapshots = files(path, settings::is_snapshot).map_err(unreadable)?;
         self.sites.push(SiteInput { file: Some((file, site_file.to_owned())), snapshots, logs });
         Ok(())
     }
@@ -190,12 +190,24 @@ impl Found {
     /// The logs of a folder that can tell of synchronisation.
     fn logs(&mut self, folder: &Path) -> Result<Vec<PathBuf>, AnalyzeError> {
         let unreadable = |source| AnalyzeError::Read { path: folder.to_owned(), source };
-        let all = site_folder::files(folder, site_folder::is_log).map_err(unreadable)?;
+        let all = files(folder, site_folder::is_log).map_err(unreadable)?;
         let (ours, others): (Vec<PathBuf>, Vec<PathBuf>) = all.into_iter().partition(|path| may_tell(path));
         self.others.count += others.len();
         self.others.first = self.others.first.take().or_else(|| others.into_iter().next());
         Ok(ours)
     }
+}
+
+/// Files of a folder with a name that fits, in the order in which they are read.
+fn files(folder: &Path, fits: impl Fn(&str) -> bool) -> std::io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            found.push(entry.path());
+        }
+    }
+    Ok(site_folder::in_order(found, fits))
 }
 
 /// Whether a log is one of ours by its name, or has a line at its beginning or end that tells of synchronisation. One that

@@ -1,10 +1,10 @@
 //! One line alone: whether a log of the software update point is known to have it, and that it reports no error.
 
-use supwatch_agent::clock::Clock;
-use supwatch_agent::parse;
-use supwatch_agent::recognise::{Memory, Recogniser, Understood};
 use supwatch_model::event::{ConnectionOutcome, EventKind, SetupOutcome};
 use supwatch_model::ids::SiteCode;
+use supwatch_reading::clock::Clock;
+use supwatch_reading::parse;
+use supwatch_reading::recognise::{Memory, Recogniser, Understood};
 
 /// A known line that reports no error.
 #[derive(Debug, Clone, PartialEq, Eq)]

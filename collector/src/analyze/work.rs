@@ -4,11 +4,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use supwatch_agent::reader::{Reader, Reading, Resume};
-use supwatch_agent::{paste, settings, site_folder};
 use supwatch_model::event::{Event, StoredEvent};
 use supwatch_model::ids::{AgentId, Epoch, SiteCode};
 use supwatch_model::text::Text;
+use supwatch_reading::reader::{Reader, Reading, Resume};
+use supwatch_reading::{paste, settings, site_folder};
 
 use super::merge::{by_time, code_told, fill, is_beginning_of, single, stem};
 use super::{AnalyzeError, InputFile, STANDARD_INPUT, SiteInput, discover, nothing};
@@ -83,7 +83,7 @@ impl Work {
         }
         for path in &site.snapshots {
             // One snapshot that cannot be used costs what it would have told.
-            let mut event = match settings::read_file_with_remarks(path, code) {
+            let mut event = match settings::read_file(std::fs::read(path), path, code) {
                 Ok((event, remarks)) => {
                     self.remarks.extend(remarks);
                     event

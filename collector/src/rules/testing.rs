@@ -4,11 +4,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use supwatch_agent::reader::{Reader, Reading, Resume};
 use supwatch_model::describe::{ExpectedSite, Generation, SiteDescription, SiteType};
 use supwatch_model::event::{Event, EventKind, StoredEvent};
 use supwatch_model::ids::{AgentId, Epoch, SiteCode};
 use supwatch_model::time::Certainty;
+use supwatch_reading::reader::{Reader, Reading, Resume};
 
 use super::{Failure, Scene, get};
 use crate::diagnosis::Catalogue;

@@ -172,8 +172,8 @@ fn said(kind: &EventKind) -> Option<(&str, &str, Option<&str>)> {
 
 #[cfg(test)]
 mod tests {
-    use supwatch_agent::reader::{Reader, Reading, Resume};
     use supwatch_model::run::Run;
+    use supwatch_reading::reader::{Reader, Reading, Resume};
 
     use super::super::Runs;
     use super::*;

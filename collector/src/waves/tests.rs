@@ -2,11 +2,11 @@
 //! from the logs must be what was made up.
 
 use proptest::prelude::*;
-use supwatch_agent::reader::{Reader, Reading, Resume};
 use supwatch_model::describe::{SiteDescription, SiteType};
 use supwatch_model::event::{Event, EventKind, StoredEvent};
 use supwatch_model::ids::{AgentId, Epoch};
 use supwatch_model::time::Certainty;
+use supwatch_reading::reader::{Reader, Reading, Resume};
 
 use super::*;
 

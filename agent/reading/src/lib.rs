@@ -1,0 +1,21 @@
+//! Bytes of a log → typed events, and a settings snapshot or a dump → its event.
+//!
+//! ```text
+//! lines → encoding → assemble → parse → clock → recognise      joined for one file by reader
+//! ```
+//!
+//! Pure: no file, clock or network. The agent feeds it from disk; `supwatch analyze` also from archives and, after [`paste`]
+//! has undone what mails and forums do to a log, from standard input.
+
+pub mod lines;
+pub mod encoding;
+pub mod assemble;
+pub mod parse;
+pub mod clock;
+pub mod recognise;
+pub mod reader;
+pub mod paste;
+pub mod settings;
+pub mod site_folder;
+#[cfg(any(test, feature = "invariants"))]
+pub mod invariants;

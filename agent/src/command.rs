@@ -1,0 +1,341 @@
+//! A program that prints a dump or a snapshot, run at the start, every so often, and when asked for.
+//!
+//! Any program, so `Get-SyncSettings.ps1` is one of many. It runs beside the reading of logs, with a limit on its time and
+//! its output; what it started itself and left behind is not ended with it. A snapshot travels when it says anything new,
+//! and otherwise every six hours, so that its age shows. What goes wrong is told once, until it goes well again.
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use supwatch_model::event::{Event, EventKind};
+use supwatch_model::ids::SiteCode;
+
+use supwatch_reading::settings::dump::without_names;
+use supwatch_reading::settings::{DUMP_LIMIT, SettingsError, read_text};
+use supwatch_reading::site_folder;
+
+use crate::spool::{Spool, SpoolError};
+
+/// A snapshot that says nothing new is sent again after this time.
+const SENT_AGAIN: SignedDuration = SignedDuration::from_hours(6);
+/// Time between two looks at whether the program has ended.
+const LOOK: Duration = Duration::from_millis(20);
+/// Bytes of a program's complaints that are kept; one line of them is told.
+const COMPLAINTS: u64 = 16 * 1024;
+
+/// A command as the configuration names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingsCommand {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// The folder it runs in, from which relative paths are meant.
+    pub folder: PathBuf,
+    /// Time between two runs.
+    pub every: Duration,
+    /// Time after which it is killed.
+    pub limit: Duration,
+    /// Time between two runs that were asked for: many changes in a row are one.
+    pub apart: Duration,
+}
+
+/// Why a command gave no snapshot.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// It cannot be started.
+    #[error("cannot be started: {0}; check `command` in the agent's configuration, and the rights to the program")]
+    Start(std::io::Error),
+    /// It cannot be waited for.
+    #[error("cannot be waited for: {0}")]
+    Wait(std::io::Error),
+    /// It ended with an error.
+    #[error("ended with {status}{said}; run it by hand with the agent's account")]
+    Exit {
+        /// How it ended.
+        status: std::process::ExitStatus,
+        /// The first line of its complaints, with a colon before it.
+        said: String,
+    },
+    /// It took too long.
+    #[error("was ended after {} s; run it by hand with the agent's account to see what it waits for", .0.as_secs_f64())]
+    TooLong(Duration),
+    /// It printed too much.
+    #[error("printed more than {} KiB; it must print one dump or snapshot and nothing else", DUMP_LIMIT / 1024)]
+    TooMuch,
+    /// What it printed is no snapshot.
+    #[error("printed something else: {0}")]
+    Output(#[from] SettingsError),
+    /// The agent stops.
+    #[error("was ended since the agent stops")]
+    Stopped,
+}
+
+/// The last snapshot sent, as the spool keeps it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Sent {
+    /// Checksum of all but when it was taken.
+    checksum: u32,
+    at: Timestamp,
+    snapshot: serde_json::Value,
+}
+
+fn checkpoint(site: SiteCode) -> String {
+    format!("{site}/settings command")
+}
+
+/// The last snapshot that a site's command gave, with its checksum.
+pub fn last(spool: &Spool, site: SiteCode) -> Result<Option<(u32, serde_json::Value)>, SpoolError> {
+    Ok(spool.checkpoint::<Sent>(&checkpoint(site))?.map(|sent| (sent.checksum, sent.snapshot)))
+}
+
+/// How others reach a [`Runner`].
+#[derive(Debug, Clone)]
+pub struct Handle {
+    stop: Arc<AtomicBool>,
+    wake: SyncSender<()>,
+}
+
+impl Handle {
+    /// Asks for a run now; one that already waits is enough.
+    pub fn request(&self) {
+        let _ = self.wake.try_send(());
+    }
+
+    /// Ends the runner, and a program that runs.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.request();
+    }
+}
+
+/// Runs the command of one site.
+#[derive(Debug)]
+pub struct Runner {
+    site: SiteCode,
+    command: SettingsCommand,
+    spool: Arc<Spool>,
+    stop: Arc<AtomicBool>,
+    woken: Receiver<()>,
+    /// The trouble that was told last, so that it is told once.
+    told: Option<String>,
+}
+
+impl Runner {
+    /// A runner that has not run yet.
+    pub fn new(site: SiteCode, command: SettingsCommand, spool: Arc<Spool>) -> (Runner, Handle) {
+        // Requests carry nothing: many are one.
+        let (wake, woken) = sync_channel(1);
+        let stop = Arc::new(AtomicBool::new(false));
+        let handle = Handle { stop: Arc::clone(&stop), wake };
+        (Runner { site, command, spool, stop, woken, told: None }, handle)
+    }
+
+    /// Runs until stopped. Blocks, so it wants a thread of its own.
+    pub fn watch(mut self, now: fn() -> Timestamp) -> Result<(), SpoolError> {
+        loop {
+            match self.once(now) {
+                // The spool or its disk has no room now; the next run may find some.
+                Err(error) if error.may_pass() => tracing::warn!(%error),
+                result => result?,
+            }
+            if self.is_stopped() {
+                return Ok(());
+            }
+            let ran = Instant::now();
+            let _ = self.woken.recv_timeout(self.command.every);
+            while !self.is_stopped()
+                && let Some(rest) = self.command.apart.checked_sub(ran.elapsed())
+            {
+                let _ = self.woken.recv_timeout(rest);
+            }
+            if self.is_stopped() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Runs once: a snapshot or a trouble goes to the spool where it is news.
+    pub fn once(&mut self, now: fn() -> Timestamp) -> Result<(), SpoolError> {
+        match self.snapshot() {
+            Ok(event) => {
+                self.told = None;
+                self.send(event, now())
+            }
+            Err(CommandError::Stopped) => Ok(()),
+            Err(error) => self.trouble(&error),
+        }
+    }
+
+    fn send(&self, event: Event, now: Timestamp) -> Result<(), SpoolError> {
+        let name = checkpoint(self.site);
+        let snapshot = match &event.kind {
+            EventKind::SettingsSnapshot { settings } => settings.clone(),
+            _ => serde_json::Value::Null,
+        };
+        let sent = Sent { checksum: checksum(&snapshot), at: now, snapshot };
+        let news = match self.spool.checkpoint::<Sent>(&name)? {
+            // A clock that was set back must not silence it for long.
+            Some(last) => last.checksum != sent.checksum || now.duration_since(last.at).abs() >= SENT_AGAIN,
+            None => true,
+        };
+        if news { self.spool.commit(vec![event], &name, &sent) } else { Ok(()) }
+    }
+
+    fn trouble(&mut self, error: &CommandError) -> Result<(), SpoolError> {
+        let text = format!("settings command {}: {error}", self.command.file().display());
+        if self.told.as_ref() == Some(&text) {
+            return Ok(());
+        }
+        tracing::warn!(site = %self.site, trouble = text, "no settings from the command");
+        let event = site_folder::unusable(self.site, self.command.file().display().to_string(), text.clone());
+        self.spool.commit(vec![event], &format!("{}/trouble", self.site), &0)?;
+        self.told = Some(text);
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Result<Event, CommandError> {
+        let printed = self.command.run(&|| self.is_stopped())?;
+        Ok(read_text(&String::from_utf8_lossy(&printed), &self.command.file(), self.site)?)
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// The checksum of what a snapshot says, without when it was taken.
+fn checksum(snapshot: &serde_json::Value) -> u32 {
+    let mut said = snapshot.clone();
+    if let Some(object) = said.as_object_mut() {
+        object.remove("taken_at");
+    }
+    crc32c::crc32c(said.to_string().as_bytes())
+}
+
+impl SettingsCommand {
+    /// The file that people know the command by: the script that a shell is given, else the program.
+    fn file(&self) -> PathBuf {
+        let script = self.arguments.iter().find(|argument| argument.to_ascii_lowercase().ends_with(".ps1"));
+        script.map_or_else(|| self.program.clone(), PathBuf::from)
+    }
+
+    /// What the program prints. Ends it when its time is over, when it prints too much, and when `stopped`.
+    fn run(&self, stopped: &dyn Fn() -> bool) -> Result<Vec<u8>, CommandError> {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).current_dir(&self.folder);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(CommandError::Start)?;
+        let result = self.attend(&mut child, stopped);
+        if result.is_err() {
+            // It may have ended by itself meanwhile.
+            let _ = child.kill();
+        }
+        let _ = child.wait();
+        result
+    }
+
+    fn attend(&self, child: &mut Child, stopped: &dyn Fn() -> bool) -> Result<Vec<u8>, CommandError> {
+        let start = Instant::now();
+        let printed = read_aside(child.stdout.take(), DUMP_LIMIT + 1)?;
+        let complained = read_aside(child.stderr.take(), COMPLAINTS)?;
+        let (mut output, mut complaints, mut status) = (None, None, None);
+        loop {
+            output = output.or_else(|| printed.try_recv().ok());
+            complaints = complaints.or_else(|| complained.try_recv().ok());
+            if output.as_ref().is_some_and(|output: &Vec<u8>| output.len() as u64 > DUMP_LIMIT) {
+                return Err(CommandError::TooMuch);
+            }
+            if status.is_none() {
+                status = child.try_wait().map_err(CommandError::Wait)?;
+            }
+            // Both pipes are at their end, unless something that it started still holds them.
+            if let (Some(status), Some(output), Some(complaints)) = (status, &mut output, &complaints) {
+                return if status.success() { Ok(std::mem::take(output)) } else { Err(ended(status, complaints)) };
+            }
+            if stopped() {
+                return Err(CommandError::Stopped);
+            }
+            if start.elapsed() >= self.limit {
+                return Err(CommandError::TooLong(self.limit));
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+}
+
+fn ended(status: std::process::ExitStatus, complaints: &[u8]) -> CommandError {
+    let text = String::from_utf8_lossy(complaints);
+    let first = text.lines().map(str::trim).find(|line| !line.is_empty());
+    CommandError::Exit { status, said: first.map_or_else(String::new, |line| format!(": {}", without_names(line))) }
+}
+
+/// Reads a pipe on a thread of its own, to its end or to a limit; what comes after the limit is read and forgotten, so that
+/// the program is not held up.
+fn read_aside(pipe: Option<impl Read + Send + 'static>, limit: u64) -> Result<Receiver<Vec<u8>>, CommandError> {
+    let (tell, told) = sync_channel(1);
+    let body = move || {
+        let mut bytes = Vec::new();
+        let Some(mut pipe) = pipe else { return };
+        let _ = pipe.by_ref().take(limit).read_to_end(&mut bytes);
+        // Nobody listens any more once the program was ended.
+        let _ = tell.send(bytes);
+        let _ = std::io::copy(&mut pipe, &mut std::io::sink());
+    };
+    std::thread::Builder::new().name("settings command".to_owned()).spawn(body).map_err(CommandError::Start)?;
+    Ok(told)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::Collect;
+    use crate::config::Site;
+    use supwatch_model::describe::SiteFile;
+    use supwatch_reading::reader::Reading;
+
+    #[test]
+    fn what_wcm_does_makes_the_command_run() {
+        let dir = tempfile::tempdir().expect("folder");
+        let line =
+            |text: &str| format!("{text}  $$<SMS_WSUS_CONFIGURATION_MANAGER><03-01-2026 04:00:00.000+0><thread=1 (0x1)>\r\n");
+        let write = |text: &str| std::fs::write(dir.path().join("WCM.log"), text).expect("log");
+        let spool = Arc::new(Spool::open(&dir.path().join("spool")).expect("spool"));
+        let (every, limit) = (Duration::from_secs(3600), Duration::from_secs(1));
+        let command = SettingsCommand {
+            program: "/nowhere".into(),
+            arguments: Vec::new(),
+            folder: dir.path().to_owned(),
+            every,
+            limit,
+            apart: Duration::ZERO,
+        };
+        let site = Site {
+            folder: dir.path().to_owned(),
+            logs: dir.path().to_owned(),
+            file: SiteFile::parse("code = \"P01\"\n", std::path::Path::new("site.toml")).expect("site"),
+            reading: Reading::default(),
+            command: Some(command.clone()),
+            wsus: Vec::new(),
+        };
+        spool.resume(&[]).expect("nothing is known of its files");
+        let (runner, handle) = Runner::new(site.file.code, command, Arc::clone(&spool));
+        let sites = [site];
+        let mut collect = Collect::new(&spool, &sites).asking([(sites[0].file.code, handle)].into());
+        let waiting = line("Waiting for changes for 57 minutes");
+        write(&waiting);
+        collect.sweep(Duration::ZERO, &|| false).expect("sweep");
+        assert!(runner.woken.try_recv().is_err(), "nothing was done");
+        write(&(waiting + &line("Setting new configuration state to 2 (WSUS_CONFIG_SUCCESS)").repeat(3)));
+        collect.sweep(Duration::from_secs(5), &|| false).expect("sweep");
+        assert!(runner.woken.try_recv().is_ok(), "WCM wrote its settings");
+        assert!(runner.woken.try_recv().is_err(), "many are one");
+    }
+}
