@@ -1,6 +1,6 @@
 //! A line written in any form, zone and encoding is read as what it was written from: text, component, thread and moment.
 
-#![allow(clippy::expect_used, clippy::indexing_slicing)]
+#![allow(clippy::disallowed_methods, clippy::expect_used, clippy::indexing_slicing)]
 
 use std::fmt::Write as _;
 
