@@ -25,9 +25,9 @@ use crate::notify::config::Target;
 use crate::operate::Operate;
 use crate::otlp::config::Otlp;
 use crate::query::Query;
-use crate::store::embedded::Embedded;
-use crate::store::{Retention, Store, StoreError};
 use crate::tls::{self, ServerIdentity, TlsError};
+use supwatch_store::embedded::Embedded;
+use supwatch_store::{Retention, Store, StoreError};
 
 /// Time between two judgements of what time alone changes.
 const TICK: Duration = Duration::from_secs(5);

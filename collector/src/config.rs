@@ -12,7 +12,7 @@ use crate::diagnosis::Catalogue;
 use crate::limits::Limits;
 use crate::notify::config::{Target, targets};
 use crate::otlp::config::{Otlp, otlp};
-use crate::store::Retention;
+use supwatch_store::Retention;
 
 /// The collector's configuration.
 #[derive(Debug, Clone)]

@@ -117,7 +117,7 @@ impl Demo {
             http: ([127, 0, 0, 1], 0).into(),
             identity: pki_folder.join("collector"),
             store: folder.join("store"),
-            retention: crate::store::Retention::default(),
+            retention: supwatch_store::Retention::default(),
             hierarchy: HierarchyFile::parse(HIERARCHY, &hierarchy_path)?,
             catalogue: std::sync::Arc::clone(crate::diagnosis::Catalogue::built_in()),
             limits: crate::limits::Limits::default(),

@@ -356,7 +356,7 @@ impl Hierarchy {
 
     /// Whether what is known of a site is the middle of a backlog, so that it is not the time to judge it.
     pub fn is_reading_back(&self, code: SiteCode) -> bool {
-        if crate::planted::is(crate::planted::Fault::BacklogJudged) {
+        if crate::planted::is_backlog_judged() {
             return false;
         }
         let connected = |agent: &AgentId| self.agents.get(agent).is_some_and(|agent| agent.connected);

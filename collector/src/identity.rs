@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use supwatch_model::ids::{AgentId, SiteCode};
+use supwatch_model::ids::{AGENT_BYTES, AgentId, SiteCode};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 /// What a peer may do.
@@ -55,9 +55,6 @@ pub enum IdentityError {
     )]
     TooLong(usize),
 }
-
-/// Longest name of an agent: about a hundred sites and a host.
-pub const AGENT_BYTES: usize = 440;
 
 impl Peer {
     /// From a certificate.

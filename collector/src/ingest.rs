@@ -23,9 +23,9 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::identity::{Peer, Role};
 use crate::mind::Mind;
-use crate::planted::{self, Fault};
 use crate::refusals::Refusals;
-use crate::store::{Claims, Session, StoreError};
+use supwatch_store::planted::{self, Fault};
+use supwatch_store::{Claims, Session, StoreError};
 
 /// Version of the protocol.
 const PROTOCOL: u32 = 1;
@@ -143,7 +143,10 @@ impl IngestService for Ingest {
         let claims = Claims { epoch, oldest_sequence, next_sequence };
         let session = self.mind.store().open_session(id, claims).await.map_err(status)?;
         #[cfg(feature = "planted-faults")]
-        let session = planted::lately::asked_again(session);
+        let session = match planted::lately::asked_again(session.durable_sequence) {
+            Some(durable_sequence) => Session { durable_sequence, proof: None, ..session },
+            None => session,
+        };
         if session.lost > 0 {
             tracing::warn!(agent = %id, lost = session.lost, "events that neither the agent nor this store has any more");
         }

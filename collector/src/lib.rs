@@ -12,7 +12,6 @@ pub mod tls;
 pub mod refusals;
 pub mod mind;
 pub mod ingest;
-pub mod store;
 pub mod runs;
 pub mod settings;
 pub mod hierarchy;

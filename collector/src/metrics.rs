@@ -12,7 +12,7 @@ use supwatch_model::wave::Wave;
 
 use crate::notify::tally::Counts;
 use crate::otlp;
-use crate::store::StoreSize;
+use supwatch_store::StoreSize;
 
 /// Name, help and labels of every gauge.
 const GAUGES: &[(&str, &str, &[&str])] = &[

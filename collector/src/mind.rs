@@ -25,9 +25,9 @@ use crate::otlp;
 use crate::picture;
 use crate::refusals::Refusals;
 use crate::settings;
-use crate::store::{Cursor, EventQuery, Retention, Session, Store, StoreError, StoreSize};
 use crate::waves::Waves;
 use crate::whatif::{WhatIfError, whatif};
+use supwatch_store::{Cursor, EventQuery, Retention, Session, Store, StoreError, StoreSize};
 
 /// An agent heard of so shortly before the newest was there when the collector went away.
 const LATELY: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::mind::Mind;
-use crate::store::StoreError;
+use supwatch_store::StoreError;
 
 pub mod config;
 pub mod plan;

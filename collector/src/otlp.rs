@@ -25,7 +25,7 @@ use tokio::time::Instant;
 
 use crate::mind::Mind;
 use crate::pauses::{Pauses, share};
-use crate::store::StoreError;
+use supwatch_store::StoreError;
 
 pub mod config;
 pub mod spans;

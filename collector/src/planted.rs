@@ -1,96 +1,27 @@
-//! Mistakes planted for the tests of the tests: the simulation must find each of them.
+//! A mistake planted for the tests of the tests: the simulation must find it.
 //!
-//! Only with the feature `planted-faults`, which the tests crate asks for as a dev-dependency and no program has. Without it
-//! every function here is what the code would be if it were not there. A mistake is planted for the thread that asks for
-//! it: a simulation runs on one.
-
-/// A mistake.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// Events are acknowledged before they are stored.
-    AcknowledgedFirst,
-    /// Duplicates are recognised because they came lately, whatever their number.
-    DuplicatesByTime,
-    /// An older session of an agent goes on storing beside the newer one.
-    FenceIgnored,
-    /// An epoch that was replaced by a later one goes on.
-    ReplacedGoesOn,
-    /// Off by one at the mark: the first event that the agent still has counts as lost.
-    EdgeOfTheMark,
-    /// A site is judged in the middle of its backlog, and by the wall clock.
-    BacklogJudged,
-}
+//! Only with the feature `planted-faults`, which the tests crate asks for as a dev-dependency and no program has. It is planted
+//! for the thread that asks for it: a simulation runs on one.
 
 #[cfg(feature = "planted-faults")]
 thread_local! {
-    static PLANTED: std::cell::Cell<Option<Fault>> = const { std::cell::Cell::new(None) };
+    static BACKLOG_JUDGED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
-/// Plants a mistake on this thread, or takes it away.
+/// Plants the mistake that a site is judged in the middle of its backlog, and by the wall clock; or takes it away.
 #[cfg(feature = "planted-faults")]
-pub fn plant(fault: Option<Fault>) {
-    PLANTED.set(fault);
-    lately::forget();
+pub fn plant_backlog_judged(planted: bool) {
+    BACKLOG_JUDGED.set(planted);
 }
 
-/// Whether a mistake is planted.
+/// Whether it is planted.
 #[cfg(feature = "planted-faults")]
-pub fn is(fault: Fault) -> bool {
-    PLANTED.get() == Some(fault)
+pub(crate) fn is_backlog_judged() -> bool {
+    BACKLOG_JUDGED.get()
 }
 
-/// Whether a mistake is planted: never.
+/// Whether it is planted: never.
 #[cfg(not(feature = "planted-faults"))]
-pub(crate) const fn is(_fault: Fault) -> bool {
+pub(crate) const fn is_backlog_judged() -> bool {
     false
-}
-
-/// What came lately.
-#[cfg(feature = "planted-faults")]
-pub mod lately {
-    use std::cell::{Cell, RefCell};
-    use std::collections::BTreeMap;
-    use std::time::Duration;
-
-    use supwatch_model::event::Event;
-
-    use crate::store::Session;
-
-    /// How long something is remembered.
-    const WINDOW: Duration = Duration::from_secs(5);
-    /// How many events before the mark an agent is made to send again.
-    const AGAIN: u64 = 20;
-
-    thread_local! {
-        static NOW: Cell<Duration> = const { Cell::new(Duration::ZERO) };
-        static SEEN: RefCell<BTreeMap<(String, String, String), Duration>> = const { RefCell::new(BTreeMap::new()) };
-    }
-
-    /// Time passes.
-    pub fn now(now: Duration) {
-        NOW.set(now);
-    }
-
-    pub(super) fn forget() {
-        SEEN.with_borrow_mut(BTreeMap::clear);
-    }
-
-    /// Keeps what did not come lately, instead of what is behind the mark.
-    pub(crate) fn retain(events: &mut Vec<Event>) {
-        let now = NOW.get();
-        SEEN.with_borrow_mut(|seen| {
-            events.retain(|event| {
-                let key = (event.site.to_string(), event.file.clone(), event.line.clone());
-                seen.insert(key, now).is_none_or(|before| now.saturating_sub(before) > WINDOW)
-            });
-        });
-    }
-
-    /// A session that makes its agent send some events again, if the mistake is planted.
-    pub(crate) fn asked_again(session: Session) -> Session {
-        if !super::is(super::Fault::DuplicatesByTime) {
-            return session;
-        }
-        Session { durable_sequence: session.durable_sequence.saturating_sub(AGAIN), proof: None, ..session }
-    }
 }

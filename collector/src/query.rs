@@ -17,7 +17,7 @@ use tonic::{Request, Response, Status};
 
 use crate::ingest::{peer_of, refuse};
 use crate::mind::Mind;
-use crate::store::{Cursor, EventQuery};
+use supwatch_store::{Cursor, EventQuery};
 
 /// Events of one message.
 const MESSAGE_EVENTS: usize = 200;
@@ -130,7 +130,7 @@ type Sender = mpsc::Sender<Result<wire::EventsResponse, Status>>;
 
 async fn tell(mind: &Mind, query: &EventQuery, last: usize, follow: bool, sender: &Sender) -> Result<(), Status> {
     let mut arrived = mind.arrived();
-    let unavailable = |error: crate::store::StoreError| Status::unavailable(error.to_string());
+    let unavailable = |error: supwatch_store::StoreError| Status::unavailable(error.to_string());
     let mut at = Cursor::default();
     if last > 0 {
         at = mind.store().end().await.map_err(unavailable)?;

@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use supwatch::store::{Claims, Committed, Session};
 use supwatch_model::event::{Event, EventKind, StoredEvent};
 use supwatch_model::ids::{AgentId, Epoch, SiteCode};
+use supwatch_store::{Claims, Committed, Session};
 
 /// An agent in an epoch.
 pub type Life = (AgentId, [u8; 16]);

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::Timestamp;
-use supwatch::store::memory::Memory;
-use supwatch::store::{
-    Claims, Committed, Cursor, EventQuery, KeptCoverage, Page, Retention, Session, Store, StoreError, StoreSize, Told,
-};
 use supwatch_model::event::{Event, StoredEvent};
 use supwatch_model::finding::Finding;
 use supwatch_model::history::AuditEntry;
 use supwatch_model::ids::AgentId;
 use supwatch_model::place::Place;
+use supwatch_store::memory::Memory;
+use supwatch_store::{
+    Claims, Committed, Cursor, EventQuery, KeptCoverage, Page, Retention, Session, Store, StoreError, StoreSize, Told,
+};
 
 use crate::book::{self, Book};
 use crate::chance::Chance;

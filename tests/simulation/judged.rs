@@ -310,7 +310,7 @@ fn no_finding_opens_that_a_judge_who_knew_everything_would_not_have_opened() {
 
 #[test]
 fn a_backlog_that_is_judged_as_it_arrives_is_noticed() {
-    supwatch::planted::plant(Some(supwatch::planted::Fault::BacklogJudged));
+    supwatch::planted::plant_backlog_judged(true);
     let caught = (1..=5).any(|seed| !tell(seed).is_empty());
     assert!(caught, "not noticed within 5 seeds");
 }

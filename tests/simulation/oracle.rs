@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use supwatch::store::{Cursor, EventQuery, Store};
 use supwatch_model::event::StoredEvent;
 use supwatch_model::ids::AgentId;
+use supwatch_store::{Cursor, EventQuery, Store};
 
 use crate::book::line_of;
 use crate::hosts::Home;

@@ -1,7 +1,7 @@
 //! Mistakes planted into agent and collector: an invariant must show each of them, within a few seeds.
 
-use supwatch::planted as collector;
 use supwatch_agent::planted as agent;
+use supwatch_store::planted as collector;
 
 use crate::story;
 

@@ -287,7 +287,7 @@ impl Story {
                 self.backups.clear();
             }
         }
-        supwatch::planted::lately::now(self.now);
+        supwatch_store::planted::lately::now(self.now);
         sim.step().expect("every program goes on");
         self.now += TICK;
         for agent in &mut self.agents {

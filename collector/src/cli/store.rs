@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use super::{Failure, Global, Outcome, print, print_json};
 use crate::config::Config;
-use crate::store::StoreError;
-use crate::store::embedded::fsck;
-use crate::store::embedded::transfer::{self, TransferError};
+use supwatch_store::StoreError;
+use supwatch_store::embedded::fsck;
+use supwatch_store::embedded::transfer::{self, TransferError};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Fsck {

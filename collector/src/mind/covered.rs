@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use supwatch_model::coverage::Coverage;
 use supwatch_model::ids::{AgentId, Epoch, SiteCode};
 
-use crate::store::KeptCoverage;
+use supwatch_store::KeptCoverage;
 
 /// What nothing else changes is kept again after this time.
 const EVERY: SignedDuration = SignedDuration::from_mins(5);

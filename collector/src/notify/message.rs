@@ -148,9 +148,9 @@ pub(super) mod tests {
     use super::*;
     use crate::notify::plan::tests::{at, filter, finding, resolved};
     use crate::notify::plan::{Standing, Step, plan};
-    use crate::store::Told;
     use std::collections::BTreeMap;
     use supwatch_model::verdict::Severity;
+    use supwatch_store::Told;
 
     fn address(lang: Lang) -> Address {
         Address { hierarchy: "corp".to_owned(), target: "ops".to_owned(), lang }

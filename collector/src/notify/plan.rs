@@ -11,7 +11,7 @@ use supwatch_model::finding::Finding;
 use supwatch_model::ids::SiteCode;
 use supwatch_model::verdict::Severity;
 
-use crate::store::Told;
+use supwatch_store::Told;
 
 /// Which findings a target wants to hear of.
 #[derive(Debug, Clone, PartialEq, Eq)]

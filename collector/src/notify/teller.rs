@@ -19,7 +19,7 @@ use super::message::{Address, Notice};
 use super::plan::{Filter, Plan, Standing, Step, plan};
 use super::tally::Tally;
 use crate::pauses::{Pauses, share};
-use crate::store::{Store, StoreError, Told};
+use supwatch_store::{Store, StoreError, Told};
 
 /// Shortest wait for a finding to have stood long enough, since clocks do not agree to the millisecond.
 const SHORTEST_WAIT: Duration = Duration::from_millis(10);

@@ -86,6 +86,9 @@ impl fmt::Display for AgentId {
     }
 }
 
+/// Longest name of an agent: about a hundred sites and a host.
+pub const AGENT_BYTES: usize = 440;
+
 /// 128 bits made together with a spool: sequence numbers are unique within it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub [u8; 16]);

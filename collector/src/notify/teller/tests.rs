@@ -4,13 +4,13 @@ use super::*;
 use crate::notify::DeliverError;
 use crate::notify::plan::State;
 use crate::notify::plan::tests::{at, filter, finding, resolved, severity};
-use crate::store::memory::Memory;
 use async_trait::async_trait;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use supwatch_model::text::Lang;
 use supwatch_model::verdict::Severity;
+use supwatch_store::memory::Memory;
 
 /// A target that takes notices or not, and remembers those it took.
 #[derive(Clone, Default)]

@@ -23,9 +23,9 @@ use super::block::{Block, Summary};
 use super::days::{Day, Days, Extent, number};
 use super::keys::{self, VERSION};
 use super::{CACHE_BYTES, places_of, read_marks};
-use crate::identity::AGENT_BYTES;
-use crate::store::marks::Marks;
-use crate::store::{Claims, Committed, KeptCoverage, Session, StoreError, Told};
+use crate::marks::Marks;
+use crate::{Claims, Committed, KeptCoverage, Session, StoreError, Told};
+use supwatch_model::ids::AGENT_BYTES;
 
 /// Uncompressed bytes of a block, apart from one event that may be larger.
 const BLOCK_BYTES: usize = 32 * 1024;

@@ -9,7 +9,7 @@ use supwatch_model::event::{Event, StoredEvent};
 use supwatch_model::ids::{AgentId, Epoch};
 use supwatch_proto::wire;
 
-use crate::store::{EventQuery, StoreError};
+use crate::{EventQuery, StoreError};
 
 /// A block of events of one agent that came together.
 #[derive(Clone, PartialEq, Message)]

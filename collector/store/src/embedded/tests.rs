@@ -1,7 +1,7 @@
 //! Days, forgetting, damage, and getting out what is left.
 
 use super::*;
-use crate::store::{PAGE_BLOCKS, Retention};
+use crate::{PAGE_BLOCKS, Retention};
 use jiff::ToSpan;
 use supwatch_model::event::EventKind;
 use supwatch_model::ids::{Epoch, SiteCode};

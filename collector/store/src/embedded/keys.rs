@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use supwatch_model::event::{EventKind, StoredEvent};
 use supwatch_model::ids::{AgentId, SiteCode};
 
-use crate::store::StoreError;
+use crate::StoreError;
 
 /// Version of the values.
 pub(super) const VERSION: u8 = 1;

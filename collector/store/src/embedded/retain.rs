@@ -15,7 +15,7 @@ use super::block::Block;
 use super::days::{Day, number};
 use super::keys::{self, check_version};
 use super::writer::Request;
-use crate::store::{Retention, StoreError, StoreSize};
+use crate::{Retention, StoreError, StoreSize};
 
 /// Events of before there were days are forgotten so many blocks at a time.
 const BLOCKS: usize = 256;

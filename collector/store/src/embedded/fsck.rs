@@ -12,8 +12,8 @@ use supwatch_model::ids::{AgentId, Epoch};
 use super::block::{Block, Summary};
 use super::days::Days;
 use super::{CACHE_BYTES, keys, read_marks};
-use crate::store::StoreError;
-use crate::store::marks::{Mark, Marks};
+use crate::StoreError;
+use crate::marks::{Mark, Marks};
 
 /// What was found.
 #[derive(Debug, Default, Serialize)]

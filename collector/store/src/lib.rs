@@ -16,6 +16,7 @@ use supwatch_model::ids::{AgentId, Epoch, SiteCode};
 use supwatch_model::place::Place;
 use supwatch_model::verdict::Severity;
 
+pub mod planted;
 pub mod marks;
 pub mod memory;
 pub mod embedded;

@@ -11,7 +11,7 @@ use supwatch_model::event::StoredEvent;
 use super::block::{Block, Summary, within};
 use super::days::{Day, Days, Extent, number, parts};
 use super::keys::{self, check_version};
-use crate::store::{Cursor, EventQuery, PAGE_BLOCKS, Page, StoreError};
+use crate::{Cursor, EventQuery, PAGE_BLOCKS, Page, StoreError};
 
 /// Most summaries that one page looks at.
 const PAGE_SUMMARIES: usize = 4_096;

@@ -1,7 +1,7 @@
 //! One suite for all stores: the same cases, and random ones compared with the model in memory.
 
 use super::*;
-use crate::store::memory::Memory;
+use crate::memory::Memory;
 use proptest::prelude::*;
 use supwatch_model::event::EventKind;
 use supwatch_model::ids::{Epoch, SiteCode};

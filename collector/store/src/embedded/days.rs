@@ -16,7 +16,7 @@ use supwatch_durable::{Durable, OpenError, set_aside};
 
 use super::block::Summary;
 use super::keys;
-use crate::store::StoreError;
+use crate::StoreError;
 
 /// Bits of a block's number that are its place in its day.
 const PLACE_BITS: u32 = 40;

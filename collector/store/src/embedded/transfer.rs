@@ -21,8 +21,8 @@ use super::block::Block;
 use super::days::{Extent, number};
 use super::writer::Request;
 use super::{Embedded, keys, places_of, read_marks};
-use crate::store::StoreError;
-use crate::store::marks::Marks;
+use crate::StoreError;
+use crate::marks::Marks;
 
 /// Name of the format.
 const FORMAT: &str = "supwatch/export/v1";
