@@ -32,19 +32,19 @@ properties() {
 judging() {
     cases=${SUPWATCH_CASES:-50000}
     echo "verdicts kept against a replay, $cases sequences"
-    SUPWATCH_CASES=$cases cargo test --release --locked -p supwatch --lib judge::properties
+    SUPWATCH_CASES=$cases cargo test --release --locked -p supwatch-judgement --lib judge::properties
 }
 
 causes() {
     cases=${SUPWATCH_LONG_CASES:-1000000}
     echo "changed texts keep their cause, $cases cases"
-    PROPTEST_CASES=$cases cargo test --release --locked -p supwatch --lib diagnosis::tests::a_changed
+    PROPTEST_CASES=$cases cargo test --release --locked -p supwatch-judgement --lib diagnosis::tests::a_changed
 }
 
 waves() {
     cases=${SUPWATCH_CASES:-50000}
     echo "waves against made-up truths, $cases cases"
-    SUPWATCH_CASES=$cases PROPTEST_CASES=$cases cargo test --release --locked -p supwatch --lib -- waves:: otlp::spans
+    SUPWATCH_CASES=$cases PROPTEST_CASES=$cases cargo test --release --locked -p supwatch-judgement -p supwatch --lib -- waves:: otlp::spans
 }
 
 truth() {

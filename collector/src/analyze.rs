@@ -13,10 +13,10 @@ use supwatch_model::picture::Picture;
 use supwatch_model::wave::Wave;
 use supwatch_reading::settings;
 
-use crate::diagnosis::Catalogue;
-use crate::hierarchy::Hierarchy;
-use crate::limits::Limits;
-use crate::waves::Waves;
+use supwatch_judgement::diagnosis::Catalogue;
+use supwatch_judgement::hierarchy::Hierarchy;
+use supwatch_judgement::limits::Limits;
+use supwatch_judgement::waves::Waves;
 
 mod archive;
 mod discover;
@@ -153,7 +153,7 @@ pub fn analyze(
     }
     let time = at.or(work.newest.of_all());
     let judged_at = time.unwrap_or(now);
-    let mut picture = crate::picture::at(&work.hierarchy, &found.limits, judged_at);
+    let mut picture = supwatch_judgement::picture::at(&work.hierarchy, &found.limits, judged_at);
     if time.is_none() {
         // Nothing in the input says when: the moment of this analysis is nobody's "since".
         picture.at = None;
@@ -197,7 +197,7 @@ pub fn rules_file(folder: &Path) -> Result<Option<Limits>, AnalyzeError> {
     if !path.is_file() {
         return Ok(None);
     }
-    Ok(Some(Limits::read(&path, &crate::rules::names())?))
+    Ok(Some(Limits::of_file(std::fs::read_to_string(&path), &path, &supwatch_judgement::rules::names())?))
 }
 
 /// A site's `site.toml` with its path.

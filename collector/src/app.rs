@@ -17,15 +17,15 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
 
 use crate::config::Config;
-use crate::hierarchy::Hierarchy;
 use crate::ingest::{Ingest, MESSAGE_BYTES};
-use crate::limits::Limits;
 use crate::mind::Mind;
 use crate::notify::config::Target;
 use crate::operate::Operate;
 use crate::otlp::config::Otlp;
 use crate::query::Query;
 use crate::tls::{self, ServerIdentity, TlsError};
+use supwatch_judgement::hierarchy::Hierarchy;
+use supwatch_judgement::limits::Limits;
 use supwatch_store::embedded::Embedded;
 use supwatch_store::{Retention, Store, StoreError};
 
@@ -261,7 +261,7 @@ async fn reread(mind: &Mind, path: &Path, read: &mut Vec<u8>) -> Result<(), AppE
     if bytes == *read {
         return Ok(());
     }
-    match Limits::parse(&String::from_utf8_lossy(&bytes), path, &crate::rules::names()) {
+    match Limits::parse(&String::from_utf8_lossy(&bytes), path, &supwatch_judgement::rules::names()) {
         Ok(limits) => {
             tracing::info!(rules = %path.display(), "rules reloaded");
             mind.set_limits(limits).await?;

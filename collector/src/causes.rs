@@ -4,7 +4,8 @@ use std::path::Path;
 
 use supwatch_model::config::Faults;
 
-use crate::diagnosis::{Catalogue, Cause, wrong_line};
+use supwatch_judgement::diagnosis::{Catalogue, Cause, wrong_line};
+use supwatch_judgement::rules::names;
 
 /// Reads a folder of entries and checks each with the lines kept in it.
 ///
@@ -24,7 +25,9 @@ pub fn check_folder(folder: &Path) -> Result<Catalogue, Faults> {
     let mut own = Vec::new();
     for path in &files {
         let text = std::fs::read_to_string(path).map_err(|error| Faults::of_file(path, format!("cannot be read: {error}")))?;
-        own.push(Cause::parse(&text, path).map_err(|error| Faults::of_file(path, error.reason))?);
+        let cause = Cause::parse(&text, path).map_err(|error| Faults::of_file(path, error.reason))?;
+        cause.check_rules(&names()).map_err(|reason| Faults::of_file(path, reason))?;
+        own.push(cause);
     }
     let catalogue = Catalogue::clone(Catalogue::built_in()).with(own.clone());
     for (path, cause) in files.iter().zip(&own) {

@@ -16,8 +16,8 @@ use supwatch_model::text::Lang;
 use supwatch_model::verdict::Severity;
 
 use crate::causes::check_folder;
-use crate::diagnosis::Catalogue;
 use crate::render::Look;
+use supwatch_judgement::diagnosis::Catalogue;
 
 mod admin;
 mod analyze;

@@ -8,10 +8,10 @@ use supwatch_model::config::{Faults, Table};
 use supwatch_model::describe::HierarchyFile;
 
 use crate::causes::check_folder;
-use crate::diagnosis::Catalogue;
-use crate::limits::Limits;
 use crate::notify::config::{Target, targets};
 use crate::otlp::config::{Otlp, otlp};
+use supwatch_judgement::diagnosis::Catalogue;
+use supwatch_judgement::limits::Limits;
 use supwatch_store::Retention;
 
 /// The collector's configuration.
@@ -65,7 +65,10 @@ impl Config {
         let notify = targets(&mut table, &base);
         let otlp = otlp(&mut table, &base);
         let rules = table.optional("rules", folder);
-        let limits = match rules.as_deref().map(|path| Limits::read(path, &crate::rules::names())) {
+        let limits = match rules
+            .as_deref()
+            .map(|path| Limits::of_file(std::fs::read_to_string(path), path, &supwatch_judgement::rules::names()))
+        {
             None => Limits::default(),
             Some(Ok(limits)) => limits,
             Some(Err(mut faults)) => {

@@ -54,7 +54,7 @@ const GAUGES: &[(&str, &str, &[&str])] = &[
 ];
 
 /// Phases that become labels, so that no agent can make up any number of them.
-const PHASES: &[&str] = &[crate::trends::WHOLE, "wsus", "database", "replica", "internet", "maintenance"];
+const PHASES: &[&str] = &[supwatch_judgement::trends::WHOLE, "wsus", "database", "replica", "internet", "maintenance"];
 
 /// Name, help and labels of every counter.
 const COUNTERS: &[(&str, &str, &[&str])] = &[
@@ -252,19 +252,23 @@ fn seconds(time: jiff::Timestamp) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::testing::World;
+    use supwatch_judgement::rules::testing::World;
 
     #[test]
     fn a_failed_run_is_a_sample_with_its_cause() {
         let world = World::new()
             .central("CEN")
             .log("CEN", &["Performing sync on local request", "Sync failed: Unable to connect to the remote server. Source: X"]);
-        let picture =
-            crate::picture::at(world.hierarchy(), &crate::limits::Limits::default(), "2026-03-01T05:00:00Z".parse().expect("time"));
+        let picture = supwatch_judgement::picture::at(
+            world.hierarchy(),
+            &supwatch_judgement::limits::Limits::default(),
+            "2026-03-01T05:00:00Z".parse().expect("time"),
+        );
         let notified = [("ops".to_owned(), Counts { sent: 3, failed: 1, waiting: 2 })];
         let exported = Some(otlp::tally::Counts { waves_sent: 4, waves_waiting: 1, failed: 2, ..Default::default() });
         let now = "2026-03-01T05:00:00Z".parse().expect("time");
-        let waves = crate::waves::Waves::new(world.hierarchy(), &crate::limits::Limits::default(), now).newest(3);
+        let waves =
+            supwatch_judgement::waves::Waves::new(world.hierarchy(), &supwatch_judgement::limits::Limits::default(), now).newest(3);
         let store = StoreSize { bytes: 1_048_576, days: 2, events: 7, oldest: Some(jiff::civil::date(2026, 3, 1)), forgotten: 0 };
         let known = Known { picture, waves, store, refused: 2, notified: notified.to_vec(), exported };
         let page = page(&registry(&known).expect("registry")).expect("page");

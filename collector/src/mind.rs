@@ -15,18 +15,18 @@ use supwatch_model::run::Run;
 use supwatch_model::wave::Wave;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::consequences;
-use crate::hierarchy::Hierarchy;
-use crate::judge::Judge;
-use crate::limits::Limits;
 use crate::metrics;
 use crate::notify::tally::Tally;
 use crate::otlp;
-use crate::picture;
 use crate::refusals::Refusals;
-use crate::settings;
-use crate::waves::Waves;
-use crate::whatif::{WhatIfError, whatif};
+use supwatch_judgement::consequences;
+use supwatch_judgement::hierarchy::Hierarchy;
+use supwatch_judgement::judge::Judge;
+use supwatch_judgement::limits::Limits;
+use supwatch_judgement::picture;
+use supwatch_judgement::settings;
+use supwatch_judgement::waves::Waves;
+use supwatch_judgement::whatif::{WhatIfError, whatif};
 use supwatch_store::{Cursor, EventQuery, Retention, Session, Store, StoreError, StoreSize};
 
 /// An agent heard of so shortly before the newest was there when the collector went away.

@@ -6,10 +6,10 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use supwatch::hierarchy::Hierarchy;
-use supwatch::judge::Judge;
-use supwatch::limits::Limits;
-use supwatch::{picture, rules};
+use supwatch_judgement::hierarchy::Hierarchy;
+use supwatch_judgement::judge::Judge;
+use supwatch_judgement::limits::Limits;
+use supwatch_judgement::{picture, rules};
 use supwatch_model::coverage::{Coverage, LogCoverage};
 use supwatch_model::describe::{SiteDescription, SiteType};
 use supwatch_model::event::{Event, EventKind, Scope, StoredEvent, Trigger};
@@ -310,7 +310,7 @@ fn no_finding_opens_that_a_judge_who_knew_everything_would_not_have_opened() {
 
 #[test]
 fn a_backlog_that_is_judged_as_it_arrives_is_noticed() {
-    supwatch::planted::plant_backlog_judged(true);
+    supwatch_judgement::planted::plant_backlog_judged(true);
     let caught = (1..=5).any(|seed| !tell(seed).is_empty());
     assert!(caught, "not noticed within 5 seeds");
 }

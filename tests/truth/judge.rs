@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use supwatch::analyze::analyze;
-use supwatch::diagnosis::Catalogue;
+use supwatch_judgement::diagnosis::Catalogue;
 use supwatch_model::finding::Finding;
 use supwatch_model::verdict::Severity;
 

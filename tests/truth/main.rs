@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use supwatch::diagnosis::Catalogue;
+use supwatch_judgement::diagnosis::Catalogue;
 use supwatch_tests::dice::Dice;
 
 use faults::{Expected, Fault};

@@ -7,6 +7,8 @@
 //! Pure: no file, clock or network. The agent feeds it from disk; `supwatch analyze` also from archives and, after [`paste`]
 //! has undone what mails and forums do to a log, from standard input.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods))] // tests read fixtures and their number of cases
+
 pub mod lines;
 pub mod encoding;
 pub mod assemble;

@@ -16,7 +16,7 @@ use supwatch_reading::{paste, settings, site_folder};
 
 use super::merge::fill;
 use super::{AnalyzeError, STANDARD_INPUT, SiteFileAt, hierarchy_file, nothing, rules_file};
-use crate::limits::Limits;
+use supwatch_judgement::limits::Limits;
 
 /// One site to read.
 #[derive(Debug, Default)]

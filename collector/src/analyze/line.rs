@@ -61,7 +61,7 @@ fn reports_no_error(kind: &EventKind) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnosis::normal;
+    use supwatch_judgement::diagnosis::normal;
 
     #[test]
     fn a_step_is_quiet_and_an_error_is_not() {

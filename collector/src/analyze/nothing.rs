@@ -4,7 +4,7 @@ use supwatch_model::event::{Event, EventKind};
 use supwatch_model::text::Text;
 
 use super::InputFile;
-use crate::diagnosis::{Catalogue, Subject, UNKNOWN};
+use supwatch_judgement::diagnosis::{Catalogue, Subject, UNKNOWN};
 
 /// Nothing of a synchronisation was recognised in the input.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use supwatch_reading::{paste, settings, site_folder};
 
 use super::merge::{by_time, code_told, fill, is_beginning_of, single, stem};
 use super::{AnalyzeError, InputFile, STANDARD_INPUT, SiteInput, discover, nothing};
-use crate::hierarchy::Hierarchy;
+use supwatch_judgement::hierarchy::Hierarchy;
 
 /// What was read so far.
 pub(super) struct Work {

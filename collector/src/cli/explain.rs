@@ -5,10 +5,10 @@ use supwatch_model::text::{Lang, Text};
 use super::client::picture;
 use super::rules::rule_json;
 use super::{Failure, Global, Outcome, print, print_json};
-use crate::diagnosis::{Catalogue, Cause, Kind, Remedy, article, sources};
 use crate::render::table::Table;
 use crate::render::{Look, Tone, findings, json, safe, wrap};
-use crate::rules;
+use supwatch_judgement::diagnosis::{Catalogue, Cause, Kind, Remedy, article, sources};
+use supwatch_judgement::rules;
 
 mod reading;
 

@@ -123,7 +123,7 @@ fn trend_table(site: &SitePicture, look: Look) -> String {
         look.say("p95", "95 %"),
         "",
     ]);
-    let (whole, phases): (Vec<_>, Vec<_>) = site.trends.iter().partition(|trend| trend.phase == crate::trends::WHOLE);
+    let (whole, phases): (Vec<_>, Vec<_>) = site.trends.iter().partition(|trend| trend.phase == supwatch_judgement::trends::WHOLE);
     for trend in whole.into_iter().chain(phases) {
         let slower = trend.growth.map(|growth| match look.lang {
             Lang::En => format!("{growth:.1} times as long as before"),

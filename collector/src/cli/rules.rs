@@ -8,7 +8,7 @@ use super::client::picture;
 use super::{Global, Outcome, print, print_json};
 use crate::render::findings;
 use crate::render::table::Table;
-use crate::rules::{RULES, Rule};
+use supwatch_judgement::rules::{RULES, Rule};
 
 /// A rule as JSON.
 pub(super) fn rule_json(rule: &Rule, global: &Global) -> serde_json::Value {

@@ -12,7 +12,7 @@ use super::client::{client, refused};
 use super::{Failure, Global, Outcome, print, print_json, runtime};
 use crate::analyze::Analysis;
 use crate::render::settings::{diff, differences, history, now};
-use crate::settings::view;
+use supwatch_judgement::settings::view;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Settings {

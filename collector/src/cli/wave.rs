@@ -11,7 +11,7 @@ use supwatch_proto::wire;
 use super::client::{client, refused};
 use super::{Failure, Global, Outcome, print, print_json, runtime};
 use crate::render::{json, wave};
-use crate::waves::Waves;
+use supwatch_judgement::waves::Waves;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Wave {

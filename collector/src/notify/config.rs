@@ -104,7 +104,7 @@ fn filter(table: &mut Table) -> Filter {
         Severity::from_word(word).ok_or_else(|| format!("{word:?} is no severity: write \"critical\", \"warning\" or \"info\""))
     });
     let sites = table.each("sites", str::parse::<SiteCode>).unwrap_or_default();
-    let rules = table.each("rules", |name| match crate::rules::get(name) {
+    let rules = table.each("rules", |name| match supwatch_judgement::rules::get(name) {
         Some(rule) => Ok(rule.name.to_owned()),
         None => Err(format!("there is no rule {name:?}: `supwatch rules` lists them")),
     });

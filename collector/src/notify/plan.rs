@@ -35,7 +35,8 @@ const DELAY: SignedDuration = SignedDuration::from_mins(3);
 
 impl Filter {
     fn delay(&self, finding: &Finding) -> SignedDuration {
-        let usual = if crate::rules::waits_for_wcm(&finding.rule) { crate::rules::WCM_TURN } else { DELAY };
+        let usual =
+            if supwatch_judgement::rules::waits_for_wcm(&finding.rule) { supwatch_judgement::rules::WCM_TURN } else { DELAY };
         self.delay.unwrap_or(usual)
     }
 

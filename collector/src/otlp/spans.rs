@@ -84,7 +84,7 @@ impl Trace<'_> {
         attributes.extend(run.retry_of.as_deref().map(|of| text("supwatch.retry_of", of)));
         let (mut status, mut events) = (None, Vec::new());
         if run.outcome == RunOutcome::Failed {
-            let cause = run.cause.as_deref().unwrap_or(crate::diagnosis::UNKNOWN);
+            let cause = run.cause.as_deref().unwrap_or(supwatch_judgement::diagnosis::UNKNOWN);
             attributes.push(text("error.type", cause));
             attributes.extend(run.code.as_deref().map(|code| text("supwatch.code", code)));
             status = Some(error(cause));

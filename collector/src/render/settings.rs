@@ -10,7 +10,7 @@ use supwatch_model::text::Lang;
 
 use super::table::{Cell, Table};
 use super::{Look, Tone, safe, time, width, wrap};
-use crate::settings::leaves;
+use supwatch_judgement::settings::leaves;
 
 /// Days over which putting back is counted.
 const WEEK: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
@@ -35,7 +35,7 @@ pub fn now(view: &SettingsView, look: Look) -> String {
         // The name of a server is the part's own.
         if origin.is_some() || field != "server" {
             let beside = origin.map(|origin| beside(origin, usual, look)).unwrap_or_default();
-            parts.entry(part).or_default().push((field, shown(Some(&value), look), beside));
+            parts.entry(part).or_default().push((field, shown(Some(value), look), beside));
         }
     }
     for (part, fields) in parts {
@@ -217,7 +217,7 @@ pub fn differences(here: &Value, there: &Value) -> Vec<Difference> {
     let (here, there) = (comparable(here), comparable(there));
     let paths: BTreeSet<&String> = here.keys().chain(there.keys()).collect();
     let differs = |path: &&String| match (here.get(*path), there.get(*path)) {
-        (Some(one), Some(other)) => !crate::settings::same(one, other),
+        (Some(one), Some(other)) => !supwatch_judgement::settings::same(one, other),
         _ => true,
     };
     paths

@@ -11,7 +11,7 @@ use super::html::{Html, Tag};
 use super::parts::{NAME, TEXT, badge, cause, left_out, nothing, severity, site_anchor, table, time};
 use super::{counted, marks};
 use crate::render::findings::confidence;
-use crate::rules;
+use supwatch_judgement::rules;
 
 /// Findings that stand open.
 const OPEN: usize = 20;

@@ -8,8 +8,8 @@ use supwatch_model::run::RunOutcome;
 use supwatch_model::verdict::Severity;
 
 use super::html::{Html, Tag};
-use crate::diagnosis::Catalogue;
 use crate::render::{self, Look, Tone};
+use supwatch_judgement::diagnosis::Catalogue;
 
 /// Characters shown of a name, such as a server or a file.
 pub(super) const NAME: usize = 300;

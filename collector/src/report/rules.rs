@@ -10,7 +10,7 @@ use supwatch_model::verdict::{Answer, Verdict};
 use super::html::{Html, Tag};
 use super::parts::{NAME, TEXT, codes, left_out, nothing, table};
 use super::{counted, marks};
-use crate::rules;
+use supwatch_judgement::rules;
 
 pub(super) fn section(html: &mut Html, picture: &Picture) {
     super::section(html, "rules", |html| {

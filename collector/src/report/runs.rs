@@ -10,8 +10,8 @@ use supwatch_model::run::{Run, RunOutcome};
 use super::html::{Html, Tag};
 use super::parts::{NAME, badge, cause, codes, left_out, nothing, outcome, table, time, trigger};
 use super::{counted, marks};
-use crate::picture::RUNS_SHOWN;
 use crate::render::duration;
+use supwatch_judgement::picture::RUNS_SHOWN;
 
 /// Runs shown of a site.
 const SHOWN: usize = 10;

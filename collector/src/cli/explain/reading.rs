@@ -3,9 +3,11 @@
 use supwatch_model::text::Text;
 
 use crate::analyze::line;
-use crate::diagnosis::article::{self, Section};
-use crate::diagnosis::{Candidate, Catalogue, Cause, Code, Kind, Part, Subject, UNKNOWN, code_of, known_code, messages, normal};
-use crate::rules::{RULES, Rule};
+use supwatch_judgement::diagnosis::article::{self, Section};
+use supwatch_judgement::diagnosis::{
+    Candidate, Catalogue, Cause, Code, Kind, Part, Subject, UNKNOWN, code_of, known_code, messages, normal,
+};
+use supwatch_judgement::rules::{RULES, Rule};
 
 /// One reading of what was asked.
 pub(super) enum Found {

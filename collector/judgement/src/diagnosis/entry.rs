@@ -172,7 +172,24 @@ impl Cause {
         self.kind == Kind::General || self.id == super::UNKNOWN
     }
 
-    /// Reads an entry and checks that it is whole.
+    /// Checks that every rule it names is one of those given.
+    ///
+    /// # Errors
+    /// The field that names another one.
+    pub fn check_rules(&self, rules: &[&str]) -> Result<(), String> {
+        let unknown = |rule: &&str| !rules.contains(rule);
+        if let Some(rule) = self.confirmed_by.iter().map(String::as_str).find(unknown) {
+            return Err(format!("confirmed_by: there is no rule {rule:?}; `supwatch rules` lists them"));
+        }
+        for (number, remedy) in (1..).zip(&self.remedies) {
+            if let Some(rule) = remedy.rule.as_deref().filter(unknown) {
+                return Err(format!("remedy {number}: rule: there is no rule {rule:?}; `supwatch rules` lists them"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads an entry and checks that it is whole; whether the rules it names exist, [`Cause::check_rules`] tells.
     pub fn parse(text: &str, path: &Path) -> Result<Cause, EntryError> {
         let wrong = |reason: String| EntryError { path: path.to_owned(), reason };
         let mut cause: Cause = toml::from_str(text).map_err(|error| wrong(error.to_string().trim_end().to_owned()))?;
@@ -186,14 +203,7 @@ impl Cause {
         if cause.title.en.is_empty() || cause.meaning.en.is_empty() {
             return Err(wrong("title and meaning need a text, at least `en`".to_owned()));
         }
-        let rules = crate::rules::names();
-        if let Some(unknown) = cause.confirmed_by.iter().find(|rule| !rules.contains(&rule.as_str())) {
-            return Err(wrong(format!("confirmed_by: there is no rule {unknown:?}; `supwatch rules` lists them")));
-        }
         for (number, remedy) in (1..).zip(&cause.remedies) {
-            if let Some(unknown) = remedy.rule.as_deref().filter(|rule| !rules.contains(rule)) {
-                return Err(wrong(format!("remedy {number}: rule: there is no rule {unknown:?}; `supwatch rules` lists them")));
-            }
             if let Some(unknown) = remedy.generations.iter().find(|word| Generation::from_word(word).is_none()) {
                 return Err(wrong(format!(
                     "remedy {number}: generations: {unknown:?} is none; write 2007, 2012 or current-branch"

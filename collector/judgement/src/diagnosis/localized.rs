@@ -60,7 +60,7 @@ impl Message {
 /// Every message.
 pub(super) fn all() -> &'static [Message] {
     static ALL: OnceLock<File> = OnceLock::new();
-    &ALL.get_or_init(|| table::read("localized", include_str!("localized.toml"))).message
+    &ALL.get_or_init(|| table::read(include_str!("localized.toml"))).message
 }
 
 /// Letters and digits of a text, in lower case: all of them, and those of ASCII.

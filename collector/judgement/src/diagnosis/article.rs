@@ -35,7 +35,7 @@ struct File {
 /// Every section, in the article's order.
 pub fn all() -> &'static [Section] {
     static ALL: OnceLock<File> = OnceLock::new();
-    &ALL.get_or_init(|| table::read("article", include_str!("article.toml"))).section
+    &ALL.get_or_init(|| table::read(include_str!("article.toml"))).section
 }
 
 /// Longest text that can be a heading.

@@ -68,8 +68,8 @@ pub(super) fn differing((before, old): Told<'_>, (after, new): Told<'_>) -> Vec<
         let (Some(old), Some(new)) = (old.and_then(Value::as_array), new.and_then(Value::as_array)) else { continue };
         let path = |element: &Value| format!("{list}[{}]", name_of(list, element).unwrap_or_default());
         let missing = |from: &Value, others: &[Value]| !others.iter().any(|other| same_element(list, from, other));
-        found.extend(old.iter().filter(|element| missing(element, &new)).map(|gone| change(path(gone), Some(gone), None)));
-        found.extend(new.iter().filter(|element| missing(element, &old)).map(|added| change(path(added), None, Some(added))));
+        found.extend(old.iter().filter(|element| missing(element, new)).map(|gone| change(path(gone), Some(gone), None)));
+        found.extend(new.iter().filter(|element| missing(element, old)).map(|added| change(path(added), None, Some(added))));
     }
     found.retain(|change| !is_state(&change.path));
     found

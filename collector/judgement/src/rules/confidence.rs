@@ -194,6 +194,14 @@ mod tests {
     }
 
     #[test]
+    fn every_rule_that_a_built_in_cause_names_exists() {
+        let rules = crate::rules::names();
+        for cause in crate::diagnosis::Catalogue::built_in().causes() {
+            assert_eq!(cause.check_rules(&rules), Ok(()), "{}", cause.id);
+        }
+    }
+
+    #[test]
     fn settings_confirm_a_cause_or_speak_against_it() {
         let confirmed = with_pool(Some("stopped"));
         assert_eq!(confirmed.confidence, Some(Confidence::Confirmed), "{:?}", confirmed.reasons);

@@ -36,7 +36,7 @@ struct File {
 /// Every known message, by id.
 pub fn all() -> &'static [Message] {
     static ALL: OnceLock<File> = OnceLock::new();
-    &ALL.get_or_init(|| table::read("messages", include_str!("messages.toml"))).message
+    &ALL.get_or_init(|| table::read(include_str!("messages.toml"))).message
 }
 
 /// A message by its id.

@@ -112,9 +112,9 @@ impl Limits {
         table.finish(limits)
     }
 
-    /// Reads a file.
-    pub fn read(path: &Path, known: &[&str]) -> Result<Limits, Faults> {
-        match std::fs::read_to_string(path) {
+    /// The same of what reading the file gave.
+    pub fn of_file(text: std::io::Result<String>, path: &Path, known: &[&str]) -> Result<Limits, Faults> {
+        match text {
             Ok(text) => Limits::parse(&text, path, known),
             Err(error) => Err(Faults::of_file(path, format!("cannot be read: {error}"))),
         }
@@ -251,8 +251,8 @@ mod tests {
 
     #[test]
     fn the_example_says_what_holds_without_it() {
-        let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/rules.toml"));
-        assert_eq!(Limits::read(path, KNOWN).expect("good"), Limits::default());
+        let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/rules.toml"));
+        assert_eq!(Limits::of_file(std::fs::read_to_string(path), path, KNOWN).expect("good"), Limits::default());
         let text = std::fs::read_to_string(path).expect("file");
         let uncommented = text.replace("\n#[[", "\n[[").replace("\n#name", "\nname");
         let keys = ["rule", "severity", "sites", "reason", "until", "values", "agent_silent_minutes"];

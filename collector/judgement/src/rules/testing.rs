@@ -1,7 +1,13 @@
 //! A small world to try rules in: sites, settings, log lines and a time.
 
-#![allow(missing_docs)]
-
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    missing_docs
+)]
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use supwatch_model::describe::{ExpectedSite, Generation, SiteDescription, SiteType};

@@ -41,7 +41,7 @@ pub fn code_of(text: &str) -> Option<u32> {
 pub fn known(code: u32) -> Option<&'static Code> {
     static ALL: OnceLock<BTreeMap<u32, Code>> = OnceLock::new();
     let all = ALL.get_or_init(|| {
-        let file: File = table::read("codes", include_str!("codes.toml"));
+        let file: File = table::read(include_str!("codes.toml"));
         file.code.into_iter().filter_map(|code| Some((code_of(&code.code)?, code))).collect()
     });
     all.get(&code).or_else(|| (code >> 16 == 0x8007).then(|| all.get(&(code & 0xffff))).flatten())

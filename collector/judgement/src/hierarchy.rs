@@ -19,6 +19,7 @@ use crate::diagnosis::Catalogue;
 use crate::runs::{Runs, line_of};
 use crate::settings::{Merged, Seen, SiteSettings};
 
+mod database;
 mod index;
 mod listed;
 mod reading;
@@ -549,7 +550,7 @@ impl Site {
             EventKind::RunSucceeded => self.database_trouble.clear(),
             _ => {}
         }
-        if crate::rules::tells_of_database_trouble(event) {
+        if database::is_trouble(event) {
             self.database_trouble.push(line_of(event));
             self.database_trouble.drain(..self.database_trouble.len().saturating_sub(KEPT));
         }

@@ -16,7 +16,7 @@ use crate::limits::Limits;
 use crate::trends::trends;
 
 /// Runs of a site that a picture shows.
-pub(crate) const RUNS_SHOWN: usize = 100;
+pub const RUNS_SHOWN: usize = 100;
 
 /// The picture now, with the findings as they live.
 pub fn now(judge: &Judge, at: Timestamp, resolved: bool, refusals: Vec<Refusal>) -> Picture {

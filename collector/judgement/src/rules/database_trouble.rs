@@ -3,7 +3,6 @@
 use super::{Failure, Judged, Outcome, Rule, Scene, confidence};
 use crate::diagnosis::{Cause, Kind, Subject, UNKNOWN};
 use supwatch_model::describe::SiteType;
-use supwatch_model::event::{Event, EventKind};
 use supwatch_model::finding::Evidence;
 use supwatch_model::text::Text;
 use supwatch_model::verdict::Severity;
@@ -35,38 +34,6 @@ pub(super) const RULE: Rule = Rule {
     watcher: false,
     judge,
 };
-
-/// Words of SQL Server's trouble in an error of a component, in lower case.
-const WORDS: &[&str] = &[
-    "sp_setupsdmpackage",
-    "invalid schema",
-    "sqlexception",
-    "[sql server]",
-    "odbc",
-    "deadlock",
-    "0x80131904",
-    "insufficient system memory",
-    "timeout expired",
-    "transaction log for database",
-    "ci_files_ak",
-    "ci_documentstore_pk",
-    "hideupdatesforreplicasync",
-    "invalid update identity",
-];
-
-/// Whether an event tells of trouble with a database. Maintenance that could not reach SUSDB is no trouble of the database.
-pub fn tells_of(event: &Event) -> bool {
-    let text = match &event.kind {
-        EventKind::ComponentError { text, .. } | EventKind::RunFailed { text, .. } | EventKind::UpdateFailed { text, .. } => text,
-        EventKind::StatusMessage(message) => return message.id == 7002,
-        _ => return false,
-    };
-    let text = text.to_lowercase();
-    let maintenance = text.contains("could not delete obselete")
-        || text.contains("indexing failed")
-        || text.starts_with("sqlexception thrown while connect");
-    !maintenance && WORDS.iter().any(|word| text.contains(word))
-}
 
 fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     let (site, code) = (scene.site, scene.site.code);

@@ -1,17 +1,17 @@
 //! What judging costs: verdicts a second, and the cost of one event in hierarchies of 10 to 10,000 sites, beside the cost of
 //! judging everything anew in the same run.
 //!
-//! `cargo bench -p supwatch --bench judging`; `SUPWATCH_BENCH_SITES=100` ends at a smaller hierarchy.
+//! `cargo bench -p supwatch-judgement --bench judging`; `SUPWATCH_BENCH_SITES=100` ends at a smaller hierarchy.
 
-#![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+#![allow(clippy::disallowed_methods, clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use supwatch::hierarchy::Hierarchy;
-use supwatch::judge::Judge;
-use supwatch::limits::Limits;
+use supwatch_judgement::hierarchy::Hierarchy;
+use supwatch_judgement::judge::Judge;
+use supwatch_judgement::limits::Limits;
 use supwatch_model::coverage::{Coverage, LogCoverage};
 use supwatch_model::describe::{SiteDescription, SiteType};
 use supwatch_model::event::Scope;

@@ -60,7 +60,7 @@ mod clock_skew;
 mod log_unreadable;
 #[cfg(test)]
 mod unknown;
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 /// One rule.
@@ -125,7 +125,6 @@ pub const RULES: &[Rule] = &[
 ];
 
 pub use confidence::asked_at;
-pub use database_trouble::tells_of as tells_of_database_trouble;
 pub(crate) use filters::Names;
 
 /// The longest that what was set at the top takes to be set at a site: WCM looks every 60 minutes.

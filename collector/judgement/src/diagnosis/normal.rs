@@ -31,7 +31,7 @@ struct File {
 /// Every kind of line.
 pub fn all() -> &'static [Line] {
     static ALL: OnceLock<File> = OnceLock::new();
-    &ALL.get_or_init(|| table::read("normal", include_str!("normal.toml"))).line
+    &ALL.get_or_init(|| table::read(include_str!("normal.toml"))).line
 }
 
 /// What a line of any form is, by the longest beginning that fits.
