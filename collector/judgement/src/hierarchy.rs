@@ -27,6 +27,10 @@ mod reading;
 use index::Index;
 pub use reading::Readings;
 
+/// Gaps between scheduled starts that are looked at, and fewer than which say nothing.
+const GAPS_SEEN: usize = 14;
+const FEWEST_GAPS: usize = 3;
+
 /// Catalogue versions, notifications and troubles kept in memory for a site.
 const KEPT: usize = 50;
 /// Notifications kept of a site: a week of hourly ones.
@@ -223,8 +227,14 @@ impl Hierarchy {
             EventKind::AgentHealth { trouble, .. } => site.trouble(stored, trouble.as_deref()),
             _ => {
                 let (before, scheduled) = (site.shared_settings(), site.scheduled);
+                // Where nobody configures the schedule, everybody below the top is measured by what its runs show.
+                let hours = |site: &Site| starts_on_schedule(event).then(|| site.hours_between_runs());
+                let hours_before = hours(site);
                 let changed = site.fold(event, &catalogue);
                 let now_a_top = site.scheduled != scheduled;
+                if hours_before != hours(site) {
+                    self.index.below(event.site, &mut touched);
+                }
                 if changed {
                     self.settings_changed(event.site, &before, &mut touched);
                 }
@@ -465,6 +475,10 @@ impl Hierarchy {
     }
 }
 
+fn starts_on_schedule(event: &Event) -> bool {
+    matches!(&event.kind, EventKind::RunStarted { trigger: Trigger::Schedule, .. })
+}
+
 /// What a top site says for everybody below it.
 type Shared = Option<(Option<serde_json::Value>, Option<serde_json::Value>)>;
 
@@ -507,6 +521,17 @@ impl Site {
         past.covered_until = past.covered_until.map(|newest| newest.min(at));
         past.next_run = past.next_run.filter(|_| self.newest.is_none_or(|newest| newest <= at));
         past
+    }
+
+    /// Whole hours of the longest gap between the newest scheduled starts, once there are enough of them.
+    pub fn hours_between_runs(&self) -> Option<u32> {
+        let scheduled = self.runs.iter().rev().filter(|tracked| tracked.run.trigger == Trigger::Schedule);
+        let starts: Vec<Timestamp> = scheduled.filter_map(|tracked| tracked.run.started_at).take(GAPS_SEEN + 1).collect();
+        if starts.len() <= FEWEST_GAPS {
+            return None;
+        }
+        let gaps = starts.iter().zip(starts.iter().skip(1)).map(|(later, earlier)| later.duration_since(*earlier));
+        u32::try_from((gaps.max()?.as_secs() + 1800) / 3600).ok().filter(|hours| *hours > 0)
     }
 
     /// Which time its logs cover.

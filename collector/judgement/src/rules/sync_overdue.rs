@@ -7,7 +7,6 @@ use crate::hierarchy::Site;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use supwatch_model::describe::SiteType;
-use supwatch_model::event::Trigger;
 use supwatch_model::finding::Evidence;
 use supwatch_model::settings::Known;
 use supwatch_model::text::Text;
@@ -36,10 +35,6 @@ pub(super) const RULE: Rule = Rule {
     watcher: false,
     judge,
 };
-
-/// Gaps between scheduled starts that are looked at, and fewer than which say nothing.
-const SEEN_GAPS: usize = 14;
-const FEWEST_GAPS: usize = 3;
 
 const LOOKED_AT: &[&str] = &["wsyncmgr.log", "component.schedule_hours", "hierarchy.toml intervals.sync_hours"];
 
@@ -110,7 +105,7 @@ fn schedule(scene: &Scene<'_>) -> Result<(u32, Vec<Evidence>), Text> {
             format!("スケジュール ({} はスケジュールで同期しません)", top.code),
         )),
         (_, _, Some(hours)) => Ok((hours, Vec::new())),
-        (Some(top), _, None) if let Some(hours) = seen(top) => Ok((hours, Vec::new())),
+        (Some(top), _, None) if let Some(hours) = top.hours_between_runs() => Ok((hours, Vec::new())),
         (Some(top), _, None) if top.settings().is_none() => Err(no_settings(top.code)),
         (_, _, None) => Err(Text::new(
             format!("the schedule above {code}: set component.schedule_hours, or intervals.sync_hours in hierarchy.toml"),
@@ -119,17 +114,6 @@ fn schedule(scene: &Scene<'_>) -> Result<(u32, Vec<Evidence>), Text> {
             ),
         )),
     }
-}
-
-/// The longest gap between the newest scheduled starts, in whole hours, once there are enough of them.
-fn seen(top: &Site) -> Option<u32> {
-    let scheduled = top.runs.iter().rev().filter(|tracked| tracked.run.trigger == Trigger::Schedule);
-    let starts: Vec<Timestamp> = scheduled.filter_map(|tracked| tracked.run.started_at).take(SEEN_GAPS + 1).collect();
-    if starts.len() <= FEWEST_GAPS {
-        return None;
-    }
-    let gaps = starts.iter().zip(starts.iter().skip(1)).map(|(later, earlier)| later.duration_since(*earlier));
-    u32::try_from((gaps.max()?.as_secs() + 1800) / 3600).ok().filter(|hours| *hours > 0)
 }
 
 fn ago(now: Timestamp, since: Timestamp) -> String {
