@@ -167,9 +167,45 @@ fn the_examples_in_deploy_name_every_key() {
                 "list of tables" => format!("[[{key}]]"),
                 _ => format!("{key} = "),
             };
-            // Keys of the hierarchy's sites that a site file has too are explained there.
+            // A comment may name a key instead of showing it.
             let explained = lines.iter().any(|line| line.contains(&begins) || line.contains(&format!("`{key}`")));
             assert!(explained, "{example} does not show {table}{key}: add a line that begins with {begins:?}");
+        }
+    }
+}
+
+/// An example with what it has commented out: keys and heads of tables, not sentences.
+fn uncommented(text: &str) -> String {
+    let mut out = String::new();
+    let mut open = false;
+    for line in text.lines() {
+        let bare = line.trim_start_matches(['#', ' ']);
+        let key = bare.split(" = ").next().unwrap_or_default();
+        let is_key = bare.contains(" = ") && key.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        let is_head = bare.starts_with('[') && bare.trim_end().ends_with(']') && !bare.contains(' ');
+        if open || is_key || is_head {
+            // A list may go on over lines.
+            open = (open || bare.contains(" = [")) && !bare.contains(']');
+            out.push_str(bare);
+        } else if !line.starts_with('#') {
+            out.push_str(line);
+        }
+        out.push('\n');
+    }
+    out
+}
+
+#[test]
+fn what_the_examples_have_commented_out_is_accepted() {
+    let examples =
+        [(File::Collector, "supwatch.toml"), (File::Agent, "agent.toml"), (File::Site, "site.toml"), (File::Rules, "rules.toml")];
+    for (file, name) in examples {
+        let text = uncommented(&read(&Path::new("deploy").join(name)));
+        // Files that the example names are not there; that is all that may be wrong.
+        for line in said_of(file, &text).lines() {
+            for fault in [" must be ", "no known key", "no TOML", "write "] {
+                assert!(!line.contains(fault), "deploy/{name}: {line}\n{text}");
+            }
         }
     }
 }

@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use supwatch::cli::EXIT_CODES;
-use supwatch::diagnosis::Catalogue;
-use supwatch::diagnosis::entry::Kind;
+use supwatch::diagnosis::{Catalogue, Kind};
 use supwatch::metrics;
 use supwatch::rules::RULES;
 use supwatch_tests::root;
@@ -100,7 +99,8 @@ fn the_generated_tables_say_what_the_code_says() {
 #[test]
 fn every_mark_of_a_generated_table_has_a_generator() {
     for path in files(".md") {
-        for name in read(&path).split("<!-- generated: ").skip(1).filter_map(|rest| rest.split(" -->").next()) {
+        let text = read(&path);
+        for name in text.lines().filter_map(|line| line.strip_prefix("<!-- generated: ")?.strip_suffix(" -->")) {
             let known = TABLES.iter().any(|(page, known, _)| Path::new(page) == path && *known == name);
             assert!(known, "{}: nothing generates the table {name}", path.display());
         }
