@@ -34,9 +34,15 @@ fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
+/// `wsyncmgr.log of the parent`: a name, perhaps with words around it.
+fn looked_at(what: &str) -> String {
+    let (name, rest) = what.split_once(' ').map_or((what, String::new()), |(name, rest)| (name, format!(" {rest}")));
+    if rest.is_empty() || name.contains(['.', '[', '_']) { format!("`{name}`{rest}") } else { what.to_owned() }
+}
+
 fn rules() -> String {
     let rows = RULES.iter().map(|rule| {
-        let looks_at = names(rule.looks_at.iter().copied());
+        let looks_at = rule.looks_at.iter().map(|what| looked_at(what)).collect::<Vec<_>>().join(", ");
         vec![names([rule.name]), rule.severity.as_str().to_owned(), rule.title.0.to_owned(), looks_at]
     });
     table(&["rule", "severity", "what must hold", "looks at"], rows)
