@@ -2,7 +2,7 @@
 //!
 //! `SUPWATCH_REGENERATE=1 cargo test -p supwatch-tests --test tidy generated` writes them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use supwatch::cli::EXIT_CODES;
@@ -13,8 +13,11 @@ use supwatch_tests::root;
 
 use super::{files, read};
 
-/// Page, name of the table, and the table.
-const TABLES: &[(&str, &str, fn() -> String)] = &[
+/// What makes a table.
+type Make = fn() -> String;
+
+/// Page, name of the table, and what makes it.
+const TABLES: &[(&str, &str, Make)] = &[
     ("deploy/docs/rules.md", "rules", rules),
     ("deploy/docs/monitoring.md", "metrics", metrics_table),
     ("deploy/docs/reference.md", "exit-codes", exit_codes),
@@ -95,9 +98,12 @@ fn the_generated_tables_say_what_the_code_says() {
             std::fs::write(root().join(page), text).expect("written");
             continue;
         }
-        assert_eq!(
-            text[place], table,
-            "{page}: the table {name} is stale; run `SUPWATCH_REGENERATE=1 cargo test -p supwatch-tests --test tidy generated`"
+        let (found, wanted): (BTreeSet<&str>, BTreeSet<&str>) = (text[place.clone()].lines().collect(), table.lines().collect());
+        let (stale, new): (Vec<_>, Vec<_>) = (found.difference(&wanted).collect(), wanted.difference(&found).collect());
+        assert!(
+            text[place] == table,
+            "{page}: the table {name} is stale: {stale:#?} instead of {new:#?}; \
+             run `SUPWATCH_REGENERATE=1 cargo test -p supwatch-tests --test tidy generated`"
         );
     }
 }
