@@ -7,6 +7,12 @@ use std::process::Command;
 
 use supwatch_tests::root;
 
+#[path = "tidy/documents.rs"]
+mod documents;
+#[path = "tidy/keys.rs"]
+mod keys;
+#[path = "tidy/tables.rs"]
+mod tables;
 #[path = "tidy/words.rs"]
 mod words;
 
@@ -169,22 +175,6 @@ fn every_crate_forbids_unsafe_code_but_for_one_module() {
         |path: &&PathBuf| path.components().count() > 1 && !path.starts_with("agent/reading/fuzz") && !path.starts_with(DURABLE);
     for path in files("Cargo.toml").iter().filter(ours) {
         assert!(read(path).contains("[lints]\nworkspace = true"), "{} does not take the workspace's lints", path.display());
-    }
-}
-
-#[test]
-fn every_path_that_a_document_names_exists() {
-    for document in ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md"] {
-        let text = read(Path::new(document));
-        for named in text.split('`').skip(1).step_by(2) {
-            let path = named.split_whitespace().next().unwrap_or_default();
-            let looks_like_ours =
-                ["agent/", "collector/", "proto/", "tests/", "deploy/", ".ci/"].iter().any(|start| path.starts_with(start));
-            let exact = !path.contains(['*', '<', '{', '…']);
-            if looks_like_ours && exact && named == path {
-                assert!(root().join(path).exists(), "{document} names {path}, which is not there");
-            }
-        }
     }
 }
 

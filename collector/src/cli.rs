@@ -1,7 +1,6 @@
 //! The command line: one command a file. Data goes to stdout, talk to stderr.
 //!
-//! Exit codes: 0 fine, 1 findings at or above `--fail-on`, 2 usage, 3 the collector cannot be reached or refuses, 4 the
-//! command itself failed; `check` uses the plugin codes alone.
+//! Exit codes: [`EXIT_CODES`]; `check` uses the plugin codes alone.
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -166,14 +165,33 @@ enum Command {
     },
 }
 
+/// Wrong use or configuration.
+const USAGE: u8 = 2;
+/// The collector cannot be reached or refuses.
+const COLLECTOR: u8 = 3;
+/// The command itself failed.
+const OWN: u8 = 4;
+
+/// Exit codes and their meaning; the documentation is generated from them.
+pub const EXIT_CODES: &[(u8, &str)] = &[
+    (0, "success"),
+    (
+        1,
+        "findings at or above `--fail-on` (default `critical`), for `analyze`, `status` and `findings`; `analyze` recognised nothing; `fsck` or `export` found damage",
+    ),
+    (USAGE, "wrong usage or configuration"),
+    (COLLECTOR, "the collector cannot be reached, or it refuses the connection"),
+    (OWN, "the command itself failed: input, store, port"),
+];
+
 /// How a command ended badly.
 #[derive(Debug)]
 enum Failure {
-    /// Wrong use or configuration: 2.
+    /// [`USAGE`].
     Usage(String),
-    /// The collector cannot be reached or refuses: 3.
+    /// [`COLLECTOR`].
     Collector(String),
-    /// The command itself failed: 4.
+    /// [`OWN`].
     Own(String),
 }
 
@@ -200,7 +218,7 @@ pub fn main() -> ExitCode {
             let code = match (error.use_stderr(), is_check) {
                 (false, _) => 0,
                 (true, true) => check::UNKNOWN,
-                (true, false) => 2,
+                (true, false) => USAGE,
             };
             // Nobody reads on when even this cannot be written.
             let _ = error.print();
@@ -222,9 +240,9 @@ pub fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             let (code, text) = match failure {
-                Failure::Usage(text) => (2, text),
-                Failure::Collector(text) => (3, text),
-                Failure::Own(text) => (4, text),
+                Failure::Usage(text) => (USAGE, text),
+                Failure::Collector(text) => (COLLECTOR, text),
+                Failure::Own(text) => (OWN, text),
             };
             if is_check {
                 return check::unknown(&text);

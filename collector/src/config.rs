@@ -100,12 +100,11 @@ impl Config {
 
 /// `keep_days` and `keep_gib`.
 fn retention(table: &mut Table) -> Retention {
-    const LIKE: &str = "a whole number from 1 on";
-    let whole = |text: &str| text.parse::<u32>().ok().filter(|number| *number > 0).ok_or_else(|| format!("{text}: write {LIKE}"));
+    let mut whole = |key: &str| table.integer(key, 1..=1_000_000).and_then(|number| u32::try_from(number).ok());
     let built_in = Retention::default();
     Retention {
-        days: table.optional("keep_days", whole).unwrap_or(built_in.days),
-        bytes: table.optional("keep_gib", whole).map_or(built_in.bytes, |gib| u64::from(gib) << 30),
+        days: whole("keep_days").unwrap_or(built_in.days),
+        bytes: whole("keep_gib").map_or(built_in.bytes, |gib| u64::from(gib) << 30),
     }
 }
 
@@ -135,5 +134,19 @@ mod tests {
         ] {
             assert!(shown.contains(part), "{part} not in:\n{shown}");
         }
+    }
+
+    #[test]
+    fn the_store_is_kept_as_long_as_the_example_says() {
+        let dir = tempfile::tempdir().expect("folder");
+        let path = dir.path().join("supwatch.toml");
+        let read = |more: &str| {
+            let text = format!("listen = \"[::1]:0\"\nidentity = \"i\"\nstore = \"s\"\n{more}");
+            std::fs::write(&path, text).expect("file");
+            Config::read(&path).map(|config| config.retention)
+        };
+        assert_eq!(read("keep_days = 30\nkeep_gib = 2\n").expect("good"), Retention { days: 30, bytes: 2 << 30 });
+        assert_eq!(read("").expect("good"), Retention::default());
+        assert!(read("keep_days = 0\n").expect_err("fault").to_string().contains("it must be 1 to"));
     }
 }

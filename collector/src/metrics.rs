@@ -23,34 +23,42 @@ const GAUGES: &[(&str, &str, &[&str])] = &[
     ("supwatch_site_catalog_version", "Newest catalogue version of the site.", &["site"]),
     (
         "supwatch_site_judged_as_of_timestamp_seconds",
-        "Up to which moment the site's wsyncmgr.log is known to be read, in seconds since 1970.",
+        "Time up to which the site's wsyncmgr.log is known to be read, in seconds since 1970.",
         &["site"],
     ),
-    ("supwatch_site_reading_back", "1 while the site's agents read back; its other values are those of before.", &["site"]),
-    ("supwatch_findings_open", "Open findings.", &["site", "rule", "severity"]),
-    ("supwatch_verdicts", "Verdicts of each rule by answer.", &["rule", "verdict"]),
+    (
+        "supwatch_site_reading_back",
+        "1 while the site's agents read back; the site's other metrics keep their earlier values.",
+        &["site"],
+    ),
+    (
+        "supwatch_findings_open",
+        "Open findings that are neither suppressed nor a consequence of another.",
+        &["site", "rule", "severity"],
+    ),
+    ("supwatch_verdicts", "Verdicts of each rule, by answer.", &["rule", "verdict"]),
     ("supwatch_last_run_failed", "1 while the last finished run of the site is a failed one of this cause.", &["site", "cause"]),
     (
         "supwatch_phase_duration_seconds",
-        "How long a phase of the site's successful runs takes: the last one, the median, the 95th percentile; phase run is the whole run.",
+        "Duration of a phase of the site's successful runs: last, median, 95th percentile; phase run is the whole run.",
         &["site", "phase", "stat"],
     ),
     ("supwatch_agent_connected", "1 while the agent's stream is open.", &["agent"]),
-    ("supwatch_agent_last_heard_timestamp_seconds", "Last sign of life of the agent, in seconds since 1970.", &["agent"]),
+    ("supwatch_agent_last_heard_timestamp_seconds", "Last contact with the agent, in seconds since 1970.", &["agent"]),
     ("supwatch_agent_spooled_events", "Events the agent still holds.", &["agent"]),
-    ("supwatch_notifications_waiting", "Notifications that the target is still to be told.", &["target"]),
-    ("supwatch_wave_outcome", "1 for how far the newest finished wave of the top site got.", &["site", "outcome"]),
+    ("supwatch_notifications_waiting", "Notifications not yet delivered to the target.", &["target"]),
+    ("supwatch_wave_outcome", "1 for the outcome of the newest finished wave of the top site.", &["site", "outcome"]),
     ("supwatch_wave_started_timestamp_seconds", "Start of that wave, in seconds since 1970.", &["site"]),
-    ("supwatch_wave_duration_seconds", "From its start to its end at the last site it reached.", &["site"]),
-    ("supwatch_wave_edge_outcome", "1 for what became of the newest finished wave at the site.", &["site", "outcome"]),
-    ("supwatch_wave_edge_lag_seconds", "From the parent's notification to the start at the site, in that wave.", &["site"]),
-    ("supwatch_store_bytes", "Bytes of the store's files.", &[]),
-    ("supwatch_store_events", "Events in the store's days.", &[]),
-    ("supwatch_store_oldest_day_timestamp_seconds", "Begin of the oldest day in the store, in seconds since 1970.", &[]),
-    ("supwatch_agent_lost_events", "Events of the agent that neither it nor the store has any more.", &["agent"]),
-    ("supwatch_agent_spool_bytes", "Bytes of the agent's spool.", &["agent"]),
-    ("supwatch_agent_waiting_seconds", "Time since something waits at the agent and nothing was acknowledged.", &["agent"]),
-    ("supwatch_otlp_waves_waiting", "Waves that the OTLP receiver is still to get.", &[]),
+    ("supwatch_wave_duration_seconds", "Time from the start of that wave to its end at the last site it reached.", &["site"]),
+    ("supwatch_wave_edge_outcome", "1 for the outcome of the newest finished wave at the site.", &["site", "outcome"]),
+    ("supwatch_wave_edge_lag_seconds", "Time from the parent's notification to the start at the site, in that wave.", &["site"]),
+    ("supwatch_store_bytes", "Size of the store's files in bytes.", &[]),
+    ("supwatch_store_events", "Events in the store.", &[]),
+    ("supwatch_store_oldest_day_timestamp_seconds", "Start of the oldest day in the store, in seconds since 1970.", &[]),
+    ("supwatch_agent_lost_events", "Events of the agent that neither the agent nor the store has any more.", &["agent"]),
+    ("supwatch_agent_spool_bytes", "Size of the agent's spool in bytes.", &["agent"]),
+    ("supwatch_agent_waiting_seconds", "Time for which events have waited at the agent without an acknowledgement.", &["agent"]),
+    ("supwatch_otlp_waves_waiting", "Waves not yet sent to the OTLP receiver.", &[]),
 ];
 
 /// Phases that become labels, so that no agent can make up any number of them.
@@ -59,12 +67,33 @@ const PHASES: &[&str] = &[supwatch_judgement::trends::WHOLE, "wsus", "database",
 /// Name, help and labels of every counter.
 const COUNTERS: &[(&str, &str, &[&str])] = &[
     ("supwatch_events_total", "Events stored from the agent.", &["agent"]),
-    ("supwatch_refused_connections_total", "Connections and streams turned away since the start.", &[]),
-    ("supwatch_otlp_waves_total", "Waves sent as traces since the start, or refused for good by the receiver.", &["outcome"]),
-    ("supwatch_otlp_requests_failed_total", "Attempts to send over OTLP that failed since the start.", &[]),
-    ("supwatch_otlp_metrics_sent_total", "Sendings of metrics over OTLP since the start.", &[]),
-    ("supwatch_notifications_total", "Attempts to notify the target since the start: sent or failed.", &["target", "outcome"]),
+    ("supwatch_refused_connections_total", "Connections and streams refused since the start.", &[]),
+    ("supwatch_otlp_waves_total", "Waves sent as traces since the start, or rejected by the receiver.", &["outcome"]),
+    ("supwatch_otlp_requests_failed_total", "Failed attempts to send over OTLP since the start.", &[]),
+    ("supwatch_otlp_metrics_sent_total", "Successful sends of metrics over OTLP since the start.", &[]),
+    ("supwatch_notifications_total", "Attempts to notify the target since the start, by outcome.", &["target", "outcome"]),
 ];
+
+/// A metric of the page.
+#[derive(Debug, Clone, Copy)]
+pub struct Listed {
+    /// Its name.
+    pub name: &'static str,
+    /// `gauge` or `counter`.
+    pub kind: &'static str,
+    /// Names of its labels.
+    pub labels: &'static [&'static str],
+    /// Its help text.
+    pub help: &'static str,
+}
+
+/// Every metric, in the order of the tables above; the documentation is generated from them.
+pub fn listed() -> impl Iterator<Item = Listed> {
+    let of = |kind| {
+        move |&(name, help, labels): &(&'static str, &'static str, &'static [&'static str])| Listed { name, kind, labels, help }
+    };
+    GAUGES.iter().map(of("gauge")).chain(COUNTERS.iter().map(of("counter")))
+}
 
 /// What metrics are made of.
 #[derive(Debug, Clone)]

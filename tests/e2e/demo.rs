@@ -1,6 +1,19 @@
-//! `supwatch demo --exit`: the story is lived to its end, and the final status tells what is left of it.
+//! `supwatch demo --exit`: the story is lived to its end, and the final status, which the README shows, tells what is left of it.
 
-use supwatch_tests::{supwatch, text};
+use supwatch_tests::{root, supwatch, text};
+
+/// A status without what differs from run to run: the time, and how long ago each site succeeded.
+fn timeless(status: &str) -> Vec<String> {
+    let of = |line: &str| {
+        let line = line.split(" UTC").next().unwrap_or_default();
+        match (line.starts_with("demo · "), line.split_once("last success ").zip(line.split_once(" ago"))) {
+            (true, _) => line.rsplit_once(" · ").unwrap_or_default().0.to_owned(),
+            (_, Some(((before, _), (_, after)))) => format!("{before}last success{after}"),
+            _ => line.to_owned(),
+        }
+    };
+    status.trim().lines().map(of).collect()
+}
 
 #[test]
 fn the_story_ends_with_what_was_left_broken() {
@@ -15,4 +28,8 @@ fn the_story_ends_with_what_was_left_broken() {
         talk.contains("supwatch status --endpoint https://localhost:") && talk.contains("the remote name could not be resolved"),
         "{talk}"
     );
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("README");
+    let (_, shown) = readme.split_once("```\ndemo · ").expect("a transcript");
+    let shown = format!("demo · {}", shown.split("```").next().unwrap_or_default());
+    assert_eq!(timeless(&shown), timeless(&status), "README.md shows another status; run the demo with COLUMNS=80 and copy it");
 }

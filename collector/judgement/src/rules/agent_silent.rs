@@ -8,7 +8,7 @@ use supwatch_model::verdict::Severity;
 pub(super) const RULE: Rule = Rule {
     name: "agent-silent",
     severity: Severity::Warning,
-    title: ("the site's agent has been heard of lately", "サイトのエージェントから最近連絡がある"),
+    title: ("the site's agent has reported recently", "サイトのエージェントから最近連絡がある"),
     why: (
         "Everything else shown for a site whose agent is silent is out of date.",
         "エージェントから連絡がないサイトについて表示される情報は、すべて古いものです。",

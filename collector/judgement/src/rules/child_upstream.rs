@@ -15,7 +15,10 @@ use supwatch_model::verdict::Severity;
 pub(super) const RULE: Rule = Rule {
     name: "child-upstream",
     severity: Severity::Critical,
-    title: ("each SUP takes from the one above it", "各ソフトウェアの更新ポイントが一つ上のソフトウェアの更新ポイントから同期する"),
+    title: (
+        "each SUP synchronises from the one above it",
+        "各ソフトウェアの更新ポイントが一つ上のソフトウェアの更新ポイントから同期する",
+    ),
     why: (
         "A SUP that synchronises from anywhere else gets different updates from its hierarchy, or none.",
         "別の場所から同期するソフトウェアの更新ポイントは、階層と異なる更新を受け取るか、まったく受け取りません。",

@@ -18,7 +18,7 @@ use supwatch_model::verdict::Severity;
 pub(super) const RULE: Rule = Rule {
     name: "filter-drift",
     severity: Severity::Warning,
-    title: ("WSUS is set to the filters of the component", "WSUS のフィルタがコンポーネントの設定と一致している"),
+    title: ("WSUS has the filters of the component", "WSUS のフィルタがコンポーネントの設定と一致している"),
     why: (
         "Whoever edits filters in the WSUS console and synchronises there brings in unwanted updates; Configuration Manager takes in everything that WSUS has.",
         "WSUS コンソールでフィルタを編集して同期すると、予期しない更新が取り込まれます。Configuration Manager は WSUS にあるすべてのメタデータを取り込みます。",

@@ -10,7 +10,7 @@ pub(super) const RULE: Rule = Rule {
     name: "fqdn-mismatch",
     severity: Severity::Critical,
     title: (
-        "the SUP's name is that of its server",
+        "the SUP's name matches its server",
         "ソフトウェアの更新ポイントの名前がサーバーの完全修飾ドメイン名 (FQDN) と一致している",
     ),
     why: (

@@ -10,10 +10,7 @@ use supwatch_model::verdict::Severity;
 pub(super) const RULE: Rule = Rule {
     name: "port-mismatch",
     severity: Severity::Critical,
-    title: (
-        "SUP ports are those of the WSUS web site",
-        "ソフトウェアの更新ポイントのポートが WSUS Web サイトのポートと一致している",
-    ),
+    title: ("SUP ports match the WSUS web site", "ソフトウェアの更新ポイントのポートが WSUS Web サイトのポートと一致している"),
     why: (
         "The site server connects to WSUS on the ports in the SUP's properties; if IIS listens on others, the synchronisation fails with \"WSUS server not configured\".",
         "サイト サーバーはソフトウェアの更新ポイントのプロパティのポートで WSUS に接続します。IIS の設定と異なると、同期は「WSUS サーバーが構成されていません」で失敗します。",

@@ -13,7 +13,7 @@ use supwatch_model::verdict::Severity;
 pub(super) const RULE: Rule = Rule {
     name: "ssl-mismatch",
     severity: Severity::Critical,
-    title: ("SSL is set alike at the SUP and in IIS", "SSL の設定がソフトウェアの更新ポイントと IIS で一致している"),
+    title: ("the SUP and IIS have the same SSL settings", "SSL の設定がソフトウェアの更新ポイントと IIS で一致している"),
     why: (
         "The SUP uses SSL by itself where the site needs it, but WSUS has to be set up for it by hand; until then the site server cannot connect, and the synchronisation fails with \"WSUS server not configured\".",
         "サイトで必要な場合、ソフトウェアの更新ポイントは自動的に SSL を使用しますが、WSUS は自動では構成されません。その場合サイト サーバーは接続できず、同期は「WSUS サーバーが構成されていません」で失敗します。",

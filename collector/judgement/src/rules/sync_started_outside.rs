@@ -14,7 +14,7 @@ use supwatch_model::verdict::Severity;
 pub(super) const RULE: Rule = Rule {
     name: "sync-started-outside",
     severity: Severity::Warning,
-    title: ("synchronisations are started by Configuration Manager alone", "同期が Configuration Manager からのみ開始されている"),
+    title: ("only Configuration Manager starts synchronisations", "同期が Configuration Manager からのみ開始されている"),
     why: (
         "A synchronisation from the WSUS console may bring in updates outside the filters, and makes the next run wait or time out.",
         "WSUS コンソールから同期を開始すると、フィルタ範囲外の更新が取り込まれたり、次の同期が待機またはタイムアウトしたりします。",

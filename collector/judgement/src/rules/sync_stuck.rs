@@ -11,7 +11,7 @@ use supwatch_model::verdict::Severity;
 pub(super) const RULE: Rule = Rule {
     name: "sync-stuck",
     severity: Severity::Warning,
-    title: ("a running synchronisation progresses", "実行中の同期が進行している"),
+    title: ("a running synchronisation makes progress", "実行中の同期が進行している"),
     why: (
         "A run that makes no progress blocks every later one, and at best ends in a time-out hours later.",
         "停止した同期は後続の同期を妨げ、数時間後にタイムアウトするまで終わりません。",

@@ -14,7 +14,7 @@ use crate::hierarchy::Site;
 pub(super) const RULE: Rule = Rule {
     name: "vdir-access",
     severity: Severity::Critical,
-    title: ("the web services of WSUS let in who must get in", "WSUS の Web サービスに必要なアクセスが許可されている"),
+    title: ("the web services of WSUS admit the accounts that need them", "WSUS の Web サービスに必要なアクセスが許可されている"),
     why: (
         "WSyncMgr starts a synchronisation through ApiRemoting30, and every child's WSUS authenticates through DssAuthWebService; if access is denied, runs fail with HTTP status 401.",
         "WSUS 同期マネージャは ApiRemoting30 で同期を開始し、子サイトの WSUS は DssAuthWebService で認証します。拒否されると HTTP ステータス 401 で同期が失敗します。",

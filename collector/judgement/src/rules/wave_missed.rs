@@ -11,7 +11,7 @@ use supwatch_model::verdict::Severity;
 pub(super) const RULE: Rule = Rule {
     name: "wave-missed",
     severity: Severity::Critical,
-    title: ("a child that was told starts to synchronise", "通知された子サイトが同期を開始する"),
+    title: ("a notified child starts to synchronise", "通知された子サイトが同期を開始する"),
     why: (
         "The notification from parent to child carries a synchronisation down the hierarchy; if it is lost, everything below stays behind, and nothing fails.",
         "親サイトから子サイトへの通知によって同期が下位に伝わります。通知が失われると、エラーにならないまま下位サイトが取り残されます。",
