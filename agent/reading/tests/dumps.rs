@@ -81,7 +81,7 @@ fn a_dump_may_be_larger_than_what_travels() {
 
     let product = |number| json!({"Id": number, "Title": format!("Product {number:0100}"), "Type": "Product"});
     large["sections"]["wsus@p01.corp.example"]["data"][0]["UpdateCategories"] = (0..1000).map(product).collect();
-    assert!(read(&large.to_string()).expect_err("too large").contains("and 48 KiB are what travels"));
+    assert!(read(&large.to_string()).expect_err("too large").contains("and 72 KiB are what travels"));
 
     let huge = format!("{{\"schema\":\"{}\",\"x\":\"{}\"}}", dump::SCHEMA, "x".repeat(usize::try_from(DUMP_LIMIT).expect("fits")));
     assert!(read(&huge).expect_err("too large").contains("larger than 4096 KiB"));
