@@ -1,5 +1,6 @@
 //! What the rules about single software update points share: going through them, and saying what is missing of one.
 
+use jiff::Timestamp;
 use serde_json::Value;
 use supwatch_model::describe::SiteType;
 use supwatch_model::finding::Evidence;
@@ -61,6 +62,11 @@ impl Point<'_> {
     /// A field of its WSUS as evidence.
     pub fn wsus_says(&self, field: &str, value: impl Into<Value>) -> Evidence {
         setting(self.scene.site, format!("wsus[{}].{field}", self.name), value)
+    }
+
+    /// When a field of its WSUS was last known.
+    pub fn wsus_said_at(&self, field: &str) -> Option<Timestamp> {
+        self.scene.site.merged()?.origin(&format!("wsus[{}].{field}", self.name))?.taken_at
     }
 
     /// `SUP sup1.corp.example of P01`

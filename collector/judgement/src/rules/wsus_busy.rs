@@ -53,7 +53,10 @@ fn judge(point: &Point<'_>) -> Option<Judged> {
         let over = ended.filter(|ended| *ended >= started && !busy);
         last.run.started_at.is_some_and(|run| over.is_none_or(|over| over > run))
     };
-    let waits = last.run.outcome == RunOutcome::Running && busy && started.is_some_and(foreign);
+    // What was running before the run began may be over by now, and may have been another run of ours.
+    let asked_at = point.wsus_said_at("wsus_sync.status");
+    let seen_within = last.run.started_at.is_none_or(|run| asked_at.is_some_and(|asked| asked >= run));
+    let waits = last.run.outcome == RunOutcome::Running && busy && seen_within && started.is_some_and(foreign);
     let timed_out = last.run.outcome == RunOutcome::Failed
         && last.run.text.as_deref().is_some_and(is_time_out)
         && started.is_some_and(|started| foreign(started) && overlapped(started));
@@ -72,7 +75,7 @@ fn judge(point: &Point<'_>) -> Option<Judged> {
         evidence.extend(last.evidence());
         return Some(Judged::weigh(RULE.looks_at, Some(Failure::new(Severity::Warning, summary).shown_by(evidence)), Vec::new()));
     }
-    let clear = last.run.outcome == RunOutcome::Succeeded || sync.is_some();
+    let clear = last.run.outcome == RunOutcome::Succeeded || (sync.is_some() && (seen_within || !busy));
     let missing = if clear { Vec::new() } else { vec![point.no_wsus("wsus_sync")] };
     Some(Judged::weigh(RULE.looks_at, None, missing))
 }
@@ -90,6 +93,7 @@ mod tests {
 
     fn world(sync: Value) -> World {
         let mut settings = healthy("cen", None);
+        settings["taken_at"] = json!("2026-03-01T04:05:00Z");
         settings["wsus"][0]["wsus_sync"] = sync;
         World::new().central("CEN").settings("CEN", settings)
     }
@@ -100,6 +104,11 @@ mod tests {
     fn a_foreign_synchronisation_makes_the_run_wait() {
         let busy = |at: &str| world(json!({"status": "running", "started_at": at})).log("CEN", &[START]);
         busy("2026-03-01T03:30:00Z").check("wsus-busy", "CEN fail");
+        // The snapshot was taken before the run began: what it saw running may have been an earlier run.
+        let mut settings = healthy("cen", None);
+        settings["taken_at"] = json!("2026-03-01T03:40:00Z");
+        settings["wsus"][0]["wsus_sync"] = json!({"status": "running", "started_at": "2026-03-01T03:30:00Z"});
+        World::new().central("CEN").settings("CEN", settings).log("CEN", &[START]).check("wsus-busy", "CEN unknown");
         busy("2026-03-01T04:00:30Z").check("wsus-busy", "CEN pass");
     }
 
