@@ -50,6 +50,8 @@ waves() {
 truth() {
     count=${SUPWATCH_TRUTH_COUNT:-100000}
     echo "true hierarchies, $count of them"
+    # Small files by the hundred thousand: in memory where there is room, it takes half as long.
+    [ -w /dev/shm ] && export TMPDIR=/dev/shm
     SUPWATCH_TRUTH_COUNT=$count cargo test --release --locked -p supwatch-tests --test truth -- --nocapture
 }
 

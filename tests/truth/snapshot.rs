@@ -5,9 +5,17 @@ use serde_json::{Map, Value, json};
 use crate::stamp::utc;
 use crate::world::{CLASSIFICATIONS, Category, PRODUCTS, Point, Proxy, Seconds, Site, Titles, Upstream, World};
 
-/// When the newest snapshot of a site was taken.
+/// When the newest snapshot of a site was taken. An agent takes one after each look of WCM, so no line of WCM is newer.
 pub fn taken_at(world: &World, site: usize) -> Seconds {
-    (world.now - world.sites[site].snapshot_age).max(world.first_run - 60)
+    let own = &world.sites[site];
+    let looked = own.wcm.last().filter(|_| own.tells_wcm).map_or(0, |line| line.at + 1);
+    (world.now - own.snapshot_age).max(world.first_run - 60).max(looked).min(world.now)
+}
+
+/// A time as the script writes it, by the clock of the site server; who asks for a moment is given what is older than that.
+fn stamped(world: &World, own: &Site, at: Seconds) -> String {
+    let latest = if world.judged_at_now { world.now } else { Seconds::MAX };
+    utc((at + own.clock).min(latest))
 }
 
 /// The newest snapshot of a site.
@@ -15,7 +23,7 @@ pub fn newest(world: &World, site: usize) -> Value {
     let own = &world.sites[site];
     let at = taken_at(world, site);
     let mut all = json!({
-        "schema": "supwatch/settings/v1", "site": own.code, "taken_at": utc(at), "source": "wsus-api",
+        "schema": "supwatch/settings/v1", "site": own.code, "taken_at": stamped(world, own, at), "source": "wsus-api",
         "site_server": {
             "fqdn": own.server,
             "wsus_console": if own.console { json!({"installed": true, "version": own.points.first().map(|point| &point.version)}) }
@@ -40,7 +48,7 @@ pub fn earlier(world: &World, site: usize) -> Option<(String, Value)> {
     let summary = own.earlier_summary.as_ref()?;
     let at = world.last_wave() - 3600;
     let mut all = newest(world, site);
-    all["taken_at"] = json!(utc(at));
+    all["taken_at"] = json!(stamped(world, own, at));
     all["component"]["summary_languages"] = json!(summary);
     for wsus in all["wsus"].as_array_mut().expect("a list") {
         let had = |language: &Value| {

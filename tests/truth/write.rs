@@ -132,9 +132,10 @@ fn log(files: &mut Files, world: &World, own: &Site, (folder, name, component): 
     files.push((format!("{folder}/{name}.log"), newer));
 }
 
-/// Zone names in the code pages of their Windows: 932 and 1252.
+/// A line in the code page of its Windows, which its zone name shows: 932 or 1252. What that page lacks is a question mark.
 fn in_code_page(line: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
+    let japanese = line.contains('東');
     for letter in line.chars() {
         match letter {
             '東' => bytes.extend([0x93, 0x8c]),
@@ -142,6 +143,7 @@ fn in_code_page(line: &str) -> Vec<u8> {
             '標' => bytes.extend([0x95, 0x57]),
             '準' => bytes.extend([0x8f, 0x80]),
             '時' => bytes.extend([0x8e, 0x9e]),
+            letter if japanese && !letter.is_ascii() => bytes.push(b'?'),
             letter => match u8::try_from(u32::from(letter)) {
                 Ok(byte) => bytes.push(byte),
                 Err(_) => return line.as_bytes().to_vec(),
