@@ -7,8 +7,8 @@ use supwatch_model::config::{Faults, Table};
 use supwatch_model::describe::SiteFile;
 use supwatch_model::settings::same_server;
 
+use crate::address::Address;
 use crate::command::SettingsCommand;
-use crate::probe::address::Address;
 use crate::tail::DRAIN;
 use supwatch_reading::reader::Reading;
 use supwatch_reading::site_folder;

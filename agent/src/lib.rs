@@ -8,6 +8,7 @@
 //! `collect` joins them for the sites of one agent. The edges are `watch` and `tail` (files), `command` (processes), `spool`
 //! (disk), `probe` and `uplink` (network); what is pure is in `supwatch-reading`.
 
+pub mod address;
 pub mod config;
 pub mod spool;
 pub mod watch;

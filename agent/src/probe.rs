@@ -4,7 +4,6 @@
 //! a request a second at most, so that nothing that is watched feels it. It runs beside collecting and holds up neither that
 //! nor the end of the agent. What it finds travels as a partial settings snapshot, and only when it tells something new.
 
-pub mod address;
 pub mod plan;
 pub mod certificate;
 pub mod http;

@@ -16,14 +16,15 @@ use tokio::task::JoinSet;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
 
+use crate::access::tls::{self, ServerIdentity, TlsError};
 use crate::config::Config;
+use crate::engine::Engine;
+use crate::export::counters::Counters;
+use crate::export::notify::config::Target;
+use crate::export::otlp::config::Otlp;
 use crate::ingest::{Ingest, MESSAGE_BYTES};
-use crate::mind::Mind;
-use crate::notify::config::Target;
-use crate::operate::Operate;
-use crate::otlp::config::Otlp;
 use crate::query::Query;
-use crate::tls::{self, ServerIdentity, TlsError};
+use crate::query::operate::Operate;
 use supwatch_judgement::hierarchy::Hierarchy;
 use supwatch_judgement::limits::Limits;
 use supwatch_store::embedded::Embedded;
@@ -80,7 +81,7 @@ pub struct Collector {
     /// Where `/metrics` is.
     pub http: SocketAddr,
     /// What it knows.
-    pub mind: Arc<Mind>,
+    pub engine: Arc<Engine>,
     parts: JoinSet<Result<(), AppError>>,
 }
 
@@ -97,21 +98,21 @@ impl Collector {
         let mut expected = config.hierarchy;
         let hierarchy = identity.own.hierarchy.clone();
         expected.name.get_or_insert_with(|| hierarchy.clone());
-        let mind = Arc::new(Mind::awake(store, Hierarchy::new(expected, config.catalogue), config.limits, now).await?);
+        let engine = Arc::new(Engine::awake(store, Hierarchy::new(expected, config.catalogue), config.limits, now).await?);
         let (listen, http) = (address(&listener, config.listen), address(&http_listener, config.http));
-        let mut parts = JoinSet::new();
-        parts.spawn(serve_grpc(listener, identity, Arc::clone(&mind), hierarchy.clone()));
-        parts.spawn(serve_http(http_listener, Arc::clone(&mind)));
-        parts.spawn(tick(Arc::clone(&mind), config.rules));
-        parts.spawn(forget(Arc::clone(&mind), config.retention));
+        let (mut parts, counters) = (JoinSet::new(), Arc::new(Counters::default()));
+        parts.spawn(serve_grpc(listener, identity, Arc::clone(&engine), hierarchy.clone()));
+        parts.spawn(serve_http(http_listener, Arc::clone(&engine), Arc::clone(&counters)));
+        parts.spawn(tick(Arc::clone(&engine), config.rules));
+        parts.spawn(forget(Arc::clone(&engine), config.retention));
         for target in config.notify {
-            parts.spawn(notify(Arc::clone(&mind), target, hierarchy.clone()));
+            parts.spawn(notify(Arc::clone(&engine), Arc::clone(&counters), target, hierarchy.clone()));
         }
         if let Some(otlp) = config.otlp {
-            parts.spawn(export(Arc::clone(&mind), otlp, hierarchy.clone()));
+            parts.spawn(export(Arc::clone(&engine), counters, otlp, hierarchy.clone()));
         }
         tracing::info!(%listen, %http, store = %config.store.display(), "collector listens");
-        Ok(Collector { listen, http, mind, parts })
+        Ok(Collector { listen, http, engine, parts })
     }
 
     /// Runs until `stop` resolves or a part ends; `hurry` is asked only then, and ends the wait for streams to end.
@@ -120,7 +121,7 @@ impl Collector {
             () = stop => None,
             part = self.parts.join_next() => part,
         };
-        self.mind.stop();
+        self.engine.stop();
         let rest = async {
             while let Some(ended) = self.parts.join_next().await {
                 log_part(&ended);
@@ -133,7 +134,7 @@ impl Collector {
         if !ended {
             tracing::warn!(parts = self.parts.len(), "some connections did not end in time and were cut");
         }
-        tracing::info!(events = *self.mind.arrived().borrow(), hurried, "collector stops; what was acknowledged is durable");
+        tracing::info!(events = *self.engine.arrived().borrow(), hurried, "collector stops; what was acknowledged is durable");
         match early {
             None => Ok(()),
             Some(Ok(Ok(()))) => Err(AppError::Part { part: "a part of the collector", reason: "no reason given".to_owned() }),
@@ -159,15 +160,20 @@ fn address(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(asked)
 }
 
-async fn serve_grpc(listener: TcpListener, identity: ServerIdentity, mind: Arc<Mind>, hierarchy: String) -> Result<(), AppError> {
-    let accepted = tls::accept(listener, &identity, Arc::clone(&mind.refusals), now);
-    let stopped = mind.stopped();
+async fn serve_grpc(
+    listener: TcpListener,
+    identity: ServerIdentity,
+    engine: Arc<Engine>,
+    hierarchy: String,
+) -> Result<(), AppError> {
+    let accepted = tls::accept(listener, &identity, Arc::clone(&engine.refusals), now);
+    let stopped = engine.stopped();
     let (reporter, health) = tonic_health::server::health_reporter();
-    let ingest = IngestServiceServer::new(Ingest { mind: Arc::clone(&mind), hierarchy: hierarchy.clone() })
+    let ingest = IngestServiceServer::new(Ingest { engine: Arc::clone(&engine), hierarchy: hierarchy.clone() })
         .max_decoding_message_size(MESSAGE_BYTES);
-    let operate = OperateServiceServer::new(Operate { mind: Arc::clone(&mind), hierarchy: hierarchy.clone() })
+    let operate = OperateServiceServer::new(Operate { engine: Arc::clone(&engine), hierarchy: hierarchy.clone() })
         .max_decoding_message_size(REQUEST_BYTES);
-    let query = QueryServiceServer::new(Query { mind, hierarchy }).max_decoding_message_size(REQUEST_BYTES);
+    let query = QueryServiceServer::new(Query { engine, hierarchy }).max_decoding_message_size(REQUEST_BYTES);
     reporter.set_serving::<IngestServiceServer<Ingest>>().await;
     reporter.set_serving::<QueryServiceServer<Query>>().await;
     reporter.set_serving::<OperateServiceServer<Operate>>().await;
@@ -187,58 +193,62 @@ async fn serve_grpc(listener: TcpListener, identity: ServerIdentity, mind: Arc<M
         .map_err(|error| AppError::Part { part: "the gRPC server", reason: supwatch_proto::channel::words(&error) })
 }
 
-async fn serve_http(listener: TcpListener, mind: Arc<Mind>) -> Result<(), AppError> {
-    let stopped = mind.stopped();
-    let served = crate::http::serve(listener, mind, stopped).await;
+async fn serve_http(listener: TcpListener, engine: Arc<Engine>, counters: Arc<Counters>) -> Result<(), AppError> {
+    let stopped = engine.stopped();
+    let served = crate::export::http::serve(listener, engine, counters, stopped).await;
     served.map_err(|error| AppError::Part { part: "the HTTP server", reason: error.to_string() })
 }
 
-async fn notify(mind: Arc<Mind>, target: Target, hierarchy: String) -> Result<(), AppError> {
-    while let Err(error) = crate::notify::run(Arc::clone(&mind), target.clone(), hierarchy.clone()).await {
-        bear("notifying", error, &mind).await?;
+async fn notify(engine: Arc<Engine>, counters: Arc<Counters>, target: Target, hierarchy: String) -> Result<(), AppError> {
+    while let Err(error) =
+        crate::export::notify::run(Arc::clone(&engine), Arc::clone(&counters), target.clone(), hierarchy.clone()).await
+    {
+        bear("notifying", error, &engine).await?;
     }
     Ok(())
 }
 
-async fn export(mind: Arc<Mind>, config: Otlp, hierarchy: String) -> Result<(), AppError> {
-    while let Err(error) = crate::otlp::run(Arc::clone(&mind), config.clone(), hierarchy.clone()).await {
-        bear("sending over OTLP", error, &mind).await?;
+async fn export(engine: Arc<Engine>, counters: Arc<Counters>, config: Otlp, hierarchy: String) -> Result<(), AppError> {
+    while let Err(error) =
+        crate::export::otlp::run(Arc::clone(&engine), Arc::clone(&counters), config.clone(), hierarchy.clone()).await
+    {
+        bear("sending over OTLP", error, &engine).await?;
     }
     Ok(())
 }
 
 /// A disk that takes nothing now is waited for; a part that depends on it then begins again from what is stored.
-async fn bear(part: &'static str, error: StoreError, mind: &Mind) -> Result<(), AppError> {
+async fn bear(part: &'static str, error: StoreError, engine: &Engine) -> Result<(), AppError> {
     if !error.may_pass() {
         return Err(error.into());
     }
     tracing::warn!(part, %error, "waits for the store");
     tokio::select! {
         () = tokio::time::sleep(TICK) => {}
-        () = mind.stopped() => {}
+        () = engine.stopped() => {}
     }
     Ok(())
 }
 
 /// Forgets what is no longer to be kept, and looks how large the store is.
-async fn forget(mind: Arc<Mind>, retention: Retention) -> Result<(), AppError> {
+async fn forget(engine: Arc<Engine>, retention: Retention) -> Result<(), AppError> {
     let mut ticks = tokio::time::interval(FORGET);
     loop {
         tokio::select! {
-            () = mind.stopped() => return Ok(()),
+            () = engine.stopped() => return Ok(()),
             _ = ticks.tick() => {}
         }
         // Looked at again at the next tick; nothing depends on it but space.
-        if let Err(error) = mind.expire(retention).await {
+        if let Err(error) = engine.expire(retention).await {
             tracing::warn!(%error, "cannot forget old days now");
         }
     }
 }
 
 /// Time passes, and `rules.toml` may have changed.
-async fn tick(mind: Arc<Mind>, rules: Option<PathBuf>) -> Result<(), AppError> {
+async fn tick(engine: Arc<Engine>, rules: Option<PathBuf>) -> Result<(), AppError> {
     let mut ticks = tokio::time::interval(TICK);
-    let stop = mind.stopped();
+    let stop = engine.stopped();
     let mut read = match &rules {
         Some(path) => tokio::fs::read(path).await.unwrap_or_default(),
         None => Vec::new(),
@@ -247,16 +257,16 @@ async fn tick(mind: Arc<Mind>, rules: Option<PathBuf>) -> Result<(), AppError> {
     loop {
         tokio::select! {
             () = &mut stop => return Ok(()),
-            _ = ticks.tick() => mind.tick().await?,
+            _ = ticks.tick() => engine.tick().await?,
         }
         if let Some(path) = &rules {
-            reread(&mind, path, &mut read).await?;
+            reread(&engine, path, &mut read).await?;
         }
     }
 }
 
 /// A `rules.toml` that is wrong changes nothing, and is told once.
-async fn reread(mind: &Mind, path: &Path, read: &mut Vec<u8>) -> Result<(), AppError> {
+async fn reread(engine: &Engine, path: &Path, read: &mut Vec<u8>) -> Result<(), AppError> {
     let Ok(bytes) = tokio::fs::read(path).await else { return Ok(()) };
     if bytes == *read {
         return Ok(());
@@ -264,7 +274,7 @@ async fn reread(mind: &Mind, path: &Path, read: &mut Vec<u8>) -> Result<(), AppE
     match Limits::parse(&String::from_utf8_lossy(&bytes), path, &supwatch_judgement::rules::names()) {
         Ok(limits) => {
             tracing::info!(rules = %path.display(), "rules reloaded");
-            mind.set_limits(limits).await?;
+            engine.set_limits(limits).await?;
         }
         Err(faults) => tracing::warn!(%faults, "rules.toml has faults; the rules stay as they were"),
     }

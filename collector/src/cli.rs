@@ -14,8 +14,8 @@ use supwatch_model::ids::SiteCode;
 use supwatch_model::text::Lang;
 use supwatch_model::verdict::Severity;
 
-use crate::causes::check_folder;
-use crate::render::Look;
+use crate::config::causes::check_folder;
+use crate::show::render::Look;
 use supwatch_judgement::diagnosis::Catalogue;
 
 mod admin;

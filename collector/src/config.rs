@@ -7,12 +7,14 @@ use std::sync::Arc;
 use supwatch_model::config::{Faults, Table};
 use supwatch_model::describe::HierarchyFile;
 
-use crate::causes::check_folder;
-use crate::notify::config::{Target, targets};
-use crate::otlp::config::{Otlp, otlp};
+use crate::config::causes::check_folder;
+use crate::export::notify::config::{Target, targets};
+use crate::export::otlp::config::{Otlp, otlp};
 use supwatch_judgement::diagnosis::Catalogue;
 use supwatch_judgement::limits::Limits;
 use supwatch_store::Retention;
+
+pub mod causes;
 
 /// The collector's configuration.
 #[derive(Debug, Clone)]

@@ -16,10 +16,10 @@ use supwatch_model::run::RunOutcome;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::access::pki::{self, Subject};
 use crate::app::{AppError, Collector, now};
 use crate::config::Config;
-use crate::pki::{self, Subject};
-use crate::render::{Look, tree};
+use crate::show::render::{Look, tree};
 
 mod site;
 
@@ -201,7 +201,7 @@ impl Demo {
         })
         .await?;
         eprintln!();
-        Ok(tree::draw(&self.collector.mind.picture(None, false), self.look))
+        Ok(tree::draw(&self.collector.engine.picture(None, false), self.look))
     }
 
     /// Asks before it happens.
@@ -209,7 +209,7 @@ impl Demo {
         eprintln!("  what if {site} {set}? (supwatch whatif --site {site} --set {set})");
         let Ok(code) = site.parse() else { return };
         // What cannot be asked is not part of the story.
-        let changes = self.collector.mind.whatif(code, &[set.to_owned()]).unwrap_or_default();
+        let changes = self.collector.engine.whatif(code, &[set.to_owned()]).unwrap_or_default();
         for verdict in changes.iter().filter_map(|change| change.after.as_ref()) {
             let subject = if verdict.subject.is_empty() { String::new() } else { format!(" {}", verdict.subject) };
             eprintln!("    {} {}{subject} would {}", verdict.site, verdict.rule, verdict.answer);
@@ -222,7 +222,7 @@ impl Demo {
         eprint!("{clock}  {what} … ");
         let watching = async {
             let mut looks = tokio::time::interval(Duration::from_millis(50));
-            while !seen(&self.collector.mind.picture(None, true)) {
+            while !seen(&self.collector.engine.picture(None, true)) {
                 looks.tick().await;
             }
         };

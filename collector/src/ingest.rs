@@ -21,9 +21,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::identity::{Peer, Role};
-use crate::mind::Mind;
-use crate::refusals::Refusals;
+use crate::access::identity::{Peer, Role};
+use crate::access::refusals::Refusals;
+use crate::engine::Engine;
 use supwatch_store::planted::{self, Fault};
 use supwatch_store::{Claims, Session, StoreError};
 
@@ -56,7 +56,7 @@ const IDLE: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub struct Ingest {
     /// What takes the events.
-    pub mind: Arc<Mind>,
+    pub engine: Arc<Engine>,
     /// Trust domain.
     pub hierarchy: String,
 }
@@ -97,7 +97,7 @@ impl IngestService for Ingest {
 
     async fn stream(&self, request: Request<Streaming<wire::StreamRequest>>) -> Result<Response<Answers>, Status> {
         let peer = peer_of(&request, &self.hierarchy)?;
-        let now = (self.mind.clock)();
+        let now = (self.engine.clock)();
         let Role::Agent { id, sites: allowed } = &peer.role else {
             let reason = Text::new(
                 format!("{peer} is no agent and may not send events"),
@@ -107,7 +107,7 @@ impl IngestService for Ingest {
                 "issue an agent identity with `supwatch pki issue --role agent`",
                 "`supwatch pki issue --role agent` でエージェントの証明書を発行してください",
             );
-            return Err(refuse(&self.mind.refusals, now, &peer.uri, reason, remedy));
+            return Err(refuse(&self.engine.refusals, now, &peer.uri, reason, remedy));
         };
         let mut inbound = request.into_inner();
         let first = tokio::time::timeout(FIRST_MESSAGE, inbound.message())
@@ -130,7 +130,7 @@ impl IngestService for Ingest {
                     "`supwatch pki issue --role agent --site {site} …` で証明書を発行するか、エージェントの構成から {site} を外してください"
                 ),
             );
-            return Err(refuse(&self.mind.refusals, now, &peer.uri, reason, remedy));
+            return Err(refuse(&self.engine.refusals, now, &peer.uri, reason, remedy));
         }
         if hello.protocol_min > PROTOCOL || hello.protocol_max < PROTOCOL {
             return Err(Status::failed_precondition(format!(
@@ -141,7 +141,7 @@ impl IngestService for Ingest {
         let epoch = Epoch::from_bytes(&hello.epoch).ok_or_else(|| Status::invalid_argument("an epoch has 16 bytes"))?;
         let (oldest_sequence, next_sequence) = (hello.oldest_sequence.max(1), hello.next_sequence.max(1));
         let claims = Claims { epoch, oldest_sequence, next_sequence };
-        let session = self.mind.store().open_session(id, claims).await.map_err(status)?;
+        let session = self.engine.store().open_session(id, claims).await.map_err(status)?;
         #[cfg(feature = "planted-faults")]
         let session = match planted::lately::asked_again(session.durable_sequence) {
             Some(durable_sequence) => Session { durable_sequence, proof: None, ..session },
@@ -150,9 +150,9 @@ impl IngestService for Ingest {
         if session.lost > 0 {
             tracing::warn!(agent = %id, lost = session.lost, "events that neither the agent nor this store has any more");
         }
-        self.mind.connected(&session, &hello.version, hello.tells_coverage);
+        self.engine.connected(&session, &hello.version, hello.tells_coverage);
         let newest = hello.next_sequence.saturating_sub(1);
-        self.mind.heard(id, &sites, newest.saturating_sub(session.durable_sequence), None);
+        self.engine.heard(id, &sites, newest.saturating_sub(session.durable_sequence), None);
         let (answers, outbound) = mpsc::channel(ANSWERS);
         let welcome = wire::Welcome {
             protocol: PROTOCOL,
@@ -173,11 +173,17 @@ impl IngestService for Ingest {
                 "if this repeats, two agents use one certificate (a cloned machine): stop one of them, and issue it its own identity with `supwatch pki issue --role agent`",
                 "繰り返し発生する場合は、2 つのエージェントが同じ証明書を使用しています (複製されたコンピュータなど)。一方を停止し、`supwatch pki issue --role agent` で専用の証明書を発行してください",
             );
-            self.mind.refusals.record(now, &peer.uri, reason, remedy);
+            self.engine.refusals.record(now, &peer.uri, reason, remedy);
         }
         tracing::info!(agent = %id, durable = session.durable_sequence, version = hello.version, "agent connected");
-        let stream =
-            AgentStream { mind: Arc::clone(&self.mind), id: id.clone(), sites, durable: session.durable_sequence, newest, session };
+        let stream = AgentStream {
+            engine: Arc::clone(&self.engine),
+            id: id.clone(),
+            sites,
+            durable: session.durable_sequence,
+            newest,
+            session,
+        };
         tokio::spawn(stream.run(inbound, answers, welcome));
         Ok(Response::new(Box::pin(ReceiverStream::new(outbound))))
     }
@@ -189,7 +195,7 @@ fn claimed(hello: &wire::Hello) -> Result<Vec<SiteCode>, Status> {
 }
 
 struct AgentStream {
-    mind: Arc<Mind>,
+    engine: Arc<Engine>,
     id: AgentId,
     sites: Vec<SiteCode>,
     session: Session,
@@ -204,7 +210,7 @@ type Answer = mpsc::Sender<Result<wire::StreamResponse, Status>>;
 impl AgentStream {
     async fn run(mut self, mut inbound: Streaming<wire::StreamRequest>, answers: Answer, welcome: wire::Welcome) {
         let mut result = answer(&answers, stream_response::Body::Welcome(welcome)).await;
-        let stopped = self.mind.stopped();
+        let stopped = self.engine.stopped();
         tokio::pin!(stopped);
         while result.is_ok() {
             let message = tokio::select! {
@@ -222,7 +228,7 @@ impl AgentStream {
                 Err(_) => Err(Status::deadline_exceeded("no sign of life for 60 s")),
             };
         }
-        self.mind.disconnected(&self.session);
+        self.engine.disconnected(&self.session);
         match result {
             Ok(()) => tracing::info!(agent = %self.id, "agent went away"),
             Err(status) => {
@@ -243,14 +249,14 @@ impl AgentStream {
                     answer(answers, stream_response::Body::Ack(wire::Ack { durable_sequence: last.sequence })).await?;
                 }
                 // What waits for the disk is bounded for all agents together; the others wait in their spools.
-                let room = self.mind.room(bytes).await;
+                let room = self.engine.room(bytes).await;
                 let taken = self.stored(events, places, &coverage, answers).await;
                 drop(room);
                 match taken {
                     Ok(durable_sequence) => {
                         self.durable = durable_sequence;
                         self.newest = self.newest.max(durable_sequence);
-                        self.mind.heard(&self.id, &self.sites, self.newest - durable_sequence, None);
+                        self.engine.heard(&self.id, &self.sites, self.newest - durable_sequence, None);
                         answer(answers, stream_response::Body::Ack(wire::Ack { durable_sequence })).await
                     }
                     Err(StoreError::Gap { expected }) => {
@@ -261,10 +267,15 @@ impl AgentStream {
             }
             Some(stream_request::Body::Heartbeat(heartbeat)) => {
                 self.newest = self.durable.saturating_add(heartbeat.spooled_events);
-                self.mind.spool(&self.id, heartbeat.spool_bytes, heartbeat.waiting_seconds);
-                self.mind.heard(&self.id, &self.sites, heartbeat.spooled_events, supwatch_proto::time::from_wire(heartbeat.clock));
+                self.engine.spool(&self.id, heartbeat.spool_bytes, heartbeat.waiting_seconds);
+                self.engine.heard(
+                    &self.id,
+                    &self.sites,
+                    heartbeat.spooled_events,
+                    supwatch_proto::time::from_wire(heartbeat.clock),
+                );
                 let coverage = self.read_coverage(&heartbeat.coverage)?;
-                self.mind.cover(&self.session, self.durable, &coverage).await.map_err(status)
+                self.engine.cover(&self.session, self.durable, &coverage).await.map_err(status)
             }
             Some(stream_request::Body::Hello(_)) | None => Err(Status::invalid_argument("neither a batch nor a heartbeat")),
         }
@@ -280,7 +291,7 @@ impl AgentStream {
     ) -> Result<u64, StoreError> {
         let mut told = false;
         loop {
-            match self.mind.take(&self.session, events.clone(), places.clone(), coverage).await {
+            match self.engine.take(&self.session, events.clone(), places.clone(), coverage).await {
                 Err(error) if error.may_pass() => {
                     if !told {
                         told = true;
@@ -290,8 +301,8 @@ impl AgentStream {
                         // An agent that is gone needs no word, and what it sent is stored all the same.
                         let _ = answer(answers, stream_response::Body::Throttle(throttle)).await;
                     }
-                    self.mind.heard(&self.id, &self.sites, self.newest - self.durable, None);
-                    let stopped = self.mind.stopped();
+                    self.engine.heard(&self.id, &self.sites, self.newest - self.durable, None);
+                    let stopped = self.engine.stopped();
                     tokio::select! {
                         () = tokio::time::sleep(AGAIN) => {}
                         () = stopped => return Err(StoreError::Closed),
@@ -367,7 +378,7 @@ impl AgentStream {
             format!("issue a certificate for {site}, or take the site out of that agent's configuration"),
             format!("{site} の証明書を発行するか、エージェントの構成から外してください"),
         );
-        Err(refuse(&self.mind.refusals, (self.mind.clock)(), &self.id.0, reason, remedy))
+        Err(refuse(&self.engine.refusals, (self.engine.clock)(), &self.id.0, reason, remedy))
     }
 }
 

@@ -1,30 +1,21 @@
-//! The collector of supwatch: takes events in, keeps them, judges the hierarchy, and answers.
+//! The collector of supwatch: receives events, stores and judges them, answers, exports and notifies.
 //!
 //! ```text
-//! ingest → store → hierarchy → rules, diagnosis → judge → findings → metrics / notify / query → CLI
+//! access → ingest → engine (supwatch-store, supwatch-judgement) → query  → cli, show
+//!                                                               → export → metrics, OTLP, notifications
 //! ```
 //!
-//! `hierarchy`, `runs`, `rules`, `diagnosis`, `judge`, `metrics`, `render` and `report` are pure: what they say depends on the
-//! events and on the time passed in, so judging live and judging a replay give the same.
+//! What judges is pure and is `supwatch-judgement`'s; here are the edges. `analyze` gives a folder of logs the same judgement
+//! without a collector, `demo` runs a whole hierarchy on one machine.
 
-pub mod identity;
-pub mod tls;
-pub mod refusals;
-pub mod mind;
+pub mod access;
+pub mod engine;
 pub mod ingest;
-pub mod causes;
-pub mod pauses;
-pub mod notify;
-pub mod metrics;
-pub mod otlp;
-pub mod http;
 pub mod query;
-pub mod operate;
+pub mod export;
 pub mod config;
 pub mod app;
-pub mod pki;
 pub mod analyze;
+pub mod show;
 pub mod demo;
-pub mod render;
-pub mod report;
 pub mod cli;

@@ -15,9 +15,11 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
+use crate::engine::Engine;
 use crate::ingest::{peer_of, refuse};
-use crate::mind::Mind;
 use supwatch_store::{Cursor, EventQuery};
+
+pub mod operate;
 
 /// Events of one message.
 const MESSAGE_EVENTS: usize = 200;
@@ -30,7 +32,7 @@ const WAITING: usize = 4;
 #[derive(Clone)]
 pub struct Query {
     /// What answers.
-    pub mind: Arc<Mind>,
+    pub engine: Arc<Engine>,
     /// Trust domain.
     pub hierarchy: String,
 }
@@ -48,7 +50,7 @@ impl Query {
             "use an identity made with `supwatch pki issue --role reader`",
             "`supwatch pki issue --role reader` で発行した証明書を使用してください",
         );
-        Err(refuse(&self.mind.refusals, (self.mind.clock)(), &peer.uri, reason, remedy))
+        Err(refuse(&self.engine.refusals, (self.engine.clock)(), &peer.uri, reason, remedy))
     }
 }
 
@@ -59,7 +61,7 @@ impl QueryService for Query {
     async fn picture(&self, request: Request<wire::PictureRequest>) -> Result<Response<wire::PictureResponse>, Status> {
         self.admit(&request)?;
         let wire::PictureRequest { at, resolved } = request.into_inner();
-        let picture = self.mind.picture(from_wire(at), resolved);
+        let picture = self.engine.picture(from_wire(at), resolved);
         Ok(Response::new(wire::PictureResponse { picture: Some(picture.into()) }))
     }
 
@@ -68,17 +70,17 @@ impl QueryService for Query {
         let wire::SettingsRequest { site, at } = request.into_inner();
         let site = code(&site)?;
         let view =
-            self.mind.settings(site, from_wire(at)).ok_or_else(|| Status::not_found(format!("there is no site {site} here")))?;
+            self.engine.settings(site, from_wire(at)).ok_or_else(|| Status::not_found(format!("there is no site {site} here")))?;
         Ok(Response::new(view.into()))
     }
 
     async fn what_if(&self, request: Request<wire::WhatIfRequest>) -> Result<Response<wire::WhatIfResponse>, Status> {
         self.admit(&request)?;
         let wire::WhatIfRequest { site, set } = request.into_inner();
-        let mind = Arc::clone(&self.mind);
+        let engine = Arc::clone(&self.engine);
         let site = code(&site)?;
         // Judging everything twice takes its time with thousands of sites.
-        let changes = tokio::task::spawn_blocking(move || mind.whatif(site, &set)).await;
+        let changes = tokio::task::spawn_blocking(move || engine.whatif(site, &set)).await;
         let changes = changes.map_err(|_| Status::internal("the question could not be worked out"))?;
         let changes = changes.map_err(|error| Status::invalid_argument(error.to_string()))?;
         Ok(Response::new(wire::WhatIfResponse { changes: changes.into_iter().map(wire::VerdictChange::from).collect() }))
@@ -87,18 +89,18 @@ impl QueryService for Query {
     async fn audit(&self, request: Request<wire::AuditRequest>) -> Result<Response<wire::AuditResponse>, Status> {
         self.admit(&request)?;
         let wire::AuditRequest {} = request.into_inner();
-        let entries = self.mind.store().audit().await.map_err(|error| Status::unavailable(error.to_string()))?;
+        let entries = self.engine.store().audit().await.map_err(|error| Status::unavailable(error.to_string()))?;
         Ok(Response::new(wire::AuditResponse { entries: entries.into_iter().map(wire::AuditEntry::from).collect() }))
     }
 
     async fn waves(&self, request: Request<wire::WavesRequest>) -> Result<Response<wire::WavesResponse>, Status> {
         self.admit(&request)?;
         let wire::WavesRequest { at, id, last } = request.into_inner();
-        let mind = Arc::clone(&self.mind);
+        let engine = Arc::clone(&self.engine);
         let last = if last == 0 { WAVES_SENT } else { (last as usize).min(WAVES_SENT) };
         let waves = tokio::task::spawn_blocking(move || match id.as_str() {
-            "" => mind.waves(from_wire(at), last),
-            id => mind.wave(from_wire(at), id).into_iter().collect(),
+            "" => engine.waves(from_wire(at), last),
+            id => engine.wave(from_wire(at), id).into_iter().collect(),
         });
         let waves = waves.await.map_err(|_| Status::internal("the waves could not be put together"))?;
         Ok(Response::new(wire::WavesResponse { waves: waves.into_iter().map(wire::Wave::from).collect() }))
@@ -111,9 +113,9 @@ impl QueryService for Query {
         let sites = sites.map_err(|error: supwatch_model::ids::BadSiteCode| Status::invalid_argument(error.to_string()))?;
         let query = EventQuery { sites, since: from_wire(since), until: from_wire(until), kinds };
         let (sender, receiver) = mpsc::channel(WAITING);
-        let mind = Arc::clone(&self.mind);
+        let engine = Arc::clone(&self.engine);
         tokio::spawn(async move {
-            if let Err(status) = tell(&mind, &query, last as usize, follow, &sender).await {
+            if let Err(status) = tell(&engine, &query, last as usize, follow, &sender).await {
                 // Whoever asked may have gone.
                 let _ = sender.send(Err(status)).await;
             }
@@ -128,19 +130,19 @@ fn code(text: &str) -> Result<SiteCode, Status> {
 
 type Sender = mpsc::Sender<Result<wire::EventsResponse, Status>>;
 
-async fn tell(mind: &Mind, query: &EventQuery, last: usize, follow: bool, sender: &Sender) -> Result<(), Status> {
-    let mut arrived = mind.arrived();
+async fn tell(engine: &Engine, query: &EventQuery, last: usize, follow: bool, sender: &Sender) -> Result<(), Status> {
+    let mut arrived = engine.arrived();
     let unavailable = |error: supwatch_store::StoreError| Status::unavailable(error.to_string());
     let mut at = Cursor::default();
     if last > 0 {
-        at = mind.store().end().await.map_err(unavailable)?;
-        send(sender, newest(mind, query, last, at).await?).await?;
+        at = engine.store().end().await.map_err(unavailable)?;
+        send(sender, newest(engine, query, last, at).await?).await?;
     }
     // What came meanwhile follows what was told, and nothing comes twice.
     let mut more = last == 0 || follow;
     while more {
         arrived.borrow_and_update();
-        let page = mind.store().scan(query, at).await.map_err(unavailable)?;
+        let page = engine.store().scan(query, at).await.map_err(unavailable)?;
         at = page.next;
         send(sender, page.events).await?;
         more = !page.end;
@@ -152,10 +154,10 @@ async fn tell(mind: &Mind, query: &EventQuery, last: usize, follow: bool, sender
         tokio::select! {
             changed = arrived.changed() => changed.map_err(|_| Status::unavailable("the collector stops"))?,
             () = sender.closed() => return Ok(()),
-            () = mind.stopped() => return Ok(()),
+            () = engine.stopped() => return Ok(()),
         }
         loop {
-            let page = mind.store().scan(query, at).await.map_err(unavailable)?;
+            let page = engine.store().scan(query, at).await.map_err(unavailable)?;
             at = page.next;
             send(sender, page.events).await?;
             if page.end {
@@ -166,10 +168,10 @@ async fn tell(mind: &Mind, query: &EventQuery, last: usize, follow: bool, sender
 }
 
 /// The newest events before a place, found from its side.
-async fn newest(mind: &Mind, query: &EventQuery, last: usize, before: Cursor) -> Result<Vec<StoredEvent>, Status> {
+async fn newest(engine: &Engine, query: &EventQuery, last: usize, before: Cursor) -> Result<Vec<StoredEvent>, Status> {
     let (mut found, mut before) = (VecDeque::new(), before);
     loop {
-        let page = mind.store().scan_back(query, Some(before)).await.map_err(|error| Status::unavailable(error.to_string()))?;
+        let page = engine.store().scan_back(query, Some(before)).await.map_err(|error| Status::unavailable(error.to_string()))?;
         for stored in page.events.into_iter().rev().take(last - found.len()) {
             found.push_front(stored);
         }

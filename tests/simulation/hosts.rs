@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
-use supwatch::identity::Peer;
+use supwatch::access::identity::Peer;
+use supwatch::engine::Engine;
 use supwatch::ingest::{Ingest, MESSAGE_BYTES};
-use supwatch::mind::Mind;
 use supwatch_agent::collect::Collect;
 use supwatch_agent::config::Site;
 use supwatch_agent::connector::{Connecting, Connector, Simulated};
@@ -86,8 +86,9 @@ impl AsyncWrite for Io {
 pub async fn collector(disk: Arc<Disk>) -> turmoil::Result {
     let hierarchy = HierarchyFile { name: Some("corp".to_owned()), ..HierarchyFile::default() };
     let store: Arc<dyn Store> = disk;
-    let mind =
-        Arc::new(Mind::awake(store, Hierarchy::new(hierarchy, Arc::clone(Catalogue::built_in())), Limits::default(), clock).await?);
+    let engine = Arc::new(
+        Engine::awake(store, Hierarchy::new(hierarchy, Arc::clone(Catalogue::built_in())), Limits::default(), clock).await?,
+    );
     let listener = TcpListener::bind(("0.0.0.0", PORT)).await?;
     let (sender, accepted) = mpsc::channel(16);
     tokio::spawn(async move {
@@ -101,14 +102,14 @@ pub async fn collector(disk: Arc<Disk>) -> turmoil::Result {
             }
         }
     });
-    let ticking = Arc::clone(&mind);
+    let ticking = Arc::clone(&engine);
     tokio::spawn(async move {
         loop {
             tokio::time::sleep(TICK).await;
             ticking.tick().await.expect("the store works");
         }
     });
-    let ingest = IngestServiceServer::new(Ingest { mind, hierarchy: "corp".to_owned() }).max_decoding_message_size(MESSAGE_BYTES);
+    let ingest = IngestServiceServer::new(Ingest { engine, hierarchy: "corp".to_owned() }).max_decoding_message_size(MESSAGE_BYTES);
     Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))

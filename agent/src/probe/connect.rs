@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::probe::address::Address;
+use crate::address::Address;
 use crate::probe::certificate;
 use crate::probe::http::{Stream, connect_through};
 use crate::probe::limits::Limits;

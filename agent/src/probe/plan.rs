@@ -5,7 +5,7 @@
 
 use supwatch_model::settings::{Known, Settings, Sup, Wsus, same_server};
 
-use crate::probe::address::Address;
+use crate::address::Address;
 
 /// Where WSUS synchronises with Microsoft Update.
 const MICROSOFT_UPDATE: (&str, u16) = ("sws.update.microsoft.com", 443);

@@ -80,7 +80,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::probe::address::Address;
+    use crate::address::Address;
     use crate::probe::plan::{Part, Place};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};

@@ -13,6 +13,7 @@ pub mod diagnosis;
 pub mod runs;
 pub mod settings;
 pub mod hierarchy;
+pub mod settings_view;
 pub mod limits;
 pub mod waves;
 pub mod rules;

@@ -23,6 +23,7 @@ mod child_replica;
 mod child_upstream;
 mod sup_missing;
 mod categories;
+mod names;
 mod filters;
 mod expected;
 mod sups;
@@ -59,7 +60,7 @@ mod agent_lagging;
 mod clock_skew;
 mod log_unreadable;
 #[cfg(test)]
-mod unknown;
+mod tests;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
@@ -125,10 +126,13 @@ pub const RULES: &[Rule] = &[
 ];
 
 pub use confidence::asked_at;
-pub(crate) use filters::Names;
+pub(crate) use names::Names;
 
 /// The longest that what was set at the top takes to be set at a site: WCM looks every 60 minutes.
 pub const WCM_TURN: jiff::SignedDuration = jiff::SignedDuration::from_mins(65);
+
+/// The rule that a failed run breaks; other rules explain it.
+const SYNC_FAILED: &str = "sync-failed";
 
 /// Whether WCM mends what a rule says within its turn.
 pub fn waits_for_wcm(rule: &str) -> bool {

@@ -16,12 +16,10 @@ mod paths;
 mod merge;
 mod changes;
 mod seen;
-mod view;
 
 pub use changes::{same, undone};
 pub use paths::{PathError, assign, leaves};
 pub use seen::Seen;
-pub use view::view;
 
 /// Different snapshots kept in memory for each source of a site.
 const SNAPSHOTS_KEPT: usize = 50;

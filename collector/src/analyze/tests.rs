@@ -104,7 +104,8 @@ fn no_time_is_given_where_the_input_has_none() {
     let analysis = pasted(
         "Message ID: 6703\n\nWSUS Synchronization failed.\n\nMessage: The request failed with HTTP status 503: Service Unavailable.\n\nSource: Microsoft.UpdateServices.Administration.AdminProxy.CreateUpdateServer.\n\nThe operating system reported error 2148734217:\n",
     );
-    let json = serde_json::to_string(&crate::render::json::analysis(&analysis, supwatch_model::text::Lang::En)).expect("json");
+    let json =
+        serde_json::to_string(&crate::show::render::json::analysis(&analysis, supwatch_model::text::Lang::En)).expect("json");
     assert!(json.contains("wsus-unavailable") && json.contains("0x80131509") && !json.contains("2026"), "{json}");
 }
 

@@ -6,9 +6,9 @@ use clap::{Subcommand, ValueEnum};
 use supwatch_model::ids::SiteCode;
 
 use super::{Failure, Global, Outcome, print, runtime};
+use crate::access::pki::{self, PkiError, Subject};
 use crate::app::{AppError, Collector};
 use crate::config::Config;
-use crate::pki::{self, PkiError, Subject};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Demo {
@@ -176,7 +176,7 @@ impl ConfigCommand {
         let ConfigCommand::Check = self;
         let path = global.config.clone().unwrap_or_else(|| PathBuf::from("supwatch.toml"));
         let config = Config::read(&path).map_err(Failure::usage)?;
-        let identity = crate::tls::ServerIdentity::read(&config.identity).map_err(Failure::usage)?;
+        let identity = crate::access::tls::ServerIdentity::read(&config.identity).map_err(Failure::usage)?;
         let (sites, targets) = (config.hierarchy.sites.len(), config.notify.len());
         eprintln!("{}: good; {}, {sites} site(s) expected, {targets} target(s) to notify", path.display(), identity.own);
         let ended = config.limits.ended(crate::app::now());

@@ -9,8 +9,8 @@ use super::report::Target;
 use super::{FailOn, Failure, Global, Outcome, print, print_json};
 use crate::analyze::{Analysis, analyze};
 use crate::app;
-use crate::render::{findings, json, safe, table::Table, tree};
-use crate::report::{self, About};
+use crate::show::render::{findings, json, safe, table::Table, tree};
+use crate::show::report::{self, About};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Analyze {
@@ -90,7 +90,7 @@ fn draw(analysis: &Analysis, global: &Global) -> String {
         missing.sort();
         missing.dedup();
         for text in missing {
-            for (index, line) in crate::render::wrap(&text, look.width.saturating_sub(4)).iter().enumerate() {
+            for (index, line) in crate::show::render::wrap(&text, look.width.saturating_sub(4)).iter().enumerate() {
                 out.push_str(if index == 0 { "  – " } else { "    " });
                 out.push_str(line);
                 out.push('\n');

@@ -9,7 +9,7 @@ use supwatch_model::verdict::Severity;
 
 use super::client::picture;
 use super::{Global, Outcome, print};
-use crate::render::safe;
+use crate::show::render::safe;
 
 /// The plugin code for "unknown".
 pub(super) const UNKNOWN: u8 = 3;

@@ -5,8 +5,8 @@ use supwatch_model::text::{Lang, Text};
 use super::client::picture;
 use super::rules::rule_json;
 use super::{Failure, Global, Outcome, print, print_json};
-use crate::render::table::Table;
-use crate::render::{Look, Tone, findings, json, safe, wrap};
+use crate::show::render::table::Table;
+use crate::show::render::{Look, Tone, findings, json, safe, wrap};
 use supwatch_judgement::diagnosis::{Catalogue, Cause, Kind, Remedy, article, sources};
 use supwatch_judgement::rules;
 

@@ -12,8 +12,8 @@ use supwatch_proto::wire;
 
 use super::client::{self, client, picture};
 use super::{FailOn, Failure, Global, Outcome, print, print_json, print_more, runtime, suppress};
-use crate::render::table::Table;
-use crate::render::{Look, duration, findings, json, safe, time, tree};
+use crate::show::render::table::Table;
+use crate::show::render::{Look, duration, findings, json, safe, time, tree};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Status {
@@ -431,5 +431,5 @@ fn event_line(stored: &StoredEvent, look: Look) -> String {
     let event = &stored.event;
     let text = if event.line.is_empty() { event.file.clone() } else { event.line.clone() };
     let head = format!("{:<19} {} {:<17} ", time(event.time), event.site, event.kind.name());
-    format!("{head}{}\n", crate::render::fit(&safe(&text), look.width.saturating_sub(head.len()).max(20)))
+    format!("{head}{}\n", crate::show::render::fit(&safe(&text), look.width.saturating_sub(head.len()).max(20)))
 }

@@ -6,8 +6,8 @@ use supwatch_model::verdict::Answer as Verdict;
 
 use super::client::picture;
 use super::{Global, Outcome, print, print_json};
-use crate::render::findings;
-use crate::render::table::Table;
+use crate::show::render::findings;
+use crate::show::render::table::Table;
 use supwatch_judgement::rules::{RULES, Rule};
 
 /// A rule as JSON.

@@ -11,8 +11,8 @@ use supwatch_proto::wire;
 use super::client::{client, refused};
 use super::{Failure, Global, Outcome, print, print_json, runtime};
 use crate::analyze::Analysis;
-use crate::render::settings::{diff, differences, history, now};
-use supwatch_judgement::settings::view;
+use crate::show::render::settings::{diff, differences, history, now};
+use supwatch_judgement::settings_view::view;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Settings {

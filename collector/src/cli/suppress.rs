@@ -8,8 +8,8 @@ use supwatch_proto::wire;
 
 use super::client::{client, operate, refused};
 use super::{Failure, Global, print, print_json, runtime};
-use crate::render::table::Table;
-use crate::render::{findings, json, safe, time};
+use crate::show::render::table::Table;
+use crate::show::render::{findings, json, safe, time};
 
 /// Bears with a finding.
 pub(super) fn suppress(global: &Global, id: &str, reason: &str, until: Option<Timestamp>) -> Result<(), Failure> {

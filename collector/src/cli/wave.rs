@@ -10,7 +10,7 @@ use supwatch_proto::wire;
 
 use super::client::{client, refused};
 use super::{Failure, Global, Outcome, print, print_json, runtime};
-use crate::render::{json, wave};
+use crate::show::render::{json, wave};
 use supwatch_judgement::waves::Waves;
 
 #[derive(Debug, clap::Args)]

@@ -9,7 +9,7 @@ use supwatch_proto::wire;
 
 use super::client::{client, refused};
 use super::{Failure, Global, Outcome, print, print_json, runtime};
-use crate::render::{Look, Tone, json, safe, wrap};
+use crate::show::render::{Look, Tone, json, safe, wrap};
 use supwatch_judgement::whatif::{WhatIfError, whatif};
 
 #[derive(Debug, clap::Args)]

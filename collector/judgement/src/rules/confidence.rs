@@ -143,7 +143,7 @@ pub fn asked_at(cause: &Cause, rule: &str, site: SiteCode, parent: Option<SiteCo
 fn by_the_rules(scene: &Scene<'_>, cause: &Cause, parent: Option<SiteCode>) -> (Option<Confirmed>, Option<Text>) {
     let mut passed: Vec<String> = Vec::new();
     let mut open = false;
-    for rule in cause.confirmed_by.iter().filter_map(|name| get(name)).filter(|rule| rule.name != super::sync_failed::RULE.name) {
+    for rule in cause.confirmed_by.iter().filter_map(|name| get(name)).filter(|rule| rule.name != super::SYNC_FAILED) {
         let place = asked_at(cause, rule.name, scene.site.code, parent);
         let Some(site) = scene.hierarchy.site(place) else {
             open = true;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use supwatch_model::ids::SiteCode;
 use supwatch_model::text::Text;
 
-use super::filters::Names;
+use super::names::Names;
 use super::{Expected, Scene};
 use crate::hierarchy::Site;
 

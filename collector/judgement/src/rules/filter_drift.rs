@@ -5,7 +5,8 @@
 use std::collections::BTreeSet;
 
 use super::expected::{self, WCM_EVERY};
-use super::filters::{Names, no_ids};
+use super::filters::no_ids;
+use super::names::Names;
 use super::{Expected, Failure, Judged, Outcome, Rule, Scene, no_setting, no_settings, setting};
 use crate::hierarchy::{Parent, Site};
 use serde_json::json;

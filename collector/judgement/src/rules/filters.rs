@@ -1,97 +1,15 @@
 //! What the rules about languages, classifications and products share: comparing what a child's WSUS is set to with what
 //! its parent's provides. Order and case are ignored.
 
-use std::collections::BTreeSet;
-
 use serde_json::json;
 use supwatch_model::describe::SiteType;
 use supwatch_model::settings::{Known, Wsus};
 use supwatch_model::text::Text;
 use supwatch_model::verdict::Severity;
 
-use super::{Failure, Judged, Scene, categories, expected, no_parent, no_setting, no_settings, setting};
+use super::names::Names;
+use super::{Failure, Judged, Scene, expected, no_parent, no_setting, no_settings, setting};
 use crate::hierarchy::{Parent, Site};
-
-/// A list of names as a set that compares as people read it, and back.
-pub(crate) struct Names<'a> {
-    names: Vec<&'a str>,
-    /// What each compares as besides its name: an id, or a language.
-    ids: Vec<Option<String>>,
-    /// Whose titles they are, where a language says how far they compare.
-    site: Option<&'a Site>,
-}
-
-impl<'a> Names<'a> {
-    /// Languages, by their normalised tags.
-    pub(super) fn languages(list: &'a [String]) -> Names<'a> {
-        Names::with(list, |tag| Some(categories::language(tag)), None)
-    }
-
-    /// Classifications or products, by the ids that their site tells and the fixed ones.
-    pub(super) fn categories(list: &'a [String], site: &'a Site) -> Names<'a> {
-        let told = site.settings().and_then(|settings| settings.category_ids.value());
-        Names::with(list, |title| categories::id(title, told), Some(site))
-    }
-
-    /// Either, by the name of the field.
-    pub(crate) fn of_field(list: &'a [String], site: &'a Site, field: &str) -> Names<'a> {
-        if field == "languages" { Names::languages(list) } else { Names::categories(list, site) }
-    }
-
-    fn with(list: &'a [String], id: impl Fn(&str) -> Option<String>, site: Option<&'a Site>) -> Names<'a> {
-        let names: Vec<&str> = list.iter().map(String::as_str).collect();
-        let ids = names.iter().map(|name| id(name)).collect();
-        Names { names, ids, site }
-    }
-
-    fn each(&self) -> impl Iterator<Item = (&'a str, Option<&String>)> {
-        self.names.iter().copied().zip(self.ids.iter().map(Option::as_ref))
-    }
-
-    /// By id where both have one, else by name.
-    fn has(&self, name: &str, id: Option<&String>) -> bool {
-        self.each().any(|(own, own_id)| match (own_id, id) {
-            (Some(own_id), Some(id)) => own_id == id,
-            _ => own.to_lowercase() == name.to_lowercase(),
-        })
-    }
-
-    /// Names here and not there, as far as that is certain.
-    pub(crate) fn without(&self, other: &Names<'_>) -> Vec<&'a str> {
-        let missing: BTreeSet<&str> = self.absent_in(other).map(|(name, _)| name).collect();
-        missing.into_iter().collect()
-    }
-
-    /// The same, each with what it compares as: its id where it has one.
-    pub(crate) fn keys_without(&self, other: &Names<'_>) -> Vec<(String, &'a str)> {
-        self.absent_in(other).map(|(name, id)| (id.cloned().unwrap_or_else(|| name.to_lowercase()), name)).collect()
-    }
-
-    fn absent_in(&self, other: &Names<'_>) -> impl Iterator<Item = (&'a str, Option<&String>)> {
-        self.each().filter(|(name, id)| !other.has(name, *id) && self.is_certain(name, *id, other))
-    }
-
-    /// Whether a name that is not there is not there under another name either: an id without a title, or a title in another
-    /// language.
-    fn is_certain(&self, name: &str, id: Option<&String>, other: &Names<'_>) -> bool {
-        let titled = |name: &str| !categories::is_id(name);
-        // The language is looked for only where something differs, which is rare.
-        let comparable = titled(name) && self.language() == other.language();
-        other.each().all(|(there, other_id)| (id.is_some() && other_id.is_some()) || (comparable && titled(there)))
-    }
-
-    fn language(&self) -> Option<&'static str> {
-        self.site.and_then(categories::language_of_site)
-    }
-
-    /// Whether nothing is certain to differ, but something may: titles of different languages, and ids without titles.
-    pub(super) fn are_in_doubt(&self, other: &Names<'_>) -> bool {
-        let doubted = |one: &Names<'_>, other: &Names<'_>| {
-            one.each().any(|(name, id)| !other.has(name, id) && !one.is_certain(name, id, other))
-        };
-        (doubted(self, other) || doubted(other, self)) && self.without(other).is_empty() && other.without(self).is_empty()
-    }
-}
 
 /// What would tell whether different names mean the same.
 pub(super) fn no_ids(what: &str, one: &Site, other: &Site) -> Text {

@@ -4,7 +4,8 @@
 use std::cell::LazyCell;
 
 use super::expected;
-use super::filters::{Names, edge};
+use super::filters::edge;
+use super::names::Names;
 use super::{Failure, Judged, Rule, Scene, no_setting, no_settings, setting};
 use serde_json::json;
 use supwatch_model::settings::{Known, Wsus};

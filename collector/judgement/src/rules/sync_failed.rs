@@ -11,7 +11,7 @@ use supwatch_model::text::Text;
 use supwatch_model::verdict::Severity;
 
 pub(super) const RULE: Rule = Rule {
-    name: "sync-failed",
+    name: super::SYNC_FAILED,
     severity: Severity::Critical,
     title: ("the last synchronisation did not fail", "最後の同期が失敗していない"),
     why: (

@@ -1,0 +1,333 @@
+//! What is known as Prometheus metrics: every name, help and label in one place.
+//!
+//! Pure. Labels are sites, agents, rules, causes, states and notification targets, never message text, so their number is bounded by what is
+//! configured.
+
+use std::collections::BTreeSet;
+
+use prometheus::{Encoder, GaugeVec, IntCounterVec, Opts, Registry, TextEncoder};
+use supwatch_model::picture::{Picture, SiteState};
+use supwatch_model::run::RunOutcome;
+use supwatch_model::wave::Wave;
+
+use crate::engine::Engine;
+use crate::export::counters::{Counters, Exported, Notified};
+use supwatch_store::StoreSize;
+
+/// Name, help and labels of every gauge.
+const GAUGES: &[(&str, &str, &[&str])] = &[
+    ("supwatch_build_info", "Version of the collector; always 1.", &["version"]),
+    ("supwatch_site_state", "1 for the state the site is in, 0 for the others.", &["site", "state"]),
+    ("supwatch_site_last_success_timestamp_seconds", "End of the last run that succeeded, in seconds since 1970.", &["site"]),
+    ("supwatch_site_last_failure_timestamp_seconds", "End of the last run that failed, in seconds since 1970.", &["site"]),
+    ("supwatch_site_catalog_version", "Newest catalogue version of the site.", &["site"]),
+    (
+        "supwatch_site_judged_as_of_timestamp_seconds",
+        "Time up to which the site's wsyncmgr.log is known to be read, in seconds since 1970.",
+        &["site"],
+    ),
+    (
+        "supwatch_site_reading_back",
+        "1 while the site's agents read back; the site's other metrics keep their earlier values.",
+        &["site"],
+    ),
+    (
+        "supwatch_findings_open",
+        "Open findings that are neither suppressed nor a consequence of another.",
+        &["site", "rule", "severity"],
+    ),
+    ("supwatch_verdicts", "Verdicts of each rule, by answer.", &["rule", "verdict"]),
+    ("supwatch_last_run_failed", "1 while the last finished run of the site is a failed one of this cause.", &["site", "cause"]),
+    (
+        "supwatch_phase_duration_seconds",
+        "Duration of a phase of the site's successful runs: last, median, 95th percentile; phase run is the whole run.",
+        &["site", "phase", "stat"],
+    ),
+    ("supwatch_agent_connected", "1 while the agent's stream is open.", &["agent"]),
+    ("supwatch_agent_last_heard_timestamp_seconds", "Last contact with the agent, in seconds since 1970.", &["agent"]),
+    ("supwatch_agent_spooled_events", "Events the agent still holds.", &["agent"]),
+    ("supwatch_notifications_waiting", "Notifications not yet delivered to the target.", &["target"]),
+    ("supwatch_wave_outcome", "1 for the outcome of the newest finished wave of the top site.", &["site", "outcome"]),
+    ("supwatch_wave_started_timestamp_seconds", "Start of that wave, in seconds since 1970.", &["site"]),
+    ("supwatch_wave_duration_seconds", "Time from the start of that wave to its end at the last site it reached.", &["site"]),
+    ("supwatch_wave_edge_outcome", "1 for the outcome of the newest finished wave at the site.", &["site", "outcome"]),
+    ("supwatch_wave_edge_lag_seconds", "Time from the parent's notification to the start at the site, in that wave.", &["site"]),
+    ("supwatch_store_bytes", "Size of the store's files in bytes.", &[]),
+    ("supwatch_store_events", "Events in the store.", &[]),
+    ("supwatch_store_oldest_day_timestamp_seconds", "Start of the oldest day in the store, in seconds since 1970.", &[]),
+    ("supwatch_agent_lost_events", "Events of the agent that neither the agent nor the store has any more.", &["agent"]),
+    ("supwatch_agent_spool_bytes", "Size of the agent's spool in bytes.", &["agent"]),
+    ("supwatch_agent_waiting_seconds", "Time for which events have waited at the agent without an acknowledgement.", &["agent"]),
+    ("supwatch_otlp_waves_waiting", "Waves not yet sent to the OTLP receiver.", &[]),
+];
+
+/// Phases that become labels, so that no agent can make up any number of them.
+const PHASES: &[&str] = &[supwatch_judgement::trends::WHOLE, "wsus", "database", "replica", "internet", "maintenance"];
+
+/// Name, help and labels of every counter.
+const COUNTERS: &[(&str, &str, &[&str])] = &[
+    ("supwatch_events_total", "Events stored from the agent.", &["agent"]),
+    ("supwatch_refused_connections_total", "Connections and streams refused since the start.", &[]),
+    ("supwatch_otlp_waves_total", "Waves sent as traces since the start, or rejected by the receiver.", &["outcome"]),
+    ("supwatch_otlp_requests_failed_total", "Failed attempts to send over OTLP since the start.", &[]),
+    ("supwatch_otlp_metrics_sent_total", "Successful sends of metrics over OTLP since the start.", &[]),
+    ("supwatch_notifications_total", "Attempts to notify the target since the start, by outcome.", &["target", "outcome"]),
+];
+
+/// A metric of the page.
+#[derive(Debug, Clone, Copy)]
+pub struct Listed {
+    /// Its name.
+    pub name: &'static str,
+    /// `gauge` or `counter`.
+    pub kind: &'static str,
+    /// Names of its labels.
+    pub labels: &'static [&'static str],
+    /// Its help text.
+    pub help: &'static str,
+}
+
+/// Every metric, in the order of the tables above; the documentation is generated from them.
+pub fn listed() -> impl Iterator<Item = Listed> {
+    let of = |kind| {
+        move |&(name, help, labels): &(&'static str, &'static str, &'static [&'static str])| Listed { name, kind, labels, help }
+    };
+    GAUGES.iter().map(of("gauge")).chain(COUNTERS.iter().map(of("counter")))
+}
+
+/// What metrics are made of.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// The hierarchy as it is.
+    pub picture: Picture,
+    /// Its newest waves, newest first.
+    pub waves: Vec<Wave>,
+    /// Connections turned away.
+    pub refused: u64,
+    /// How notifications fare, by target.
+    pub notified: Vec<(String, Notified)>,
+    /// How large the store is.
+    pub store: StoreSize,
+    /// How sending over OTLP fares, where it is configured.
+    pub exported: Option<Exported>,
+}
+
+impl Known {
+    /// As the engine and the counters have it now.
+    pub fn now(engine: &Engine, counters: &Counters) -> Known {
+        Known {
+            picture: engine.picture(None, false),
+            waves: engine.measured_waves(),
+            refused: engine.refusals.total(),
+            notified: counters.targets(),
+            exported: counters.otlp(),
+            store: engine.store_size(),
+        }
+    }
+}
+
+/// The metrics in text form.
+pub fn page(registry: &Registry) -> Result<String, prometheus::Error> {
+    let mut out = Vec::new();
+    TextEncoder::new().encode(&registry.gather(), &mut out)?;
+    Ok(String::from_utf8_lossy(&out).into_owned())
+}
+
+/// The metrics.
+pub fn registry(known: &Known) -> Result<Registry, prometheus::Error> {
+    let picture = &known.picture;
+    let registry = Registry::new();
+    let gauges = GAUGES
+        .iter()
+        .map(|(name, help, labels)| {
+            let gauge = GaugeVec::new(Opts::new(*name, *help), labels)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok((*name, gauge))
+        })
+        .collect::<Result<std::collections::BTreeMap<_, _>, prometheus::Error>>()?;
+    let counters = COUNTERS
+        .iter()
+        .map(|(name, help, labels)| {
+            let counter = IntCounterVec::new(Opts::new(*name, *help), labels)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok((*name, counter))
+        })
+        .collect::<Result<std::collections::BTreeMap<_, _>, prometheus::Error>>()?;
+    let set = |name: &str, labels: &[&str], value: f64| {
+        if let Some(gauge) = gauges.get(name).and_then(|gauge| gauge.get_metric_with_label_values(labels).ok()) {
+            gauge.set(value);
+        }
+    };
+    let count = |name: &str, labels: &[&str], value: u64| {
+        if let Some(counter) = counters.get(name).and_then(|counter| counter.get_metric_with_label_values(labels).ok()) {
+            counter.inc_by(value);
+        }
+    };
+    set("supwatch_build_info", &[env!("CARGO_PKG_VERSION")], 1.0);
+    count("supwatch_refused_connections_total", &[], known.refused);
+    store(known.store, &set);
+    for (target, counts) in &known.notified {
+        count("supwatch_notifications_total", &[target, "sent"], counts.sent);
+        count("supwatch_notifications_total", &[target, "failed"], counts.failed);
+        #[allow(clippy::cast_precision_loss)] // at most one a finding
+        set("supwatch_notifications_waiting", &[target], counts.waiting as f64);
+    }
+    if let Some(counts) = known.exported {
+        count("supwatch_otlp_waves_total", &["sent"], counts.waves_sent);
+        count("supwatch_otlp_waves_total", &["refused"], counts.waves_refused);
+        count("supwatch_otlp_requests_failed_total", &[], counts.failed);
+        count("supwatch_otlp_metrics_sent_total", &[], counts.metrics_sent);
+        #[allow(clippy::cast_precision_loss)] // a hundred at most
+        set("supwatch_otlp_waves_waiting", &[], counts.waves_waiting as f64);
+    }
+    waves(&known.waves, &set);
+    for site in &picture.sites {
+        let code = site.code.as_str();
+        for state in
+            [SiteState::Ok, SiteState::Running, SiteState::Failed, SiteState::Overdue, SiteState::Silent, SiteState::Unknown]
+        {
+            set("supwatch_site_state", &[code, state.as_str()], f64::from(u8::from(site.state == state)));
+        }
+        if let Some(time) = site.last_success_at {
+            set("supwatch_site_last_success_timestamp_seconds", &[code], seconds(time));
+        }
+        if let Some(time) = site.last_failure_at {
+            set("supwatch_site_last_failure_timestamp_seconds", &[code], seconds(time));
+        }
+        set("supwatch_site_reading_back", &[code], f64::from(u8::from(site.backlog.is_some())));
+        if let Some(time) = site.judged_as_of {
+            set("supwatch_site_judged_as_of_timestamp_seconds", &[code], seconds(time));
+        }
+        if let Some(version) = site.catalog_version {
+            #[allow(clippy::cast_precision_loss)] // catalogue versions are in the thousands
+            set("supwatch_site_catalog_version", &[code], version as f64);
+        }
+        for trend in site.trends.iter().filter(|trend| PHASES.contains(&trend.phase.as_str())) {
+            for (stat, span) in [("last", trend.last), ("median", trend.median), ("p95", trend.p95)] {
+                set("supwatch_phase_duration_seconds", &[code, &trend.phase, stat], span.as_secs_f64());
+            }
+        }
+        for agent in &site.agents {
+            let id = agent.id.0.as_str();
+            set("supwatch_agent_connected", &[id], f64::from(u8::from(agent.connected)));
+            if let Some(time) = agent.last_heard_at {
+                set("supwatch_agent_last_heard_timestamp_seconds", &[id], seconds(time));
+            }
+            #[allow(clippy::cast_precision_loss)]
+            set("supwatch_agent_spooled_events", &[id], agent.spooled_events as f64);
+            #[allow(clippy::cast_precision_loss)]
+            set("supwatch_agent_lost_events", &[id], agent.lost_events as f64);
+            #[allow(clippy::cast_precision_loss)]
+            set("supwatch_agent_spool_bytes", &[id], agent.spool_bytes as f64);
+            set("supwatch_agent_waiting_seconds", &[id], f64::from(agent.waiting_seconds));
+        }
+        let last = picture
+            .runs
+            .iter()
+            .filter(|run| site.backlog.is_none() || run.ended_at.is_some_and(|ended| Some(ended) <= site.judged_as_of))
+            .find(|run| run.site == site.code && matches!(run.outcome, RunOutcome::Succeeded | RunOutcome::Failed));
+        if let Some(cause) = last.filter(|run| run.outcome == RunOutcome::Failed).and_then(|run| run.cause.as_deref()) {
+            set("supwatch_last_run_failed", &[code, cause], 1.0);
+        }
+    }
+    // An agent may speak for several sites.
+    let agents: std::collections::BTreeMap<_, _> =
+        picture.sites.iter().flat_map(|site| &site.agents).map(|agent| (&agent.id.0, agent.events)).collect();
+    for (agent, events) in agents {
+        count("supwatch_events_total", &[agent], events);
+    }
+    for finding in picture.findings.iter().filter(|finding| finding.is_pressing()) {
+        let labels = [finding.site.as_str(), &finding.rule, finding.severity.as_str()];
+        if let Some(gauge) = gauges.get("supwatch_findings_open").and_then(|gauge| gauge.get_metric_with_label_values(&labels).ok())
+        {
+            gauge.inc();
+        }
+    }
+    for verdict in &picture.verdicts {
+        if let Some(gauge) = gauges
+            .get("supwatch_verdicts")
+            .and_then(|gauge| gauge.get_metric_with_label_values(&[verdict.rule.as_ref(), verdict.answer.as_str()]).ok())
+        {
+            gauge.inc();
+        }
+    }
+    Ok(registry)
+}
+
+/// The newest finished wave of each top site.
+/// How large the store is.
+fn store(size: StoreSize, set: &impl Fn(&str, &[&str], f64)) {
+    #[allow(clippy::cast_precision_loss)] // far below 2^53
+    let counted = |count: u64| count as f64;
+    set("supwatch_store_bytes", &[], counted(size.bytes));
+    set("supwatch_store_events", &[], counted(size.events));
+    if let Some(begin) = size.oldest.and_then(|date| date.to_zoned(jiff::tz::TimeZone::UTC).ok()) {
+        set("supwatch_store_oldest_day_timestamp_seconds", &[], seconds(begin.timestamp()));
+    }
+}
+
+fn waves(waves: &[Wave], set: &impl Fn(&str, &[&str], f64)) {
+    let mut seen = BTreeSet::new();
+    for wave in waves.iter().filter(|wave| wave.is_settled() && seen.insert(wave.top)) {
+        let top = wave.top.as_str();
+        set("supwatch_wave_outcome", &[top, wave.outcome.as_str()], 1.0);
+        if let Some(at) = wave.started_at {
+            set("supwatch_wave_started_timestamp_seconds", &[top], seconds(at));
+        }
+        if let (Some(start), Some(end)) = (wave.started_at, wave.ended_at) {
+            set("supwatch_wave_duration_seconds", &[top], end.duration_since(start).as_secs_f64().max(0.0));
+        }
+        for edge in &wave.edges {
+            let site = edge.child.as_str();
+            set("supwatch_wave_edge_outcome", &[site, edge.outcome.as_str()], 1.0);
+            if let Some(lag) = edge.lag {
+                set("supwatch_wave_edge_lag_seconds", &[site], lag.as_secs_f64());
+            }
+        }
+    }
+}
+
+#[allow(clippy::cast_precision_loss)] // seconds since 1970 fit well
+fn seconds(time: jiff::Timestamp) -> f64 {
+    time.as_second() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use supwatch_judgement::rules::testing::World;
+
+    #[test]
+    fn a_failed_run_is_a_sample_with_its_cause() {
+        let world = World::new()
+            .central("CEN")
+            .log("CEN", &["Performing sync on local request", "Sync failed: Unable to connect to the remote server. Source: X"]);
+        let picture = supwatch_judgement::picture::at(
+            world.hierarchy(),
+            &supwatch_judgement::limits::Limits::default(),
+            "2026-03-01T05:00:00Z".parse().expect("time"),
+        );
+        let notified = [("ops".to_owned(), Notified { sent: 3, failed: 1, waiting: 2 })];
+        let exported = Some(Exported { waves_sent: 4, waves_waiting: 1, failed: 2, ..Default::default() });
+        let now = "2026-03-01T05:00:00Z".parse().expect("time");
+        let waves =
+            supwatch_judgement::waves::Waves::new(world.hierarchy(), &supwatch_judgement::limits::Limits::default(), now).newest(3);
+        let store = StoreSize { bytes: 1_048_576, days: 2, events: 7, oldest: Some(jiff::civil::date(2026, 3, 1)), forgotten: 0 };
+        let known = Known { picture, waves, store, refused: 2, notified: notified.to_vec(), exported };
+        let page = page(&registry(&known).expect("registry")).expect("page");
+        for sample in [
+            "supwatch_last_run_failed{cause=\"cannot-connect\",site=\"CEN\"} 1",
+            "supwatch_findings_open{rule=\"sync-failed\",severity=\"critical\",site=\"CEN\"} 1",
+            "supwatch_site_state{site=\"CEN\",state=\"failed\"} 1",
+            "supwatch_refused_connections_total 2",
+            "supwatch_notifications_total{outcome=\"failed\",target=\"ops\"} 1",
+            "supwatch_notifications_total{outcome=\"sent\",target=\"ops\"} 3",
+            "supwatch_notifications_waiting{target=\"ops\"} 2",
+            "supwatch_otlp_waves_total{outcome=\"sent\"} 4",
+            "supwatch_otlp_waves_waiting 1",
+            "supwatch_wave_outcome{outcome=\"broken\",site=\"CEN\"} 1",
+        ] {
+            assert!(page.contains(sample), "{sample} not in:\n{page}");
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! A writer of HTML that knows no unescaped text: element and attribute names are literals of this program, every other
+//! text goes through [`Html::text`] or an attribute, and each element closes with the closure that fills it.
+//!
+//! Log text is hostile, so escaping is not all: what is invisible, turns the direction of writing or must not stand in
+//! HTML at all is shown by its number, `\u{202e}`, in a box of its own. Line feeds and tabs are kept, for `pre`.
+
+use crate::show::render::Look;
+
+/// A page under construction.
+#[derive(Debug)]
+pub(super) struct Html {
+    out: String,
+    /// How to write: its language.
+    pub look: Look,
+}
+
+/// An element's name and attributes.
+#[derive(Debug)]
+pub(super) struct Tag {
+    name: &'static str,
+    attributes: Vec<(&'static str, String)>,
+}
+
+impl From<&'static str> for Tag {
+    fn from(name: &'static str) -> Tag {
+        Tag { name, attributes: Vec::new() }
+    }
+}
+
+impl Tag {
+    /// With a class.
+    pub fn class(name: &'static str, class: &'static str) -> Tag {
+        Tag::from(name).attribute("class", class)
+    }
+
+    /// With one more attribute.
+    pub fn attribute(mut self, name: &'static str, value: impl Into<String>) -> Tag {
+        self.attributes.push((name, value.into()));
+        self
+    }
+
+    /// With an attribute that has no value, where a condition holds.
+    pub fn flag(self, name: &'static str, holds: bool) -> Tag {
+        if holds { self.attribute(name, "") } else { self }
+    }
+}
+
+impl Html {
+    /// An empty page.
+    pub fn new(look: Look) -> Html {
+        Html { out: "<!DOCTYPE html>\n".to_owned(), look }
+    }
+
+    /// The page.
+    pub fn finish(self) -> String {
+        self.out
+    }
+
+    /// Bytes so far.
+    pub fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// An element with what the closure writes in it.
+    pub fn element(&mut self, tag: impl Into<Tag>, fill: impl FnOnce(&mut Html)) {
+        let tag = tag.into();
+        self.open(&tag);
+        fill(self);
+        self.out.push_str("</");
+        self.out.push_str(tag.name);
+        self.out.push('>');
+        if is_block(tag.name) {
+            self.out.push('\n');
+        }
+    }
+
+    /// An element with a text.
+    pub fn with(&mut self, tag: impl Into<Tag>, text: &str) {
+        self.element(tag, |html| html.text(text));
+    }
+
+    /// An element that has neither content nor end.
+    pub fn void(&mut self, tag: Tag) {
+        self.open(&tag);
+        self.out.push('\n');
+    }
+
+    /// The title of the page, in which a browser knows no elements, so what is hidden stands there without a box.
+    pub fn title(&mut self, text: &str) {
+        self.open(&Tag::from("title"));
+        self.unboxed(text);
+        self.out.push_str("</title>\n");
+    }
+
+    /// The stylesheet, which is no text: it comes from the program itself, and its hash is in the page's policy.
+    pub fn style(&mut self, sheet: &'static str) {
+        self.out.push_str("<style>");
+        self.out.push_str(sheet);
+        self.out.push_str("</style>\n");
+    }
+
+    /// A text.
+    pub fn text(&mut self, text: &str) {
+        let mut boxed = false;
+        let mut chars = text.chars().peekable();
+        while let Some(c) = chars.next() {
+            if c == '\r' && chars.peek() == Some(&'\n') {
+                continue;
+            }
+            if is_hidden(c) != boxed {
+                boxed = !boxed;
+                self.out.push_str(if boxed { "<span class=\"char\">" } else { "</span>" });
+            }
+            self.char(c);
+        }
+        if boxed {
+            self.out.push_str("</span>");
+        }
+    }
+
+    /// A text of which at most so many characters are shown, and how many are not.
+    pub fn cut(&mut self, text: &str, limit: usize) {
+        let Some((end, _)) = text.char_indices().nth(limit) else { return self.text(text) };
+        let (shown, rest) = text.split_at(end);
+        self.text(shown);
+        let left = rest.chars().count();
+        let note = match self.look.lang {
+            supwatch_model::text::Lang::En => format!("… {left} more characters left out"),
+            supwatch_model::text::Lang::Ja => format!("… ほか {left} 文字省略"),
+        };
+        self.with(Tag::class("span", "left-out"), &note);
+    }
+
+    /// One of two literals.
+    pub fn say(&mut self, en: &str, ja: &str) {
+        let look = self.look;
+        self.text(look.say(en, ja));
+    }
+
+    fn open(&mut self, tag: &Tag) {
+        self.out.push('<');
+        self.out.push_str(tag.name);
+        for (name, value) in &tag.attributes {
+            self.out.push(' ');
+            self.out.push_str(name);
+            self.out.push_str("=\"");
+            self.unboxed(value);
+            self.out.push('"');
+        }
+        self.out.push('>');
+    }
+
+    fn unboxed(&mut self, text: &str) {
+        text.replace("\r\n", "\n").chars().for_each(|c| self.char(c));
+    }
+
+    fn char(&mut self, c: char) {
+        match c {
+            '&' => self.out.push_str("&amp;"),
+            '<' => self.out.push_str("&lt;"),
+            '>' => self.out.push_str("&gt;"),
+            '"' => self.out.push_str("&quot;"),
+            c if is_hidden(c) => self.out.extend(c.escape_default()),
+            c => self.out.push(c),
+        }
+    }
+}
+
+/// Elements after which a line of the source ends, so that a page can be read and compared as text.
+fn is_block(name: &str) -> bool {
+    !matches!(name, "span" | "a" | "code" | "strong" | "time" | "bdi" | "h3" | "pre")
+}
+
+/// Whether a character shows nothing of itself, or changes how others are shown.
+fn is_hidden(c: char) -> bool {
+    match c {
+        '\n' | '\t' => false,
+        c if c.is_control() => true,
+        // Soft hyphen, letter marks, zero-width and directional marks, fillers, tags, and what is no character at all.
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' => true,
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' => true,
+        '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{fdd0}'..='\u{fdef}' | '\u{e0000}'..='\u{e0fff}' => true,
+        c => u32::from(c) & 0xfffe == 0xfffe,
+    }
+}
+
+/// How a text reads on the page.
+#[cfg(test)]
+pub(super) fn as_seen(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.replace("\r\n", "\n").chars() {
+        if is_hidden(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use supwatch_model::text::Lang;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        let mut html = Html::new(Look { lang: Lang::En, color: false, width: 0 });
+        html.text(text);
+        assert_eq!(html.finish().strip_prefix("<!DOCTYPE html>\n"), Some(expected));
+    }
+
+    #[test]
+    fn marks_of_html_are_text() {
+        check("</pre><script>a && \"b\"", "&lt;/pre&gt;&lt;script&gt;a &amp;&amp; &quot;b&quot;");
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_shown_by_its_number() {
+        check("a\u{202e}\u{0}b\r\n\tc\r", "a<span class=\"char\">\\u{202e}\\u{0}</span>b\n\tc<span class=\"char\">\\r</span>");
+    }
+
+    #[test]
+    fn an_attribute_cannot_be_left() {
+        let mut html = Html::new(Look { lang: Lang::En, color: false, width: 0 });
+        html.with(Tag::from("a").attribute("href", "\"><script>").flag("open", false).flag("hidden", true), "x");
+        assert!(html.finish().ends_with("<a href=\"&quot;&gt;&lt;script&gt;\" hidden=\"\">x</a>"));
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters_and_says_so() {
+        let mut html = Html::new(Look { lang: Lang::En, color: false, width: 0 });
+        html.cut("日本語の文", 2);
+        html.cut("日本", 2);
+        let page = html.finish();
+        assert!(page.contains("日本<span class=\"left-out\">… 3 more characters left out</span>日本"), "{page}");
+    }
+}
