@@ -134,20 +134,13 @@ fn log(files: &mut Files, world: &World, own: &Site, (folder, name, component): 
 
 /// A line in the code page of its Windows, which its zone name shows: 932 or 1252. What that page lacks is a question mark.
 fn in_code_page(line: &str) -> Vec<u8> {
+    let page = if line.contains('東') { encoding_rs::SHIFT_JIS } else { encoding_rs::WINDOWS_1252 };
     let mut bytes = Vec::new();
-    let japanese = line.contains('東');
+    let mut buffer = [0; 4];
     for letter in line.chars() {
-        match letter {
-            '東' => bytes.extend([0x93, 0x8c]),
-            '京' => bytes.extend([0x8b, 0x9e]),
-            '標' => bytes.extend([0x95, 0x57]),
-            '準' => bytes.extend([0x8f, 0x80]),
-            '時' => bytes.extend([0x8e, 0x9e]),
-            letter if japanese && !letter.is_ascii() => bytes.push(b'?'),
-            letter => match u8::try_from(u32::from(letter)) {
-                Ok(byte) => bytes.push(byte),
-                Err(_) => return line.as_bytes().to_vec(),
-            },
+        match page.encode(letter.encode_utf8(&mut buffer)) {
+            (letter, _, false) => bytes.extend_from_slice(&letter),
+            (.., true) => bytes.push(b'?'),
         }
     }
     bytes
