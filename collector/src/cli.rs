@@ -13,6 +13,8 @@ use supwatch_model::finding::Finding;
 use supwatch_model::ids::SiteCode;
 use supwatch_model::text::Lang;
 use supwatch_model::verdict::Severity;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
 
 use crate::config::causes::check_folder;
 use crate::show::render::Look;
@@ -225,16 +227,14 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let filter = tracing_subscriber::EnvFilter::try_from_env("SUPWATCH_LOG").unwrap_or_else(|_| {
-        let quiet = !matches!(cli.command, Command::Serve);
-        tracing_subscriber::EnvFilter::new(if quiet { "error" } else { "info" })
-    });
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let usual = if matches!(cli.command, Command::Serve) { LevelFilter::INFO } else { LevelFilter::ERROR };
+    let wanted = std::env::var("SUPWATCH_LOG").ok().and_then(|text| text.parse().ok());
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
-        .init();
+        .with_filter(wanted.unwrap_or_else(|| Targets::new().with_default(usual)));
+    tracing_subscriber::registry().with(lines).init();
     let is_check = matches!(cli.command, Command::Check(_));
     match run(cli) {
         Ok(code) => ExitCode::from(code),
