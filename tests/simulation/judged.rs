@@ -142,6 +142,13 @@ fn described(site: usize) -> StoredEvent {
     stored(site, 0, None, EventKind::SiteDescribed(description), begin())
 }
 
+/// Coverage of so many lines of those written.
+fn covered(site: usize, read: u64, written: u64, read_until: Option<Timestamp>) -> Coverage {
+    let (log, file) = ("wsyncmgr".to_owned(), "wsyncmgr.log".to_owned());
+    let log = LogCoverage { log, file, offset: read * 100, size: written * 100, read_until };
+    Coverage { site: code(site), after_sequence: read, caught_up: read == written, logs: vec![log] }
+}
+
 fn is_of_agents(rule: &str) -> bool {
     rules::get(rule).is_none_or(|rule| rule.watcher)
 }
@@ -183,6 +190,10 @@ impl World {
                 self.whole.fold(&stored(site, number, Some(at), kind, at));
             }
             self.whole_taken[site] = self.written(site);
+            // Also that nothing more is written by now.
+            let written = self.written(site) as u64;
+            let coverage = covered(site, written, written, Some(self.now));
+            self.whole.cover(&agent(site), Epoch([1; 16]), coverage);
         }
     }
 
@@ -226,14 +237,8 @@ impl World {
         let waiting = (self.written(site) - self.delivered[site]) as u64;
         self.judge.heard(&agent(site), &[code(site)], self.now, waiting, None);
         let before = self.told.iter().rev().find(|(of, _)| *of == site).and_then(|(_, told)| told.logs[0].read_until);
-        let log = LogCoverage {
-            log: "wsyncmgr".to_owned(),
-            file: "wsyncmgr.log".to_owned(),
-            offset: self.delivered[site] as u64 * 100,
-            size: self.written(site) as u64 * 100,
-            read_until: if caught_up { Some(self.now) } else { before },
-        };
-        let coverage = Coverage { site: code(site), after_sequence: self.delivered[site] as u64, caught_up, logs: vec![log] };
+        let read_until = if caught_up { Some(self.now) } else { before };
+        let coverage = covered(site, self.delivered[site] as u64, self.written(site) as u64, read_until);
         self.judge.cover(&agent(site), Epoch([1; 16]), coverage.clone());
         self.told.push((site, coverage));
         self.judge();

@@ -2,6 +2,7 @@
 
 use super::{Failure, Judged, Outcome, Rule, Scene, setting};
 use crate::hierarchy::Site;
+use crate::waves::SKEW;
 use serde_json::json;
 use supwatch_model::describe::SiteType;
 use supwatch_model::finding::Evidence;
@@ -84,6 +85,18 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
             format!("{} の同期以降に完了した {code} の同期 (同期の途中です)", top.code),
         );
     }
+    // A run that succeeded had its chance. After one that failed, a retry may have brought the version: that it did not is
+    // known only as far as the log is read.
+    let succeeded_below = site.runs.iter().rev().any(|tracked| after(&tracked) && tracked.run.outcome == RunOutcome::Succeeded);
+    let failed = site.runs.last().and_then(|last| last.run.ended_at);
+    let wave = jiff::SignedDuration::from_mins(i64::from(scene.limits.wave_minutes)) + SKEW;
+    let due = failed.max(succeeded.run.ended_at).and_then(|ended| ended.checked_add(wave).ok());
+    if !succeeded_below && scene.seen_until() < due {
+        return unknown(
+            format!("the wsyncmgr.log of {code} with the retry after its failed run"),
+            format!("失敗した同期の再試行を含む {code} の wsyncmgr.log"),
+        );
+    }
     let summary = Text::new(
         format!("{code} is at catalogue version {own}, the last success of {} at {wanted}", top.code),
         format!("{code} のカタログ バージョンは {own} ですが、{} の最後に成功した同期では {wanted} です", top.code),
@@ -136,6 +149,18 @@ mod tests {
         let child: Vec<&str> = ["Performing sync on parent request"].into_iter().chain(child.iter().map(String::as_str)).collect();
         pair.clone().log("P01", &child).log("CEN", &cut).check("catalog-lag", "P01 unknown");
         pair.log("CEN", &cut).log("P01", &child).check("catalog-lag", "P01 fail");
+    }
+
+    #[test]
+    fn a_failed_run_shows_no_lag_before_its_retry_was_due() {
+        let failed = &["Performing sync on parent request", "Sync failed: The operation has timed out. Source: X"];
+        let top = [version("CEN", 34)];
+        let top = ["Performing sync on regular schedule", &top[0], "Sync succeeded. x"];
+        let before = [version("P01", 33)];
+        let before = ["Performing sync on parent request", &before[0], "Sync succeeded. x"];
+        let world = || World::new().central("CEN").primary("P01", "CEN").log("P01", &before).pause_minutes(90).log("CEN", &top);
+        world().log("P01", failed).check("catalog-lag", "P01 unknown");
+        world().log("P01", failed).later_hours(3).check("catalog-lag", "P01 fail");
     }
 
     #[test]
