@@ -66,10 +66,10 @@ pub fn now() -> jiff::Timestamp {
     jiff::Timestamp::now()
 }
 
-/// Watches and delivers until `stop` resolves; `hurry` is asked only then, and ends the wait for the rest.
-pub async fn run(config: Config, stop: impl Future<Output = ()>, hurry: impl Future<Output = ()>) -> Result<(), AppError> {
+/// Watches and delivers until `stop` resolves; `second_signal` is asked only then, and ends the wait for the rest.
+pub async fn run(config: Config, stop: impl Future<Output = ()>, second_signal: impl Future<Output = ()>) -> Result<(), AppError> {
     let spool = Arc::new(Spool::open(&config.state.join("spool"))?);
-    tracing::info!(epoch = %spool.epoch(), next = spool.next_sequence(), sites = config.sites.len(), "agent starts");
+    tracing::info!(epoch = %spool.epoch(), next = spool.next_sequence(), sites = config.sites.len(), "agent started");
     let (until_sender, until) = watch::channel(Until::Stopped);
     let uplink = uplink_of(&config);
     let (sites, prober) = (config.sites.clone(), Prober::of(&config, &spool, now));
@@ -104,13 +104,13 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>, hurry: impl Fut
     }
     until_sender.send_replace(Until::Drained);
     let rest = spool.undelivered();
-    tracing::info!(undelivered = rest, "reading ended; the rest is delivered");
+    tracing::info!(undelivered = rest, "log reading stopped; delivering what is left in the spool");
     let (delivered, hurried) = tokio::select! {
         delivered = tokio::time::timeout(GRACE, delivering) => (delivered.is_ok(), false),
-        () = hurry => (false, true),
+        () = second_signal => (false, true),
     };
     let undelivered = spool.undelivered();
-    tracing::info!(delivered, hurried, undelivered, delivered_while_stopping = rest.saturating_sub(undelivered), "agent stops");
+    tracing::info!(delivered, hurried, undelivered, delivered_while_stopping = rest.saturating_sub(undelivered), "agent stopped");
     result.map_err(|_| AppError::Collector)?.map_err(AppError::Spool)?;
     ran
 }
@@ -206,20 +206,20 @@ fn collect_thread(spool: Arc<Spool>, config: Config, commands: Handles) -> Resul
         watch.add(&site.logs);
     }
     let stopping = Stopping { flag: Arc::new(AtomicBool::new(false)), waker: watch.waker() };
-    let (tell, ended) = oneshot::channel();
+    let (sender, ended) = oneshot::channel();
     let flag = Arc::clone(&stopping.flag);
     let body = move || {
         let stopped = || flag.load(Ordering::Relaxed);
         let mut collect = Collect::new(&spool, &config.sites).draining(config.drain).asking(commands).clocked(now);
         let start = std::time::Instant::now();
-        let mut told = None;
+        let mut reported = None;
         let result = loop {
             match collect.sweep(start.elapsed(), &stopped) {
-                Ok(()) => told = None,
+                Ok(()) => reported = None,
                 // The logs are the buffer while the spool or its disk is full; told once, since each sweep meets it again.
                 Err(error) if error.may_pass() => {
-                    if told.replace(std::mem::discriminant(&error)) != Some(std::mem::discriminant(&error)) {
-                        tracing::warn!(%error, "reading waits");
+                    if reported.replace(std::mem::discriminant(&error)) != Some(std::mem::discriminant(&error)) {
+                        tracing::warn!(%error, "spool unavailable; reading paused");
                     }
                 }
                 Err(error) => break Err(error),
@@ -230,7 +230,7 @@ fn collect_thread(spool: Arc<Spool>, config: Config, commands: Handles) -> Resul
             watch.wait(if spool.is_fresh() { FRESH } else { config.sweep });
         };
         // Nobody listens any more only when the process ends anyway.
-        let _ = tell.send(result);
+        let _ = sender.send(result);
     };
     std::thread::Builder::new().name("collect".to_owned()).spawn(body).map_err(AppError::Start)?;
     Ok((stopping, Collecting { ended }))

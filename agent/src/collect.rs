@@ -30,8 +30,8 @@ pub struct Collect<'a> {
     tails: BTreeMap<String, Tail>,
     /// The epoch in which the tails read.
     epoch: Epoch,
-    /// Troubles that were told, so that each is told once.
-    told: BTreeSet<String>,
+    /// Troubles that were reported, so that each is reported once.
+    reported: BTreeSet<String>,
     /// The settings commands of the sites that have one.
     commands: BTreeMap<SiteCode, Handle>,
     /// Time for which a log that was renamed is still read.
@@ -43,9 +43,9 @@ pub struct Collect<'a> {
 impl<'a> Collect<'a> {
     /// Goes on where the spool says.
     pub fn new(spool: &'a Spool, sites: &'a [Site]) -> Collect<'a> {
-        let (tails, told, commands) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+        let (tails, reported, commands) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
         let covered = Covered::default();
-        Collect { spool, sites, tails, epoch: spool.epoch(), told, commands, drain: DRAIN, covered }
+        Collect { spool, sites, tails, epoch: spool.epoch(), reported, commands, drain: DRAIN, covered }
     }
 
     /// Tells how far the logs are read, by this clock.
@@ -89,22 +89,22 @@ impl<'a> Collect<'a> {
                 if look == Look::More {
                     still.insert(name.clone());
                 }
-                let standing = self.tails.get(name).and_then(|tail| tail.standing(now));
-                self.covered.note(name, look, standing);
+                let progress = self.tails.get(name).and_then(|tail| tail.progress(now));
+                self.covered.note(name, look, progress);
             }
             busy = still;
             if !busy.is_empty() && self.covered.is_due() {
-                self.tell_coverage(&busy);
+                self.report_coverage(&busy);
             }
         }
         if busy.is_empty() {
-            self.tell_coverage(&busy);
+            self.report_coverage(&busy);
         }
         Ok(())
     }
 
     /// Tells how far the logs of each site are read, those of `busy` not to their end.
-    fn tell_coverage(&mut self, busy: &BTreeSet<String>) {
+    fn report_coverage(&mut self, busy: &BTreeSet<String>) {
         let after = self.spool.next_sequence() - 1;
         let sites = self.sites.iter().map(|site| site.file.code);
         let coverage: Vec<_> = sites.filter_map(|site| self.covered.of(site, after, busy)).collect();
@@ -121,7 +121,7 @@ impl<'a> Collect<'a> {
         Ok(())
     }
 
-    /// Snapshots that changed; one that is no snapshot is told once, as trouble.
+    /// Snapshots that changed; one that is no snapshot is reported once, as trouble.
     fn snapshots(&mut self, site: &Site) -> Result<(), SpoolError> {
         let found = match files_of(&site.folder, settings::is_snapshot) {
             Ok(found) => found,
@@ -138,7 +138,7 @@ impl<'a> Collect<'a> {
             match settings::read_file(Ok(bytes), &path, site.file.code) {
                 Ok((event, remarks)) => {
                     let own = path.display().to_string();
-                    self.told.retain(|told| !told.starts_with(&own));
+                    self.reported.retain(|reported| !reported.starts_with(&own));
                     self.spool.commit(vec![event], &name, &checksum)?;
                     // The usable fields are in the snapshot; the others are reported after it, since a snapshot clears earlier trouble.
                     if !remarks.is_empty() {
@@ -180,8 +180,8 @@ impl<'a> Collect<'a> {
             Ok(look) => look,
             Err(error) => {
                 // Locked, or a share that is away: looked at again at the next sweep, nothing skipped.
-                if self.told.insert(format!("{name}: {error}")) {
-                    tracing::warn!(log = name, %error, "cannot be read now; it is tried again");
+                if self.reported.insert(format!("{name}: {error}")) {
+                    tracing::warn!(log = name, %error, "log unreadable; retrying at the next sweep");
                 }
                 // What it had read already is read again.
                 if !events.is_empty() {
@@ -206,19 +206,19 @@ impl<'a> Collect<'a> {
         {
             // What was read is not stored, so it is read again from the last checkpoint that was.
             self.tails.remove(name);
-            return if matches!(error, SpoolError::Anew) { Ok(Look::Quiet) } else { Err(error) };
+            return if matches!(error, SpoolError::NewEpoch) { Ok(Look::Quiet) } else { Err(error) };
         }
         Ok(look)
     }
 
     fn trouble(&mut self, site: &Site, path: &Path, text: String) -> Result<(), SpoolError> {
-        if self.told.contains(&text) {
+        if self.reported.contains(&text) {
             return Ok(());
         }
-        tracing::warn!(site = %site.file.code, trouble = text, "not as it should be");
+        tracing::warn!(site = %site.file.code, trouble = text, "site folder or settings file rejected");
         let event = site_folder::unusable(site.file.code, site_folder::file_name(path), text.clone());
         self.spool.commit(vec![event], &format!("{}/trouble", site.file.code), &0)?;
-        self.told.insert(text);
+        self.reported.insert(text);
         Ok(())
     }
 }

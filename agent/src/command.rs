@@ -24,11 +24,11 @@ use supwatch_reading::site_folder;
 use crate::spool::{Spool, SpoolError};
 
 /// A snapshot that says nothing new is sent again after this time.
-const SENT_AGAIN: SignedDuration = SignedDuration::from_hours(6);
+const RESEND_AFTER: SignedDuration = SignedDuration::from_hours(6);
 /// Time between two looks at whether the program has ended.
-const LOOK: Duration = Duration::from_millis(20);
-/// Bytes of a program's complaints that are kept; one line of them is told.
-const COMPLAINTS: u64 = 16 * 1024;
+const POLL: Duration = Duration::from_millis(20);
+/// Bytes of a program's stderr that are kept; one line of them is told.
+const STDERR_BYTES: u64 = 16 * 1024;
 
 /// A command as the configuration names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,27 +54,27 @@ pub enum CommandError {
     #[error("cannot be started: {0}; check `command` in the agent's configuration, and the rights to the program")]
     Start(std::io::Error),
     /// It cannot be waited for.
-    #[error("cannot be waited for: {0}")]
+    #[error("cannot wait for it: {0}")]
     Wait(std::io::Error),
     /// It ended with an error.
-    #[error("ended with {status}{said}; run it by hand with the agent's account")]
+    #[error("exited with {status}{said}; run it by hand under the agent's account")]
     Exit {
         /// How it ended.
         status: std::process::ExitStatus,
-        /// The first line of its complaints, with a colon before it.
+        /// The first line of its stderr, with a colon before it.
         said: String,
     },
     /// It took too long.
-    #[error("was ended after {} s; run it by hand with the agent's account to see what it waits for", .0.as_secs_f64())]
+    #[error("was killed after {} s; run it by hand under the agent's account to see what it waits for", .0.as_secs_f64())]
     TooLong(Duration),
     /// It printed too much.
     #[error("printed more than {} KiB; it must print one dump or snapshot and nothing else", DUMP_LIMIT / 1024)]
     TooMuch,
     /// What it printed is no snapshot.
-    #[error("printed something else: {0}")]
+    #[error("printed no settings snapshot: {0}")]
     Output(#[from] SettingsError),
     /// The agent stops.
-    #[error("was ended since the agent stops")]
+    #[error("was killed because the agent is stopping")]
     Stopped,
 }
 
@@ -125,7 +125,7 @@ pub struct Runner {
     stop: Arc<AtomicBool>,
     woken: Receiver<()>,
     /// The trouble that was told last, so that it is told once.
-    told: Option<String>,
+    reported: Option<String>,
 }
 
 impl Runner {
@@ -135,7 +135,7 @@ impl Runner {
         let (wake, woken) = sync_channel(1);
         let stop = Arc::new(AtomicBool::new(false));
         let handle = Handle { stop: Arc::clone(&stop), wake };
-        (Runner { site, command, spool, stop, woken, told: None }, handle)
+        (Runner { site, command, spool, stop, woken, reported: None }, handle)
     }
 
     /// Runs until stopped. Blocks, so it wants a thread of its own.
@@ -166,7 +166,7 @@ impl Runner {
     pub fn once(&mut self, now: fn() -> Timestamp) -> Result<(), SpoolError> {
         match self.snapshot() {
             Ok(event) => {
-                self.told = None;
+                self.reported = None;
                 self.send(event, now())
             }
             Err(CommandError::Stopped) => Ok(()),
@@ -183,7 +183,7 @@ impl Runner {
         let sent = Sent { checksum: checksum(&snapshot), at: now, snapshot };
         let news = match self.spool.checkpoint::<Sent>(&name)? {
             // A clock that was set back must not silence it for long.
-            Some(last) => last.checksum != sent.checksum || now.duration_since(last.at).abs() >= SENT_AGAIN,
+            Some(last) => last.checksum != sent.checksum || now.duration_since(last.at).abs() >= RESEND_AFTER,
             None => true,
         };
         if news { self.spool.commit(vec![event], &name, &sent) } else { Ok(()) }
@@ -191,13 +191,13 @@ impl Runner {
 
     fn trouble(&mut self, error: &CommandError) -> Result<(), SpoolError> {
         let text = format!("settings command {}: {error}", self.command.file().display());
-        if self.told.as_ref() == Some(&text) {
+        if self.reported.as_ref() == Some(&text) {
             return Ok(());
         }
-        tracing::warn!(site = %self.site, trouble = text, "no settings from the command");
+        tracing::warn!(site = %self.site, trouble = text, "settings command failed");
         let event = site_folder::unusable(self.site, self.command.file().display().to_string(), text.clone());
         self.spool.commit(vec![event], &format!("{}/trouble", self.site), &0)?;
-        self.told = Some(text);
+        self.reported = Some(text);
         Ok(())
     }
 
@@ -245,11 +245,11 @@ impl SettingsCommand {
     fn attend(&self, child: &mut Child, stopped: &dyn Fn() -> bool) -> Result<Vec<u8>, CommandError> {
         let start = Instant::now();
         let printed = read_aside(child.stdout.take(), DUMP_LIMIT + 1)?;
-        let complained = read_aside(child.stderr.take(), COMPLAINTS)?;
-        let (mut output, mut complaints, mut status) = (None, None, None);
+        let complained = read_aside(child.stderr.take(), STDERR_BYTES)?;
+        let (mut output, mut stderr, mut status) = (None, None, None);
         loop {
             output = output.or_else(|| printed.try_recv().ok());
-            complaints = complaints.or_else(|| complained.try_recv().ok());
+            stderr = stderr.or_else(|| complained.try_recv().ok());
             if output.as_ref().is_some_and(|output: &Vec<u8>| output.len() as u64 > DUMP_LIMIT) {
                 return Err(CommandError::TooMuch);
             }
@@ -257,8 +257,8 @@ impl SettingsCommand {
                 status = child.try_wait().map_err(CommandError::Wait)?;
             }
             // Both pipes are at their end, unless something that it started still holds them.
-            if let (Some(status), Some(output), Some(complaints)) = (status, &mut output, &complaints) {
-                return if status.success() { Ok(std::mem::take(output)) } else { Err(ended(status, complaints)) };
+            if let (Some(status), Some(output), Some(stderr)) = (status, &mut output, &stderr) {
+                return if status.success() { Ok(std::mem::take(output)) } else { Err(ended(status, stderr)) };
             }
             if stopped() {
                 return Err(CommandError::Stopped);
@@ -266,13 +266,13 @@ impl SettingsCommand {
             if start.elapsed() >= self.limit {
                 return Err(CommandError::TooLong(self.limit));
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL);
         }
     }
 }
 
-fn ended(status: std::process::ExitStatus, complaints: &[u8]) -> CommandError {
-    let text = String::from_utf8_lossy(complaints);
+fn ended(status: std::process::ExitStatus, stderr: &[u8]) -> CommandError {
+    let text = String::from_utf8_lossy(stderr);
     let first = text.lines().map(str::trim).find(|line| !line.is_empty());
     CommandError::Exit { status, said: first.map_or_else(String::new, |line| format!(": {}", without_names(line))) }
 }
@@ -280,7 +280,7 @@ fn ended(status: std::process::ExitStatus, complaints: &[u8]) -> CommandError {
 /// Reads a pipe on a thread of its own, to its end or to a limit; what comes after the limit is read and forgotten, so that
 /// the program is not held up.
 fn read_aside(pipe: Option<impl Read + Send + 'static>, limit: u64) -> Result<Receiver<Vec<u8>>, CommandError> {
-    let (tell, told) = sync_channel(1);
+    let (sender, receiver) = sync_channel(1);
     let body = move || {
         let mut bytes = Vec::new();
         let Some(mut pipe) = pipe else { return };
@@ -290,7 +290,7 @@ fn read_aside(pipe: Option<impl Read + Send + 'static>, limit: u64) -> Result<Re
         let _ = std::io::copy(&mut pipe, &mut std::io::sink());
     };
     std::thread::Builder::new().name("settings command".to_owned()).spawn(body).map_err(CommandError::Start)?;
-    Ok(told)
+    Ok(receiver)
 }
 
 #[cfg(test)]

@@ -98,7 +98,7 @@ impl Config {
         let (mut sites, mut inner) = (Vec::new(), Vec::new());
         let tables = table.tables("site");
         if tables.is_empty() {
-            table.fault(0, "there is no [[site]]: name at least one site folder");
+            table.fault(0, "no [[site]]: name at least one site folder");
         }
         for mut site in tables {
             let line = site.line();
@@ -111,7 +111,7 @@ impl Config {
             match read_site(found, logs) {
                 Ok(site) => sites.push(Site { command, wsus, ..site }),
                 Err(faults) => {
-                    table.fault(line, "this site's folder has faults, told below");
+                    table.fault(line, "this site's folder has errors; they are listed below");
                     inner.extend(faults.0);
                 }
             }

@@ -34,7 +34,7 @@ pub enum Connector {
 
 impl Connector {
     /// Anything from nothing to the pause, so that agents do not return in step.
-    pub(crate) fn scattered(&self, pause: Duration) -> Duration {
+    pub(crate) fn jittered(&self, pause: Duration) -> Duration {
         let share = match self {
             Connector::Tls => {
                 let mut bytes = [0; 4];

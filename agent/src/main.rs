@@ -93,7 +93,7 @@ fn run(cli: &Cli) -> Result<(), AppError> {
         Command::Run => runtime()?.block_on(async { app::run(app::config(&cli.config)?, stop_signal(), stop_signal()).await }),
         Command::Once => {
             let events = runtime()?.block_on(async { app::once(&app::config(&cli.config)?).await })?;
-            eprintln!("delivered up to event {events}");
+            eprintln!("delivered all events up to number {events}");
             Ok(())
         }
         Command::Read { paths, output, code_page, time_zone } => {
@@ -112,7 +112,7 @@ fn run(cli: &Cli) -> Result<(), AppError> {
         }
         Command::Config(ConfigCommand::Check) => {
             let config = app::config(&cli.config)?;
-            eprintln!("{}: good, {} site(s)", cli.config.display(), config.sites.len());
+            eprintln!("{}: valid, {} site(s)", cli.config.display(), config.sites.len());
             Ok(())
         }
     }

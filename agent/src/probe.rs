@@ -40,7 +40,7 @@ pub enum ProbeError {
     #[error("probes: {0}")]
     Snapshot(#[from] SettingsError),
     /// The thread that reads and stores for the probes is gone.
-    #[error("probes: a thread of theirs ended unexpectedly: {0}")]
+    #[error("probes: the worker thread ended unexpectedly: {0}")]
     Thread(#[from] JoinError),
 }
 
@@ -85,7 +85,7 @@ impl Prober {
 
     async fn rounds(&self) -> Result<Infallible, ProbeError> {
         let start = tokio::time::Instant::now();
-        let newest = |site: &Site| (Newest::of(site), Schedule::new(&self.pace, chance()));
+        let newest = |site: &Site| (Newest::of(site), Schedule::new(&self.pace, random()));
         let mut watched: Vec<(Newest, Schedule)> = self.sites.iter().map(newest).collect();
         loop {
             for (site, (newest, schedule)) in self.sites.iter().zip(&mut watched) {
@@ -94,7 +94,7 @@ impl Prober {
                 }
                 if schedule.is_due(start.elapsed()) {
                     self.round(site, newest.settings()).await?;
-                    schedule.ended(start.elapsed(), &self.pace, chance());
+                    schedule.ended(start.elapsed(), &self.pace, random());
                     // The next site may share a server with this one.
                     tokio::time::sleep(self.limits.pause).await;
                 }
@@ -120,7 +120,7 @@ impl Prober {
     async fn round(&self, site: &Site, settings: Option<&Settings>) -> Result<(), ProbeError> {
         let plan = plan::targets(settings, &site.wsus, self.upstream);
         if plan.len() == plan::SERVERS {
-            tracing::warn!(site = %site.file.code, "{} servers of a site are asked at most; any further ones are not", plan::SERVERS);
+            tracing::warn!(site = %site.file.code, "more than {} servers to probe at this site; the rest are skipped", plan::SERVERS);
         }
         let mut round = Vec::new();
         for target in plan {
@@ -149,8 +149,8 @@ impl Prober {
         });
         match stored.await? {
             // The next round tells it again.
-            Err(ProbeError::Spool(error)) if error.may_pass() => tracing::warn!(%error, "what probes found is not kept"),
-            Err(ProbeError::Snapshot(error)) => tracing::warn!(%error, "what probes found cannot be sent"),
+            Err(ProbeError::Spool(error)) if error.may_pass() => tracing::warn!(%error, "probe results not stored; retrying in the next round"),
+            Err(ProbeError::Snapshot(error)) => tracing::warn!(%error, "probe results dropped"),
             stored => return stored,
         }
         Ok(())
@@ -179,7 +179,7 @@ fn json(snapshot: &Settings) -> String {
 }
 
 /// Any number; without random numbers the agents of a hierarchy merely ask in step.
-fn chance() -> u32 {
+fn random() -> u32 {
     getrandom::u32().unwrap_or(0)
 }
 

@@ -49,16 +49,16 @@ pub enum SpoolError {
     #[error("spool: {0}")]
     Durable(#[from] DurableError),
     /// No random numbers.
-    #[error("spool: the operating system gives no random numbers: {0}")]
+    #[error("spool: the operating system provides no random numbers: {0}")]
     Random(getrandom::Error),
     /// What is stored makes no sense.
-    #[error("spool: {0} cannot be read back")]
+    #[error("spool: cannot decode {0}")]
     Content(&'static str),
     /// A new epoch has begun meanwhile.
-    #[error("spool: a new epoch has begun, so what was read by the old one is read anew")]
-    Anew,
+    #[error("spool: a new epoch has started; logs are read again from its checkpoints")]
+    NewEpoch,
     /// The cap is reached.
-    #[error("spool: full with {0} bytes; reading waits until the collector has taken some")]
+    #[error("spool: full at {0} bytes; reading resumes once the collector acknowledges events")]
     Full(u64),
 }
 
@@ -142,7 +142,7 @@ impl Spool {
         let db = match Durable::open(dir, CACHE_BYTES) {
             Err(OpenError::Damaged { dir, reason }) => {
                 let aside = set_aside(&dir).map_err(|source| OpenError::Io { dir: dir.clone(), source })?;
-                tracing::error!(spool = %dir.display(), aside = %aside.display(), %reason, "the spool is damaged and was set aside; logs are read from where the collector has them");
+                tracing::error!(spool = %dir.display(), aside = %aside.display(), %reason, "spool damaged; it was set aside, and reading resumes at the collector's checkpoints");
                 Durable::open(&dir, CACHE_BYTES)?
             }
             opened => opened?,
@@ -205,7 +205,7 @@ impl Spool {
 
     /// Forgets everything and begins a new epoch: the spool was set back in time, so its numbers mean other events than those
     /// that the collector has.
-    pub fn begin_anew(&self) -> Result<(), SpoolError> {
+    pub fn begin_new_epoch(&self) -> Result<(), SpoolError> {
         let mut state = self.sound_state()?;
         let meta = new_meta()?;
         let mut batch = Batch::new();
@@ -261,7 +261,7 @@ impl Spool {
         let Some((_, checkpoint)) = pieces.last() else { return Ok(()) };
         let mut state = self.sound_state()?;
         if state.meta.epoch != epoch.0 {
-            return Err(SpoolError::Anew);
+            return Err(SpoolError::NewEpoch);
         }
         match state.bytes > self.bounds.spool_bytes {
             true if planted::is(Fault::DroppedWhenFull) => events.clear(),
@@ -405,7 +405,7 @@ impl Spool {
         if self.db.has_failed() {
             self.db.reopen()?;
             *state = State { acknowledged: state.acknowledged, ..State::load(&self.db)? };
-            tracing::info!(next = state.meta.next_sequence, "the spool was opened again after a disk error");
+            tracing::info!(next = state.meta.next_sequence, "spool reopened after a disk error");
             self.grown.send_replace(state.meta.next_sequence);
         }
         Ok(state)

@@ -16,7 +16,7 @@ use self::files::{Disk, Files, Identity, Opened};
 use self::guard::{GUARD, Guard, Mark, Place, exactly};
 use self::judge::{Around, Grace, News, Next, Verdict};
 pub use self::open::Piece;
-use self::open::{CHUNK, Fetched, Open, Stands};
+use self::open::{CHUNK, Fetched, Open, Location};
 use supwatch_reading::reader::{Reader, Reading, Resume};
 use supwatch_reading::site_folder::rolled_over;
 
@@ -44,8 +44,8 @@ pub struct Checkpoint {
     #[serde(default)]
     seen: u64,
     /// Under which name the file stood.
-    #[serde(default)]
-    stands: Stands,
+    #[serde(default, rename = "stands")]
+    location: Location,
     /// What its sibling was like; not known to older versions.
     #[serde(default)]
     behind: Option<Mark>,
@@ -62,7 +62,7 @@ pub enum Look {
 
 /// How far a log is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct Progress {
     /// Bytes read.
     pub offset: u64,
     /// Bytes it has.
@@ -112,7 +112,7 @@ impl Tail {
         let fetched = open.fetch()?;
         let mut around = Around::of(&*self.files, &self.path, open.behind)?;
         match open.judge(&fetched, &mut around)? {
-            Verdict::On(stands) => self.go_on(stands, fetched, around, out, now),
+            Verdict::On(location) => self.go_on(location, fetched, around, out, now),
             Verdict::Adopt => self.adopt(around, out, now),
             Verdict::Sibling(grace) => self.go_to_sibling(around, grace, now),
             Verdict::Ended { gap, next, sure } => self.ended(gap, next, sure, around, out, now),
@@ -130,14 +130,14 @@ impl Tail {
 
     /// How far the log is read, at a moment counted from the agent's start, if the last look found nothing new. `None`: there
     /// is no file to read.
-    pub fn standing(&self, now: Duration) -> Option<Standing> {
+    pub fn progress(&self, now: Duration) -> Option<Progress> {
         let open = self.open.as_ref()?;
-        let is_log = matches!(open.stands, Stands::Log | Stands::Copied);
+        let is_log = matches!(open.location, Location::Log | Location::Copied);
         // A record may still grow, but one that nobody goes on with for a while keeps nobody waiting.
         let settled = open.quiet.is_some_and(|(place, since)| place == open.position && now.saturating_sub(since) >= SETTLED);
         let whole = open.reader.offset() == open.position || settled;
         let size = open.file.size().unwrap_or(open.seen);
-        Some(Standing { offset: open.position, size, at_end: is_log && whole })
+        Some(Progress { offset: open.position, size, at_end: is_log && whole })
     }
 
     /// Places inside the last look from which could be gone on, before its end.
@@ -155,11 +155,11 @@ impl Tail {
         };
         let mut around = Around::of(&*self.files, &self.path, checkpoint.behind)?;
         match checkpoint.judge(&mut around)? {
-            Verdict::On(stands) => {
+            Verdict::On(location) => {
                 self.doubt = None;
-                let behind = self.behind(stands, checkpoint.stands, checkpoint.behind, &around, out);
+                let behind = self.behind(location, checkpoint.location, checkpoint.behind, &around, out);
                 let Some(log) = around.log else { return Ok(Look::Quiet) };
-                self.begin(log, stands, behind, None, &checkpoint.resume, checkpoint.seen)?;
+                self.begin(log, location, behind, None, &checkpoint.resume, checkpoint.seen)?;
                 Ok(Look::More)
             }
             Verdict::Sibling(grace) => self.go_to_sibling(around, grace, now),
@@ -171,24 +171,24 @@ impl Tail {
     /// Takes what was fetched of the file that is open.
     fn go_on(
         &mut self,
-        stands: Stands,
+        location: Location,
         fetched: Fetched,
         around: Around,
         out: &mut Vec<Event>,
         now: Duration,
     ) -> std::io::Result<Look> {
         self.doubt = None;
-        let Some((was, known)) = self.open.as_ref().map(|open| (open.stands, open.behind)) else { return Ok(Look::Quiet) };
-        let behind = self.behind(stands, was, known, &around, out);
+        let Some((was, known)) = self.open.as_ref().map(|open| (open.location, open.behind)) else { return Ok(Look::Quiet) };
+        let behind = self.behind(location, was, known, &around, out);
         let Some(open) = &mut self.open else { return Ok(Look::Quiet) };
-        (open.stands, open.behind) = (stands, behind);
-        if stands == Stands::Sibling {
+        (open.location, open.behind) = (location, behind);
+        if location == Location::Sibling {
             open.behind = behind.map(|mark| mark.at_least(open.place()));
         }
-        let is_log = matches!(stands, Stands::Log | Stands::Copied);
+        let is_log = matches!(location, Location::Log | Location::Copied);
         if is_log {
             open.left = None;
-        } else if matches!(was, Stands::Log | Stands::Copied) {
+        } else if matches!(was, Location::Log | Location::Copied) {
             open.left = Some(now);
         }
         if let Fetched::Bytes(chunk) = fetched
@@ -212,7 +212,7 @@ impl Tail {
             let (since, written) = (now.saturating_sub(left), around.log.as_ref().map(|log| log.size()).transpose()?);
             let settled = quiet.min(since) >= SETTLED && written.is_some_and(|size| size > 0);
             // Of a file that is under no name it is not sure so early that it is not the log.
-            let drain = if open.stands == Stands::Gone { self.drain.max(SETTLED) } else { self.drain };
+            let drain = if open.location == Location::Gone { self.drain.max(SETTLED) } else { self.drain };
             if written.is_none() || !settled && since < drain {
                 return Ok(Look::Quiet);
             }
@@ -221,22 +221,22 @@ impl Tail {
     }
 
     /// What is known of the sibling from now on.
-    fn behind(&self, stands: Stands, was: Stands, known: Option<Mark>, around: &Around, out: &mut Vec<Event>) -> Option<Mark> {
+    fn behind(&self, location: Location, was: Location, known: Option<Mark>, around: &Around, out: &mut Vec<Event>) -> Option<Mark> {
         // Also where the log itself is not found in the same look; but what is read now is not told.
-        if matches!(stands, Stands::Log | Stands::Gone) {
+        if matches!(location, Location::Log | Location::Gone) {
             self.late(was, known, around, out);
         }
         // A sibling that went away or was exchanged for something else stays news until the log is rolled over.
-        let keep = matches!(stands, Stands::Log | Stands::Gone) && around.news == News::Other;
+        let keep = matches!(location, Location::Log | Location::Gone) && around.news == News::Other;
         if keep { known } else { Some(around.mark) }
     }
 
     /// What was added to a sibling after it was left is not read: it is told.
-    fn late(&self, stands: Stands, known: Option<Mark>, around: &Around, out: &mut Vec<Event>) {
+    fn late(&self, location: Location, known: Option<Mark>, around: &Around, out: &mut Vec<Event>) {
         if let Some(known) = known
             && around.news == News::Grown
             && around.mark.size > known.size
-            && matches!(stands, Stands::Log | Stands::Gone)
+            && matches!(location, Location::Log | Location::Gone)
         {
             out.push(self.gap("written-late", known.size, around.mark.size - known.size));
         }
@@ -245,12 +245,12 @@ impl Tail {
     /// Goes on in the file that has the log's name.
     fn adopt(&mut self, around: Around, out: &mut Vec<Event>, now: Duration) -> std::io::Result<Look> {
         self.doubt = None;
-        self.told_late(&around, out);
+        self.report_late(&around, out);
         let (Some(open), Some(log)) = (&mut self.open, around.log) else { return Ok(Look::Quiet) };
-        if open.stands == Stands::Sibling {
-            (open.stands, open.behind) = (Stands::Copied, Some(around.mark));
+        if open.location == Location::Sibling {
+            (open.location, open.behind) = (Location::Copied, Some(around.mark));
         } else {
-            open.stands = Stands::Log;
+            open.location = Location::Log;
         }
         (open.identity, open.file, open.left) = (log.identity()?, log, None);
         // Numbers may change at each look: only what is new now makes it worth another one.
@@ -269,7 +269,7 @@ impl Tail {
         let (Some(checkpoint), Some(sibling)) = (self.checkpoint(), around.sibling) else { return Ok(Look::Quiet) };
         let left = (grace == Grace::Drain).then_some(now);
         let behind = Some(around.mark.at_least(checkpoint.place()));
-        self.begin(sibling, Stands::Sibling, behind, left, &checkpoint.resume, checkpoint.seen)?;
+        self.begin(sibling, Location::Sibling, behind, left, &checkpoint.resume, checkpoint.seen)?;
         Ok(Look::More)
     }
 
@@ -285,16 +285,16 @@ impl Tail {
     ) -> std::io::Result<Look> {
         let since = *self.doubt.get_or_insert(now);
         if !sure && now.saturating_sub(since) < SETTLED {
-            self.told_late(&around, out);
+            self.report_late(&around, out);
             return Ok(Look::Quiet);
         }
         self.end(gap, next, around, out, Some(now))
     }
 
     /// What was added to the sibling is news whatever becomes of the log, and the next rotation would take it away.
-    fn told_late(&mut self, around: &Around, out: &mut Vec<Event>) {
+    fn report_late(&mut self, around: &Around, out: &mut Vec<Event>) {
         let Some(held) = self.checkpoint().filter(|_| around.news == News::Grown) else { return };
-        self.late(held.stands, held.behind, around, out);
+        self.late(held.location, held.behind, around, out);
         match (&mut self.open, &mut self.checkpoint) {
             (Some(open), _) => open.behind = Some(around.mark),
             (None, Some(checkpoint)) => checkpoint.behind = Some(around.mark),
@@ -312,8 +312,8 @@ impl Tail {
         left: Option<Duration>,
     ) -> std::io::Result<Look> {
         let Some(held) = self.checkpoint() else { return Ok(Look::Quiet) };
-        self.late(held.stands, held.behind, &around, out);
-        if let Some(open) = self.open.as_ref().filter(|open| open.stands == Stands::Sibling && gap.is_none()) {
+        self.late(held.location, held.behind, &around, out);
+        if let Some(open) = self.open.as_ref().filter(|open| open.location == Location::Sibling && gap.is_none()) {
             around.mark = around.mark.at_least(open.place());
         }
         let (mut offset, mut resume) = (held.resume.offset, Resume { offset: 0, framing: None, ..held.resume });
@@ -337,13 +337,13 @@ impl Tail {
 
     fn begin_next(&mut self, next: Next, around: Around, resume: &Resume, left: Option<Duration>) -> std::io::Result<Look> {
         let behind = Some(around.mark);
-        let (file, stands) = match next {
-            Next::Log => (around.log, Stands::Log),
-            Next::Sibling => (around.sibling, Stands::Sibling),
+        let (file, location) = match next {
+            Next::Log => (around.log, Location::Log),
+            Next::Sibling => (around.sibling, Location::Sibling),
         };
         match file {
             Some(file) => {
-                self.begin(file, stands, behind, left.filter(|_| next == Next::Sibling), resume, 0)?;
+                self.begin(file, location, behind, left.filter(|_| next == Next::Sibling), resume, 0)?;
                 Ok(Look::More)
             }
             // Between the two halves of a rotation. A log that was never there leaves nothing to be kept.
@@ -359,7 +359,7 @@ impl Tail {
     fn begin(
         &mut self,
         mut file: Box<dyn Opened>,
-        stands: Stands,
+        location: Location,
         behind: Option<Mark>,
         left: Option<Duration>,
         resume: &Resume,
@@ -367,14 +367,14 @@ impl Tail {
     ) -> std::io::Result<()> {
         let length = resume.offset.min(GUARD);
         let window = exactly(&mut file, resume.offset - length, length)?;
-        let path = if stands == Stands::Sibling { rolled_over(&self.path) } else { self.path.clone() };
+        let path = if location == Location::Sibling { rolled_over(&self.path) } else { self.path.clone() };
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let mut reader = Reader::new(self.site, &name, &self.reading, resume);
         if resume.offset == 0 {
             reader.look_ahead(&file.read(0, CHUNK)?);
         }
         let (identity, position) = (file.identity()?, resume.offset);
-        self.open = Some(Open { file, identity, stands, behind, left, position, seen, window, reader, quiet: None });
+        self.open = Some(Open { file, identity, location, behind, left, position, seen, window, reader, quiet: None });
         Ok(())
     }
 

@@ -41,7 +41,7 @@ impl Watch {
                 on_event.wake();
             }
         });
-        let watcher = watcher.inspect_err(|error| tracing::warn!(%error, "no change notices here; the sweep finds changes")).ok();
+        let watcher = watcher.inspect_err(|error| tracing::warn!(%error, "change notifications unavailable; relying on the sweep")).ok();
         Watch { waker, woken, watcher }
     }
 
@@ -61,7 +61,7 @@ impl Watch {
         if let Some(watcher) = &mut self.watcher
             && let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive)
         {
-            tracing::warn!(folder = %folder.display(), %error, "no change notices for this folder; the sweep finds changes");
+            tracing::warn!(folder = %folder.display(), %error, "change notifications unavailable for this folder; relying on the sweep");
         }
     }
 

@@ -112,7 +112,7 @@ fn what_goes_wrong_is_told_with_file_cause_and_remedy_but_no_names() {
     bench.once("cat /dev/zero");
     bench.check(&[
         "settings command Get-SyncSettings.ps1: ended with exit status: 7: Login failed for user <name>.; run it by hand",
-        "printed something else: Get-SyncSettings.ps1: this is no settings snapshot",
+        "printed no settings snapshot: Get-SyncSettings.ps1: this is no settings snapshot",
         "it is of site P02",
         "printed more than 4096 KiB",
     ]);
@@ -155,7 +155,7 @@ fn a_program_that_takes_too_long_is_ended_and_one_that_complains_at_length_is_no
     bench.runner("sleep 60 & exit 0", Duration::from_millis(200)).0.once(noon).expect("runs");
     assert!(start.elapsed() < Duration::from_secs(30), "nobody waits for it");
     bench.once("head -c 300000 /dev/zero >&2; cat dump.json");
-    bench.check(&["was ended after 0.2 s", "was ended after 0.2 s", "settings p01"]);
+    bench.check(&["was killed after 0.2 s", "was killed after 0.2 s", "settings p01"]);
 }
 
 /// A clock that the runner below moves on, so that each of its runs is news.

@@ -8,7 +8,7 @@ tonic::include_proto!("supwatch.v1");
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum WireError {
     /// A field that must be there is absent.
-    #[error("{message} lacks its field {field}")]
+    #[error("{message} lacks the field {field}")]
     Missing {
         /// The message.
         message: &'static str,

@@ -129,7 +129,7 @@ fn remove_torn_snapshots(dir: &Path) -> std::io::Result<()> {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if name.starts_with("snap.") && (name.ends_with(".generating") || name.ends_with(".torn")) {
-            tracing::warn!(path = %path.display(), "removing a snapshot that was cut off");
+            tracing::warn!(path = %path.display(), "removing an incomplete snapshot");
             std::fs::remove_file(&path)?;
         }
     }

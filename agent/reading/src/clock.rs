@@ -21,7 +21,7 @@ pub struct Clock {
     /// The site's configured zone.
     pub configured: Option<TimeZone>,
     /// What was learnt of the file so far.
-    pub learnt: Learnt,
+    pub learnt: Calibration,
     /// Time of the latest line that has one: what a line without a stamp is taken to be written at.
     pub last: Option<(Timestamp, Certainty)>,
     /// The zone of the newest name, since a file writes one or two of them a hundred thousand times.
@@ -37,7 +37,7 @@ struct Zone {
 /// What a file's lines told about its clock; kept, so that reading goes on after a restart as if nothing had happened.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Learnt {
+pub struct Calibration {
     /// Minutes to add to local times, learnt from a GMTDATE: by the zone name on the line, which changes with daylight
     /// saving; empty for lines without one.
     pub calibrations: Vec<(String, i32)>,
@@ -52,7 +52,7 @@ const ZONES_KEPT: usize = 8;
 
 impl Clock {
     /// With the configured zone, and what was learnt before.
-    pub fn new(configured: Option<TimeZone>, learnt: Learnt, last: Option<(Timestamp, Certainty)>) -> Clock {
+    pub fn new(configured: Option<TimeZone>, learnt: Calibration, last: Option<(Timestamp, Certainty)>) -> Clock {
         Clock { configured, learnt, last, zone: None }
     }
 
@@ -100,7 +100,7 @@ impl Clock {
 
     fn by_file(&mut self, local: DateTime, name: &str, gmtdate: Option<Timestamp>) -> Option<(Timestamp, Certainty)> {
         if let Some(bias) = gmtdate.and_then(|gmt| calibrate(local, gmt)) {
-            self.learn(name, bias);
+            self.calibrate_zone(name, bias);
         }
         let calibrated = self.learnt.calibrations.iter().find(|(zone, _)| zone == name);
         if let Some((_, bias)) = calibrated {
@@ -115,7 +115,7 @@ impl Clock {
         utc(local).map(|time| (time, Certainty::Local))
     }
 
-    fn learn(&mut self, name: &str, bias: i32) {
+    fn calibrate_zone(&mut self, name: &str, bias: i32) {
         let kept = &mut self.learnt.calibrations;
         match kept.iter_mut().find(|(zone, _)| zone == name) {
             Some(known) => known.1 = bias,

@@ -11,7 +11,7 @@ use supwatch_model::ids::SiteCode;
 use supwatch_model::time::Certainty;
 
 use crate::assemble::{Assembler, Decoded};
-use crate::clock::{Clock, Learnt};
+use crate::clock::{Clock, Calibration};
 use crate::encoding::{Decoder, Sample};
 use crate::lines::{Framing, Line, Lines};
 use crate::parse::{self, Form, Record};
@@ -35,7 +35,7 @@ pub struct Resume {
     /// How the file is cut into lines.
     pub framing: Option<Framing>,
     /// What its clock learnt.
-    pub clock: Learnt,
+    pub clock: Calibration,
     /// What the guess of its code page rests on.
     pub sample: Sample,
     /// Time of its newest line.
@@ -48,7 +48,7 @@ pub struct Resume {
 
 /// What a file was made of; `analyze` shows it.
 #[derive(Debug, Clone, Default)]
-pub struct Tally {
+pub struct Counters {
     /// Lines with text.
     pub lines: u64,
     /// Lines that are understood: typed, known to mean nothing here, or in a form that names another component.
@@ -65,7 +65,7 @@ pub struct Tally {
     pub newest: Option<Timestamp>,
 }
 
-impl Tally {
+impl Counters {
     /// Records by form, of the forms that occur.
     pub fn forms(&self) -> impl Iterator<Item = (Form, u64)> {
         Form::ALL.into_iter().zip(self.forms).filter(|(_, count)| *count > 0)
@@ -90,7 +90,7 @@ struct AfterLines {
 #[derive(Debug)]
 struct Records {
     recogniser: Recogniser,
-    tally: Tally,
+    counters: Counters,
 }
 
 /// Asked for every record, with how it was understood and the events it gave.
@@ -112,7 +112,7 @@ impl Reader {
             rest: AfterLines {
                 decoder: Decoder::new(reading.code_page, resume.sample.clone()),
                 assembler: Assembler::default(),
-                records: Records { recogniser: Recogniser::new(site, file, clock, resume.memory.clone()), tally: Tally::default() },
+                records: Records { recogniser: Recogniser::new(site, file, clock, resume.memory.clone()), counters: Counters::default() },
             },
         }
     }
@@ -198,8 +198,8 @@ impl Reader {
     }
 
     /// What the file was made of so far.
-    pub fn tally(&self) -> &Tally {
-        &self.rest.records.tally
+    pub fn counters(&self) -> &Counters {
+        &self.rest.records.counters
     }
 
     /// How many records were put together from several lines.
@@ -232,28 +232,28 @@ impl Records {
         let before = out.len();
         let understood = self.recogniser.recognise(record, out);
         observer.record(record, self.recogniser.written, understood, out.get(before..).unwrap_or_default());
-        let tally = &mut self.tally;
+        let counters = &mut self.counters;
         if let (Some(time), certainty) = self.recogniser.written {
-            tally.newest = tally.newest.max(Some(time));
+            counters.newest = counters.newest.max(Some(time));
             if certainty != Certainty::Local {
-                tally.newest_sure = tally.newest_sure.max(Some(time));
+                counters.newest_sure = counters.newest_sure.max(Some(time));
             }
         }
         if record.raw.trim_ascii_start().is_empty() {
             return;
         }
         let lines = record.lines;
-        tally.lines += lines;
-        if let Some(count) = tally.forms.get_mut(record.form as usize) {
+        counters.lines += lines;
+        if let Some(count) = counters.forms.get_mut(record.form as usize) {
             *count += 1;
         }
-        tally.mended += u64::from(record.mended);
+        counters.mended += u64::from(record.mended);
         match understood {
             Understood::Typed => {
-                tally.typed += lines;
-                tally.recognised += lines;
+                counters.typed += lines;
+                counters.recognised += lines;
             }
-            Understood::Quiet | Understood::Foreign => tally.recognised += lines,
+            Understood::Quiet | Understood::Foreign => counters.recognised += lines,
             Understood::Noticed | Understood::Unknown => {}
         }
     }

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use supwatch_model::coverage::{Coverage, LogCoverage};
 use supwatch_model::ids::SiteCode;
 
-use crate::tail::{Look, Standing};
+use crate::tail::{Look, Progress};
 use supwatch_reading::recognise::Log;
 
 /// While much is to be read, what is read so far is told so often.
@@ -46,8 +46,8 @@ impl Covered {
     }
 
     /// A log was looked at.
-    pub(super) fn note(&mut self, name: &str, look: Look, standing: Option<Standing>) {
-        let Some(Standing { offset, size, at_end }) = standing else {
+    pub(super) fn note(&mut self, name: &str, look: Look, progress: Option<Progress>) {
+        let Some(Progress { offset, size, at_end }) = progress else {
             self.absent.insert(name.to_owned());
             return;
         };
@@ -101,7 +101,7 @@ mod tests {
 
     fn look(covered: &mut Covered, look: Look, offset: u64, at_end: bool) -> Coverage {
         covered.begin();
-        covered.note("P01/wsyncmgr.log", look, Some(Standing { offset, size: 100, at_end }));
+        covered.note("P01/wsyncmgr.log", look, Some(Progress { offset, size: 100, at_end }));
         covered.of("P01".parse().expect("code"), 7, &BTreeSet::new()).expect("coverage")
     }
 

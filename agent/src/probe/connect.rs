@@ -48,15 +48,15 @@ pub fn refusal(status: u16) -> Outcome {
 /// the end of the agent shall wait for it.
 async fn resolve(server: &Address, limit: Duration) -> Result<Vec<SocketAddr>, Outcome> {
     let (host, port) = (server.host.clone(), server.port);
-    let (tell, told) = tokio::sync::oneshot::channel();
+    let (sender, receiver) = tokio::sync::oneshot::channel();
     let look_up = move || {
         let found = (host.as_str(), port).to_socket_addrs().map(|found| found.take(ADDRESSES).collect::<Vec<_>>());
         // Nobody listens any more when it took too long.
-        let _ = tell.send(found.unwrap_or_default());
+        let _ = sender.send(found.unwrap_or_default());
     };
     let thread = std::thread::Builder::new().name("name-service".to_owned()).spawn(look_up);
     thread.map_err(|_| Outcome::NameNotResolved)?;
-    match timeout(limit, told).await {
+    match timeout(limit, receiver).await {
         Ok(Ok(found)) if !found.is_empty() => Ok(found),
         _ => Err(Outcome::NameNotResolved),
     }

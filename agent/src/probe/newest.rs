@@ -54,7 +54,7 @@ impl Newest {
         let Ok((event, _)) = settings::read_file(std::fs::read(&self.path), &self.path, self.site) else { return false };
         self.stamp = stamp;
         let EventKind::SettingsSnapshot { settings } = &event.kind else { return false };
-        Settings::from_json(settings).is_ok_and(|settings| self.take(settings))
+        Settings::from_json(settings).is_ok_and(|settings| self.apply(settings))
     }
 
     fn look_at_command(&mut self, spool: &Spool) -> Result<bool, SpoolError> {
@@ -63,11 +63,11 @@ impl Newest {
             return Ok(false);
         }
         self.printed = Some(checksum);
-        Ok(Settings::from_json(&snapshot).is_ok_and(|settings| self.take(settings)))
+        Ok(Settings::from_json(&snapshot).is_ok_and(|settings| self.apply(settings)))
     }
 
     /// Takes a snapshot; true if it says anything else than the last one, but for its time.
-    fn take(&mut self, settings: Settings) -> bool {
+    fn apply(&mut self, settings: Settings) -> bool {
         let settings = Settings { taken_at: Known::Unknown, ..settings };
         let changed = self.settings.as_ref() != Some(&settings);
         self.settings = Some(settings);

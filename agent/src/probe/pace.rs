@@ -1,6 +1,6 @@
 //! When a site is asked next. Pure; moments are counted from the agent's start.
 //!
-//! Rounds are spread by chance, so that the agents of a hierarchy, restarted by one update of Windows, do not ask the
+//! Rounds are spread by random, so that the agents of a hierarchy, restarted by one update of Windows, do not ask the
 //! servers they share in step.
 
 use std::time::Duration;
@@ -33,9 +33,9 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// From the start; `chance` is any number. The looks take their part of the time.
-    pub fn new(pace: &Pace, chance: u32) -> Schedule {
-        Schedule { next: part(pace.first.saturating_sub(pace.look), chance), last: None }
+    /// From the start; `random` is any number. The looks take their part of the time.
+    pub fn new(pace: &Pace, random: u32) -> Schedule {
+        Schedule { next: part(pace.first.saturating_sub(pace.look), random), last: None }
     }
 
     /// Whether it is time.
@@ -50,15 +50,15 @@ impl Schedule {
     }
 
     /// A round has ended.
-    pub fn ended(&mut self, now: Duration, pace: &Pace, chance: u32) {
+    pub fn ended(&mut self, now: Duration, pace: &Pace, random: u32) {
         self.last = Some(now);
-        self.next = now + pace.every - pace.every / 10 + part(pace.every / 5, chance);
+        self.next = now + pace.every - pace.every / 10 + part(pace.every / 5, random);
     }
 }
 
-/// A part of a time, by chance.
-fn part(whole: Duration, chance: u32) -> Duration {
-    whole.mul_f64(f64::from(chance) / f64::from(u32::MAX))
+/// A part of a time, by random.
+fn part(whole: Duration, random: u32) -> Duration {
+    whole.mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
 #[cfg(test)]
@@ -74,8 +74,8 @@ mod tests {
     #[test]
     fn the_first_round_comes_within_its_time() {
         let pace = Pace::every(s(900));
-        for chance in LIKELY {
-            assert!(Schedule::new(&pace, chance).is_due(pace.first - pace.look));
+        for random in LIKELY {
+            assert!(Schedule::new(&pace, random).is_due(pace.first - pace.look));
         }
         assert!(!Schedule::new(&pace, u32::MAX).is_due(s(1)), "a fleet does not begin in step");
     }
@@ -83,9 +83,9 @@ mod tests {
     #[test]
     fn rounds_are_a_tenth_more_or_less_than_the_interval_apart() {
         let pace = Pace::every(s(900));
-        for chance in LIKELY {
+        for random in LIKELY {
             let mut schedule = Schedule::new(&pace, 0);
-            schedule.ended(s(100), &pace, chance);
+            schedule.ended(s(100), &pace, random);
             assert!(!schedule.is_due(s(100 + 809)) && schedule.is_due(s(100 + 991)), "{schedule:?}");
         }
     }

@@ -12,7 +12,7 @@ use crate::probe::seen::Seen;
 /// Clock offsets that are the same: network and the whole seconds of a `Date` differ by as much.
 const CLOCK_JITTER_S: u64 = 2;
 /// After this long the same is told again, so that nobody takes it for old.
-pub const TOLD_AGAIN: SignedDuration = SignedDuration::from_hours(6);
+pub const RESEND_AFTER: SignedDuration = SignedDuration::from_hours(6);
 
 /// The snapshot of a round.
 pub fn snapshot(site: SiteCode, taken_at: Timestamp, round: &[(Target, Seen)]) -> Settings {
@@ -81,7 +81,7 @@ pub fn is_news(sent: Option<&Settings>, now: &Settings) -> bool {
     let (Some(before), Some(after)) = (sent.taken_at.value(), now.taken_at.value()) else { return true };
     let age = after.duration_since(*before);
     // A negative age: the clock was set back, and nobody can say how old it is.
-    !(SignedDuration::ZERO..TOLD_AGAIN).contains(&age) || *sent != settled(now.clone(), sent)
+    !(SignedDuration::ZERO..RESEND_AFTER).contains(&age) || *sent != settled(now.clone(), sent)
 }
 
 /// A snapshot as it would be if neither time nor clock jitter had changed since another.

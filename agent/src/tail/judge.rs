@@ -10,7 +10,7 @@ use std::path::Path;
 use super::Checkpoint;
 use super::files::{Files, Identity, Opened};
 use super::guard::{Holds, Mark};
-use super::open::{Fetched, Open, Stands};
+use super::open::{Fetched, Open, Location};
 use supwatch_reading::site_folder::rolled_over;
 
 /// What became of the sibling.
@@ -52,7 +52,7 @@ pub enum Next {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Read on; the file stands under this name now.
-    On(Stands),
+    On(Location),
     /// Read on in the file that has the log's name: it is the same one under another number.
     Adopt,
     /// Go on at our place in the sibling; somebody may still write to it.
@@ -126,56 +126,56 @@ impl Open {
         let (is_log, is_sibling) = (around.log_is == own, around.sibling_is == own);
         let good = matches!(fetched, Fetched::Bytes(_) | Fetched::End);
         let fails = |gap, next| Verdict::Ended { gap: Some(gap), next, sure: *fetched != Fetched::Doubtful };
-        if matches!(self.stands, Stands::Sibling | Stands::Gone) {
-            return match (self.stands, around.news) {
+        if matches!(self.location, Location::Sibling | Location::Gone) {
+            return match (self.location, around.news) {
                 // Overwritten by the next generation's copy.
-                (Stands::Sibling, News::Other) if is_sibling => {
+                (Location::Sibling, News::Other) if is_sibling => {
                     Ok(Verdict::Ended { gap: Some(ROTATED), next: around.next(), sure: true })
                 }
                 _ if !good => Ok(fails(ROTATED, around.next())),
-                (Stands::Sibling, News::Other) => Ok(Verdict::On(Stands::Gone)),
-                (Stands::Gone, _) if is_sibling => Ok(Verdict::On(Stands::Sibling)),
+                (Location::Sibling, News::Other) => Ok(Verdict::On(Location::Gone)),
+                (Location::Gone, _) if is_sibling => Ok(Verdict::On(Location::Sibling)),
                 // It was the log all the time, on a share that gives a file other numbers; or it still is, and what is read
                 // is the copy that was made before it is truncated.
-                (Stands::Gone, News::Same | News::Grown) | (Stands::Sibling, _)
+                (Location::Gone, News::Same | News::Grown) | (Location::Sibling, _)
                     if *fetched == Fetched::End
                         && self.position > 0
                         && self.place().held_by(around.log.as_mut())? == Holds::Yes =>
                 {
                     Ok(Verdict::Adopt)
                 }
-                (stands, _) => Ok(Verdict::On(stands)),
+                (location, _) => Ok(Verdict::On(location)),
             };
         }
         let log_holds = self.place().held_by(around.log.as_mut())? == Holds::Yes;
-        if around.mark.size > 0 && (around.news == News::Other || self.stands == Stands::Copied) {
+        if around.mark.size > 0 && (around.news == News::Other || self.location == Location::Copied) {
             if good && is_sibling && !(is_log && log_holds) {
-                return Ok(Verdict::On(Stands::Sibling));
+                return Ok(Verdict::On(Location::Sibling));
             }
             let copied = around.log_holds_the_sibling()?;
             if good && log_holds && copied == Holds::Yes {
-                return Ok(Verdict::On(Stands::Copied));
+                return Ok(Verdict::On(Location::Copied));
             }
             // Where even an open file changes its number, a log that has the same beginning may be the next one.
             if good && !is_log && (own == Some(self.identity) || !log_holds) {
-                return Ok(Verdict::On(Stands::Gone));
+                return Ok(Verdict::On(Location::Gone));
             }
             if self.place().held_by(around.sibling.as_mut())? == Holds::Yes {
                 return Ok(Verdict::Sibling(if is_log { Grace::None } else { Grace::Drain }));
             }
-            if self.stands == Stands::Copied && self.position >= around.copied(self.behind) {
+            if self.location == Location::Copied && self.position >= around.copied(self.behind) {
                 return Ok(Verdict::Ended { gap: None, next: around.next(), sure: copied != Holds::Doubtful });
             }
             if good && log_holds {
-                return Ok(Verdict::On(Stands::Log));
+                return Ok(Verdict::On(Location::Log));
             }
             return Ok(fails(ROTATED, Next::Sibling));
         }
         Ok(match fetched {
-            Fetched::Bytes(_) => Verdict::On(Stands::Log),
-            Fetched::End if is_log || around.log.is_none() => Verdict::On(Stands::Log),
+            Fetched::Bytes(_) => Verdict::On(Location::Log),
+            Fetched::End if is_log || around.log.is_none() => Verdict::On(Location::Log),
             _ if log_holds && !is_log => Verdict::Adopt,
-            Fetched::End => Verdict::On(Stands::Gone),
+            Fetched::End => Verdict::On(Location::Gone),
             Fetched::Other | Fetched::Doubtful => fails(TRUNCATED, Next::Log),
         })
     }
@@ -184,7 +184,7 @@ impl Open {
     pub fn next(&self, around: &mut Around) -> std::io::Result<Next> {
         // Where numbers tell nothing, the sibling is ours if it has all that was read, and nothing else.
         let ours = around.mark.size == self.file.size()? && self.place().held_by(around.sibling.as_mut())? == Holds::Yes;
-        Ok(if self.stands == Stands::Gone && !ours { around.next() } else { Next::Log })
+        Ok(if self.location == Location::Gone && !ours { around.next() } else { Next::Log })
     }
 }
 
@@ -195,26 +195,26 @@ impl Checkpoint {
         let log = self.place().held_by(around.log.as_mut())?;
         let sibling = self.place().held_by(around.sibling.as_mut())?;
         let fails = |gap, next, holds| Verdict::Ended { gap: Some(gap), next, sure: holds != Holds::Doubtful };
-        match (self.stands, around.news) {
-            (Stands::Sibling, News::Same | News::Grown) if sibling == Holds::Yes => return Ok(Verdict::Sibling(Grace::Drain)),
-            (Stands::Sibling, _) => return Ok(fails(ROTATED, around.next(), sibling)),
+        match (self.location, around.news) {
+            (Location::Sibling, News::Same | News::Grown) if sibling == Holds::Yes => return Ok(Verdict::Sibling(Grace::Drain)),
+            (Location::Sibling, _) => return Ok(fails(ROTATED, around.next(), sibling)),
             // A sibling that holds our place is larger than that, whatever size a share tells: it is another than before.
-            (Stands::Gone, news)
+            (Location::Gone, news)
                 if read && sibling == Holds::Yes && (news == News::Other || around.mark.size < self.resume.offset) =>
             {
                 return Ok(Verdict::Sibling(Grace::Drain));
             }
-            (Stands::Gone, News::Same | News::Grown) if read && log == Holds::Yes => return Ok(Verdict::On(Stands::Log)),
-            (Stands::Gone, _) => return Ok(fails(ROTATED, around.next(), Holds::No)),
-            (Stands::Log | Stands::Copied, _) => {}
+            (Location::Gone, News::Same | News::Grown) if read && log == Holds::Yes => return Ok(Verdict::On(Location::Log)),
+            (Location::Gone, _) => return Ok(fails(ROTATED, around.next(), Holds::No)),
+            (Location::Log | Location::Copied, _) => {}
         }
-        let rolled = around.mark.size > 0 && (around.news == News::Other || self.stands == Stands::Copied);
+        let rolled = around.mark.size > 0 && (around.news == News::Other || self.location == Location::Copied);
         let copied = if rolled { around.log_holds_the_sibling()? } else { Holds::No };
         if log == Holds::Yes
             && (!rolled || copied == Holds::Yes)
             && (read || self.behind.is_some() || around.log_is == Some(self.identity))
         {
-            return Ok(Verdict::On(if rolled { Stands::Copied } else { Stands::Log }));
+            return Ok(Verdict::On(if rolled { Location::Copied } else { Location::Log }));
         }
         // Of a checkpoint of an older version nobody knows what the sibling was.
         let unknown = self.behind.is_none();
@@ -223,9 +223,9 @@ impl Checkpoint {
             return Ok(Verdict::Sibling(if around.log_is == Some(self.identity) { Grace::None } else { Grace::Drain }));
         }
         if log == Holds::Yes {
-            return Ok(Verdict::On(Stands::Log));
+            return Ok(Verdict::On(Location::Log));
         }
-        if self.stands == Stands::Copied && self.resume.offset >= around.copied(self.behind) {
+        if self.location == Location::Copied && self.resume.offset >= around.copied(self.behind) {
             return Ok(Verdict::Ended { gap: None, next: around.next(), sure: log != Holds::Doubtful });
         }
         if rolled {

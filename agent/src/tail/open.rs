@@ -20,7 +20,7 @@ const WINDOW: usize = 1 << 20;
 
 /// Under which name the generation stands that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Stands {
+pub enum Location {
     /// It is the log.
     #[default]
     Log,
@@ -62,7 +62,7 @@ pub struct Open {
     /// Its number when it was opened.
     pub identity: Identity,
     /// Under which name it stands.
-    pub stands: Stands,
+    pub location: Location,
     /// The sibling as it was when it was last known to hold no lines that are still to be read.
     pub behind: Option<Mark>,
     /// Since when it is known to be no longer the log; none: history, which nobody writes to.
@@ -105,13 +105,13 @@ impl Open {
     }
 
     /// Takes what was fetched, and notes where it could be gone on; false if it was nothing but reserved space.
-    pub fn take(&mut self, chunk: &[u8], out: &mut Vec<Event>, pieces: &mut Vec<Piece>) -> bool {
+    pub fn ingest(&mut self, chunk: &[u8], out: &mut Vec<Event>, pieces: &mut Vec<Piece>) -> bool {
         let (mut rest, mut kept) = (chunk, false);
         while !rest.is_empty() {
             // Behind a line end nothing can be reserved space that is given back.
             let line_end = rest.get(PIECE..).and_then(|rest| memchr::memchr(b'\n', rest));
             let (piece, behind) = rest.split_at(line_end.map_or(rest.len(), |at| PIECE + at + 1));
-            kept |= self.take_piece(piece, out);
+            kept |= self.ingest_piece(piece, out);
             rest = behind;
             if !rest.is_empty() && pieces.last().map_or(0, |piece| piece.events) < out.len() {
                 pieces.push(Piece { events: out.len(), checkpoint: self.checkpoint() });
@@ -120,7 +120,7 @@ impl Open {
         kept
     }
 
-    fn take_piece(&mut self, chunk: &[u8], out: &mut Vec<Event>) -> bool {
+    fn ingest_piece(&mut self, chunk: &[u8], out: &mut Vec<Event>) -> bool {
         let read = chunk.len() as u64;
         self.reader.feed(chunk, out);
         let given_back = self.reader.give_back_trailing_nuls();
@@ -141,7 +141,7 @@ impl Open {
             resume.offset = self.position;
         }
         let guard = self.guard(resume.offset);
-        Checkpoint { identity: self.identity, guard, resume, seen: self.seen, stands: self.stands, behind: self.behind }
+        Checkpoint { identity: self.identity, guard, resume, seen: self.seen, location: self.location, behind: self.behind }
     }
 
     /// Our place.

@@ -11,7 +11,7 @@ pub struct SiteCode([u8; 3]);
 
 /// A text that is no site code.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
-#[error("{0:?} is no site code: it must be three letters or digits, like CEN")]
+#[error("{0:?} is not a site code: it must be three letters or digits, like CEN")]
 pub struct BadSiteCode(pub String);
 
 impl SiteCode {

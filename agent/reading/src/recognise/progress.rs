@@ -21,9 +21,12 @@ pub struct Thinning {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Kind {
     key: String,
-    /// Told since something else came, and when.
-    told: bool,
-    told_at: Option<Timestamp>,
+    /// Whether this kind was reported since a record of another kind came.
+    #[serde(rename = "told")]
+    reported: bool,
+    /// Time of the newest reported record (UTC).
+    #[serde(rename = "told_at")]
+    reported_at: Option<Timestamp>,
     held: Held,
     holds: bool,
 }
@@ -48,22 +51,22 @@ impl Thinning {
     fn kind(&mut self, key: &str) -> Option<&mut Kind> {
         if !self.kinds.iter().any(|kind| kind.key == key) {
             let held = Held { raw: String::new(), offset: 0, length: 0, written: (None, Certainty::Local) };
-            self.kinds.push(Kind { key: key.to_owned(), told: false, told_at: None, held, holds: false });
+            self.kinds.push(Kind { key: key.to_owned(), reported: false, reported_at: None, held, holds: false });
         }
         self.kinds.iter_mut().find(|kind| kind.key == key)
     }
 
-    /// Whether this one is to be told; the one held back is then out of date.
+    /// Whether to report this record now; a record held back before it is then obsolete.
     pub fn is_due(&mut self, key: &str, time: Option<Timestamp>, last: bool) -> bool {
         let Some(kind) = self.kind(key) else { return true };
-        let due = match (kind.told_at, time) {
-            _ if !kind.told => true,
+        let due = match (kind.reported_at, time) {
+            _ if !kind.reported => true,
             (Some(before), Some(now)) => now.duration_since(before) >= EVERY,
-            // Without times a minute cannot be told; the last one still is.
+            // Without times the interval cannot be measured; the last record is still reported.
             _ => false,
         };
         if due || last {
-            (kind.told, kind.told_at, kind.holds) = (true, time, false);
+            (kind.reported, kind.reported_at, kind.holds) = (true, time, false);
         }
         due || last
     }
@@ -81,7 +84,7 @@ impl Thinning {
     pub fn take(&mut self) -> Vec<Held> {
         let mut all: Vec<Held> = Vec::new();
         for kind in &mut self.kinds {
-            kind.told = false;
+            kind.reported = false;
             if std::mem::take(&mut kind.holds) {
                 all.push(kind.held.clone());
             }
@@ -92,7 +95,7 @@ impl Thinning {
 
     /// What must be kept to go on after a restart: nothing of kinds that something else ended.
     pub fn kept(&self) -> Thinning {
-        let mut kinds: Vec<Kind> = self.kinds.iter().filter(|kind| kind.told || kind.holds).cloned().collect();
+        let mut kinds: Vec<Kind> = self.kinds.iter().filter(|kind| kind.reported || kind.holds).cloned().collect();
         for kind in kinds.iter_mut().filter(|kind| !kind.holds) {
             kind.held.raw.clear();
         }

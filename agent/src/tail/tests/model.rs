@@ -251,7 +251,7 @@ impl Model {
     /// seen more of it than the beginning that all have, or nobody could tell that it was there.
     fn vanish(&mut self, gone: usize, current: bool) -> bool {
         let seen = self.stored.as_ref().is_some_and(|stored| stored.resume.offset > BANNER as u64);
-        let copied = self.stored.as_ref().is_some_and(|stored| stored.stands == Stands::Copied);
+        let copied = self.stored.as_ref().is_some_and(|stored| stored.location == Location::Copied);
         match self.reading() {
             Some(reading) if reading > gone => return true,
             // Where all that was read stands in the sibling as a copy, what takes its place may be the next one or a later one.

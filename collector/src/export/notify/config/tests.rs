@@ -45,7 +45,7 @@ fn every_fault_is_told_with_its_line_and_what_to_write() {
         &[
             "notify.command: /nowhere/./tell is no file",
             "notify.severity: \"bad\" is no severity",
-            "notify.sites: \"P0\" is no site code",
+            "notify.sites: \"P0\" is not a site code",
             "notify.rules: there is no rule \"topolgy\"",
             "notify.on: \"close\" is nothing to tell",
             "notify.on is empty",
