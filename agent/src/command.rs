@@ -1,8 +1,8 @@
-//! A program that prints a dump or a snapshot, run at the start, every so often, and when asked for.
+//! A program that prints a dump or a snapshot, run at the start, periodically, and on request.
 //!
-//! Any program, so `Get-SyncSettings.ps1` is one of many. It runs beside the reading of logs, with a limit on its time and
-//! its output; what it started itself and left behind is not ended with it. A snapshot travels when it says anything new,
-//! and otherwise every six hours, so that its age shows. What goes wrong is told once, until it goes well again.
+//! Any program will do; `Get-SyncSettings.ps1` is one. It runs in parallel with log reading, limited in time and output;
+//! its child processes are not killed with it. A snapshot is sent when it changed, and otherwise every six hours, so that
+//! its age is known. An error is reported once, until a run succeeds.
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -23,9 +23,9 @@ use supwatch_reading::site_folder;
 
 use crate::spool::{Spool, SpoolError};
 
-/// A snapshot that says nothing new is sent again after this time.
+/// Time after which an unchanged snapshot is sent again.
 const RESEND_AFTER: SignedDuration = SignedDuration::from_hours(6);
-/// Time between two looks at whether the program has ended.
+/// Interval at which the program is polled for its exit.
 const POLL: Duration = Duration::from_millis(20);
 /// Bytes of a program's stderr that are kept; one line of them is told.
 const STDERR_BYTES: u64 = 16 * 1024;
@@ -33,47 +33,47 @@ const STDERR_BYTES: u64 = 16 * 1024;
 /// A command as the configuration names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingsCommand {
-    /// The program.
+    /// Program path or name.
     pub program: PathBuf,
-    /// Its arguments.
+    /// Command-line arguments.
     pub arguments: Vec<String>,
-    /// The folder it runs in, from which relative paths are meant.
+    /// Working directory, to which relative paths refer.
     pub folder: PathBuf,
     /// Time between two runs.
     pub every: Duration,
-    /// Time after which it is killed.
+    /// Time limit of one run; then the program is killed.
     pub limit: Duration,
-    /// Time between two runs that were asked for: many changes in a row are one.
+    /// Least time between two requested runs, so that a burst of changes causes one run.
     pub apart: Duration,
 }
 
-/// Why a command gave no snapshot.
+/// Why a settings command returned no snapshot.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// It cannot be started.
+    /// The program cannot be started.
     #[error("cannot be started: {0}; check `command` in the agent's configuration, and the rights to the program")]
     Start(std::io::Error),
-    /// It cannot be waited for.
+    /// Waiting for the program failed.
     #[error("cannot wait for it: {0}")]
     Wait(std::io::Error),
-    /// It ended with an error.
+    /// The program exited with an error.
     #[error("exited with {status}{said}; run it by hand under the agent's account")]
     Exit {
-        /// How it ended.
+        /// Exit status.
         status: std::process::ExitStatus,
         /// The first line of its stderr, with a colon before it.
         said: String,
     },
-    /// It took too long.
+    /// The time limit was reached.
     #[error("was killed after {} s; run it by hand under the agent's account to see what it waits for", .0.as_secs_f64())]
     TooLong(Duration),
-    /// It printed too much.
+    /// The output limit was reached.
     #[error("printed more than {} KiB; it must print one dump or snapshot and nothing else", DUMP_LIMIT / 1024)]
     TooMuch,
-    /// What it printed is no snapshot.
+    /// The output is not a snapshot.
     #[error("printed no settings snapshot: {0}")]
     Output(#[from] SettingsError),
-    /// The agent stops.
+    /// The agent is stopping.
     #[error("was killed because the agent is stopping")]
     Stopped,
 }
@@ -81,7 +81,7 @@ pub enum CommandError {
 /// The last snapshot sent, as the spool keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Sent {
-    /// Checksum of all but when it was taken.
+    /// CRC-32C of the snapshot without `taken_at`.
     checksum: u32,
     at: Timestamp,
     snapshot: serde_json::Value,
@@ -91,12 +91,12 @@ fn checkpoint(site: SiteCode) -> String {
     format!("{site}/settings command")
 }
 
-/// The last snapshot that a site's command gave, with its checksum.
+/// The last snapshot that a site's command returned, with its checksum.
 pub fn last(spool: &Spool, site: SiteCode) -> Result<Option<(u32, serde_json::Value)>, SpoolError> {
     Ok(spool.checkpoint::<Sent>(&checkpoint(site))?.map(|sent| (sent.checksum, sent.snapshot)))
 }
 
-/// How others reach a [`Runner`].
+/// A handle to a [`Runner`], for requests and for stopping it.
 #[derive(Debug, Clone)]
 pub struct Handle {
     stop: Arc<AtomicBool>,
@@ -104,12 +104,12 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Asks for a run now; one that already waits is enough.
+    /// Requests a run; a request that is already pending is enough.
     pub fn request(&self) {
         let _ = self.wake.try_send(());
     }
 
-    /// Ends the runner, and a program that runs.
+    /// Stops the runner and kills a running program.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
         self.request();
@@ -124,12 +124,12 @@ pub struct Runner {
     spool: Arc<Spool>,
     stop: Arc<AtomicBool>,
     woken: Receiver<()>,
-    /// The trouble that was told last, so that it is told once.
+    /// The last error reported, so that it is reported once.
     reported: Option<String>,
 }
 
 impl Runner {
-    /// A runner that has not run yet.
+    /// A runner with its handle; nothing runs yet.
     pub fn new(site: SiteCode, command: SettingsCommand, spool: Arc<Spool>) -> (Runner, Handle) {
         // Requests carry nothing: many are one.
         let (wake, woken) = sync_channel(1);
@@ -138,11 +138,11 @@ impl Runner {
         (Runner { site, command, spool, stop, woken, reported: None }, handle)
     }
 
-    /// Runs until stopped. Blocks, so it wants a thread of its own.
+    /// Runs until stopped. Blocks, so it needs a thread of its own.
     pub fn watch(mut self, now: fn() -> Timestamp) -> Result<(), SpoolError> {
         loop {
             match self.once(now) {
-                // The spool or its disk has no room now; the next run may find some.
+                // The spool or its disk is full; the next run may succeed.
                 Err(error) if error.may_pass() => tracing::warn!(%error),
                 result => result?,
             }
@@ -162,7 +162,7 @@ impl Runner {
         }
     }
 
-    /// Runs once: a snapshot or a trouble goes to the spool where it is news.
+    /// Runs the command once; a changed snapshot or a new error goes to the spool.
     pub fn once(&mut self, now: fn() -> Timestamp) -> Result<(), SpoolError> {
         match self.snapshot() {
             Ok(event) => {
@@ -182,7 +182,7 @@ impl Runner {
         };
         let sent = Sent { checksum: checksum(&snapshot), at: now, snapshot };
         let news = match self.spool.checkpoint::<Sent>(&name)? {
-            // A clock that was set back must not silence it for long.
+            // A clock that was set back must not delay the next snapshot for long.
             Some(last) => last.checksum != sent.checksum || now.duration_since(last.at).abs() >= RESEND_AFTER,
             None => true,
         };
@@ -211,7 +211,7 @@ impl Runner {
     }
 }
 
-/// The checksum of what a snapshot says, without when it was taken.
+/// CRC-32C of a snapshot without `taken_at`.
 fn checksum(snapshot: &serde_json::Value) -> u32 {
     let mut said = snapshot.clone();
     if let Some(object) = said.as_object_mut() {
@@ -221,13 +221,13 @@ fn checksum(snapshot: &serde_json::Value) -> u32 {
 }
 
 impl SettingsCommand {
-    /// The file that people know the command by: the script that a shell is given, else the program.
+    /// The file that identifies the command to an operator: the script given to a shell, else the program.
     fn file(&self) -> PathBuf {
         let script = self.arguments.iter().find(|argument| argument.to_ascii_lowercase().ends_with(".ps1"));
         script.map_or_else(|| self.program.clone(), PathBuf::from)
     }
 
-    /// What the program prints. Ends it when its time is over, when it prints too much, and when `stopped`.
+    /// Runs the program and returns its output. Kills it at the time limit, at the output limit, and when `stopped`.
     fn run(&self, stopped: &dyn Fn() -> bool) -> Result<Vec<u8>, CommandError> {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).current_dir(&self.folder);
@@ -235,7 +235,7 @@ impl SettingsCommand {
         let mut child = command.spawn().map_err(CommandError::Start)?;
         let result = self.attend(&mut child, stopped);
         if result.is_err() {
-            // It may have ended by itself meanwhile.
+            // It may have exited meanwhile.
             let _ = child.kill();
         }
         let _ = child.wait();
@@ -256,7 +256,7 @@ impl SettingsCommand {
             if status.is_none() {
                 status = child.try_wait().map_err(CommandError::Wait)?;
             }
-            // Both pipes are at their end, unless something that it started still holds them.
+            // Both pipes are closed, unless a child process still holds them open.
             if let (Some(status), Some(output), Some(stderr)) = (status, &mut output, &stderr) {
                 return if status.success() { Ok(std::mem::take(output)) } else { Err(ended(status, stderr)) };
             }
@@ -277,15 +277,15 @@ fn ended(status: std::process::ExitStatus, stderr: &[u8]) -> CommandError {
     CommandError::Exit { status, said: first.map_or_else(String::new, |line| format!(": {}", without_names(line))) }
 }
 
-/// Reads a pipe on a thread of its own, to its end or to a limit; what comes after the limit is read and forgotten, so that
-/// the program is not held up.
+/// Reads a pipe on a thread of its own, to its end or to a limit; further output is read and discarded, so that the program
+/// does not block.
 fn read_aside(pipe: Option<impl Read + Send + 'static>, limit: u64) -> Result<Receiver<Vec<u8>>, CommandError> {
     let (sender, receiver) = sync_channel(1);
     let body = move || {
         let mut bytes = Vec::new();
         let Some(mut pipe) = pipe else { return };
         let _ = pipe.by_ref().take(limit).read_to_end(&mut bytes);
-        // Nobody listens any more once the program was ended.
+        // The receiver is gone once the program was killed.
         let _ = tell.send(bytes);
         let _ = std::io::copy(&mut pipe, &mut std::io::sink());
     };

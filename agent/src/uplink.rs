@@ -1,8 +1,8 @@
 //! Spool → stream → acknowledgements.
 //!
-//! One bidirectional stream: Hello, then batches in order from the collector's mark, at most a window of events under way.
-//! What is acknowledged is durable at the collector and may be forgotten. A lost connection is made again with growing,
-//! scattered pauses.
+//! One bidirectional stream: Hello, then batches in order from the collector's mark, at most a window of events in flight.
+//! Acknowledged events are durable at the collector and may be deleted here. A lost connection is retried with
+//! exponential backoff and jitter.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,13 +21,13 @@ use crate::connector::Connector;
 use crate::planted::{self, Fault};
 use crate::spool::{Spool, SpoolError};
 
-/// Version of the protocol.
+/// Protocol version that `Hello` announces.
 const PROTOCOL: u32 = 1;
 /// Messages between this task and the socket; flow control does the rest.
 const OUTBOUND: usize = 8;
 const HEARTBEAT: Duration = Duration::from_secs(15);
 const FIRST_ANSWER: Duration = Duration::from_secs(15);
-/// How long what needs no answer may be on its way when everything else is delivered.
+/// Time to flush unacknowledged messages, such as coverage, before the connection closes.
 const FLUSH_LIMIT: Duration = Duration::from_secs(3);
 const BACKOFF_MIN: Duration = Duration::from_millis(500);
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
@@ -35,16 +35,16 @@ const BACKOFF_MAX: Duration = Duration::from_secs(60);
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
 pub enum UplinkError {
-    /// No connection.
+    /// The connection failed.
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// The spool failed.
     #[error(transparent)]
     Spool(#[from] SpoolError),
-    /// The collector refuses or is gone.
+    /// The collector rejected the stream, or the connection was lost.
     #[error("collector: {0}")]
     Refused(String),
-    /// The spool is not the one it was.
+    /// The spool was rolled back: the collector has other events under its sequence numbers.
     #[error(
         "the spool was rolled back (restored from a copy or a virtual machine snapshot); starting a new epoch at the collector's checkpoints"
     )]
@@ -57,25 +57,25 @@ pub enum UplinkError {
     /// Another connection with this certificate took over.
     #[error("collector: {0}; if this repeats, a second agent uses this certificate: stop it, or issue it a certificate of its own")]
     Fenced(String),
-    /// The collector said something out of order.
+    /// The collector violated the protocol.
     #[error("collector: {0}; check that agent and collector run compatible versions")]
     Protocol(&'static str),
 }
 
-/// Where and as whom to deliver.
+/// Delivery of the spool to the collector.
 #[derive(Debug, Clone)]
 pub struct Uplink {
-    /// The collector's address.
+    /// Endpoint URL of the collector.
     pub collector: String,
-    /// Identity folder; read anew at each connection, so that a renewed certificate is taken up.
+    /// Identity folder; read again at each connection, so that a renewed certificate takes effect.
     pub identity: PathBuf,
-    /// Sites spoken for.
+    /// Sites this agent reports for.
     pub sites: Vec<SiteCode>,
-    /// How it is reached.
+    /// Transport: TLS, or a simulated network.
     pub connector: Connector,
 }
 
-/// When to stop.
+/// When delivery stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Until {
     /// Never.
@@ -86,7 +86,7 @@ pub enum Until {
 }
 
 impl Uplink {
-    /// Delivers until told otherwise; connects again and again.
+    /// Delivers until `until` asks for an end; reconnects after each failure.
     pub async fn run(&self, spool: &Arc<Spool>, clock: fn() -> jiff::Timestamp, mut until: watch::Receiver<Until>) {
         let mut backoff = BACKOFF_MIN;
         loop {
@@ -95,8 +95,8 @@ impl Uplink {
                 Ok(()) => return,
                 Err(error) => error,
             };
-            // A session that got something through starts the pauses afresh; but two agents with one identity, which replace
-            // each other, do that less and less often.
+            // A session that delivered events resets the backoff, except where two agents with one identity replace each
+            // other: those keep backing off.
             let is_alone = !matches!(error, UplinkError::RolledBack | UplinkError::Replaced | UplinkError::Fenced(_));
             if spool.undelivered() < before && is_alone {
                 backoff = BACKOFF_MIN;
@@ -105,16 +105,16 @@ impl Uplink {
             tracing::warn!(%error, retry_in_ms = u64::try_from(wait.as_millis()).unwrap_or(0), "delivery interrupted; retrying");
             backoff = (backoff * 2).min(BACKOFF_MAX);
             tokio::select! {
-                // In this order, so that what is ready together is taken in the same order each time.
+                // Biased, so that a simulation polls the branches in the same order each time.
                 biased;
-                // Asked to finish while the collector is away: what is undelivered stays in the spool.
+                // Stopping while the collector is unreachable: undelivered events stay in the spool.
                 changed = until.changed() => if changed.is_err() || *until.borrow() == Until::Drained { return },
                 () = tokio::time::sleep(wait) => {}
             }
         }
     }
 
-    /// One connection, to its end. Ok: everything asked for is delivered.
+    /// Runs one connection to its end. `Ok`: everything that `until` asks for is delivered.
     pub async fn session(
         &self,
         spool: &Arc<Spool>,
@@ -176,9 +176,9 @@ struct Session<'a> {
     acked: u64,
     sent: u64,
     window: u64,
-    /// Since when something waits and nothing was acknowledged.
+    /// Start of the current wait: events are undelivered and none was acknowledged since.
     waiting_since: Option<tokio::time::Instant>,
-    /// What was last told of how far the logs are read: after which event, and which sites are caught up.
+    /// Coverage last sent: the event number it follows, and for each site whether it is caught up.
     covered: Option<(u64, Vec<bool>)>,
 }
 
@@ -200,7 +200,7 @@ impl Session<'_> {
                 return self.end(inbound).await;
             }
             tokio::select! {
-                // Answers may come without end, so what is rare goes before them; after an answer the window is filled anyway.
+                // Answers may arrive without pause, so rarer branches come first; the window is refilled after each answer.
                 biased;
                 changed = until.changed() => if changed.is_err() { return Ok(()) },
                 _ = heartbeat.tick() => {
@@ -213,17 +213,17 @@ impl Session<'_> {
         }
     }
 
-    /// Nothing is left to be sent: waits until the collector has taken what is on its way, such as how far the logs are read.
+    /// Closes the sending side and waits until the collector has received what is in flight, such as coverage.
     async fn end(&mut self, inbound: &mut Streaming<wire::StreamResponse>) -> Result<(), UplinkError> {
-        // A sender of nothing: the stream's own is dropped, which ends it.
+        // Replacing the sender drops the stream's own, which closes the request stream.
         self.outbound = mpsc::channel(1).0;
         let ended = async { while let Ok(Some(_)) = inbound.message().await {} };
-        // It is durable anyway.
+        // All events are durable; a timeout loses at most a coverage report.
         let _ = tokio::time::timeout(FLUSH_LIMIT, ended).await;
         Ok(())
     }
 
-    /// Tells at once when more is known to be read, and which sites are caught up.
+    /// Sends a heartbeat as soon as the coverage changed.
     async fn report_coverage(&mut self, now: jiff::Timestamp) -> Result<(), UplinkError> {
         let Some(known) = self.spool.coverage(self.sent).map(|(number, all)| (number, caught_up(&all))) else { return Ok(()) };
         if self.covered.as_ref() == Some(&known) {
@@ -292,7 +292,7 @@ fn caught_up(coverage: &[Coverage]) -> Vec<bool> {
     coverage.iter().map(|site| site.caught_up).collect()
 }
 
-/// Whether the collector has other events under our numbers than we have.
+/// Whether the collector has other events under our sequence numbers.
 fn was_rolled_back(spool: &Spool, welcome: &wire::Welcome) -> Result<bool, SpoolError> {
     if planted::is(Fault::SetBackUnseen) {
         return Ok(false);
@@ -301,7 +301,7 @@ fn was_rolled_back(spool: &Spool, welcome: &wire::Welcome) -> Result<bool, Spool
         return Ok(true);
     }
     let Some(proof) = welcome.proof else { return Ok(false) };
-    // What is no longer kept was acknowledged to this very spool.
+    // An event deleted here was acknowledged to this very spool.
     Ok(spool.event(welcome.durable_sequence)?.is_some_and(|event| event.proof() != proof))
 }
 

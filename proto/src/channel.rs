@@ -50,7 +50,7 @@ pub enum ConnectError {
     Endpoint {
         /// Endpoint URL as configured.
         endpoint: String,
-        /// What the operating system or the parser reports.
+        /// Why the URL was rejected.
         reason: String,
     },
     /// The connection failed.
@@ -142,7 +142,7 @@ pub fn explain(error: &(dyn std::error::Error + 'static)) -> String {
         ),
         ("DecryptError", "the collector does not trust the authority of this certificate; issue one from the collector's own authority"),
         ("BadCertificate", "the collector refuses this certificate; issue a new one"),
-        ("Connection refused", "connection refused; check that `supwatch serve` is running, and the port"),
+        ("Connection refused", "check that `supwatch serve` is running, and the port"),
         ("dns error", "cannot resolve the host name; check it"),
         ("failed to lookup address", "cannot resolve the host name; check it"),
     ];
