@@ -27,7 +27,7 @@ use crate::spool::{Spool, SpoolError};
 const RESEND_AFTER: SignedDuration = SignedDuration::from_hours(6);
 /// Interval at which the program is polled for its exit.
 const POLL: Duration = Duration::from_millis(20);
-/// Bytes of a program's stderr that are kept; one line of them is told.
+/// Bytes of standard error kept; its first line is reported.
 const STDERR_BYTES: u64 = 16 * 1024;
 
 /// A command as the configuration names it.
@@ -61,7 +61,7 @@ pub enum CommandError {
     Exit {
         /// Exit status.
         status: std::process::ExitStatus,
-        /// The first line of its stderr, with a colon before it.
+        /// First line of standard error, preceded by a colon; may be empty.
         said: String,
     },
     /// The time limit was reached.

@@ -1,8 +1,8 @@
-//! The agent's own look at the WSUS servers of its sites and at what they synchronise from: name, TCP, TLS, HTTP, clock.
+//! Probes the WSUS servers of the agent's sites and their update sources: name, TCP, TLS, HTTP, clock.
 //!
-//! Only looks: anonymous GETs, nothing that a server would have to remember. Asks one server at a time, over one connection,
-//! a request a second at most, so that nothing that is watched feels it. It runs beside collecting and holds up neither that
-//! nor the end of the agent. What it finds travels as a partial settings snapshot, and only when it tells something new.
+//! Read-only: anonymous GETs that leave no state on a server. One server at a time, over one connection, at most one request
+//! a second, so that probing adds no noticeable load. It runs in parallel with collecting and delays neither that nor the
+//! agent's shutdown. Results are sent as a partial settings snapshot when they change.
 
 pub mod plan;
 pub mod certificate;
@@ -36,10 +36,10 @@ pub enum ProbeError {
     /// The spool failed.
     #[error(transparent)]
     Spool(#[from] SpoolError),
-    /// What was found cannot be sent.
+    /// The results do not form a valid snapshot.
     #[error("probes: {0}")]
     Snapshot(#[from] SettingsError),
-    /// The thread that reads and stores for the probes is gone.
+    /// The worker thread that reads and stores for the probes ended.
     #[error("probes: the worker thread ended unexpectedly: {0}")]
     Thread(#[from] JoinError),
 }
@@ -47,22 +47,22 @@ pub enum ProbeError {
 /// Probes the servers of some sites.
 #[derive(Debug)]
 pub struct Prober {
-    /// Where snapshots go.
+    /// Spool that receives the snapshots.
     pub spool: Arc<Spool>,
-    /// The sites.
+    /// Sites whose servers are probed.
     pub sites: Vec<Site>,
-    /// Whether update sources are asked too.
+    /// Whether update sources are probed too.
     pub upstream: bool,
-    /// How often.
+    /// Intervals.
     pub pace: Pace,
-    /// How long.
+    /// Time limits.
     pub limits: Limits,
     /// The agent's clock.
     pub clock: fn() -> Timestamp,
 }
 
 impl Prober {
-    /// As configured; none where probes are not turned on.
+    /// A prober as configured; `None` if probing is off.
     pub fn of(config: &Config, spool: &Arc<Spool>, clock: fn() -> Timestamp) -> Option<Prober> {
         let probing = config.probe?;
         Some(Prober {
@@ -75,7 +75,7 @@ impl Prober {
         })
     }
 
-    /// Rounds for ever, each site's at its time. Ends only by failing; dropped, it stops at once.
+    /// Probes each site on its schedule, indefinitely. Returns only on failure; stops at once when dropped.
     pub async fn run(&self) -> ProbeError {
         match self.rounds().await {
             Err(error) => error,
@@ -116,7 +116,7 @@ impl Prober {
         Ok(())
     }
 
-    /// Asks every server of a site in turn, and stores what is news.
+    /// Probes every server of a site in turn and stores a changed snapshot.
     async fn round(&self, site: &Site, settings: Option<&Settings>) -> Result<(), ProbeError> {
         let plan = plan::targets(settings, &site.wsus, self.upstream);
         if plan.len() == plan::SERVERS {
@@ -148,7 +148,7 @@ impl Prober {
             Ok(spool.commit(vec![event], &name, &snapshot)?)
         });
         match stored.await? {
-            // The next round tells it again.
+            // The next round sends it again.
             Err(ProbeError::Spool(error)) if error.may_pass() => tracing::warn!(%error, "probe results not stored; retrying in the next round"),
             Err(ProbeError::Snapshot(error)) => tracing::warn!(%error, "probe results dropped"),
             stored => return stored,
@@ -157,7 +157,7 @@ impl Prober {
     }
 }
 
-/// Looks for newer settings, on a thread that may wait for a slow share.
+/// Checks for newer settings on a blocking thread, because a share may be slow.
 async fn looked(newest: &mut Newest, spool: &Arc<Spool>) -> Result<bool, ProbeError> {
     let (mut own, spool) = (newest.clone(), Arc::clone(spool));
     let (own, changed) = tokio::task::spawn_blocking(move || {
@@ -167,7 +167,7 @@ async fn looked(newest: &mut Newest, spool: &Arc<Spool>) -> Result<bool, ProbeEr
     .await?;
     *newest = own;
     match changed {
-        // What cannot be read now is read at the next look.
+        // An unreadable file is read at the next check.
         Err(error) if error.may_pass() => Ok(false),
         changed => Ok(changed?),
     }
@@ -178,7 +178,7 @@ fn json(snapshot: &Settings) -> String {
     serde_json::to_string(snapshot).unwrap_or_default()
 }
 
-/// Any number; without random numbers the agents of a hierarchy merely ask in step.
+/// A random number for jitter; without one the agents of a hierarchy merely probe at the same time.
 fn random() -> u32 {
     getrandom::u32().unwrap_or(0)
 }

@@ -1,31 +1,31 @@
-//! When a site is asked next. Pure; moments are counted from the agent's start.
+//! When a site is probed next. Pure; times are durations since the agent's start.
 //!
 //! Rounds are spread by random, so that the agents of a hierarchy, restarted by one update of Windows, do not ask the
 //! servers they share in step.
 
 use std::time::Duration;
 
-/// How often.
+/// Intervals of probing.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    /// Between two rounds of a site, a tenth more or less.
+    /// Time between two rounds of a site, jittered by a tenth.
     pub every: Duration,
-    /// The first round comes within this time.
+    /// Latest start of the first round.
     pub first: Duration,
-    /// A change of the site's settings brings the next round forward, but not closer to the last one than this.
+    /// Least time between two rounds when a settings change brings the next one forward.
     pub apart: Duration,
-    /// Between two looks at whether the settings changed.
+    /// Time between two checks for changed settings.
     pub look: Duration,
 }
 
 impl Pace {
-    /// What is used in earnest.
+    /// The production intervals, with this time between rounds.
     pub fn every(every: Duration) -> Pace {
         Pace { every, first: Duration::from_secs(5), apart: Duration::from_secs(60), look: Duration::from_secs(2) }
     }
 }
 
-/// When one site is asked.
+/// The probing schedule of one site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
     next: Duration,
@@ -33,23 +33,23 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// From the start; `random` is any number. The looks take their part of the time.
+    /// Schedules the first round; `random` is any number. The check interval is subtracted from the time allowed.
     pub fn new(pace: &Pace, random: u32) -> Schedule {
         Schedule { next: part(pace.first.saturating_sub(pace.look), random), last: None }
     }
 
-    /// Whether it is time.
+    /// Whether a round is due.
     pub fn is_due(&self, now: Duration) -> bool {
         now >= self.next
     }
 
-    /// The settings changed.
+    /// Brings the next round forward after a settings change.
     pub fn bring_forward(&mut self, now: Duration, pace: &Pace) {
         let earliest = self.last.map_or(self.next, |last| now.max(last + pace.apart));
         self.next = self.next.min(earliest);
     }
 
-    /// A round has ended.
+    /// Schedules the next round after one ended.
     pub fn ended(&mut self, now: Duration, pace: &Pace, random: u32) {
         self.last = Some(now);
         self.next = now + pace.every - pace.every / 10 + part(pace.every / 5, random);
