@@ -1,4 +1,4 @@
-//! `supwatch-agent read`: what is understood of a log, line by line, so that a user sees why a line was not recognised.
+//! `supwatch-agent read`: how a log is parsed, line by line, so that an operator sees why a line was not recognised.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -12,16 +12,16 @@ use supwatch_reading::parse::{Form, Record};
 use supwatch_reading::reader::{Observer, Reader, Reading, Resume};
 use supwatch_reading::recognise::{Understood, Written};
 
-/// How to show it.
+/// Output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
-    /// A line for every record.
+    /// One line per record.
     Table,
     /// The events alone, as JSON lines: what the agent would send.
     Json,
 }
 
-/// Reads a log and shows what is understood of it.
+/// Reads a log and writes how each record was parsed.
 pub fn read(path: &Path, reading: &Reading, shape: Shape, out: &mut dyn Write) -> std::io::Result<()> {
     let named = |error: std::io::Error| std::io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -71,7 +71,7 @@ impl Table<'_> {
 impl Observer for Table<'_> {
     fn record(&mut self, record: &Record<'_>, written: Written, understood: Understood, events: &[Event]) {
         let line = self.line;
-        // Records that share a line, or a text of several lines, follow each other in it.
+        // Records that share a line, or span several, are numbered in order.
         let inside = record.raw.len() - record.raw.trim_start_matches('\n').len();
         let line = line + inside as u64;
         self.line += record.raw.matches('\n').count() as u64 + u64::from(record.length > 0);

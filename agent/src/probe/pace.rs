@@ -1,7 +1,7 @@
 //! When a site is probed next. Pure; times are durations since the agent's start.
 //!
-//! Rounds are spread by random, so that the agents of a hierarchy, restarted by one update of Windows, do not ask the
-//! servers they share in step.
+//! Rounds are jittered, so that the agents of a hierarchy, restarted together by a Windows update, do not probe shared
+//! servers at the same time.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ impl Schedule {
     }
 }
 
-/// A part of a time, by random.
+/// A random part of a duration.
 fn part(whole: Duration, random: u32) -> Duration {
     whole.mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
