@@ -1,8 +1,8 @@
-//! Follows one log through everything that happens to it: growth, rotation by rename or by copy, truncation, replacement.
+//! Follows one log through growth, rotation by rename or by copy, truncation and replacement.
 //!
-//! A file is the one we were reading if the bytes before our place are the same; names and file numbers only hint (`judge`).
-//! The checkpoint never points into a record: what is unfinished is read again after a restart. What is not to be had any
-//! more is told as a gap, in its place among the events.
+//! A file is the one being read if the bytes before the read position match; names and file numbers are hints (`judge`).
+//! The checkpoint never points into a record: an unfinished one is read again after a restart. Data that is no longer
+//! available is reported as a gap, in order among the events.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,51 +27,51 @@ mod open;
 #[cfg(test)]
 mod tests;
 
-/// Time without news after which a record that more lines might follow is over, and after which a file that seems shorter
-/// than it was is believed to be.
+/// Quiet time after which a record that more lines might follow counts as complete, and after which a file that appears
+/// truncated is accepted as truncated.
 pub const SETTLED: Duration = Duration::from_secs(2);
-/// Time for which a log that was renamed is still read, unless configured.
+/// Default time for which a renamed log is still read.
 pub const DRAIN: Duration = Duration::from_secs(30);
 
-/// What must be kept to go on after a restart.
+/// State from which reading resumes after a restart.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Checkpoint {
     identity: Identity,
     guard: Guard,
-    /// Where and how to go on.
+    /// State of the reader.
     pub resume: Resume,
-    /// The largest size that the file was seen with.
+    /// Largest size observed, in bytes.
     #[serde(default)]
     seen: u64,
-    /// Under which name the file stood.
+    /// Name under which the file was found.
     #[serde(default, rename = "stands")]
     location: Location,
-    /// What its sibling was like; not known to older versions.
+    /// Mark of its sibling; absent in checkpoints of older versions.
     #[serde(default)]
     behind: Option<Mark>,
 }
 
-/// What a look found.
+/// Result of a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Look {
     /// Nothing new.
     Quiet,
-    /// Something was read, and there may be more.
+    /// Data was read, and there may be more.
     More,
 }
 
-/// How far a log is read.
+/// Read progress of one log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     /// Bytes read.
     pub offset: u64,
-    /// Bytes it has.
+    /// Size of the file in bytes.
     pub size: u64,
-    /// Whether nothing of the log is left unread: neither in this file nor in one that goes before it.
+    /// Whether nothing is unread, neither in this file nor in an earlier generation.
     pub at_end: bool,
 }
 
-/// One log under watch.
+/// The follower of one log.
 #[derive(Debug)]
 pub struct Tail {
     path: PathBuf,
@@ -81,9 +81,9 @@ pub struct Tail {
     drain: Duration,
     checkpoint: Option<Checkpoint>,
     open: Option<Open>,
-    /// Since when the generation seems to be lost, if it does.
+    /// Time at which the generation first appeared lost, if it does.
     doubt: Option<Duration>,
-    /// Of the last look.
+    /// Resume points within the last look.
     pieces: Vec<Piece>,
 }
 
@@ -93,22 +93,22 @@ impl Tail {
         Tail { path, site, reading, files: Box::new(Disk), drain: DRAIN, checkpoint, open: None, doubt: None, pieces: Vec::new() }
     }
 
-    /// For how long a log that was renamed is still read.
+    /// Sets how long a renamed log is still read.
     pub fn draining(self, drain: Duration) -> Tail {
         Tail { drain, ..self }
     }
 
-    /// On other files than those of this computer.
+    /// Uses another file system than this computer's.
     pub fn on(self, files: Box<dyn Files>) -> Tail {
         Tail { files, ..self }
     }
 
-    /// Reads what is new, at most 256 KiB, at a moment counted from the agent's start. Nothing counts as read before its
-    /// events and [`Tail::checkpoint`] are stored together.
+    /// Reads new data, at most 256 KiB. `now` is the time since the agent's start. Nothing counts as read before its events
+    /// and [`Tail::checkpoint`] are stored together.
     pub fn look(&mut self, out: &mut Vec<Event>, now: Duration) -> std::io::Result<Look> {
         self.pieces.clear();
         let Some(open) = &mut self.open else { return self.find(out, now) };
-        // What was read counts only if the log is found not to have been rolled over afterwards: it might be the next one's.
+        // The read counts only if the log was not rolled over meanwhile: the bytes might belong to the next generation.
         let fetched = open.fetch()?;
         let mut around = Around::of(&*self.files, &self.path, open.behind)?;
         match open.judge(&fetched, &mut around)? {
@@ -120,7 +120,7 @@ impl Tail {
         }
     }
 
-    /// Where reading stands.
+    /// The current checkpoint.
     pub fn checkpoint(&mut self) -> Option<Checkpoint> {
         if let Some(open) = &self.open {
             self.checkpoint = Some(open.checkpoint());
@@ -128,27 +128,26 @@ impl Tail {
         self.checkpoint.clone()
     }
 
-    /// How far the log is read, at a moment counted from the agent's start, if the last look found nothing new. `None`: there
-    /// is no file to read.
+    /// Read progress at `now` (time since the agent's start), if the last look found nothing new. `None`: there is no file.
     pub fn progress(&self, now: Duration) -> Option<Progress> {
         let open = self.open.as_ref()?;
         let is_log = matches!(open.location, Location::Log | Location::Copied);
-        // A record may still grow, but one that nobody goes on with for a while keeps nobody waiting.
+        // A record may still grow, but after the quiet time it no longer delays coverage.
         let settled = open.quiet.is_some_and(|(place, since)| place == open.position && now.saturating_sub(since) >= SETTLED);
         let whole = open.reader.offset() == open.position || settled;
         let size = open.file.size().unwrap_or(open.seen);
         Some(Progress { offset: open.position, size, at_end: is_log && whole })
     }
 
-    /// Places inside the last look from which could be gone on, before its end.
+    /// Resume points within the last look, before its end.
     pub fn pieces(&mut self) -> Vec<Piece> {
         std::mem::take(&mut self.pieces)
     }
 
-    /// Opens the file that the checkpoint is of, wherever it is by now.
+    /// Opens the file of the checkpoint under whichever name it has now.
     fn find(&mut self, out: &mut Vec<Event>, now: Duration) -> std::io::Result<Look> {
         let Some(checkpoint) = self.checkpoint.clone() else {
-            // Never read: history first. Without a sibling the log itself is all there is.
+            // Never read: history first. Without a sibling there is only the log.
             let around = Around::of(&*self.files, &self.path, None)?;
             let next = if around.sibling.is_some() { Next::Sibling } else { Next::Log };
             return self.begin_next(next, around, &Resume::default(), None);
@@ -168,7 +167,7 @@ impl Tail {
         }
     }
 
-    /// Takes what was fetched of the file that is open.
+    /// Applies the result of a read of the open file.
     fn go_on(
         &mut self,
         location: Location,
@@ -200,18 +199,18 @@ impl Tail {
         if is_log { Ok(Look::Quiet) } else { self.drained(quiet, around, out, now) }
     }
 
-    /// Leaves a file that is no longer the log once nothing more is to come of it.
+    /// Leaves a file that is no longer the log once it is drained.
     fn drained(&mut self, quiet: Duration, mut around: Around, out: &mut Vec<Event>, now: Duration) -> std::io::Result<Look> {
         let Some(open) = &self.open else { return Ok(Look::Quiet) };
         let next = open.next(&mut around)?;
-        // A log that was rolled over a second time is pressing: a third time would take what is in the sibling.
+        // A second rollover is urgent: a third would overwrite the sibling.
         if let Some(left) = open.left.filter(|_| next == Next::Log) {
             // Its writer may still hold it open. Waiting the whole time would hold up a log that others write to already, so
             // two quiet seconds are enough then: who held the old one has finished the line it was at. What is written there
             // even later is told as a gap by the sibling's growth, with its bounds.
             let (since, written) = (now.saturating_sub(left), around.log.as_ref().map(|log| log.size()).transpose()?);
             let settled = quiet.min(since) >= SETTLED && written.is_some_and(|size| size > 0);
-            // Of a file that is under no name it is not sure so early that it is not the log.
+            // For a file under neither name, it is too early to exclude that it is the log.
             let drain = if open.location == Location::Gone { self.drain.max(SETTLED) } else { self.drain };
             if written.is_none() || !settled && since < drain {
                 return Ok(Look::Quiet);
@@ -220,18 +219,18 @@ impl Tail {
         self.end(None, next, around, out, Some(now))
     }
 
-    /// What is known of the sibling from now on.
+    /// The mark of the sibling to compare with from now on.
     fn behind(&self, location: Location, was: Location, known: Option<Mark>, around: &Around, out: &mut Vec<Event>) -> Option<Mark> {
-        // Also where the log itself is not found in the same look; but what is read now is not told.
+        // Also if the log itself is not found in this look; but data being read now is not reported as a gap.
         if matches!(location, Location::Log | Location::Gone) {
             self.late(was, known, around, out);
         }
-        // A sibling that went away or was exchanged for something else stays news until the log is rolled over.
+        // A deleted or replaced sibling keeps counting as a change until the log is rolled over.
         let keep = matches!(location, Location::Log | Location::Gone) && around.news == News::Other;
         if keep { known } else { Some(around.mark) }
     }
 
-    /// What was added to a sibling after it was left is not read: it is told.
+    /// Reports data appended to a sibling after it was left as a gap; it is not read.
     fn late(&self, location: Location, known: Option<Mark>, around: &Around, out: &mut Vec<Event>) {
         if let Some(known) = known
             && around.news == News::Grown
@@ -242,7 +241,7 @@ impl Tail {
         }
     }
 
-    /// Goes on in the file that has the log's name.
+    /// Continues in the file under the log's name.
     fn adopt(&mut self, around: Around, out: &mut Vec<Event>, now: Duration) -> std::io::Result<Look> {
         self.doubt = None;
         self.report_late(&around, out);
@@ -253,7 +252,7 @@ impl Tail {
             open.location = Location::Log;
         }
         (open.identity, open.file, open.left) = (log.identity()?, log, None);
-        // Numbers may change at each look: only what is new now makes it worth another one.
+        // File numbers may change at each look: only new data justifies another one.
         match open.fetch()? {
             Fetched::Bytes(chunk) if open.take(&chunk, out, &mut self.pieces) => Ok(Look::More),
             _ => {
@@ -263,7 +262,7 @@ impl Tail {
         }
     }
 
-    /// Goes on at our place in the sibling.
+    /// Continues at the read position in the sibling.
     fn go_to_sibling(&mut self, around: Around, grace: Grace, now: Duration) -> std::io::Result<Look> {
         self.doubt = None;
         let (Some(checkpoint), Some(sibling)) = (self.checkpoint(), around.sibling) else { return Ok(Look::Quiet) };
@@ -273,7 +272,7 @@ impl Tail {
         Ok(Look::More)
     }
 
-    /// The generation seems to be over.
+    /// Handles a generation that appears to have ended.
     fn ended(
         &mut self,
         gap: Option<&str>,
@@ -291,7 +290,7 @@ impl Tail {
         self.end(gap, next, around, out, Some(now))
     }
 
-    /// What was added to the sibling is news whatever becomes of the log, and the next rotation would take it away.
+    /// Reports data appended to the sibling in any case, because the next rotation would destroy it.
     fn report_late(&mut self, around: &Around, out: &mut Vec<Event>) {
         let Some(held) = self.checkpoint().filter(|_| around.news == News::Grown) else { return };
         self.late(held.location, held.behind, around, out);
@@ -302,7 +301,7 @@ impl Tail {
         }
     }
 
-    /// Goes on with the next generation.
+    /// Ends this generation and continues with the next.
     fn end(
         &mut self,
         gap: Option<&str>,
@@ -320,15 +319,15 @@ impl Tail {
         if let Some(open) = &mut self.open {
             match gap {
                 None => open.reader.finish(out),
-                // A line whose end is lost is part of what is lost.
+                // An incomplete line belongs to the gap.
                 Some(_) => open.reader.idle(out),
             }
             offset = open.reader.offset();
-            // It is one log: what its lines told of its clock, its code page and its run goes on.
+            // Both generations are one log: clock, code page and run state carry over.
             resume = open.reader.next_generation();
         }
         if let Some(reason) = gap {
-            // Told even if nothing is known to be missing: lines may have come after the last look.
+            // Reported even if nothing is known to be missing: lines may have been written after the last look.
             out.push(self.gap(reason, offset, held.seen.saturating_sub(offset)));
         }
         (self.doubt, self.open) = (None, None);
@@ -346,7 +345,7 @@ impl Tail {
                 self.begin(file, location, behind, left.filter(|_| next == Next::Sibling), resume, 0)?;
                 Ok(Look::More)
             }
-            // Between the two halves of a rotation. A log that was never there leaves nothing to be kept.
+            // Between the two halves of a rotation. A log that never existed leaves no state.
             None => {
                 if self.checkpoint.is_some() {
                     self.checkpoint = Some(Checkpoint { resume: resume.clone(), behind, ..Checkpoint::default() });
@@ -378,7 +377,7 @@ impl Tail {
         Ok(())
     }
 
-    /// What lies behind `from` in the generation that is gone was not to be had; `bytes` of it are known, there may be more.
+    /// A gap after `from` in a generation that is gone; at least `bytes` are missing, possibly more.
     fn gap(&self, reason: &str, from: u64, bytes: u64) -> Event {
         Event {
             site: self.site,
