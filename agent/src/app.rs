@@ -129,7 +129,7 @@ pub async fn once(config: &Config) -> Result<u64, AppError> {
     let (uplink, (_keep, mut until)) = (uplink_of(config), watch::channel(Until::Drained));
     // Only the collector knows the checkpoints, and whether the spool was rolled back.
     let mut opened = uplink.session(&spool, now, &mut until).await;
-    if matches!(opened, Err(UplinkError::SetBack | UplinkError::Replaced)) {
+    if matches!(opened, Err(UplinkError::RolledBack | UplinkError::Replaced)) {
         opened = uplink.session(&spool, now, &mut until).await;
     }
     if spool.is_fresh() {

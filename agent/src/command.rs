@@ -286,7 +286,7 @@ fn read_aside(pipe: Option<impl Read + Send + 'static>, limit: u64) -> Result<Re
         let Some(mut pipe) = pipe else { return };
         let _ = pipe.by_ref().take(limit).read_to_end(&mut bytes);
         // The receiver is gone once the program was killed.
-        let _ = tell.send(bytes);
+        let _ = sender.send(bytes);
         let _ = std::io::copy(&mut pipe, &mut std::io::sink());
     };
     std::thread::Builder::new().name("settings command".to_owned()).spawn(body).map_err(CommandError::Start)?;

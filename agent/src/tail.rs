@@ -191,7 +191,7 @@ impl Tail {
             open.left = Some(now);
         }
         if let Fetched::Bytes(chunk) = fetched
-            && open.take(&chunk, out, &mut self.pieces)
+            && open.ingest(&chunk, out, &mut self.pieces)
         {
             return Ok(Look::More);
         }
@@ -205,9 +205,9 @@ impl Tail {
         let next = open.next(&mut around)?;
         // A second rollover is urgent: a third would overwrite the sibling.
         if let Some(left) = open.left.filter(|_| next == Next::Log) {
-            // Its writer may still hold it open. Waiting the whole time would hold up a log that others write to already, so
-            // two quiet seconds are enough then: who held the old one has finished the line it was at. What is written there
-            // even later is told as a gap by the sibling's growth, with its bounds.
+            // Its writer may still hold it open. Waiting the whole time would delay the new log, so two quiet seconds are
+            // enough once that has data: the old writer has finished its line. Anything written there later is reported as a
+            // gap, with its bounds, through the sibling's growth.
             let (since, written) = (now.saturating_sub(left), around.log.as_ref().map(|log| log.size()).transpose()?);
             let settled = quiet.min(since) >= SETTLED && written.is_some_and(|size| size > 0);
             // For a file under neither name, it is too early to exclude that it is the log.
@@ -254,7 +254,7 @@ impl Tail {
         (open.identity, open.file, open.left) = (log.identity()?, log, None);
         // File numbers may change at each look: only new data justifies another one.
         match open.fetch()? {
-            Fetched::Bytes(chunk) if open.take(&chunk, out, &mut self.pieces) => Ok(Look::More),
+            Fetched::Bytes(chunk) if open.ingest(&chunk, out, &mut self.pieces) => Ok(Look::More),
             _ => {
                 open.settle(now, out);
                 Ok(Look::Quiet)
