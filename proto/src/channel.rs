@@ -1,4 +1,4 @@
-//! How a client reaches the collector: its identity folder, mutual TLS, and, when it fails, the reason in words.
+//! How a client reaches the collector: its identity folder, mutual TLS, and error texts with remedies.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
