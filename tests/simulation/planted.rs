@@ -8,7 +8,7 @@ use crate::story;
 /// Tells seeds until an invariant is broken; gives the seed and what was broken.
 fn caught(within: u64) -> (u64, Vec<String>) {
     for seed in 1..=within {
-        let violations = story::tell(seed).violations;
+        let violations = story::run(seed).violations;
         if !violations.is_empty() {
             println!("seed {seed}: {}", violations.join("; ").chars().take(200).collect::<String>());
             return (seed, violations);

@@ -1,30 +1,30 @@
-//! Why something could not be done, and what to do.
+//! Errors with their remedies.
 
 use std::path::PathBuf;
 
 /// Why a database cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another process has it.
+    /// Another process holds the lock.
     #[error("{}: in use by another process; stop that process, or choose another folder", dir.display())]
     Locked {
         /// Folder.
         dir: PathBuf,
     },
-    /// It is damaged, or no database.
+    /// The folder is damaged, or not a database.
     #[error("{}: damaged, or not a database ({reason}); nothing in it was changed. Move the folder away to start from scratch, or restore a copy", dir.display())]
     Damaged {
         /// Folder.
         dir: PathBuf,
-        /// What sled says.
+        /// Message from sled.
         reason: String,
     },
-    /// The file system refuses.
+    /// The file system returned an error.
     #[error("{}: {source}; check that the folder exists, is writable and has space", dir.display())]
     Io {
         /// Folder.
         dir: PathBuf,
-        /// Why.
+        /// Error of the operating system.
         source: std::io::Error,
     },
 }
@@ -32,17 +32,17 @@ pub enum OpenError {
 /// Why a commit, or a read, failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DurableError {
-    /// Disk trouble. sled keeps failing after one such error until the database is opened again.
+    /// A disk error. sled keeps failing after one until the database is reopened.
     #[error("cannot write to the database: {0}; check the free space and the health of the disk")]
     Write(String),
-    /// So little is free that nothing more is written.
+    /// The disk is nearly full, so writes are refused.
     #[error("{}: only {free} bytes are free on this disk, and {floor} stay reserved; free some space, and writing resumes by itself", dir.display())]
     DiskFull {
         /// Folder.
         dir: PathBuf,
         /// Bytes free.
         free: u64,
-        /// Bytes that stay free.
+        /// Bytes reserved as free.
         floor: u64,
     },
     /// Cannot be read.

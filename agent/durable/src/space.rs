@@ -1,7 +1,6 @@
-//! How much room a database has and takes.
+//! Disk space available to a database and used by it.
 //!
-//! The last bytes of a disk are left alone: sled fails for good when it meets the end of a disk, and other programs of the
-//! server want to live.
+//! The last bytes of a disk stay reserved: sled fails for good on a full disk, and other programs on the server need space.
 
 use std::path::Path;
 

@@ -1,9 +1,9 @@
-//! How a value lies in sled: framed with its length, checksum and version, and in parts that are small.
+//! How a value is stored in sled: framed with its length, checksum and version, and in parts that are small.
 //!
 //! sled writes a page that is larger than a quarter of a segment (128 KiB) into a file of its own, a blob, which it never
 //! syncs: after a power cut it may be empty, and then the database does not open. A page holds up to sixteen entries, a few
-//! more while pages merge, so an entry must be far smaller than that: a larger value lies in parts under keys of their own,
-//! written in the same batch. The first part lies under the value's key and says how long the whole is.
+//! more while pages merge, so an entry must be far smaller than that: a larger value is split into parts under keys of their own,
+//! written in the same batch. The first part is stored under the value's key and gives the total length.
 
 /// Largest value, header included.
 pub const VALUE_LIMIT: usize = 96 * 1024;

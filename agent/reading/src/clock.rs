@@ -1,8 +1,8 @@
-//! Stamp of a line → UTC, with how certain that is.
+//! Stamp of a line → UTC, with its certainty.
 //!
 //! Pure. In order of trust: the bias on the line, the zone name on the line (through a table of Windows zone names), the
-//! `GMTDATE` of a status message in the same file, the site's configured zone, and last the local time as it stands. Dates
-//! whose order of day and month follows somebody's locale are proved or marked, never read with one fixed order.
+//! `GMTDATE` of a status message in the same file, the site's configured zone, and last the unchanged local time. Dates
+//! whose order of day and month depends on a locale are proved or marked, never read with one fixed order.
 
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
@@ -20,7 +20,7 @@ pub mod zones;
 pub struct Clock {
     /// The site's configured zone.
     pub configured: Option<TimeZone>,
-    /// What was learnt of the file so far.
+    /// Calibration from the file so far.
     pub learnt: Calibration,
     /// Time of the latest line that has one: what a line without a stamp is taken to be written at.
     pub last: Option<(Timestamp, Certainty)>,
@@ -34,7 +34,7 @@ struct Zone {
     zone: Option<(TimeZone, bool)>,
 }
 
-/// What a file's lines told about its clock; kept, so that reading goes on after a restart as if nothing had happened.
+/// Clock calibration taken from a file's lines; stored, so that a restart does not change later times.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Calibration {
@@ -43,7 +43,7 @@ pub struct Calibration {
     pub calibrations: Vec<(String, i32)>,
     /// Order of day and month, learnt from a date that leaves one only, or from a GMTDATE.
     pub order: Option<DateOrder>,
-    /// Minutes from local time to UTC at the newest stamp that was sure of it.
+    /// Minutes from local time to UTC at the newest stamp with a known offset.
     pub offset: Option<i32>,
 }
 
@@ -51,12 +51,12 @@ pub struct Calibration {
 const ZONES_KEPT: usize = 8;
 
 impl Clock {
-    /// With the configured zone, and what was learnt before.
+    /// A clock with the configured zone and an earlier calibration.
     pub fn new(configured: Option<TimeZone>, learnt: Calibration, last: Option<(Timestamp, Certainty)>) -> Clock {
         Clock { configured, learnt, last, zone: None }
     }
 
-    /// UTC of a stamp. `gmtdate` is what the line itself says the time in UTC is.
+    /// UTC of a stamp. `gmtdate` is the UTC time stated on the line itself.
     pub fn resolve(&mut self, stamp: &Stamp<'_>, gmtdate: Option<Timestamp>) -> (Option<Timestamp>, Certainty) {
         let found = match *stamp {
             Stamp::Utc(time) => utc(time).map(|time| (time, Certainty::Zone)),
@@ -73,7 +73,7 @@ impl Clock {
             },
             Stamp::Local(local) => self.by_file(local, "", gmtdate),
             Stamp::Dated(dated) => self.by_order(dated, gmtdate),
-            // A message's own time is when it was sent, and nobody knows how much later the next line without a stamp is.
+            // A message's own time is when it was sent; the delay until the next line without a stamp is unknown.
             Stamp::Absent => gmtdate.map(|time| (time, Certainty::Calibrated)).or(self.last),
         };
         if *stamp != Stamp::Absent {
@@ -142,7 +142,7 @@ impl Clock {
         }
         match self.learnt.order {
             Some(order) => self.by_file(dated.in_order(order)?, "", gmtdate),
-            // Nobody can tell: a guess, and marked as one.
+            // Undecidable: a guess, and marked as one.
             None => {
                 let (time, _) = self.by_file(dated.in_order(DateOrder::MonthFirst)?, "", None)?;
                 Some((time, Certainty::Local))
@@ -150,8 +150,8 @@ impl Clock {
         }
     }
 
-    /// UTC of a date inside a message, whose order of day and month follows the server's locale. It is told only where one
-    /// order alone puts it shortly after the line; everything else stays unknown.
+    /// UTC of a date inside a message, whose order of day and month follows the server's locale. Known only if exactly one
+    /// order puts it shortly after the line; otherwise unknown.
     pub fn prove_after(&self, text: &str, line: Timestamp) -> Option<Timestamp> {
         let offset = self.learnt.offset?;
         let (dated, _) = dated(text.trim())?;
@@ -171,7 +171,7 @@ impl Clock {
     }
 }
 
-/// Longest gap of a synchronisation schedule that anybody sets: a month.
+/// Longest plausible gap of a synchronisation schedule: a month.
 const NEXT_RUN_WITHIN_DAYS: i64 = 32;
 
 /// Minutes between a local time and the same moment in UTC, if they can be the same moment: zones differ by quarters of

@@ -13,7 +13,7 @@ use encoding_rs::{
 
 use crate::lines::{Framing, LINE_LIMIT, Line};
 
-/// Bytes of words that are not UTF-8 after which the guess stands.
+/// Bytes of non-UTF-8 words after which the guess is final.
 const SAMPLE: usize = 512;
 
 /// Code pages of the Windows languages whose zone names are known.
@@ -26,12 +26,12 @@ pub struct Decoder {
     framing: Option<Framing>,
     sample: Vec<u8>,
     guess: Option<&'static Encoding>,
-    /// The guess is proved by a zone name.
+    /// Whether a zone name proves the guess.
     proved: bool,
     not_utf8: bool,
 }
 
-/// What a decoder must keep to go on after a restart.
+/// State from which a decoder resumes after a restart.
 pub type Sample = Vec<u8>;
 
 impl Decoder {
@@ -45,12 +45,12 @@ impl Decoder {
         decoder
     }
 
-    /// What the guess rests on.
+    /// The sample behind the guess.
     pub fn sample(&self) -> &Sample {
         &self.sample
     }
 
-    /// Name of the encoding, as far as it showed.
+    /// Name of the encoding, as far as determined.
     pub fn name(&self) -> &'static str {
         match self.framing {
             Some(Framing::Utf16Le) => "utf-16le",

@@ -19,7 +19,7 @@ mod tables;
 mod tags;
 mod wraps;
 
-/// Longest text that is taken as a paste: nobody pastes more, and a log of that size is a log.
+/// Longest text that is taken as a paste: anything larger is treated as a log file.
 pub const LONGEST: usize = 16 << 20;
 
 /// Decorations stand in each other: a table in a quoted mail, a page escaped in a page.
@@ -62,7 +62,7 @@ impl Plain {
     }
 }
 
-/// What a paste was before it was pasted; nothing where the text is best read as it is. `file` is its name.
+/// The log from which a paste was copied; `None` if the text is best read unchanged. `file` is its name.
 pub fn plain(bytes: &[u8], file: &str, reading: &Reading) -> Option<Plain> {
     if bytes.len() > LONGEST {
         return None;
@@ -191,7 +191,7 @@ fn is_whole(text: &str) -> bool {
     lost || parse(text).form == Form::Viewer && !matches!(text.as_bytes().first(), Some(b'0'..=b'9'))
 }
 
-/// How well a text is understood, to compare two readings of it.
+/// Score of a reading, to compare two readings of one text.
 fn understood(text: &str, file: &str, reading: &Reading) -> i64 {
     let mut count = Count(0);
     let mut reader = Reader::new(SiteCode::UNKNOWN, file, reading, &Resume::default());

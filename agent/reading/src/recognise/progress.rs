@@ -71,7 +71,7 @@ impl Thinning {
         due || last
     }
 
-    /// Keeps a record for when something else comes.
+    /// Holds a record back until another kind follows.
     pub fn hold(&mut self, key: &str, record: &Record<'_>, written: Written) {
         let Some(kind) = self.kind(key) else { return };
         kind.held.raw.clear();
@@ -80,7 +80,7 @@ impl Thinning {
         kind.holds = true;
     }
 
-    /// What is held back, in the order it was written; the next one of each is a first one again.
+    /// Removes and returns the held records in written order; the next of each kind counts as a first one.
     pub fn take(&mut self) -> Vec<Held> {
         let mut all: Vec<Held> = Vec::new();
         for kind in &mut self.kinds {
@@ -93,7 +93,7 @@ impl Thinning {
         all
     }
 
-    /// What must be kept to go on after a restart: nothing of kinds that something else ended.
+    /// State from which to resume after a restart, without kinds that another record ended.
     pub fn kept(&self) -> Thinning {
         let mut kinds: Vec<Kind> = self.kinds.iter().filter(|kind| kind.reported || kind.holds).cloned().collect();
         for kind in kinds.iter_mut().filter(|kind| !kind.holds) {

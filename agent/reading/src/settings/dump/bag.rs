@@ -107,7 +107,7 @@ impl<'a> Bag<'a> {
     }
 }
 
-/// Known, or nobody could tell.
+/// Known, or unknown if absent.
 pub(super) fn known<T>(value: Option<T>) -> Known<T> {
     value.map_or(Known::Unknown, Known::Some)
 }

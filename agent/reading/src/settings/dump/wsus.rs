@@ -28,7 +28,7 @@ const SERVICE: [(&str, &str); 8] = [
 /// State of an application pool, by number of `ObjectState`.
 const POOL: [(&str, &str); 4] =
     [("Starting", "starting"), ("Started", "started"), ("Stopping", "stopping"), ("Stopped", "stopped")];
-/// Services that belong to a WSUS server; others are nobody's business.
+/// Services that belong to a WSUS server; others are not collected.
 const SERVICES: [&str; 4] = ["WsusService", "W3SVC", "IISADMIN", "WAS"];
 /// `AccessSSL` among the `sslFlags` of `system.webServer/security/access`.
 const SSL_FLAG: i64 = 8;
