@@ -149,7 +149,9 @@ impl Prober {
         });
         match stored.await? {
             // The next round sends it again.
-            Err(ProbeError::Spool(error)) if error.may_pass() => tracing::warn!(%error, "probe results not stored; retrying in the next round"),
+            Err(ProbeError::Spool(error)) if error.may_pass() => {
+                tracing::warn!(%error, "probe results not stored; retrying in the next round")
+            }
             Err(ProbeError::Snapshot(error)) => tracing::warn!(%error, "probe results dropped"),
             stored => return stored,
         }

@@ -16,7 +16,7 @@ use self::files::{Disk, Files, Identity, Opened};
 use self::guard::{GUARD, Guard, Mark, Place, exactly};
 use self::judge::{Around, Grace, News, Next, Verdict};
 pub use self::open::Piece;
-use self::open::{CHUNK, Fetched, Open, Location};
+use self::open::{CHUNK, Fetched, Location, Open};
 use supwatch_reading::reader::{Reader, Reading, Resume};
 use supwatch_reading::site_folder::rolled_over;
 
@@ -220,7 +220,14 @@ impl Tail {
     }
 
     /// The mark of the sibling to compare with from now on.
-    fn behind(&self, location: Location, was: Location, known: Option<Mark>, around: &Around, out: &mut Vec<Event>) -> Option<Mark> {
+    fn behind(
+        &self,
+        location: Location,
+        was: Location,
+        known: Option<Mark>,
+        around: &Around,
+        out: &mut Vec<Event>,
+    ) -> Option<Mark> {
         // Also if the log itself is not found in this look; but data being read now is not reported as a gap.
         if matches!(location, Location::Log | Location::Gone) {
             self.late(was, known, around, out);

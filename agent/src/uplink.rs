@@ -129,9 +129,11 @@ impl Uplink {
         send(&outbound, stream_request::Body::Hello(self.hello(spool, clock()))).await?;
         let mut client = IngestServiceClient::new(channel);
         let opened = tokio::time::timeout(FIRST_ANSWER, client.stream(ReceiverStream::new(requests))).await;
-        let mut inbound = opened.map_err(|_| UplinkError::Protocol("did not answer"))?.map_err(|status| ended(&status))?.into_inner();
-        let welcome =
-            tokio::time::timeout(FIRST_ANSWER, next(&mut inbound)).await.map_err(|_| UplinkError::Protocol("sent no welcome"))??;
+        let mut inbound =
+            opened.map_err(|_| UplinkError::Protocol("did not answer"))?.map_err(|status| ended(&status))?.into_inner();
+        let welcome = tokio::time::timeout(FIRST_ANSWER, next(&mut inbound))
+            .await
+            .map_err(|_| UplinkError::Protocol("sent no welcome"))??;
         let stream_response::Body::Welcome(welcome) = welcome else { return Err(UplinkError::Protocol("sent no welcome")) };
         if welcome.replaced {
             spool.begin_new_epoch()?;

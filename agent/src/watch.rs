@@ -41,7 +41,8 @@ impl Watch {
                 on_event.wake();
             }
         });
-        let watcher = watcher.inspect_err(|error| tracing::warn!(%error, "change notifications unavailable; relying on the sweep")).ok();
+        let watcher =
+            watcher.inspect_err(|error| tracing::warn!(%error, "change notifications unavailable; relying on the sweep")).ok();
         Watch { waker, woken, watcher }
     }
 

@@ -133,14 +133,20 @@ pub fn explain(error: &(dyn std::error::Error + 'static)) -> String {
         ("CertificateExpired", "a certificate has expired; renew it, and compare both clocks"),
         ("certificate expired", "a certificate has expired; renew it, and compare both clocks"),
         ("CertificateRequired", "the collector requires a client certificate; name its folder with --identity"),
-        ("UnknownCA", "the collector does not trust the authority of this certificate; issue one from the collector's own authority"),
+        (
+            "UnknownCA",
+            "the collector does not trust the authority of this certificate; issue one from the collector's own authority",
+        ),
         ("UnknownIssuer", "the collector's certificate was issued by another authority than ca.pem; copy the collector's ca.pem"),
         ("NotValidForName", "the collector's certificate does not carry this host name; use a name given to `pki init --name`"),
         (
             "BadSignature",
             "the collector's certificate was issued by an authority with the name but not the key of ca.pem; copy the collector's ca.pem",
         ),
-        ("DecryptError", "the collector does not trust the authority of this certificate; issue one from the collector's own authority"),
+        (
+            "DecryptError",
+            "the collector does not trust the authority of this certificate; issue one from the collector's own authority",
+        ),
         ("BadCertificate", "the collector refuses this certificate; issue a new one"),
         ("Connection refused", "check that `supwatch serve` is running, and the port"),
         ("dns error", "cannot resolve the host name; check it"),

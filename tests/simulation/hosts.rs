@@ -32,8 +32,8 @@ use tonic::transport::server::Connected;
 use tonic::transport::{Endpoint, Server, Uri};
 use turmoil::net::{TcpListener, TcpStream};
 
-use crate::rng::Rng;
 use crate::disk::Disk;
+use crate::rng::Rng;
 
 /// Name of the collector's host.
 pub const COLLECTOR: &str = "collector";

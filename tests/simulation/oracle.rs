@@ -7,8 +7,8 @@ use supwatch_model::event::StoredEvent;
 use supwatch_model::ids::AgentId;
 use supwatch_store::{Cursor, EventQuery, Store};
 
-use crate::ledger::line_of;
 use crate::hosts::Home;
+use crate::ledger::line_of;
 use crate::story::{Agent, Story};
 
 /// More than one look at a log brings beyond what the spool takes.

@@ -11,11 +11,11 @@ use supwatch_model::ids::Epoch;
 use supwatch_reading::site_folder;
 use turmoil::Sim;
 
-use crate::rng::Rng;
 use crate::disk::{Backup, Disk};
 use crate::hosts::{self, CLONE, COLLECTOR, Home};
 use crate::log::Log;
 use crate::oracle;
+use crate::rng::Rng;
 
 const TICK: Duration = Duration::from_millis(10);
 /// How long logs grow and faults come.

@@ -11,7 +11,7 @@ use supwatch_model::ids::SiteCode;
 use supwatch_model::time::Certainty;
 
 use crate::assemble::{Assembler, Decoded};
-use crate::clock::{Clock, Calibration};
+use crate::clock::{Calibration, Clock};
 use crate::encoding::{Decoder, Sample};
 use crate::lines::{Framing, Line, Lines};
 use crate::parse::{self, Form, Record};
@@ -112,7 +112,10 @@ impl Reader {
             rest: AfterLines {
                 decoder: Decoder::new(reading.code_page, resume.sample.clone()),
                 assembler: Assembler::default(),
-                records: Records { recogniser: Recogniser::new(site, file, clock, resume.memory.clone()), counters: Counters::default() },
+                records: Records {
+                    recogniser: Recogniser::new(site, file, clock, resume.memory.clone()),
+                    counters: Counters::default(),
+                },
             },
         }
     }

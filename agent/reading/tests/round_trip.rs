@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use supwatch_model::time::Certainty;
 use supwatch_reading::assemble::{Assembler, Decoded};
-use supwatch_reading::clock::{Clock, Calibration, zones};
+use supwatch_reading::clock::{Calibration, Clock, zones};
 use supwatch_reading::encoding::{Decoder, Sample, code_page};
 use supwatch_reading::lines::Lines;
 use supwatch_reading::parse::{self, Form, Record};

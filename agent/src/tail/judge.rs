@@ -10,7 +10,7 @@ use std::path::Path;
 use super::Checkpoint;
 use super::files::{Files, Identity, Opened};
 use super::guard::{Holds, Mark};
-use super::open::{Fetched, Open, Location};
+use super::open::{Fetched, Location, Open};
 use supwatch_reading::site_folder::rolled_over;
 
 /// Change of the sibling since the last look.
