@@ -1,5 +1,5 @@
 //! Judges a story by its invariants (see `ledger`): some at every tick, the others at its end. They hold for an agent that was
-//! cloned, too: two with one identity replace each other, and each goes on where the other got.
+//! cloned, too: two with one identity replace each other, and each continues where the other stopped.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -36,7 +36,7 @@ pub(crate) fn unframe(framed: &[u8]) -> Option<(u8, Vec<u8>)> {
     good.then(|| (*version, value.to_vec()))
 }
 
-/// How many further parts there are of what begins with a first part. Stores of earlier versions have large values whole.
+/// Number of further parts after a first part. Stores of earlier versions keep large values in one piece.
 pub(crate) fn further_parts(first: &[u8]) -> u8 {
     let Some(length) = first.first_chunk::<4>() else { return 0 };
     let whole = HEADER + u32::from_be_bytes(*length) as usize;

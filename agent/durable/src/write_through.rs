@@ -1,7 +1,7 @@
 //! Makes sled sync what it writes, in the order in which it writes it.
 //!
-//! On Linux sled ends each write with `sync_file_range`, which waits for no disk; where that call is not to be had it uses a
-//! real fsync. A commit of ours ends with a real one anyway, but between two commits sled also uses space anew, and a power
+//! On Linux sled ends each write with `sync_file_range`, which does not wait for the disk; where that call is unavailable it uses a
+//! real fsync. A commit of ours ends with a real one anyway, but between two commits sled also reuses space, and a power
 //! cut then might find new pages without what they replace: that its writes reach the disk in their order is what it relies on. So the
 //! call is taken away from this process, by a seccomp filter that answers it with ENOSYS. The systemd units do the same; this
 //! holds without them. A price: programs that this process starts gain no rights by setuid or setgid (`no_new_privs`).

@@ -85,7 +85,7 @@ impl Clock {
         }
     }
 
-    /// A Windows zone name says whether daylight saving holds, which settles the hour that comes twice.
+    /// A Windows zone name shows whether daylight saving applies, which resolves the repeated hour in autumn.
     fn zoned(&mut self, local: DateTime, name: &str) -> Option<Timestamp> {
         if self.zone.as_ref().is_none_or(|zone| zone.name != name) {
             self.zone = Some(Zone { name: name.to_owned(), zone: zones::lookup(name) });
@@ -129,7 +129,7 @@ impl Clock {
     }
 
     fn by_order(&mut self, dated: Dated, gmtdate: Option<Timestamp>) -> Option<(Timestamp, Certainty)> {
-        // A day beyond the twelfth tells the order of the whole file; so does a GMTDATE that only one order can match.
+        // A day above 12 proves the order for the whole file; so does a GMTDATE that only one order can match.
         if let Some(order) = dated.order() {
             self.learnt.order = Some(order);
         } else if let Some(gmt) = gmtdate {
@@ -233,7 +233,7 @@ mod tests {
         let local = date(2026, 3, 1).at(4, 0, 0, 0);
         check(&mut clock, Stamp::Local(local), None, "2026-03-01T04:00:00Z", Certainty::Local);
         check(&mut clock, Stamp::Local(local), Some("2026-02-28T19:00:01Z"), "2026-02-28T19:00:00Z", Certainty::Calibrated);
-        // Another zone name is another zone until a GMTDATE tells.
+        // Another zone name counts as another zone until a GMTDATE calibrates it.
         check(&mut clock, Stamp::Zoned(local, "Nirgends"), None, "2026-03-01T04:00:00Z", Certainty::Local);
         check(&mut clock, Stamp::Zoned(local, "Nirgends"), Some("2026-03-01T03:00:01Z"), "2026-03-01T03:00:00Z", {
             Certainty::Calibrated
@@ -301,7 +301,7 @@ mod tests {
         });
         check(&mut clock, dated_stamp("3/8/2026 13:00:00"), None, "2026-08-03T11:00:00Z", Certainty::Calibrated);
         let mut clock = Clock { configured: TimeZone::get("Asia/Tokyo").ok(), ..Clock::default() };
-        // A GMTDATE of another moment tells no order.
+        // A GMTDATE of another moment proves no order.
         check(&mut clock, dated_stamp("2/8/2026 09:00:00"), Some("2020-01-01T00:00:00Z"), "2026-02-08T00:00:00Z", {
             Certainty::Local
         });
@@ -317,7 +317,7 @@ mod tests {
         assert_eq!(proved("8/2/2026 2:54:26 PM").as_deref(), Some("2026-08-02T21:54:26Z"));
         assert_eq!(proved("02/08/2026 14:54:26").as_deref(), Some("2026-08-02T21:54:26Z"));
         assert_eq!(proved("2026/08/03 0:00:00").as_deref(), Some("2026-08-03T07:00:00Z"));
-        // Both orders are within a month: nobody can tell.
+        // Both orders are within a month: undecidable.
         let line = clock.resolve(&Stamp::Biased(date(2026, 8, 7).at(13, 0, 0, 0), 0), None).0.expect("a time");
         assert_eq!(clock.prove_after("9/8/2026 14:00:00", line), Some("2026-08-09T14:00:00Z".parse().expect("time")));
         assert_eq!(clock.prove_after("8/9/2026 14:00:00", line), Some("2026-08-09T14:00:00Z".parse().expect("time")));

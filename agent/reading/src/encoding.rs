@@ -78,7 +78,7 @@ impl Decoder {
                 }
             }
         };
-        // A BOM may stand before every line (role setup logs), so it goes wherever a line begins with one.
+        // Every line may start with a BOM (role setup logs), so it is removed from each.
         let text = match (text.starts_with('\u{feff}'), text) {
             (false, text) => text,
             (true, Cow::Borrowed(text)) => Cow::Borrowed(text.trim_start_matches('\u{feff}')),
@@ -153,7 +153,7 @@ impl Decoder {
     }
 }
 
-/// The zone name of a 2007 line, undecoded: what stands between the year and the end of the stamp.
+/// The zone name of a 2007 line, undecoded: the bytes between the year and the end of the stamp.
 fn zone_bytes(line: &[u8]) -> Option<&[u8]> {
     let tail = line.get(line.windows(3).rposition(|mark| mark == b"$$<")?..)?;
     let next = |bytes: &[u8]| bytes.windows(2).position(|mark| mark == b"><");

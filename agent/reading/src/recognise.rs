@@ -140,7 +140,7 @@ impl Lazy<'_> {
 pub struct Memory {
     /// Site code of the requesting parent, until the run starts.
     asked_by: Option<String>,
-    /// Setup lines are of another role, as the log said.
+    /// Whether setup lines belong to another role, according to the log.
     setup_of_other: bool,
     thinning: Thinning,
 }
@@ -249,7 +249,7 @@ impl Recogniser {
         }
     }
 
-    /// Adds what earlier lines, or the file's clock, tell.
+    /// Completes the event from earlier lines and the file's clock.
     fn completed(&mut self, kind: EventKind, time: Option<Timestamp>) -> EventKind {
         match kind {
             EventKind::ParentNotified { parent } => {
@@ -286,7 +286,7 @@ impl Recogniser {
     }
 }
 
-/// A message without the line breaks, byte order marks and blanks that stand around it.
+/// A message without the line breaks, byte order marks and blanks around it.
 pub(crate) fn trimmed(message: &str) -> &str {
     message.trim_start_matches(['~', '?', ' ', '\t', '\n']).trim_end_matches(['~', ' ', '\t', '\r', '\n'])
 }

@@ -16,10 +16,10 @@ use supwatch_model::settings::Settings;
 use supwatch_model::settings::lenient::{Problem, Reason, tidy};
 use supwatch_model::time::Certainty;
 
-/// Largest snapshot taken, as JSON without blanks: that of a top site tells of each of the 276 sites that a hierarchy may
+/// Largest snapshot taken, as JSON without blanks: that of a top site covers each of the 276 sites that a hierarchy may
 /// have at most, and has some 50 KiB then. The collector takes events of 80 KiB.
 pub const SIZE_LIMIT: u64 = 72 * 1024;
-/// Largest dump taken, in bytes: it tells everything, such as every product by id, title and kind.
+/// Largest dump taken, in bytes: it contains every product by id, title and kind.
 pub const DUMP_LIMIT: u64 = 4 * 1024 * 1024;
 
 /// Why a file is no snapshot.
@@ -76,7 +76,7 @@ pub fn read_text_with_remarks(text: &str, path: &Path, site: SiteCode) -> Result
     if size as u64 > SIZE_LIMIT {
         return Err(wrong(format!("as a snapshot it has {} KiB, and {} KiB are what travels", size / 1024, SIZE_LIMIT / 1024)));
     }
-    // The reason may quote what stands there.
+    // The reason may quote the content.
     let settings = Settings::from_json(&value).map_err(|error| wrong(dump::without_names(&error.to_string())))?;
     if let Some(schema) = settings.schema.value().filter(|schema| *schema != "supwatch/settings/v1") {
         return Err(wrong(format!("its schema is {schema:?}, not \"supwatch/settings/v1\"")));
@@ -130,7 +130,7 @@ fn decoded(bytes: &[u8]) -> Cow<'_, str> {
     encoding.decode(bytes).0
 }
 
-/// Whether a file of a site folder is a snapshot; in which order they are read does not matter, each says when it was taken.
+/// Whether a file of a site folder is a snapshot; their reading order does not matter, because each has its time.
 pub fn is_snapshot(name: &str) -> bool {
     name == "settings.json" || (name.starts_with("settings-") && name.ends_with(".json"))
 }

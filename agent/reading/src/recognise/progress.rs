@@ -1,7 +1,7 @@
-//! Thinning of progress: told first, last, and at most once a minute between.
+//! Thinning of progress: the first and the last are reported, and at most one a minute between.
 //!
 //! What is held back is kept as its raw text, in memory that is used again: a run writes thousands of such lines, and all
-//! but a few are never told.
+//! but a few are never reported.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use crate::parse::{self, Record};
 
 const EVERY: SignedDuration = SignedDuration::from_secs(60);
 
-/// Progress of one file, by what it is the progress of: several go on side by side.
+/// Progress of one file, by subject: several run side by side.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Thinning {
     kinds: Vec<Kind>,

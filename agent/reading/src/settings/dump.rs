@@ -1,7 +1,7 @@
 //! A dump of `deploy/windows/Get-SyncSettings.ps1` (`supwatch/dump/v1`) → a snapshot (`supwatch/settings/v1`).
 //!
-//! Pure. The script only reads out; whatever a value means is decided here, in one file for what the site says
-//! (`dump/site.rs`) and one for what WSUS says (`dump/wsus.rs`), each field with its source. What a dump does not tell
+//! Pure. The script only reads out; whatever a value means is decided here, in one file for the site
+//! (`dump/site.rs`) and one for WSUS (`dump/wsus.rs`), each field with its source. What a dump does not tell
 //! stays absent, and why a section could not be read travels as `refused`. Any JSON is taken: what makes no sense is not
 //! known.
 //!

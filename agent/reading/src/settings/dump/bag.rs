@@ -15,7 +15,7 @@ const LONGEST: usize = 200;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bag<'a>(&'a Map<String, Value>);
 
-/// The items of what should be a list: one alone may stand without it, `null` is an empty one.
+/// The items of a list: a single item may appear without one, and `null` is an empty list.
 pub(super) fn items(value: &Value) -> Vec<&Value> {
     match value {
         Value::Null => Vec::new(),
@@ -143,7 +143,7 @@ pub(super) fn number(value: &Value) -> Option<i64> {
 }
 
 fn whole(number: f64) -> Option<i64> {
-    // Beyond 2^53 a float no longer tells whole numbers apart.
+    // Above 2^53 a float no longer distinguishes integers.
     let exact = number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0;
     #[allow(clippy::cast_possible_truncation)]
     exact.then_some(number as i64)

@@ -1,8 +1,8 @@
-//! What the site says: registry of the site server, and the provider's classes in `root\SMS\site_<code>`.
+//! The site's settings: registry of the site server, and the provider's classes in `root\SMS\site_<code>`.
 //!
 //! Names of classes and properties are those of the Configuration Manager SDK; that of the properties inside `Props` are
-//! the site control file's, as `Get-CMSoftwareUpdatePointComponent` shows them. Values stand in `Value` (a number),
-//! `Value1` or `Value2` (texts). `UseParentWSUS` of a SUP is not used: sources disagree on what it says of its role.
+//! the site control file's, as `Get-CMSoftwareUpdatePointComponent` shows them. Values are in `Value` (a number),
+//! `Value1` or `Value2` (texts). `UseParentWSUS` of a SUP is not used: sources disagree on its meaning.
 
 use supwatch_model::ids::SiteCode;
 use supwatch_model::settings::{Component, Known, ListedSite, Proxy, SiteServer, Sup, SupStatus, WsusConsole, same_server};
@@ -49,7 +49,7 @@ fn code(bag: Bag<'_>, name: &str) -> Option<SiteCode> {
     bag.text(name)?.parse().ok().filter(|code| *code != SiteCode::UNKNOWN)
 }
 
-/// The site server. The console is told of only where the script ran there: `Microsoft.UpdateServices.Administration` can be
+/// The site server. The console is reported only if the script ran there: `Microsoft.UpdateServices.Administration` can be
 /// loaded, as WCM itself looks for it; the version is that assembly's.
 pub(super) fn site_server(sections: &Sections<'_>, own: &Own) -> Known<SiteServer> {
     let Some(server) = &own.server else { return Known::Unknown };
@@ -129,7 +129,7 @@ pub(super) fn language(text: &str) -> Option<String> {
     good.then(|| text.to_owned())
 }
 
-/// Software update points: `SMS_SCI_SysResUse` with that `RoleName`, of this site. To somebody without rights the provider
+/// Software update points: `SMS_SCI_SysResUse` with that `RoleName`, of this site. To an account without rights the provider
 /// gives no rows at all; a site has no SUP only where its site systems are seen, and no SUP among them.
 pub(super) fn sups(sections: &Sections<'_>, own: &Own) -> Known<Vec<Sup>> {
     let rows = sections.bags("sups");
@@ -228,7 +228,7 @@ pub(super) fn component(sections: &Sections<'_>, own: &Own) -> Known<Component> 
         summary_languages: props.list("SupportedTitleLanguages"),
         classifications: subscribed(sections, own, &["UpdateClassification"]),
         products: subscribed(sections, own, &["Product", "ProductFamily"]),
-        // The alert is an object of its own, which only its localized name tells from others.
+        // The alert is an object of its own, distinguished from others only by its localized name.
         alert_on_failure: Known::Unknown,
         first_sup: props.server("DefaultWSUS"),
         configuration_state: state.map_or(Known::Unknown, |state| state.fit("ConfigurationState")),

@@ -1,4 +1,4 @@
-//! What WSUS says: its administration interface (`Microsoft.UpdateServices.Administration`), and of a WSUS on the computer
+//! WSUS settings: its administration interface (`Microsoft.UpdateServices.Administration`), and of a WSUS on the computer
 //! that the script ran on also IIS, the services, the registry and the database.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -171,7 +171,7 @@ fn synchronisation(bag: Bag<'_>) -> WsusSync {
     }
 }
 
-/// What only the computer itself can tell of its WSUS.
+/// WSUS settings that only the computer itself can read.
 fn local(wsus: &mut Wsus, sections: &Sections<'_>) {
     if let Some(setup) = sections.bag("wsus_setup")
         && wsus.version.is_unknown()
