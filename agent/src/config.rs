@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_runs_hourly_unless_it_is_told_otherwise() {
+    fn a_command_runs_hourly_unless_configured_otherwise() {
         assert_eq!(command_of(""), None);
         let named = command_of("command = [\"powershell.exe\", \"-File\", \"x.ps1\"]").expect("a command");
         assert_eq!((named.program.to_str(), named.arguments.len()), (Some("powershell.exe"), 2));
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_noticed_and_renamed_logs_drained_unless_it_is_told_otherwise() {
+    fn changes_are_noticed_and_renamed_logs_drained_unless_configured_otherwise() {
         let top = |more: &str| {
             let dir = tempfile::tempdir().expect("folder");
             std::fs::write(dir.path().join("site.toml"), "code = \"P01\"\n").expect("file");
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn all_faults_of_all_files_are_told_together() {
+    fn all_errors_of_all_files_are_reported_together() {
         let dir = tempfile::tempdir().expect("folder");
         std::fs::create_dir(dir.path().join("P01")).expect("folder");
         std::fs::write(dir.path().join("P01/site.toml"), "code = \"P1\"\ncolour = \"red\"\n").expect("file");

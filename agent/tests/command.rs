@@ -104,7 +104,7 @@ fn a_snapshot_travels_when_it_is_news_and_otherwise_every_six_hours() {
 }
 
 #[test]
-fn what_goes_wrong_is_told_with_file_cause_and_remedy_but_no_names() {
+fn failures_are_reported_with_file_cause_and_remedy_but_no_names() {
     let bench = Bench::new();
     bench.once("echo; echo \"Login failed for user 'CORP\\\\\\\\svc'.\" >&2; echo more >&2; exit 7");
     bench.once("echo hello");
@@ -131,7 +131,7 @@ fn what_goes_wrong_is_told_with_file_cause_and_remedy_but_no_names() {
 }
 
 #[test]
-fn a_trouble_is_told_once_until_it_goes_well_again() {
+fn an_error_is_reported_once_until_a_run_succeeds() {
     let bench = Bench::new();
     let (mut runner, _handle) = bench.runner("test -e good && cat dump.json", Duration::from_secs(20));
     let good = bench.dir.path().join("good");

@@ -52,7 +52,7 @@ fn an_ignored_fence_is_noticed() {
 }
 
 #[test]
-fn a_replaced_epoch_that_goes_on_is_noticed() {
+fn a_replaced_epoch_that_continues_is_noticed() {
     of_the_collector(collector::Fault::ReplacedGoesOn, &["I2", "I3"], 20);
 }
 

@@ -61,7 +61,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_first_part_tells_how_many_follow() {
+    fn a_first_part_gives_the_number_of_parts() {
         let parts = |size| {
             let framed = frame(1, &vec![7; size]);
             (further_parts(&framed[..framed.len().min(PART)]), framed.len().div_ceil(PART))

@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_name_tells_the_doubled_hour_apart() {
+    fn a_zone_name_resolves_the_repeated_hour() {
         let local = date(2026, 11, 1).at(1, 30, 0, 0);
         check(&mut Clock::default(), Stamp::Zoned(local, "Eastern Daylight Time"), None, "2026-11-01T05:30:00Z", Certainty::Zone);
         check(&mut Clock::default(), Stamp::Zoned(local, "Eastern Standard Time"), None, "2026-11-01T06:30:00Z", Certainty::Zone);
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_of_no_known_order_is_a_guess_until_the_file_tells() {
+    fn a_date_of_unknown_order_is_a_guess_until_the_file_proves_it() {
         let mut clock = Clock::default();
         check(&mut clock, dated_stamp("2/8/2026 13:00:00"), None, "2026-02-08T13:00:00Z", Certainty::Local);
         check(&mut clock, dated_stamp("2/8/2026 13:00:00"), Some("2026-08-02T11:00:01Z"), "2026-08-02T11:00:00Z", {

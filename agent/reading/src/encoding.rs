@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_decoder_goes_on_where_another_stopped() {
+    fn a_decoder_resumes_where_another_stopped() {
         let (bytes, ..) = SHIFT_JIS.encode("同期に失敗しました。メッセージ");
         let mut first = Decoder::default();
         for line in lines_of(&bytes, &[7]) {

@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_line_takes_bounded_memory_and_says_it_was_cut() {
+    fn an_endless_line_takes_bounded_memory_and_is_marked_as_cut() {
         let mut lines = Lines::new(0, None);
         let mut out = Vec::new();
         let mut feed = |lines: &mut Lines, bytes: &[u8]| {

@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_later_lines_tell_serves_the_first_ones() {
+    fn first_lines_benefit_from_later_ones() {
         let log = "Starting Sync~  $$<SMS_WSUS_SYNC_MANAGER><Mon Aug 06 10:54:24.000 2007 東京の時間><thread=756 (0x2F4)>\r\n\
             STATMSG: ID=6701 SEV=I LEV=M SOURCE=\"SMS Server\" COMP=\"SMS_WSUS_SYNC_MANAGER\" SYS=S SITE=CEN PID=1 TID=2 GMTDATE=Mon Aug 06 01:54:25.519 2007 ISTR0=\"\" NUMATTRS=0  $$<SMS_WSUS_SYNC_MANAGER><Mon Aug 06 10:54:25.519 2007 東京の時間><thread=756 (0x2F4)>\r\n\
             同期に失敗しました  $$<SMS_WSUS_SYNC_MANAGER><Mon Aug 06 10:54:26.000 2007 東京の時間><thread=756 (0x2F4)>\r\n";

@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn progress_is_told_first_last_and_once_a_minute() {
+    fn progress_is_reported_first_last_and_once_a_minute() {
         let line = |done: u64| {
             format!(
                 "sync: WSUS synchronizing updates, processed {done} out of 9 items ({}%)  $$<SMS_WSUS_SYNC_MANAGER><03-01-2026 04:00:00.000+0><thread=1 (0x1)>",
@@ -469,7 +469,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_run_is_told_in_utc_where_its_date_proves_it() {
+    fn the_next_run_is_in_utc_where_its_date_proves_it() {
         let [EventKind::NextRun { at_utc, .. }] = kinds(&["Next scheduled sync is a retry sync at 3/1/2026 5:00:00 AM"])[..] else {
             panic!("one event");
         };

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_look_that_leaves_nothing_unread_tells_a_time() {
+    fn only_a_look_that_leaves_nothing_unread_sets_a_time() {
         let mut covered = Covered::by(clock);
         let behind = look(&mut covered, Look::More, 40, true);
         assert_eq!((behind.caught_up, behind.unread(), behind.logs[0].read_until), (false, 60, None));
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_is_not_there_now_holds_up_nothing_and_tells_nothing_new() {
+    fn a_missing_log_delays_nothing_and_reports_nothing_new() {
         let mut covered = Covered::by(clock);
         look(&mut covered, Look::Quiet, 100, true);
         covered.begin();

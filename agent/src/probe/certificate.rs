@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_end_are_told_and_addresses_are_no_names() {
+    fn names_and_expiry_are_reported_and_addresses_are_no_names() {
         let names = ["sup1.corp.example", "wsus.corp.example", "127.0.0.1"].map(str::to_owned).to_vec();
         let told = read(&certificate(names)).expect("read");
         assert_eq!(told.names, Known::Some(vec!["sup1.corp.example".to_owned(), "wsus.corp.example".to_owned()]));
@@ -133,14 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_names_none_is_told() {
+    fn too_many_names_are_not_reported() {
         let told = |count: usize| read(&certificate((0..count).map(|n| format!("s{n}.corp.example")).collect())).expect("read");
         assert_eq!(told(NAMES).names.value().map(Vec::len), Some(NAMES));
         assert_eq!(told(NAMES + 1).names, Known::Unknown);
     }
 
     #[test]
-    fn what_is_no_certificate_tells_nothing() {
+    fn an_unreadable_certificate_reports_nothing() {
         assert_eq!(read(b"no certificate"), None);
         assert_eq!(read(&certificate(vec![])).map(|told| told.names), Some(Known::None));
     }

@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_http_is_told() {
+    async fn a_peer_that_does_not_speak_http_is_reported() {
         for answer in ["", "SSH-2.0-OpenSSH_9.2\r\n", "\x15\x03\x01\x00\x02\x02\x46"] {
             let (stream, _) = server(&[answer]);
             let mut session = Session::over(stream).await.expect("session");
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_proxy_says_yes_or_why_not() {
+    async fn a_proxy_accepts_or_gives_its_status() {
         for (answer, expected) in [
             ("HTTP/1.1 200 Connection established\r\n\r\n", Ok(200)),
             ("HTTP/1.0 407 Proxy Authentication Required\r\nA: b\r\n\r\n<html>", Ok(407)),

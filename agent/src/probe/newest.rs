@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_says_something_new_counts() {
+    fn only_changed_settings_count() {
         let dir = tempfile::tempdir().expect("folder");
         let path = dir.path().join("settings.json");
         let mut newest =

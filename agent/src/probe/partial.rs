@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_is_told_again_after_six_hours_or_when_the_clock_went_back() {
+    fn an_unchanged_snapshot_is_sent_again_after_six_hours_or_when_the_clock_went_back() {
         check(&of(0, 0, 200), &of(359, 0, 200), false);
         check(&of(0, 0, 200), &of(360, 0, 200), true);
         check(&of(0, 0, 200), &of(-1, 0, 200), true);

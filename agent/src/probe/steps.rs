@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_proxy_that_wants_credentials_is_told_with_and_without_ssl() {
+    async fn a_proxy_that_requires_credentials_is_reported_with_and_without_ssl() {
         let (proxy, _) = server(|line| {
             let known = ["CONNECT cen.corp.example:8531 HTTP/1.1", "GET http://cen.corp.example:8530/ HTTP/1.1"];
             empty(if known.contains(&line) { 407 } else { 400 })
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn any_certificate_is_accepted_and_told() {
+    async fn any_certificate_is_accepted_and_reported() {
         let key = rcgen::KeyPair::generate().expect("key");
         let mut parameters = rcgen::CertificateParams::new(vec!["other.corp.example".to_owned()]).expect("names");
         parameters.not_after = rcgen::date_time_ymd(2020, 2, 3);

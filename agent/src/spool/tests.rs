@@ -98,7 +98,7 @@ fn a_new_epoch_reads_nothing_before_it_knows_where_and_what_an_old_one_read_is_r
 }
 
 #[test]
-fn a_block_ends_with_a_piece_and_tells_how_far_its_file_was_read() {
+fn a_block_ends_with_a_piece_and_carries_its_checkpoint() {
     let dir = tempfile::tempdir().expect("folder");
     let spool = Spool::open(dir.path()).expect("open");
     let place = |at: u64| [wire::Place { name: "P01/a.log".to_owned(), checkpoint: at.to_string().into_bytes() }];

@@ -118,7 +118,7 @@ fn history_in_a_rolled_over_log_is_read_first() {
 }
 
 #[test]
-fn a_generation_that_is_gone_is_told() {
+fn a_lost_generation_is_reported() {
     let mut world = World::new();
     world.write(9);
     world.read();
@@ -158,7 +158,7 @@ fn reserved_space_is_read_when_it_is_filled() {
 }
 
 #[test]
-fn a_share_that_once_tells_an_older_size_or_reads_short_has_not_truncated_anything() {
+fn a_share_that_once_reports_a_stale_size_or_reads_short_has_not_truncated_anything() {
     for trouble in 0..40 {
         let mut world = World::new();
         let share = share::Share::default();
@@ -218,7 +218,7 @@ fn a_second_rotation_during_the_grace_leaves_the_middle_one_in_the_sibling() {
 }
 
 #[test]
-fn two_rotations_while_the_agent_was_down_are_told_with_their_place_and_the_middle_one_is_read() {
+fn two_rotations_while_the_agent_was_down_are_reported_in_place_and_the_middle_one_is_read() {
     let mut world = World::new();
     world.write(5);
     world.read();

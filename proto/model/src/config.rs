@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_types_bounds_and_missing_keys_are_told_together() {
+    fn wrong_types_bounds_and_missing_keys_are_reported_together() {
         assert_eq!(
             faults("port = 70000\ntls = \"yes\"\n"),
             [
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_toml_says_where() {
+    fn invalid_toml_is_reported_with_its_line() {
         let shown = faults("listen = \"x\"\nport = = 3\n");
         assert!(shown[0].starts_with("2: this is no TOML"), "{shown:?}");
     }

@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_site_file_tells_all_its_faults_at_once() {
+    fn a_site_file_reports_all_its_errors_at_once() {
         let text = "code = \"TOOLONG\"\ntype = \"prmary\"\ngeneration = \"2012\"\nserer = \"x\"\n";
         let faults = SiteFile::parse(text, Path::new("P01/site.toml")).expect_err("faults");
         let shown = faults.to_string();

@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_records_on_a_line_are_told_apart_and_a_mark_in_the_text_is_none() {
+    fn two_records_on_a_line_are_separated_and_a_mark_in_the_text_is_none() {
         let one = "a  $$<X><08-22-2016 04:15:01.917+420><thread=2868 (0xB34)>";
         assert_eq!(split_first(&format!("{one}b $$<X><08-22-2016 04:15:01.917+420><thread=1 (0x1)>")).map(|(a, _)| a), Some(one));
         assert_eq!(split_first(one), None);

@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn without_marks_a_line_goes_on_where_the_next_word_did_not_fit() {
+    fn without_marks_a_line_continues_where_the_next_word_did_not_fit() {
         let messages = LINES.map(|line| line.split("  $$<").next().unwrap_or_default());
         for width in [60, 72, 80, 100] {
             for broken in [soft, hard] {

@@ -52,7 +52,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_yes_or_no_stays_and_a_secret_goes_wherever_it_stands() {
+    fn booleans_are_kept_and_secrets_removed_everywhere() {
         let mut value = json!({
             "sups": [{"server": "sup1", "connection_account": "CORP\\hunter2", "proxy": {
                 "account": true, "password": "hunter2", "userName": "hunter2", "server": "http://svc:hunter2@proxy:8080"}}],

@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_come_in_three_forms_and_tell_a_moment_only_with_an_offset() {
+    fn dates_come_in_three_forms_and_are_moments_only_with_an_offset() {
         check_time("/Date(1772334000000)/", Some("2026-03-01T03:00:00Z"));
         check_time("/Date(1772334000000+0900)/", Some("2026-03-01T03:00:00Z"));
         check_time("/Date(-62135596800000)/", Some("0001-01-01T00:00:00Z"));

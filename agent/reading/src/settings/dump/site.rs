@@ -164,7 +164,7 @@ fn sup(row: Bag<'_>, first: &Known<String>, systems: &[Bag<'_>]) -> Sup {
         https_port: props.port("WSUSIISSSLPort"),
         ssl: props.flag("SSLWSUS"),
         internet: props.flag("IsINF"),
-        proxy: Known::Some(proxy(&props, &system)).filter_told(),
+        proxy: Known::Some(proxy(&props, &system)).filter_known(),
         connection_account: props.is_set("WSUSAccessAccount"),
         server,
     }
@@ -184,11 +184,11 @@ fn proxy(sup: &Props<'_>, system: &Props<'_>) -> Proxy {
 
 /// A part of which nothing is known is not known itself.
 pub(super) trait Told {
-    fn filter_told(self) -> Self;
+    fn filter_known(self) -> Self;
 }
 
 impl<T: Default + PartialEq> Told for Known<T> {
-    fn filter_told(self) -> Known<T> {
+    fn filter_known(self) -> Known<T> {
         match self {
             Known::Some(part) if part == T::default() => Known::Unknown,
             part => part,
@@ -233,7 +233,7 @@ pub(super) fn component(sections: &Sections<'_>, own: &Own) -> Known<Component> 
         first_sup: props.server("DefaultWSUS"),
         configuration_state: state.map_or(Known::Unknown, |state| state.fit("ConfigurationState")),
     })
-    .filter_told()
+    .filter_known()
 }
 
 /// `ParentWSUS`, `ParentWSUSPort` and `SSLToParentWSUS` as a URL.
@@ -285,7 +285,7 @@ pub(super) fn sites(sections: &Sections<'_>) -> Known<Vec<ListedSite>> {
         type_number: row.fit("Type"),
         server: row.server("ServerName"),
     };
-    Known::Some(sections.bags("sites").into_iter().map(listed).filter(|row| !row.site.is_unknown()).collect()).filter_told()
+    Known::Some(sections.bags("sites").into_iter().map(listed).filter(|row| !row.site.is_unknown()).collect()).filter_known()
 }
 
 /// `SMS_SUPSyncStatus`: of the whole hierarchy at the top site. `LastSyncErrorCode` is unsigned there.
@@ -302,7 +302,7 @@ pub(super) fn sup_status(sections: &Sections<'_>) -> Known<Vec<SupStatus>> {
         catalog_version: row.fit("SyncCatalogVersion"),
         last_success_at: row.time("LastSuccessfulSyncTime"),
     };
-    Known::Some(sections.bags("sup_status").into_iter().map(status).collect()).filter_told()
+    Known::Some(sections.bags("sup_status").into_iter().map(status).collect()).filter_known()
 }
 
 #[cfg(test)]
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_site_without_sup_is_told_from_one_whose_roles_nobody_may_see() {
+    fn a_site_without_sup_differs_from_one_whose_roles_are_hidden() {
         let system = json!({"RoleName": "SMS Site System", "SiteCode": "P01", "NetworkOSPath": "\\\\p01"});
         let of_child = json!({"RoleName": "SMS Software Update Point", "SiteCode": "S01", "NetworkOSPath": "\\\\s01"});
         check(json!({"sups": read(json!([]))}), "/sups", None);
