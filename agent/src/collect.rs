@@ -140,7 +140,7 @@ impl<'a> Collect<'a> {
                     let own = path.display().to_string();
                     self.reported.retain(|reported| !reported.starts_with(&own));
                     self.spool.commit(vec![event], &name, &checksum)?;
-                    // The usable fields are in the snapshot; the others are reported after it, since a snapshot clears earlier trouble.
+                    // The snapshot has the usable fields; the others are reported after it, because it clears earlier errors.
                     if !remarks.is_empty() {
                         self.trouble(site, &path, remarks.join("; "))?;
                     }

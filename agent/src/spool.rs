@@ -1,8 +1,8 @@
 //! Events and file checkpoints on disk, kept until the collector acknowledges them.
 //!
 //! **Invariant: the checkpoint of a file and the events read up to it move in one durable write**, so a crash neither loses
-//! nor duplicates a line. That same write assigns the sequence numbers. One tree: `M` epoch and next number, `Q`+first number blocks of
-//! events, `F`+file checkpoints.
+//! nor duplicates a line. That same write assigns the sequence numbers. One tree: `M` epoch and next number, `Q`+first
+//! number blocks of events, `F`+file checkpoints.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -24,7 +24,8 @@ mod block;
 
 /// Events delivered in one batch, plus at most one block; below the collector's limit.
 const PIECE_EVENTS: usize = 1_000;
-/// Bytes delivered in one batch, likewise; a piece of a log is far smaller. Events without a checkpoint, such as a large snapshot, form no piece.
+/// Bytes delivered in one batch, likewise; a piece of a log is far smaller. Events without a checkpoint, such as a large
+/// snapshot, form no piece.
 const PIECE_BYTES: usize = 1 << 20;
 /// Approximate memory limit of sled.
 const CACHE_BYTES: u64 = 4 << 20;

@@ -122,8 +122,8 @@ fn open_caught(dir: &Path, cache_bytes: u64) -> Result<sled::Db, OpenError> {
     }
 }
 
-/// Removes snapshots whose writing was interrupted. sled takes it for a whole one, whatever comes behind `snap.` in its name, and refuses
-/// the database; without it, sled reads its log from an older one. (Earlier versions of ours called it `.torn`.)
+/// Removes snapshots whose writing was interrupted. sled takes any file named `snap.*` for a complete one and then refuses the
+/// database; without it, sled reads its log from an older snapshot. (Earlier versions renamed it to `.torn`.)
 fn remove_torn_snapshots(dir: &Path) -> std::io::Result<()> {
     for entry in std::fs::read_dir(dir)? {
         let path = entry?.path();

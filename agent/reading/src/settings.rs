@@ -1,6 +1,6 @@
 //! Settings snapshots of a site folder: `settings.json`, the newest, and `settings-<time>.json`, older ones.
 //!
-//! The agent sends a snapshot as it was read, with fields it does not know but without secrets; the collector gives it meaning. A file may as
+//! The agent sends a snapshot as read, with unknown fields but without secrets; the collector interprets it. A file may as
 //! well be a dump of the PowerShell script, which becomes a snapshot here, as does what a configured command prints.
 
 pub mod dump;

@@ -14,7 +14,7 @@ const BLOCK_LIMIT: usize = 64 * 1024;
 const BLOCK_EVENTS: usize = 256;
 /// Events after which a block closes anywhere.
 const BLOCK_EVENTS_LIMIT: usize = 512;
-/// Most bytes of a checkpoint that is sent. A larger one belongs to no log, and reading its file again loses and duplicates nothing.
+/// Most bytes of a checkpoint that is sent. A larger one belongs to no log, and rereading its file loses and duplicates nothing.
 pub(super) const PLACE_BYTES: usize = 8 * 1024;
 
 /// A block that is being filled.
