@@ -71,7 +71,7 @@ pub enum CommandError {
     #[error("printed more than {} KiB; it must print one dump or snapshot and nothing else", DUMP_LIMIT / 1024)]
     TooMuch,
     /// The output is not a snapshot.
-    #[error("printed no settings snapshot: {0}")]
+    #[error("printed unusable output: {0}")]
     Output(#[from] SettingsError),
     /// The agent is stopping.
     #[error("was killed because the agent is stopping")]

@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(read("[probe]\n").expect("good").probe, probing(15, true));
         assert_eq!(read("[probe]\nminutes = 5\nupstream = false\n").expect("good").probe, probing(5, false));
         refused("[probe]\nminutes = 4\n", "agent.toml:7: probe.minutes is 4: it must be 5 to 1440");
-        refused("[probe]\nminuts = 5\n", "agent.toml:7: probe.minuts is no known key; did you mean \"minutes\"?");
+        refused("[probe]\nminuts = 5\n", "agent.toml:7: probe.minuts is not a known key; did you mean \"minutes\"?");
     }
 
     #[test]

@@ -112,7 +112,7 @@ fn failures_are_reported_with_file_cause_and_remedy_but_no_names() {
     bench.once("cat /dev/zero");
     bench.check(&[
         "settings command Get-SyncSettings.ps1: ended with exit status: 7: Login failed for user <name>.; run it by hand",
-        "printed no settings snapshot: Get-SyncSettings.ps1: this is no settings snapshot",
+        "printed unusable output: Get-SyncSettings.ps1: not a settings snapshot",
         "it is of site P02",
         "printed more than 4096 KiB",
     ]);

@@ -34,7 +34,7 @@ pub enum SettingsError {
         source: std::io::Error,
     },
     /// It is no snapshot.
-    #[error("{}: this is no settings snapshot: {reason}; the format is supwatch/settings/v1 or supwatch/dump/v1", path.display())]
+    #[error("{}: not a settings snapshot: {reason}; the format is supwatch/settings/v1 or supwatch/dump/v1", path.display())]
     Content {
         /// File.
         path: PathBuf,
@@ -106,8 +106,8 @@ fn remark(path: &Path, lines: &[(String, usize)], problem: &Problem) -> String {
     let field = problem.pointer.trim_start_matches('/').replace('/', ".");
     let what = match &problem.reason {
         Reason::Unreadable => "has a value of the wrong kind; the field counts as unknown".to_owned(),
-        Reason::UnknownKey(None) => "is no known field and is not used".to_owned(),
-        Reason::UnknownKey(Some(near)) => format!("is no known field and is not used; did you mean {near:?}?"),
+        Reason::UnknownKey(None) => "is not a known field and is ignored".to_owned(),
+        Reason::UnknownKey(Some(near)) => format!("is not a known field and is ignored; did you mean {near:?}?"),
     };
     format!("{}{}: {field} {what}", path.display(), line.unwrap_or_default())
 }
@@ -163,7 +163,7 @@ mod tests {
             remarks,
             [
                 "settings.json:5: sups.0.http_port has a value of the wrong kind; the field counts as unknown",
-                "settings.json:7: wsuss is no known field and is not used; did you mean \"wsus\"?",
+                "settings.json:7: wsuss is not a known field and is ignored; did you mean \"wsus\"?",
             ]
         );
         let EventKind::SettingsSnapshot { settings } = event.kind else { panic!("a snapshot") };

@@ -89,7 +89,7 @@ impl Table {
             }),
             Err(error) => {
                 let line = error.span().map_or(0, |span| lines.line(span.start));
-                Err(Faults(vec![Fault { path: path.to_owned(), line, text: format!("this is no TOML: {}", error.message()) }]))
+                Err(Faults(vec![Fault { path: path.to_owned(), line, text: format!("invalid TOML: {}", error.message()) }]))
             }
         }
     }
@@ -267,7 +267,7 @@ impl Table {
                 Some((_, known)) => format!("did you mean {known:?}?"),
                 None => format!("known here: {}", self.asked.join(", ")),
             };
-            let text = format!("{} is no known key; {hint}", self.full(&key));
+            let text = format!("{} is not a known key; {hint}", self.full(&key));
             self.fault(line, text);
         }
     }
@@ -356,9 +356,9 @@ mod tests {
         assert_eq!(
             faults("listen = \"127.0.0.1:1\"\nprt = 5\n\n[limits]\nwindw = 1\nzzzzzz = 2\n"),
             [
-                "2: prt is no known key; did you mean \"port\"?",
-                "5: limits.windw is no known key; did you mean \"window\"?",
-                "6: limits.zzzzzz is no known key; known here: window",
+                "2: prt is not a known key; did you mean \"port\"?",
+                "5: limits.windw is not a known key; did you mean \"window\"?",
+                "6: limits.zzzzzz is not a known key; known here: window",
             ]
         );
     }
@@ -405,6 +405,6 @@ mod tests {
     #[test]
     fn invalid_toml_is_reported_with_its_line() {
         let shown = faults("listen = \"x\"\nport = = 3\n");
-        assert!(shown[0].starts_with("2: this is no TOML"), "{shown:?}");
+        assert!(shown[0].starts_with("2: invalid TOML"), "{shown:?}");
     }
 }

@@ -115,7 +115,7 @@ impl SiteFile {
         let code_page = table.string("code_page");
         let time_zone = table.optional("time_zone", |name| match jiff::tz::TimeZone::get(name) {
             Ok(_) => Ok(name.to_owned()),
-            Err(_) => Err(format!("{name:?} is no IANA time zone: write one like \"Asia/Tokyo\"")),
+            Err(_) => Err(format!("{name:?} is not an IANA time zone: write one like \"Asia/Tokyo\"")),
         });
         table.finish(SiteFile { code: code.unwrap_or(SiteCode::UNKNOWN), description, code_page, time_zone })
     }
@@ -123,7 +123,7 @@ impl SiteFile {
 
 fn describe(table: &mut Table) -> SiteDescription {
     let site_type = table.optional("type", |word| {
-        SiteType::from_word(word).ok_or_else(|| format!("{word:?} is no site type: write one of {}", SiteType::WORDS.join(", ")))
+        SiteType::from_word(word).ok_or_else(|| format!("{word:?} is not a site type: write one of {}", SiteType::WORDS.join(", ")))
     });
     let parent = table.optional("parent", |word| {
         if word.is_empty() { Ok(None) } else { word.parse::<SiteCode>().map(Some).map_err(|error| error.to_string()) }
@@ -135,14 +135,16 @@ fn describe(table: &mut Table) -> SiteDescription {
         parent,
         generation: table.optional("generation", generation),
         mode: table.optional("mode", |word| {
-            SiteMode::from_word(word).ok_or_else(|| format!("{word:?} is no mode: write one of {}", SiteMode::WORDS.join(", ")))
+            SiteMode::from_word(word)
+                .ok_or_else(|| format!("{word:?} is not a site mode: write one of {}", SiteMode::WORDS.join(", ")))
         }),
         ..SiteDescription::default()
     }
 }
 
 fn generation(word: &str) -> Result<Generation, String> {
-    Generation::from_word(word).ok_or_else(|| format!("{word:?} is no generation: write one of {}", Generation::WORDS.join(", ")))
+    Generation::from_word(word)
+        .ok_or_else(|| format!("{word:?} is not a generation: write one of {}", Generation::WORDS.join(", ")))
 }
 
 /// A site that `hierarchy.toml` expects.
