@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn what_is_no_snapshot_of_this_site_is_refused_with_the_reason() {
-        check("{", "no settings snapshot");
+        check("{", "not a settings snapshot");
         check("{\"schema\":\"x\"}", "its schema is \"x\"");
         check("{\"site\":\"P02\"}", "it is of site P02, but lies in the folder of P01");
         check("[]", "no object");
