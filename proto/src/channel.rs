@@ -141,7 +141,7 @@ pub fn explain(error: &(dyn std::error::Error + 'static)) -> String {
         ("NotValidForName", "the collector's certificate does not carry this host name; use a name given to `pki init --name`"),
         (
             "BadSignature",
-            "the collector's certificate was issued by an authority with the name but not the key of ca.pem; copy the collector's ca.pem",
+            "the collector's certificate was issued by another authority with the same name as ca.pem; copy the collector's ca.pem",
         ),
         (
             "DecryptError",

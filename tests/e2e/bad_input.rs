@@ -70,7 +70,7 @@ fn configuration_faults_are_told_together_with_lines_and_suggestions() {
     }
     let agent = Command::new(binary("supwatch-agent")).args(["--config", path, "config", "check"]).output().expect("agent");
     assert_eq!(agent.status.code(), Some(2));
-    assert!(text(&agent.stderr).contains("there is no [[site]]"), "{}", text(&agent.stderr));
+    assert!(text(&agent.stderr).contains("no [[site]]"), "{}", text(&agent.stderr));
 }
 
 #[test]

@@ -240,7 +240,7 @@ fn a_spool_that_was_set_back_in_time_begins_anew_and_doubles_nothing() {
     wait_for("attempts", || if said(&one.agent).contains("delivery interrupted") { Ok(()) } else { Err(said(&one.agent)) });
     one.house.start_collector();
     one.check();
-    assert!(said(&one.agent).contains("set back in time"), "{}", said(&one.agent));
+    assert!(said(&one.agent).contains("rolled back"), "{}", said(&one.agent));
 }
 
 #[test]
