@@ -1,4 +1,4 @@
-//! Where a server is asked: host, port, and whether over SSL; and how a person types that.
+//! Address of a server: host, port, and whether over SSL; and the form in which an operator types it.
 //!
 //! Pure. Nothing that could carry credentials fits into an [`Address`], so none can be stored, sent or logged.
 
@@ -7,25 +7,25 @@
 pub struct Address {
     /// Name or IP address; an IPv6 address without brackets.
     pub host: String,
-    /// Port.
+    /// TCP port.
     pub port: u16,
-    /// Whether over SSL.
+    /// Whether the server is reached over SSL.
     pub ssl: bool,
 }
 
-/// Why a text is no address. It never repeats the text, which may hold a password.
+/// Why a text is not an address. It never repeats the text, which may contain a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// It has another form.
+    /// The text is not a URL of the expected form.
     #[error("write each server like \"https://sup1.corp.example:8531\" or \"http://sup1.corp.example:8530\"")]
     Form,
-    /// It names an account.
-    #[error("leave out user name and password: probes are anonymous, and agent.toml is no place for either")]
+    /// The URL contains a user name or password.
+    #[error("leave out user name and password: probes are anonymous, and agent.toml must not contain credentials")]
     Account,
-    /// It goes on after the port.
+    /// The URL continues after the port.
     #[error("leave out what follows the port: the probe knows the paths of the WSUS web services")]
     Path,
-    /// The port is none.
+    /// The port is out of range.
     #[error("the port must be 1 to 65535")]
     Port,
 }
@@ -36,19 +36,19 @@ impl Address {
         (is_host(host) && port > 0).then(|| Address { host: host.trim_end_matches('.').to_owned(), port, ssl })
     }
 
-    /// Host and port as they stand in a request, without the port that is understood anyway.
+    /// Host and port as a request names them, without the default port.
     pub fn authority(&self) -> String {
         let usual = if self.ssl { 443 } else { 80 };
         if self.port == usual { bracketed(&self.host) } else { self.host_and_port() }
     }
 
-    /// Host and port, both always.
+    /// Host and port, always both.
     pub fn host_and_port(&self) -> String {
         format!("{}:{}", bracketed(&self.host), self.port)
     }
 }
 
-/// What is typed in `agent.toml`: a URL of nothing but scheme, host and port.
+/// The form used in `agent.toml`: a URL of scheme, host and port only.
 impl std::str::FromStr for Address {
     type Err = AddressError;
 
@@ -86,7 +86,7 @@ fn bracketed(host: &str) -> String {
     if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
-/// Whether a text is a host: what else it could be would end up in a request.
+/// Whether a text is a host name or IP address; anything else would end up in a request.
 fn is_host(text: &str) -> bool {
     let name = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
     (1..=253).contains(&text.len()) && (name(text) || text.parse::<std::net::Ipv6Addr>().is_ok())

@@ -1,7 +1,7 @@
 //! Wires the stages together and runs them. The only place that reads the clock.
 //!
-//! Stopping travels with the data: first probes and the collecting thread end, then the uplink delivers what it can within the grace
-//! period; what it cannot stays in the spool. A second signal ends the grace period.
+//! Shutdown follows the data: first the probes and the collecting thread stop, then the uplink delivers what it can within
+//! the grace period; the rest stays in the spool. A second signal ends the grace period.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,15 +23,15 @@ use crate::spool::{Spool, SpoolError};
 use crate::uplink::{Until, Uplink, UplinkError};
 use crate::watch::{Waker, Watch};
 
-/// Time between two looks whether the collector has told a new epoch where to begin.
+/// Interval at which a new epoch checks for the collector's checkpoints.
 const FRESH: Duration = Duration::from_millis(200);
-/// Time to deliver the rest when stopping.
+/// Grace period for delivering the spool at shutdown.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Why the agent ended.
+/// Why the agent exited.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// The configuration is wrong.
+    /// The configuration is invalid.
     #[error(transparent)]
     Config(#[from] Faults),
     /// The spool failed.
@@ -43,33 +43,33 @@ pub enum AppError {
     /// The probes failed.
     #[error(transparent)]
     Probe(#[from] ProbeError),
-    /// The operating system refuses.
+    /// The operating system refuses a thread, a signal handler or a runtime.
     #[error("cannot start: {0}")]
     Start(std::io::Error),
     /// A log cannot be read.
     #[error("{0}; check the path and the rights to it")]
     Read(std::io::Error),
-    /// An option of the command line is wrong.
+    /// A command-line option is invalid.
     #[error("{0}")]
     Option(String),
-    /// A thread that runs a settings command is gone.
+    /// A settings command's thread ended unexpectedly.
     #[error("the thread that runs a settings command ended unexpectedly")]
     Command,
-    /// The collecting thread is gone.
+    /// The collecting thread ended unexpectedly.
     #[error("the thread that reads the logs ended unexpectedly")]
     Collector,
 }
 
-/// The clock.
+/// The current time (UTC).
 pub fn now() -> jiff::Timestamp {
     #[allow(clippy::disallowed_methods)]
     jiff::Timestamp::now()
 }
 
-/// Watches and delivers until `stop` resolves; `hurry` is asked only then, and ends the wait for the rest.
-pub async fn run(config: Config, stop: impl Future<Output = ()>, hurry: impl Future<Output = ()>) -> Result<(), AppError> {
+/// Watches and delivers until `stop` resolves; `second_signal` is polled only after that, and ends the grace period.
+pub async fn run(config: Config, stop: impl Future<Output = ()>, second_signal: impl Future<Output = ()>) -> Result<(), AppError> {
     let spool = Arc::new(Spool::open(&config.state.join("spool"))?);
-    tracing::info!(epoch = %spool.epoch(), next = spool.next_sequence(), sites = config.sites.len(), "agent starts");
+    tracing::info!(epoch = %spool.epoch(), next = spool.next_sequence(), sites = config.sites.len(), "agent started");
     let (until_sender, until) = watch::channel(Until::Stopped);
     let uplink = uplink_of(&config);
     let (sites, prober) = (config.sites.clone(), Prober::of(&config, &spool, now));
@@ -83,7 +83,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>, hurry: impl Fut
     let ended = tokio::select! {
         () = stop => None,
         ended = &mut collecting.ended => Some(ended),
-        // Nothing comes of a runner before it is stopped, unless the spool failed it.
+        // A runner ends before it is stopped only if the spool failed.
         Some(ended) = commands.join_next() => {
             ran = joined(ended);
             None
@@ -104,18 +104,18 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>, hurry: impl Fut
     }
     until_sender.send_replace(Until::Drained);
     let rest = spool.undelivered();
-    tracing::info!(undelivered = rest, "reading ended; the rest is delivered");
+    tracing::info!(undelivered = rest, "log reading stopped; delivering what is left in the spool");
     let (delivered, hurried) = tokio::select! {
         delivered = tokio::time::timeout(GRACE, delivering) => (delivered.is_ok(), false),
-        () = hurry => (false, true),
+        () = second_signal => (false, true),
     };
     let undelivered = spool.undelivered();
-    tracing::info!(delivered, hurried, undelivered, delivered_while_stopping = rest.saturating_sub(undelivered), "agent stops");
+    tracing::info!(delivered, hurried, undelivered, delivered_while_stopping = rest.saturating_sub(undelivered), "agent stopped");
     result.map_err(|_| AppError::Collector)?.map_err(AppError::Spool)?;
     ran
 }
 
-/// Probes until dropped, or until it fails; for ever where probes are off.
+/// Probes until dropped or failed; never resolves if probing is off.
 async fn probes(prober: Option<&Prober>) -> ProbeError {
     match prober {
         Some(prober) => prober.run().await,
@@ -123,13 +123,13 @@ async fn probes(prober: Option<&Prober>) -> ProbeError {
     }
 }
 
-/// Reads what is there, probes once where probes are on, delivers it, and ends.
+/// Reads the logs as they are, probes once if enabled, delivers everything, and returns.
 pub async fn once(config: &Config) -> Result<u64, AppError> {
     let spool = Arc::new(Spool::open(&config.state.join("spool"))?);
     let (uplink, (_keep, mut until)) = (uplink_of(config), watch::channel(Until::Drained));
-    // Where to begin, or that the spool was set back, is the collector's to say.
+    // Only the collector knows the checkpoints, and whether the spool was rolled back.
     let mut opened = uplink.session(&spool, now, &mut until).await;
-    if matches!(opened, Err(UplinkError::SetBack | UplinkError::Replaced)) {
+    if matches!(opened, Err(UplinkError::RolledBack | UplinkError::Replaced)) {
         opened = uplink.session(&spool, now, &mut until).await;
     }
     if spool.is_fresh() {
@@ -141,7 +141,7 @@ pub async fn once(config: &Config) -> Result<u64, AppError> {
             Runner::new(site, command, Arc::clone(&collected)).0.once(now)?;
         }
         let mut collect = Collect::new(&collected, &sites).draining(drain).clocked(now);
-        // Later sweeps take the last records as whole, and a renamed log as left: nobody waits for more of them.
+        // Later sweeps treat the last records as complete and a renamed log as finished: nothing waits for more lines.
         for sweep in 0..4 {
             collect.sweep((crate::tail::SETTLED + drain) * sweep, &|| false)?;
         }
@@ -155,16 +155,16 @@ pub async fn once(config: &Config) -> Result<u64, AppError> {
     Ok(spool.next_sequence() - 1)
 }
 
-/// The sites that a configuration names.
+/// The uplink that a configuration describes.
 fn uplink_of(config: &Config) -> Uplink {
     let sites: Vec<SiteCode> = config.sites.iter().map(|site| site.file.code).collect();
     Uplink { collector: config.collector.clone(), identity: config.identity.clone(), sites, connector: Connector::Tls }
 }
 
-/// How to reach the settings command of each site that has one.
+/// Handles of the settings commands, by site.
 type Handles = BTreeMap<SiteCode, Handle>;
 
-/// The settings commands, each on a thread of its own: one that waits for its server holds up nobody.
+/// Starts the settings commands, each on a thread of its own, so that a slow one delays nothing else.
 fn run_commands(spool: &Arc<Spool>, sites: &[Site]) -> (JoinSet<Result<(), SpoolError>>, Handles) {
     let (mut tasks, mut handles) = (JoinSet::new(), Handles::new());
     for site in sites {
@@ -176,12 +176,12 @@ fn run_commands(spool: &Arc<Spool>, sites: &[Site]) -> (JoinSet<Result<(), Spool
     (tasks, handles)
 }
 
-/// How a runner ended.
+/// The result of a runner's thread.
 fn joined(ended: Result<Result<(), SpoolError>, tokio::task::JoinError>) -> Result<(), AppError> {
     ended.map_err(|_| AppError::Command)?.map_err(AppError::Spool)
 }
 
-/// How to end the collecting thread.
+/// Stops the collecting thread.
 #[derive(Debug, Clone)]
 struct Stopping {
     flag: Arc<AtomicBool>,
@@ -206,20 +206,20 @@ fn collect_thread(spool: Arc<Spool>, config: Config, commands: Handles) -> Resul
         watch.add(&site.logs);
     }
     let stopping = Stopping { flag: Arc::new(AtomicBool::new(false)), waker: watch.waker() };
-    let (tell, ended) = oneshot::channel();
+    let (sender, ended) = oneshot::channel();
     let flag = Arc::clone(&stopping.flag);
     let body = move || {
         let stopped = || flag.load(Ordering::Relaxed);
         let mut collect = Collect::new(&spool, &config.sites).draining(config.drain).asking(commands).clocked(now);
         let start = std::time::Instant::now();
-        let mut told = None;
+        let mut reported = None;
         let result = loop {
             match collect.sweep(start.elapsed(), &stopped) {
-                Ok(()) => told = None,
-                // The logs are the buffer while the spool or its disk is full; told once, since each sweep meets it again.
+                Ok(()) => reported = None,
+                // While the spool or its disk is full, the logs are the buffer. Reported once, because each sweep fails alike.
                 Err(error) if error.may_pass() => {
-                    if told.replace(std::mem::discriminant(&error)) != Some(std::mem::discriminant(&error)) {
-                        tracing::warn!(%error, "reading waits");
+                    if reported.replace(std::mem::discriminant(&error)) != Some(std::mem::discriminant(&error)) {
+                        tracing::warn!(%error, "spool unavailable; reading paused");
                     }
                 }
                 Err(error) => break Err(error),
@@ -229,14 +229,14 @@ fn collect_thread(spool: Arc<Spool>, config: Config, commands: Handles) -> Resul
             }
             watch.wait(if spool.is_fresh() { FRESH } else { config.sweep });
         };
-        // Nobody listens any more only when the process ends anyway.
-        let _ = tell.send(result);
+        // The receiver is gone only when the process exits anyway.
+        let _ = sender.send(result);
     };
     std::thread::Builder::new().name("collect".to_owned()).spawn(body).map_err(AppError::Start)?;
     Ok((stopping, Collecting { ended }))
 }
 
-/// Reads a configuration.
+/// Reads the agent's configuration file.
 pub fn config(path: &Path) -> Result<Config, AppError> {
     Ok(Config::read(path)?)
 }

@@ -1,6 +1,6 @@
-//! Everything that is to be watched, looked at in turn: logs, settings, `site.toml`; what is new goes to the spool.
+//! Sweeps over everything watched (logs, settings, `site.toml`) and commits what is new to the spool.
 //!
-//! Runs on a thread of its own, since files block. Trouble with one file never stops the others.
+//! Runs on a thread of its own, because file access blocks. A failure of one file never stops the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -22,48 +22,48 @@ use self::covered::Covered;
 
 mod covered;
 
-/// Looks at everything.
+/// Sweeps over the files of all sites.
 #[derive(Debug)]
 pub struct Collect<'a> {
     spool: &'a Spool,
     sites: &'a [Site],
     tails: BTreeMap<String, Tail>,
-    /// The epoch in which the tails read.
+    /// Spool epoch of the tails' checkpoints.
     epoch: Epoch,
-    /// Troubles that were told, so that each is told once.
-    told: BTreeSet<String>,
-    /// The settings commands of the sites that have one.
+    /// Errors already reported, so that each is reported once.
+    reported: BTreeSet<String>,
+    /// Handles of the settings commands, by site.
     commands: BTreeMap<SiteCode, Handle>,
     /// Time for which a log that was renamed is still read.
     drain: Duration,
-    /// How far the logs are read.
+    /// Coverage of the logs.
     covered: Covered,
 }
 
 impl<'a> Collect<'a> {
-    /// Goes on where the spool says.
+    /// Resumes from the spool's checkpoints.
     pub fn new(spool: &'a Spool, sites: &'a [Site]) -> Collect<'a> {
-        let (tails, told, commands) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+        let (tails, reported, commands) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
         let covered = Covered::default();
-        Collect { spool, sites, tails, epoch: spool.epoch(), told, commands, drain: DRAIN, covered }
+        Collect { spool, sites, tails, epoch: spool.epoch(), reported, commands, drain: DRAIN, covered }
     }
 
-    /// Tells how far the logs are read, by this clock.
+    /// Reports coverage, with times of this clock.
     pub fn clocked(self, clock: fn() -> jiff::Timestamp) -> Collect<'a> {
         Collect { covered: Covered::by(clock), ..self }
     }
 
-    /// Lets what WCM does make the settings commands run: it looks at the settings, and may have put them back.
+    /// Runs the settings commands after WCM activity: WCM checks the settings and may have reverted them.
     pub fn asking(self, commands: BTreeMap<SiteCode, Handle>) -> Collect<'a> {
         Collect { commands, ..self }
     }
 
-    /// For how long a log that was renamed is still read.
+    /// Sets how long a renamed log is still read.
     pub fn draining(self, drain: Duration) -> Collect<'a> {
         Collect { drain, ..self }
     }
 
-    /// Looks at everything once, until nothing is new, at a moment counted from the agent's start. `stop` ends it early, between two writes.
+    /// Sweeps until nothing is new. `now` is the time since the agent's start. `stop` ends the sweep early, between two writes.
     pub fn sweep(&mut self, now: Duration, stop: &dyn Fn() -> bool) -> Result<(), SpoolError> {
         if self.spool.epoch() != self.epoch {
             self.epoch = self.spool.epoch();
@@ -81,7 +81,7 @@ impl<'a> Collect<'a> {
         }
         let names: Vec<String> = self.tails.keys().cloned().collect();
         let mut busy: BTreeSet<String> = names.into_iter().collect();
-        // In turn, a chunk each, so that one large log does not hold up the others.
+        // In turn, one chunk each, so that a large log does not delay the others.
         while !busy.is_empty() && !stop() {
             let mut still = BTreeSet::new();
             for name in &busy {
@@ -89,22 +89,22 @@ impl<'a> Collect<'a> {
                 if look == Look::More {
                     still.insert(name.clone());
                 }
-                let standing = self.tails.get(name).and_then(|tail| tail.standing(now));
-                self.covered.note(name, look, standing);
+                let progress = self.tails.get(name).and_then(|tail| tail.progress(now));
+                self.covered.note(name, look, progress);
             }
             busy = still;
             if !busy.is_empty() && self.covered.is_due() {
-                self.tell_coverage(&busy);
+                self.report_coverage(&busy);
             }
         }
         if busy.is_empty() {
-            self.tell_coverage(&busy);
+            self.report_coverage(&busy);
         }
         Ok(())
     }
 
-    /// Tells how far the logs of each site are read, those of `busy` not to their end.
-    fn tell_coverage(&mut self, busy: &BTreeSet<String>) {
+    /// Records the coverage of each site; the logs in `busy` have unread data.
+    fn report_coverage(&mut self, busy: &BTreeSet<String>) {
         let after = self.spool.next_sequence() - 1;
         let sites = self.sites.iter().map(|site| site.file.code);
         let coverage: Vec<_> = sites.filter_map(|site| self.covered.of(site, after, busy)).collect();
@@ -121,7 +121,7 @@ impl<'a> Collect<'a> {
         Ok(())
     }
 
-    /// Snapshots that changed; one that is no snapshot is told once, as trouble.
+    /// Commits changed snapshots; an invalid one is reported once.
     fn snapshots(&mut self, site: &Site) -> Result<(), SpoolError> {
         let found = match files_of(&site.folder, settings::is_snapshot) {
             Ok(found) => found,
@@ -138,14 +138,14 @@ impl<'a> Collect<'a> {
             match settings::read_file(Ok(bytes), &path, site.file.code) {
                 Ok((event, remarks)) => {
                     let own = path.display().to_string();
-                    self.told.retain(|told| !told.starts_with(&own));
+                    self.reported.retain(|reported| !reported.starts_with(&own));
                     self.spool.commit(vec![event], &name, &checksum)?;
-                    // The usable fields are in the snapshot; the others are reported after it, since a snapshot clears earlier trouble.
+                    // The snapshot has the usable fields; the others are reported after it, because it clears earlier errors.
                     if !remarks.is_empty() {
                         self.trouble(site, &path, remarks.join("; "))?;
                     }
                 }
-                // It may be half written: it is looked at again until it is whole.
+                // It may be half written, so each sweep reads it again until it is valid.
                 Err(error) => self.trouble(site, &path, error.to_string())?,
             }
         }
@@ -158,7 +158,7 @@ impl<'a> Collect<'a> {
             Err(error) => return self.trouble(site, &site.logs, format!("{}: {error}", site.logs.display())),
         };
         for path in found {
-            // A rolled-over log is read by the tail of its current one, also where that is not there yet.
+            // The tail of the current log reads the rolled-over one too, even if the current log does not exist yet.
             let log = path.with_extension("log");
             let log = if log.exists() || path.extension().is_some_and(|e| e != "lo_") { path_as_found(&path, &log) } else { log };
             let Some(file) = log.file_name().map(|name| name.to_string_lossy().into_owned()) else { continue };
@@ -179,11 +179,11 @@ impl<'a> Collect<'a> {
         let look = match tail.look(&mut events, now) {
             Ok(look) => look,
             Err(error) => {
-                // Locked, or a share that is away: looked at again at the next sweep, nothing skipped.
-                if self.told.insert(format!("{name}: {error}")) {
-                    tracing::warn!(log = name, %error, "cannot be read now; it is tried again");
+                // Locked, or the share is unreachable: the next sweep retries, and nothing is skipped.
+                if self.reported.insert(format!("{name}: {error}")) {
+                    tracing::warn!(log = name, %error, "log unreadable; retrying at the next sweep");
                 }
-                // What it had read already is read again.
+                // Events read before the error are read again.
                 if !events.is_empty() {
                     self.tails.remove(name);
                 }
@@ -204,33 +204,33 @@ impl<'a> Collect<'a> {
                 self.spool.commit_in(self.epoch, events, name, &pieces)
             }
         {
-            // What was read is not stored, so it is read again from the last checkpoint that was.
+            // These events were not stored, so they are read again from the last stored checkpoint.
             self.tails.remove(name);
-            return if matches!(error, SpoolError::Anew) { Ok(Look::Quiet) } else { Err(error) };
+            return if matches!(error, SpoolError::NewEpoch) { Ok(Look::Quiet) } else { Err(error) };
         }
         Ok(look)
     }
 
     fn trouble(&mut self, site: &Site, path: &Path, text: String) -> Result<(), SpoolError> {
-        if self.told.contains(&text) {
+        if self.reported.contains(&text) {
             return Ok(());
         }
-        tracing::warn!(site = %site.file.code, trouble = text, "not as it should be");
+        tracing::warn!(site = %site.file.code, trouble = text, "site folder or settings file rejected");
         let event = site_folder::unusable(site.file.code, site_folder::file_name(path), text.clone());
         self.spool.commit(vec![event], &format!("{}/trouble", site.file.code), &0)?;
-        self.told.insert(text);
+        self.reported.insert(text);
         Ok(())
     }
 }
 
-/// Files of a folder with a name that fits, in the order in which they are read.
+/// Files of a folder whose names match, in reading order.
 fn files_of(folder: &Path, fits: impl Fn(&str) -> bool) -> std::io::Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(folder)?.collect::<std::io::Result<Vec<_>>>()?;
     let files = entries.into_iter().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
     Ok(site_folder::in_order(files.map(|entry| entry.path()).collect(), fits))
 }
 
-/// The logs that tell of synchronisation; a site server has hundreds of others in the same folder.
+/// Whether a log concerns synchronisation; a site server has hundreds of others in the same folder.
 pub fn is_watched(name: &str) -> bool {
     site_folder::is_log(name) && Log::of_file(name) != Log::Other
 }

@@ -1,8 +1,8 @@
-//! A program that prints a dump or a snapshot, run at the start, every so often, and when asked for.
+//! A program that prints a dump or a snapshot, run at the start, periodically, and on request.
 //!
-//! Any program, so `Get-SyncSettings.ps1` is one of many. It runs beside the reading of logs, with a limit on its time and
-//! its output; what it started itself and left behind is not ended with it. A snapshot travels when it says anything new,
-//! and otherwise every six hours, so that its age shows. What goes wrong is told once, until it goes well again.
+//! Any program will do; `Get-SyncSettings.ps1` is one. It runs in parallel with log reading, limited in time and output;
+//! its child processes are not killed with it. A snapshot is sent when it changed, and otherwise every six hours, so that
+//! its age is known. An error is reported once, until a run succeeds.
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -23,65 +23,65 @@ use supwatch_reading::site_folder;
 
 use crate::spool::{Spool, SpoolError};
 
-/// A snapshot that says nothing new is sent again after this time.
-const SENT_AGAIN: SignedDuration = SignedDuration::from_hours(6);
-/// Time between two looks at whether the program has ended.
-const LOOK: Duration = Duration::from_millis(20);
-/// Bytes of a program's complaints that are kept; one line of them is told.
-const COMPLAINTS: u64 = 16 * 1024;
+/// Time after which an unchanged snapshot is sent again.
+const RESEND_AFTER: SignedDuration = SignedDuration::from_hours(6);
+/// Interval at which the program is polled for its exit.
+const POLL: Duration = Duration::from_millis(20);
+/// Bytes of standard error kept; its first line is reported.
+const STDERR_BYTES: u64 = 16 * 1024;
 
 /// A command as the configuration names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingsCommand {
-    /// The program.
+    /// Program path or name.
     pub program: PathBuf,
-    /// Its arguments.
+    /// Command-line arguments.
     pub arguments: Vec<String>,
-    /// The folder it runs in, from which relative paths are meant.
+    /// Working directory, to which relative paths refer.
     pub folder: PathBuf,
     /// Time between two runs.
     pub every: Duration,
-    /// Time after which it is killed.
+    /// Time limit of one run; then the program is killed.
     pub limit: Duration,
-    /// Time between two runs that were asked for: many changes in a row are one.
+    /// Least time between two requested runs, so that a burst of changes causes one run.
     pub apart: Duration,
 }
 
-/// Why a command gave no snapshot.
+/// Why a settings command returned no snapshot.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// It cannot be started.
+    /// The program cannot be started.
     #[error("cannot be started: {0}; check `command` in the agent's configuration, and the rights to the program")]
     Start(std::io::Error),
-    /// It cannot be waited for.
-    #[error("cannot be waited for: {0}")]
+    /// Waiting for the program failed.
+    #[error("cannot wait for it: {0}")]
     Wait(std::io::Error),
-    /// It ended with an error.
-    #[error("ended with {status}{said}; run it by hand with the agent's account")]
+    /// The program exited with an error.
+    #[error("exited with {status}{said}; run it by hand under the agent's account")]
     Exit {
-        /// How it ended.
+        /// Exit status.
         status: std::process::ExitStatus,
-        /// The first line of its complaints, with a colon before it.
+        /// First line of standard error, preceded by a colon; may be empty.
         said: String,
     },
-    /// It took too long.
-    #[error("was ended after {} s; run it by hand with the agent's account to see what it waits for", .0.as_secs_f64())]
+    /// The time limit was reached.
+    #[error("was killed after {} s; run it by hand under the agent's account to see what it waits for", .0.as_secs_f64())]
     TooLong(Duration),
-    /// It printed too much.
+    /// The output limit was reached.
     #[error("printed more than {} KiB; it must print one dump or snapshot and nothing else", DUMP_LIMIT / 1024)]
     TooMuch,
-    /// What it printed is no snapshot.
-    #[error("printed something else: {0}")]
+    /// The output is not a snapshot.
+    #[error("printed unusable output: {0}")]
     Output(#[from] SettingsError),
-    /// The agent stops.
-    #[error("was ended since the agent stops")]
+    /// The agent is stopping.
+    #[error("was killed because the agent is stopping")]
     Stopped,
 }
 
 /// The last snapshot sent, as the spool keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Sent {
-    /// Checksum of all but when it was taken.
+    /// CRC-32C of the snapshot without `taken_at`.
     checksum: u32,
     at: Timestamp,
     snapshot: serde_json::Value,
@@ -91,12 +91,12 @@ fn checkpoint(site: SiteCode) -> String {
     format!("{site}/settings command")
 }
 
-/// The last snapshot that a site's command gave, with its checksum.
+/// The last snapshot that a site's command returned, with its checksum.
 pub fn last(spool: &Spool, site: SiteCode) -> Result<Option<(u32, serde_json::Value)>, SpoolError> {
     Ok(spool.checkpoint::<Sent>(&checkpoint(site))?.map(|sent| (sent.checksum, sent.snapshot)))
 }
 
-/// How others reach a [`Runner`].
+/// A handle to a [`Runner`], for requests and for stopping it.
 #[derive(Debug, Clone)]
 pub struct Handle {
     stop: Arc<AtomicBool>,
@@ -104,12 +104,12 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Asks for a run now; one that already waits is enough.
+    /// Requests a run; a request that is already pending is enough.
     pub fn request(&self) {
         let _ = self.wake.try_send(());
     }
 
-    /// Ends the runner, and a program that runs.
+    /// Stops the runner and kills a running program.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
         self.request();
@@ -124,25 +124,25 @@ pub struct Runner {
     spool: Arc<Spool>,
     stop: Arc<AtomicBool>,
     woken: Receiver<()>,
-    /// The trouble that was told last, so that it is told once.
-    told: Option<String>,
+    /// The last error reported, so that it is reported once.
+    reported: Option<String>,
 }
 
 impl Runner {
-    /// A runner that has not run yet.
+    /// A runner with its handle; nothing runs yet.
     pub fn new(site: SiteCode, command: SettingsCommand, spool: Arc<Spool>) -> (Runner, Handle) {
         // Requests carry nothing: many are one.
         let (wake, woken) = sync_channel(1);
         let stop = Arc::new(AtomicBool::new(false));
         let handle = Handle { stop: Arc::clone(&stop), wake };
-        (Runner { site, command, spool, stop, woken, told: None }, handle)
+        (Runner { site, command, spool, stop, woken, reported: None }, handle)
     }
 
-    /// Runs until stopped. Blocks, so it wants a thread of its own.
+    /// Runs until stopped. Blocks, so it needs a thread of its own.
     pub fn watch(mut self, now: fn() -> Timestamp) -> Result<(), SpoolError> {
         loop {
             match self.once(now) {
-                // The spool or its disk has no room now; the next run may find some.
+                // The spool or its disk is full; the next run may succeed.
                 Err(error) if error.may_pass() => tracing::warn!(%error),
                 result => result?,
             }
@@ -162,11 +162,11 @@ impl Runner {
         }
     }
 
-    /// Runs once: a snapshot or a trouble goes to the spool where it is news.
+    /// Runs the command once; a changed snapshot or a new error goes to the spool.
     pub fn once(&mut self, now: fn() -> Timestamp) -> Result<(), SpoolError> {
         match self.snapshot() {
             Ok(event) => {
-                self.told = None;
+                self.reported = None;
                 self.send(event, now())
             }
             Err(CommandError::Stopped) => Ok(()),
@@ -182,8 +182,8 @@ impl Runner {
         };
         let sent = Sent { checksum: checksum(&snapshot), at: now, snapshot };
         let news = match self.spool.checkpoint::<Sent>(&name)? {
-            // A clock that was set back must not silence it for long.
-            Some(last) => last.checksum != sent.checksum || now.duration_since(last.at).abs() >= SENT_AGAIN,
+            // A clock that was set back must not delay the next snapshot for long.
+            Some(last) => last.checksum != sent.checksum || now.duration_since(last.at).abs() >= RESEND_AFTER,
             None => true,
         };
         if news { self.spool.commit(vec![event], &name, &sent) } else { Ok(()) }
@@ -191,13 +191,13 @@ impl Runner {
 
     fn trouble(&mut self, error: &CommandError) -> Result<(), SpoolError> {
         let text = format!("settings command {}: {error}", self.command.file().display());
-        if self.told.as_ref() == Some(&text) {
+        if self.reported.as_ref() == Some(&text) {
             return Ok(());
         }
-        tracing::warn!(site = %self.site, trouble = text, "no settings from the command");
+        tracing::warn!(site = %self.site, trouble = text, "settings command failed");
         let event = site_folder::unusable(self.site, self.command.file().display().to_string(), text.clone());
         self.spool.commit(vec![event], &format!("{}/trouble", self.site), &0)?;
-        self.told = Some(text);
+        self.reported = Some(text);
         Ok(())
     }
 
@@ -211,7 +211,7 @@ impl Runner {
     }
 }
 
-/// The checksum of what a snapshot says, without when it was taken.
+/// CRC-32C of a snapshot without `taken_at`.
 fn checksum(snapshot: &serde_json::Value) -> u32 {
     let mut said = snapshot.clone();
     if let Some(object) = said.as_object_mut() {
@@ -221,13 +221,13 @@ fn checksum(snapshot: &serde_json::Value) -> u32 {
 }
 
 impl SettingsCommand {
-    /// The file that people know the command by: the script that a shell is given, else the program.
+    /// The file that identifies the command to an operator: the script given to a shell, else the program.
     fn file(&self) -> PathBuf {
         let script = self.arguments.iter().find(|argument| argument.to_ascii_lowercase().ends_with(".ps1"));
         script.map_or_else(|| self.program.clone(), PathBuf::from)
     }
 
-    /// What the program prints. Ends it when its time is over, when it prints too much, and when `stopped`.
+    /// Runs the program and returns its output. Kills it at the time limit, at the output limit, and when `stopped`.
     fn run(&self, stopped: &dyn Fn() -> bool) -> Result<Vec<u8>, CommandError> {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).current_dir(&self.folder);
@@ -235,7 +235,7 @@ impl SettingsCommand {
         let mut child = command.spawn().map_err(CommandError::Start)?;
         let result = self.attend(&mut child, stopped);
         if result.is_err() {
-            // It may have ended by itself meanwhile.
+            // It may have exited meanwhile.
             let _ = child.kill();
         }
         let _ = child.wait();
@@ -245,20 +245,20 @@ impl SettingsCommand {
     fn attend(&self, child: &mut Child, stopped: &dyn Fn() -> bool) -> Result<Vec<u8>, CommandError> {
         let start = Instant::now();
         let printed = read_aside(child.stdout.take(), DUMP_LIMIT + 1)?;
-        let complained = read_aside(child.stderr.take(), COMPLAINTS)?;
-        let (mut output, mut complaints, mut status) = (None, None, None);
+        let complained = read_aside(child.stderr.take(), STDERR_BYTES)?;
+        let (mut output, mut stderr, mut status) = (None, None, None);
         loop {
             output = output.or_else(|| printed.try_recv().ok());
-            complaints = complaints.or_else(|| complained.try_recv().ok());
+            stderr = stderr.or_else(|| complained.try_recv().ok());
             if output.as_ref().is_some_and(|output: &Vec<u8>| output.len() as u64 > DUMP_LIMIT) {
                 return Err(CommandError::TooMuch);
             }
             if status.is_none() {
                 status = child.try_wait().map_err(CommandError::Wait)?;
             }
-            // Both pipes are at their end, unless something that it started still holds them.
-            if let (Some(status), Some(output), Some(complaints)) = (status, &mut output, &complaints) {
-                return if status.success() { Ok(std::mem::take(output)) } else { Err(ended(status, complaints)) };
+            // Both pipes are closed, unless a child process still holds them open.
+            if let (Some(status), Some(output), Some(stderr)) = (status, &mut output, &stderr) {
+                return if status.success() { Ok(std::mem::take(output)) } else { Err(ended(status, stderr)) };
             }
             if stopped() {
                 return Err(CommandError::Stopped);
@@ -266,31 +266,31 @@ impl SettingsCommand {
             if start.elapsed() >= self.limit {
                 return Err(CommandError::TooLong(self.limit));
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL);
         }
     }
 }
 
-fn ended(status: std::process::ExitStatus, complaints: &[u8]) -> CommandError {
-    let text = String::from_utf8_lossy(complaints);
+fn ended(status: std::process::ExitStatus, stderr: &[u8]) -> CommandError {
+    let text = String::from_utf8_lossy(stderr);
     let first = text.lines().map(str::trim).find(|line| !line.is_empty());
     CommandError::Exit { status, said: first.map_or_else(String::new, |line| format!(": {}", without_names(line))) }
 }
 
-/// Reads a pipe on a thread of its own, to its end or to a limit; what comes after the limit is read and forgotten, so that
-/// the program is not held up.
+/// Reads a pipe on a thread of its own, to its end or to a limit; further output is read and discarded, so that the program
+/// does not block.
 fn read_aside(pipe: Option<impl Read + Send + 'static>, limit: u64) -> Result<Receiver<Vec<u8>>, CommandError> {
-    let (tell, told) = sync_channel(1);
+    let (sender, receiver) = sync_channel(1);
     let body = move || {
         let mut bytes = Vec::new();
         let Some(mut pipe) = pipe else { return };
         let _ = pipe.by_ref().take(limit).read_to_end(&mut bytes);
-        // Nobody listens any more once the program was ended.
-        let _ = tell.send(bytes);
+        // The receiver is gone once the program was killed.
+        let _ = sender.send(bytes);
         let _ = std::io::copy(&mut pipe, &mut std::io::sink());
     };
     std::thread::Builder::new().name("settings command".to_owned()).spawn(body).map_err(CommandError::Start)?;
-    Ok(told)
+    Ok(receiver)
 }
 
 #[cfg(test)]

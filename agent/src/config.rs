@@ -1,4 +1,4 @@
-//! `agent.toml`: what was typed → what it means. All faults are told at once.
+//! `agent.toml`: TOML text → configuration. All errors are reported at once.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use supwatch_reading::site_folder;
 
 /// Time after which a settings command is killed.
 const COMMAND_LIMIT: Duration = Duration::from_secs(300);
-/// Time between two runs of a settings command that were asked for.
+/// Least time between two requested runs of a settings command.
 const COMMAND_APART: Duration = Duration::from_secs(300);
 /// Minutes between two runs of a settings command.
 const COMMAND_MINUTES: i64 = 60;
@@ -23,17 +23,17 @@ const COMMAND_MINUTES: i64 = 60;
 /// A site to watch.
 #[derive(Debug, Clone)]
 pub struct Site {
-    /// Its folder: `site.toml`, `settings.json`.
+    /// Site folder with `site.toml` and `settings.json`.
     pub folder: PathBuf,
     /// Folder of its logs.
     pub logs: PathBuf,
-    /// Its `site.toml`.
+    /// Contents of `site.toml`.
     pub file: SiteFile,
-    /// How its logs are read.
+    /// Code page and time zone of its logs.
     pub reading: Reading,
-    /// A program that prints its settings.
+    /// Command that prints its settings.
     pub command: Option<SettingsCommand>,
-    /// WSUS servers to probe although no snapshot names them.
+    /// WSUS servers to probe even if no snapshot names them.
     pub wsus: Vec<Address>,
 }
 
@@ -55,20 +55,20 @@ pub struct Config {
     pub identity: PathBuf,
     /// Folder of the spool.
     pub state: PathBuf,
-    /// Time between two looks at everything.
+    /// Interval of sweeps over all logs and settings.
     pub sweep: Duration,
-    /// Whether the operating system is asked to tell of changes between the sweeps.
+    /// Whether to use the operating system's change notifications between sweeps.
     pub notices: bool,
     /// Time for which a log that was renamed is still read.
     pub drain: Duration,
-    /// How servers are probed; none: they are not.
+    /// How servers are probed; `None`: probing is off.
     pub probe: Option<Probing>,
-    /// The sites.
+    /// Sites to watch.
     pub sites: Vec<Site>,
 }
 
 impl Config {
-    /// Reads a configuration file and the `site.toml` of each site. Relative paths are meant from the file's folder.
+    /// Reads a configuration file and the `site.toml` of each site. Relative paths refer to the file's folder.
     pub fn read(path: &Path) -> Result<Config, Faults> {
         let text = std::fs::read_to_string(path).map_err(|error| {
             Faults::of_file(path, format!("cannot be read: {error}; name the agent's configuration with --config"))
@@ -98,7 +98,7 @@ impl Config {
         let (mut sites, mut inner) = (Vec::new(), Vec::new());
         let tables = table.tables("site");
         if tables.is_empty() {
-            table.fault(0, "there is no [[site]]: name at least one site folder");
+            table.fault(0, "no [[site]]: name at least one site folder");
         }
         for mut site in tables {
             let line = site.line();
@@ -111,7 +111,7 @@ impl Config {
             match read_site(found, logs) {
                 Ok(site) => sites.push(Site { command, wsus, ..site }),
                 Err(faults) => {
-                    table.fault(line, "this site's folder has faults, told below");
+                    table.fault(line, "this site's folder has errors; they are listed below");
                     inner.extend(faults.0);
                 }
             }
@@ -131,7 +131,7 @@ impl Config {
     }
 }
 
-/// `command` and `command_minutes`. A program with a folder before its name is meant from the configuration's folder.
+/// `command` and `command_minutes`. A program path with a folder refers to the configuration's folder.
 fn command(site: &mut Table, base: &Path) -> Option<SettingsCommand> {
     let minutes = site.integer("command_minutes", 5..=1440);
     let Some(words) = site.strings("command") else {
@@ -145,7 +145,7 @@ fn command(site: &mut Table, base: &Path) -> Option<SettingsCommand> {
         return None;
     };
     let path = base.join(program);
-    // Found from the folder it runs in, a relative path would be meant twice.
+    // Resolved against the working directory, a relative path would be applied twice.
     let program = if program.contains(['/', '\\']) { std::path::absolute(&path).unwrap_or(path) } else { PathBuf::from(program) };
     let minutes = u64::try_from(minutes.unwrap_or(COMMAND_MINUTES)).unwrap_or_default();
     Some(SettingsCommand {
@@ -164,7 +164,7 @@ fn probing(table: &mut Table) -> Probing {
     Probing { every: Duration::from_secs(60 * u64::try_from(minutes).unwrap_or(15)), upstream }
 }
 
-/// The servers to probe. One server is one WSUS, so that its answers have one place to go to.
+/// The servers to probe. Each server is one WSUS, so that its results belong to one entry.
 fn wsus(site: &mut Table) -> Vec<Address> {
     let servers = site.each("wsus", str::parse::<Address>).unwrap_or_default();
     for (index, one) in servers.iter().enumerate() {
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_runs_hourly_unless_it_is_told_otherwise() {
+    fn a_command_runs_hourly_unless_configured_otherwise() {
         assert_eq!(command_of(""), None);
         let named = command_of("command = [\"powershell.exe\", \"-File\", \"x.ps1\"]").expect("a command");
         assert_eq!((named.program.to_str(), named.arguments.len()), (Some("powershell.exe"), 2));
@@ -236,11 +236,11 @@ mod tests {
         assert_eq!(read("[probe]\n").expect("good").probe, probing(15, true));
         assert_eq!(read("[probe]\nminutes = 5\nupstream = false\n").expect("good").probe, probing(5, false));
         refused("[probe]\nminutes = 4\n", "agent.toml:7: probe.minutes is 4: it must be 5 to 1440");
-        refused("[probe]\nminuts = 5\n", "agent.toml:7: probe.minuts is no known key; did you mean \"minutes\"?");
+        refused("[probe]\nminuts = 5\n", "agent.toml:7: probe.minuts is not a known key; did you mean \"minutes\"?");
     }
 
     #[test]
-    fn changes_are_noticed_and_renamed_logs_drained_unless_it_is_told_otherwise() {
+    fn changes_are_noticed_and_renamed_logs_drained_unless_configured_otherwise() {
         let top = |more: &str| {
             let dir = tempfile::tempdir().expect("folder");
             std::fs::write(dir.path().join("site.toml"), "code = \"P01\"\n").expect("file");
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn all_faults_of_all_files_are_told_together() {
+    fn all_errors_of_all_files_are_reported_together() {
         let dir = tempfile::tempdir().expect("folder");
         std::fs::create_dir(dir.path().join("P01")).expect("folder");
         std::fs::write(dir.path().join("P01/site.toml"), "code = \"P1\"\ncolour = \"red\"\n").expect("file");

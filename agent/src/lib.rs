@@ -1,4 +1,4 @@
-//! The agent of supwatch: watches the logs and settings of a site server and sends what happens as typed events.
+//! The agent of supwatch: watches the logs and settings of a site server and sends typed events to the collector.
 //!
 //! ```text
 //! watch → tail → (supwatch-reading: bytes → events) → spool → uplink

@@ -28,20 +28,20 @@ struct Cli {
 enum Command {
     /// Watch and deliver until stopped
     Run,
-    /// Read what is there, deliver it, and end
+    /// Read the logs as they are, deliver the events, and exit
     Once,
-    /// Show what is understood of logs, line by line: form, time, kind; delivers nothing
+    /// Show how logs are parsed, line by line: form, time, kind; delivers nothing
     Read {
         /// Logs
         #[arg(required = true)]
         paths: Vec<PathBuf>,
-        /// A line for every record, or the events as JSON lines
+        /// One line per record, or the events as JSON lines
         #[arg(long, value_enum, default_value = "table")]
         output: Output,
         /// Code page of text that is not UTF-8, such as cp932; guessed if not given
         #[arg(long)]
         code_page: Option<String>,
-        /// Zone of local times that tell none, such as Asia/Tokyo
+        /// Time zone of lines that carry none, such as Asia/Tokyo
         #[arg(long)]
         time_zone: Option<String>,
     },
@@ -96,7 +96,7 @@ fn run(cli: &Cli) -> Result<(), AppError> {
         Command::Run => runtime()?.block_on(async { app::run(app::config(&cli.config)?, stop_signal(), stop_signal()).await }),
         Command::Once => {
             let events = runtime()?.block_on(async { app::once(&app::config(&cli.config)?).await })?;
-            eprintln!("delivered up to event {events}");
+            eprintln!("delivered all events up to number {events}");
             Ok(())
         }
         Command::Read { paths, output, code_page, time_zone } => {
@@ -115,7 +115,7 @@ fn run(cli: &Cli) -> Result<(), AppError> {
         }
         Command::Config(ConfigCommand::Check) => {
             let config = app::config(&cli.config)?;
-            eprintln!("{}: good, {} site(s)", cli.config.display(), config.sites.len());
+            eprintln!("{}: valid, {} site(s)", cli.config.display(), config.sites.len());
             Ok(())
         }
     }
@@ -149,6 +149,6 @@ async fn stop_signal() {
             return;
         }
     }
-    // Without signals the process ends the hard way, which the spool survives.
+    // Without signal handlers the process is killed, which the spool survives.
     let _ = tokio::signal::ctrl_c().await;
 }

@@ -1,21 +1,21 @@
 //! Mistakes planted for the tests of the tests: the simulation must find each of them.
 //!
 //! Only with the feature `planted-faults`, which the tests crate asks for as a dev-dependency and no program has. Without it
-//! every function here is what the code would be if it were not there. A mistake is planted for the thread that asks for
-//! it: a simulation runs on one.
+//! every function here is then a no-op. A fault is planted for the calling thread:
+//! a simulation runs on one.
 
 use supwatch_model::event::Event;
 
-/// A mistake.
+/// A deliberate bug that a simulation must detect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// A checkpoint is stored at once, the events read up to it with the next one.
     CursorBeforeEvents,
-    /// Events are dropped when the spool is full, and reading goes on.
+    /// Events are dropped when the spool is full, and reading continues.
     DroppedWhenFull,
-    /// The checkpoint points into a line that is not whole yet.
+    /// The checkpoint points into an incomplete line.
     TornLine,
-    /// A spool that was set back in time is not recognised.
+    /// A spool that was rolled back is not detected.
     SetBackUnseen,
 }
 
@@ -24,19 +24,19 @@ thread_local! {
     static PLANTED: std::cell::Cell<Option<Fault>> = const { std::cell::Cell::new(None) };
 }
 
-/// Plants a mistake on this thread, or takes it away.
+/// Plants a fault on this thread, or removes it.
 #[cfg(feature = "planted-faults")]
 pub fn plant(fault: Option<Fault>) {
     PLANTED.set(fault);
 }
 
-/// Whether a mistake is planted.
+/// Whether this fault is planted on this thread.
 #[cfg(feature = "planted-faults")]
 pub fn is(fault: Fault) -> bool {
     PLANTED.get() == Some(fault)
 }
 
-/// Whether a mistake is planted: never.
+/// Always false: faults are compiled out.
 #[cfg(not(feature = "planted-faults"))]
 pub(crate) const fn is(_fault: Fault) -> bool {
     false
@@ -50,13 +50,13 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// The events themselves, or with [`Fault::CursorBeforeEvents`] those of the time before.
+    /// The given events, or with [`Fault::CursorBeforeEvents`] those of the previous call.
     #[cfg(feature = "planted-faults")]
     pub(crate) fn instead_of(&mut self, events: Vec<Event>) -> Vec<Event> {
         if is(Fault::CursorBeforeEvents) { std::mem::replace(&mut self.events, events) } else { events }
     }
 
-    /// The events themselves.
+    /// The given events.
     #[cfg(not(feature = "planted-faults"))]
     pub(crate) fn instead_of(&mut self, events: Vec<Event>) -> Vec<Event> {
         events

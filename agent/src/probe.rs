@@ -1,8 +1,8 @@
-//! The agent's own look at the WSUS servers of its sites and at what they synchronise from: name, TCP, TLS, HTTP, clock.
+//! Probes the WSUS servers of the agent's sites and their update sources: name, TCP, TLS, HTTP, clock.
 //!
-//! Only looks: anonymous GETs, nothing that a server would have to remember. Asks one server at a time, over one connection,
-//! a request a second at most, so that nothing that is watched feels it. It runs beside collecting and holds up neither that
-//! nor the end of the agent. What it finds travels as a partial settings snapshot, and only when it tells something new.
+//! Read-only: anonymous GETs that leave no state on a server. One server at a time, over one connection, at most one request
+//! a second, so that probing adds no noticeable load. It runs in parallel with collecting and delays neither that nor the
+//! agent's shutdown. Results are sent as a partial settings snapshot when they change.
 
 pub mod plan;
 pub mod certificate;
@@ -36,33 +36,33 @@ pub enum ProbeError {
     /// The spool failed.
     #[error(transparent)]
     Spool(#[from] SpoolError),
-    /// What was found cannot be sent.
+    /// The results do not form a valid snapshot.
     #[error("probes: {0}")]
     Snapshot(#[from] SettingsError),
-    /// The thread that reads and stores for the probes is gone.
-    #[error("probes: a thread of theirs ended unexpectedly: {0}")]
+    /// The worker thread that reads and stores for the probes ended.
+    #[error("probes: the worker thread ended unexpectedly: {0}")]
     Thread(#[from] JoinError),
 }
 
 /// Probes the servers of some sites.
 #[derive(Debug)]
 pub struct Prober {
-    /// Where snapshots go.
+    /// Spool that receives the snapshots.
     pub spool: Arc<Spool>,
-    /// The sites.
+    /// Sites whose servers are probed.
     pub sites: Vec<Site>,
-    /// Whether update sources are asked too.
+    /// Whether update sources are probed too.
     pub upstream: bool,
-    /// How often.
+    /// Intervals.
     pub pace: Pace,
-    /// How long.
+    /// Time limits.
     pub limits: Limits,
     /// The agent's clock.
     pub clock: fn() -> Timestamp,
 }
 
 impl Prober {
-    /// As configured; none where probes are not turned on.
+    /// A prober as configured; `None` if probing is off.
     pub fn of(config: &Config, spool: &Arc<Spool>, clock: fn() -> Timestamp) -> Option<Prober> {
         let probing = config.probe?;
         Some(Prober {
@@ -75,7 +75,7 @@ impl Prober {
         })
     }
 
-    /// Rounds for ever, each site's at its time. Ends only by failing; dropped, it stops at once.
+    /// Probes each site on its schedule, indefinitely. Returns only on failure; stops at once when dropped.
     pub async fn run(&self) -> ProbeError {
         match self.rounds().await {
             Err(error) => error,
@@ -85,7 +85,7 @@ impl Prober {
 
     async fn rounds(&self) -> Result<Infallible, ProbeError> {
         let start = tokio::time::Instant::now();
-        let newest = |site: &Site| (Newest::of(site), Schedule::new(&self.pace, chance()));
+        let newest = |site: &Site| (Newest::of(site), Schedule::new(&self.pace, random()));
         let mut watched: Vec<(Newest, Schedule)> = self.sites.iter().map(newest).collect();
         loop {
             for (site, (newest, schedule)) in self.sites.iter().zip(&mut watched) {
@@ -94,7 +94,7 @@ impl Prober {
                 }
                 if schedule.is_due(start.elapsed()) {
                     self.round(site, newest.settings()).await?;
-                    schedule.ended(start.elapsed(), &self.pace, chance());
+                    schedule.ended(start.elapsed(), &self.pace, random());
                     // The next site may share a server with this one.
                     tokio::time::sleep(self.limits.pause).await;
                 }
@@ -116,11 +116,11 @@ impl Prober {
         Ok(())
     }
 
-    /// Asks every server of a site in turn, and stores what is news.
+    /// Probes every server of a site in turn and stores a changed snapshot.
     async fn round(&self, site: &Site, settings: Option<&Settings>) -> Result<(), ProbeError> {
         let plan = plan::targets(settings, &site.wsus, self.upstream);
         if plan.len() == plan::SERVERS {
-            tracing::warn!(site = %site.file.code, "{} servers of a site are asked at most; any further ones are not", plan::SERVERS);
+            tracing::warn!(site = %site.file.code, "more than {} servers to probe at this site; the rest are skipped", plan::SERVERS);
         }
         let mut round = Vec::new();
         for target in plan {
@@ -148,16 +148,18 @@ impl Prober {
             Ok(spool.commit(vec![event], &name, &snapshot)?)
         });
         match stored.await? {
-            // The next round tells it again.
-            Err(ProbeError::Spool(error)) if error.may_pass() => tracing::warn!(%error, "what probes found is not kept"),
-            Err(ProbeError::Snapshot(error)) => tracing::warn!(%error, "what probes found cannot be sent"),
+            // The next round sends it again.
+            Err(ProbeError::Spool(error)) if error.may_pass() => {
+                tracing::warn!(%error, "probe results not stored; retrying in the next round")
+            }
+            Err(ProbeError::Snapshot(error)) => tracing::warn!(%error, "probe results dropped"),
             stored => return stored,
         }
         Ok(())
     }
 }
 
-/// Looks for newer settings, on a thread that may wait for a slow share.
+/// Checks for newer settings on a blocking thread, because a share may be slow.
 async fn looked(newest: &mut Newest, spool: &Arc<Spool>) -> Result<bool, ProbeError> {
     let (mut own, spool) = (newest.clone(), Arc::clone(spool));
     let (own, changed) = tokio::task::spawn_blocking(move || {
@@ -167,7 +169,7 @@ async fn looked(newest: &mut Newest, spool: &Arc<Spool>) -> Result<bool, ProbeEr
     .await?;
     *newest = own;
     match changed {
-        // What cannot be read now is read at the next look.
+        // An unreadable file is read at the next check.
         Err(error) if error.may_pass() => Ok(false),
         changed => Ok(changed?),
     }
@@ -178,8 +180,8 @@ fn json(snapshot: &Settings) -> String {
     serde_json::to_string(snapshot).unwrap_or_default()
 }
 
-/// Any number; without random numbers the agents of a hierarchy merely ask in step.
-fn chance() -> u32 {
+/// A random number for jitter; without one the agents of a hierarchy merely probe at the same time.
+fn random() -> u32 {
     getrandom::u32().unwrap_or(0)
 }
 

@@ -1,4 +1,4 @@
-//! `supwatch-agent read`: what is understood of a log, line by line, so that a user sees why a line was not recognised.
+//! `supwatch-agent read`: how a log is parsed, line by line, so that an operator sees why a line was not recognised.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -12,16 +12,16 @@ use supwatch_reading::parse::{Form, Record};
 use supwatch_reading::reader::{Observer, Reader, Reading, Resume};
 use supwatch_reading::recognise::{Understood, Written};
 
-/// How to show it.
+/// Output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
-    /// A line for every record.
+    /// One line per record.
     Table,
     /// The events alone, as JSON lines: what the agent would send.
     Json,
 }
 
-/// Reads a log and shows what is understood of it.
+/// Reads a log and writes how each record was parsed.
 pub fn read(path: &Path, reading: &Reading, shape: Shape, out: &mut dyn Write) -> std::io::Result<()> {
     let named = |error: std::io::Error| std::io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -71,7 +71,7 @@ impl Table<'_> {
 impl Observer for Table<'_> {
     fn record(&mut self, record: &Record<'_>, written: Written, understood: Understood, events: &[Event]) {
         let line = self.line;
-        // Records that share a line, or a text of several lines, follow each other in it.
+        // Records that share a line, or span several, are numbered in order.
         let inside = record.raw.len() - record.raw.trim_start_matches('\n').len();
         let line = line + inside as u64;
         self.line += record.raw.matches('\n').count() as u64 + u64::from(record.length > 0);
@@ -108,29 +108,29 @@ fn kind(record: &Record<'_>, understood: Understood, events: &[Event]) -> String
             .map_or_else(|| "(thinned progress)".to_owned(), |event| event.kind.name().to_owned()),
         Understood::Quiet => "(known, no event)".to_owned(),
         Understood::Foreign => "(other component)".to_owned(),
-        Understood::Unknown if record.form == Form::Bare => "(no form, unknown)".to_owned(),
-        Understood::Unknown => "(unknown words)".to_owned(),
+        Understood::Unknown if record.form == Form::Bare => "(no form, unrecognised)".to_owned(),
+        Understood::Unknown => "(unrecognised)".to_owned(),
     }
 }
 
 fn summary(path: &Path, reader: &Reader, out: &mut dyn Write) -> std::io::Result<()> {
-    let tally = reader.tally();
-    let forms: Vec<String> = tally.forms().map(|(form, count)| format!("{count} {}", form.as_str())).collect();
+    let counters = reader.counters();
+    let forms: Vec<String> = counters.forms().map(|(form, count)| format!("{count} {}", form.as_str())).collect();
     writeln!(
         out,
         "{}: {}; {} lines, {} recognised, {} with a type, {} mended, {} records of several lines; forms: {}",
         path.display(),
         reader.encoding_name(),
-        tally.lines,
-        tally.recognised,
-        tally.typed,
-        tally.mended,
+        counters.lines,
+        counters.recognised,
+        counters.typed,
+        counters.mended,
         reader.joined(),
         if forms.is_empty() { "none".to_owned() } else { forms.join(", ") }
     )?;
-    if tally.newest.is_some() && tally.newest_sure.is_none() {
+    if counters.newest.is_some() && counters.newest_sure.is_none() {
         let local = Certainty::Local.as_str();
-        writeln!(out, "times are {local} ones taken as they stand: no line tells its zone; give --time-zone")?;
+        writeln!(out, "times are {local} times of unknown zone, shown unchanged; give --time-zone")?;
     }
     Ok(())
 }
@@ -152,8 +152,8 @@ mod tests {
         let text = String::from_utf8(out).expect("text");
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "     1  server       2026-03-01T05:00:00.000Z  bias        step                  Starting Sync");
-        assert_eq!(lines[1], "     2  server       2026-03-01T05:00:01.000Z  bias        (unknown words)       something new");
-        assert_eq!(lines[2], "     3  bare         2026-03-01T05:00:01.000Z  before      (no form, unknown)    plain");
+        assert_eq!(lines[1], "     2  server       2026-03-01T05:00:01.000Z  bias        (unrecognised)       something new");
+        assert_eq!(lines[2], "     3  bare         2026-03-01T05:00:01.000Z  before      (no form, unrecognised)    plain");
         assert!(lines[3].contains("3 lines, 1 recognised, 1 with a type"), "{}", lines[3]);
         let mut out = Vec::new();
         read(&path, &Reading::default(), Shape::Json, &mut out).expect("shown");

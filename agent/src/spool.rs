@@ -1,8 +1,8 @@
-//! Events and file checkpoints on disk, until the collector has them.
+//! Events and file checkpoints on disk, kept until the collector acknowledges them.
 //!
 //! **Invariant: the checkpoint of a file and the events read up to it move in one durable write**, so a crash neither loses
-//! nor doubles a line. Numbers are given in that same write. One tree: `M` epoch and next number, `Q`+first number blocks of
-//! events, `F`+file checkpoints.
+//! nor duplicates a line. That same write assigns the sequence numbers. One tree: `M` epoch and next number, `Q`+first
+//! number blocks of events, `F`+file checkpoints.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -22,48 +22,49 @@ use crate::planted::{self, Fault, Held};
 
 mod block;
 
-/// Events that are delivered together, but for those of one block more; less than the collector takes.
+/// Events delivered in one batch, plus at most one block; below the collector's limit.
 const PIECE_EVENTS: usize = 1_000;
-/// Bytes of them, likewise; a piece of a log has far fewer. What has no place of its own, such as a large snapshot, is no piece.
+/// Bytes delivered in one batch, likewise; a piece of a log is far smaller. Events without a checkpoint, such as a large
+/// snapshot, form no piece.
 const PIECE_BYTES: usize = 1 << 20;
-/// Memory that sled may use, roughly.
+/// Approximate memory limit of sled.
 const CACHE_BYTES: u64 = 4 << 20;
-/// Bytes of events kept when the collector is away; then the logs themselves are the buffer.
+/// Most bytes of events kept while the collector is unreachable; beyond that the logs themselves are the buffer.
 pub const SPOOL_BYTES: u64 = 2 << 30;
-/// Bytes of acknowledged events that stay, so that a collector that was restored from a copy gets again what it lost.
+/// Bytes of acknowledged events retained, so that a collector restored from a backup can receive them again.
 pub const RETAINED_BYTES: u64 = 64 << 20;
 
-/// Statements of how far the logs are read that wait for what they are about to be sent.
+/// Most coverage reports that wait for the events they follow.
 const STATEMENTS: usize = 16;
 
 const META: &[u8] = b"M";
 const VERSION: u8 = 1;
 
-/// Why the spool failed.
+/// A failure of the spool.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
-    /// Cannot be opened.
+    /// The database cannot be opened.
     #[error("spool {0}")]
     Open(#[from] OpenError),
-    /// Cannot be read or written.
+    /// The database cannot be read or written.
     #[error("spool: {0}")]
     Durable(#[from] DurableError),
-    /// No random numbers.
-    #[error("spool: the operating system gives no random numbers: {0}")]
+    /// The operating system provides no random numbers for a new epoch.
+    #[error("spool: the operating system provides no random numbers: {0}")]
     Random(getrandom::Error),
-    /// What is stored makes no sense.
-    #[error("spool: {0} cannot be read back")]
+    /// A stored value cannot be decoded; the text names it.
+    #[error("spool: cannot decode {0}")]
     Content(&'static str),
-    /// A new epoch has begun meanwhile.
-    #[error("spool: a new epoch has begun, so what was read by the old one is read anew")]
-    Anew,
-    /// The cap is reached.
-    #[error("spool: full with {0} bytes; reading waits until the collector has taken some")]
+    /// A new epoch started after these events were read.
+    #[error("spool: a new epoch has started; logs are read again from its checkpoints")]
+    NewEpoch,
+    /// The size limit is reached; the value is the spool's size in bytes.
+    #[error("spool: full at {0} bytes; reading resumes once the collector acknowledges events")]
     Full(u64),
 }
 
 impl SpoolError {
-    /// Whether waiting may mend it: the collector takes events, somebody makes room on the disk, a share comes back.
+    /// Whether the failure is transient: the collector acknowledges events, an operator frees disk space, a share comes back.
     pub fn may_pass(&self) -> bool {
         !matches!(self, SpoolError::Open(OpenError::Damaged { .. }) | SpoolError::Random(_) | SpoolError::Content(_))
     }
@@ -73,17 +74,17 @@ impl SpoolError {
 struct Meta {
     epoch: [u8; 16],
     next_sequence: u64,
-    /// Whether the collector is still to be asked how far it has our files.
+    /// Whether the collector's checkpoints are still to be received.
     #[serde(default)]
     fresh: bool,
 }
 
-/// How much a spool keeps.
+/// Size limits of a spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// Bytes of events beyond which nothing more is taken in.
+    /// Bytes of events beyond which commits are refused.
     pub spool_bytes: u64,
-    /// Bytes of acknowledged events that stay; less than the former.
+    /// Bytes of acknowledged events to retain; less than the limit above.
     pub retained_bytes: u64,
 }
 
@@ -101,7 +102,7 @@ struct State {
     acknowledged: u64,
     bytes: u64,
     held: Held,
-    /// How far the logs are read once everything up to a number is stored, oldest first.
+    /// Coverage reports with the event number each follows, oldest first.
     coverage: VecDeque<(u64, Vec<Coverage>)>,
 }
 
@@ -122,7 +123,7 @@ impl State {
     }
 }
 
-/// The spool.
+/// The agent's durable queue of events, with the checkpoint of each file.
 #[derive(Debug)]
 pub struct Spool {
     db: Durable,
@@ -132,17 +133,17 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// Opens or makes a spool. A damaged one is set aside under another name, so that the agent goes on in a new epoch.
+    /// Opens or creates a spool. A damaged one is renamed, and the agent continues in a new epoch.
     pub fn open(dir: &Path) -> Result<Spool, SpoolError> {
         Spool::open_within(dir, Bounds::default())
     }
 
-    /// The same, with other bounds than the usual ones.
+    /// Opens or creates a spool with limits other than the default.
     pub fn open_within(dir: &Path, bounds: Bounds) -> Result<Spool, SpoolError> {
         let db = match Durable::open(dir, CACHE_BYTES) {
             Err(OpenError::Damaged { dir, reason }) => {
                 let aside = set_aside(&dir).map_err(|source| OpenError::Io { dir: dir.clone(), source })?;
-                tracing::error!(spool = %dir.display(), aside = %aside.display(), %reason, "the spool is damaged and was set aside; logs are read from where the collector has them");
+                tracing::error!(spool = %dir.display(), aside = %aside.display(), %reason, "spool damaged; it was set aside, and reading resumes at the collector's checkpoints");
                 Durable::open(&dir, CACHE_BYTES)?
             }
             opened => opened?,
@@ -152,39 +153,39 @@ impl Spool {
         Ok(Spool { db, bounds, state: Mutex::new(state), grown })
     }
 
-    /// The spool's epoch.
+    /// The current epoch.
     pub fn epoch(&self) -> Epoch {
         Epoch(self.state().meta.epoch)
     }
 
-    /// Number the next event is going to get.
+    /// Sequence number of the next event.
     pub fn next_sequence(&self) -> u64 {
         self.state().meta.next_sequence
     }
 
-    /// First number still kept.
+    /// Lowest sequence number still stored.
     pub fn oldest_sequence(&self) -> u64 {
         self.state().oldest_sequence
     }
 
-    /// Events that the collector does not have, as far as this process knows.
+    /// Number of events that the collector has not acknowledged to this process.
     pub fn undelivered(&self) -> u64 {
         let state = self.state();
         state.meta.next_sequence - 1 - state.acknowledged.min(state.meta.next_sequence - 1)
     }
 
-    /// Bytes of events in it.
+    /// Bytes of events stored.
     pub fn bytes(&self) -> u64 {
         self.state().bytes
     }
 
-    /// Whether the collector is still to be asked how far it has our files: nothing is read before it has answered, or a spool
-    /// that was lost would send everything twice.
+    /// Whether the collector's checkpoints are still to be received. No log is read before, or an agent that lost its spool
+    /// would send everything twice.
     pub fn is_fresh(&self) -> bool {
         self.state().meta.fresh
     }
 
-    /// Takes over how far the collector has our files, durably; only the first answer in an epoch counts.
+    /// Stores the collector's checkpoints durably; only the first call in an epoch has an effect.
     pub fn resume(&self, places: &[wire::Place]) -> Result<(), SpoolError> {
         let mut state = self.sound_state()?;
         if !state.meta.fresh {
@@ -203,9 +204,9 @@ impl Spool {
         Ok(())
     }
 
-    /// Forgets everything and begins a new epoch: the spool was set back in time, so its numbers mean other events than those
-    /// that the collector has.
-    pub fn begin_anew(&self) -> Result<(), SpoolError> {
+    /// Deletes everything and starts a new epoch: the spool was rolled back, so its sequence numbers no longer match the
+    /// collector's.
+    pub fn begin_new_epoch(&self) -> Result<(), SpoolError> {
         let mut state = self.sound_state()?;
         let meta = new_meta()?;
         let mut batch = Batch::new();
@@ -221,13 +222,13 @@ impl Spool {
         Ok(())
     }
 
-    /// An event that is still kept, whether acknowledged or not.
+    /// A stored event, acknowledged or not.
     pub fn event(&self, sequence: u64) -> Result<Option<Event>, SpoolError> {
         let found = self.read_from(sequence)?.events.into_iter().next().filter(|event| event.sequence == sequence);
         found.map(Event::try_from).transpose().map_err(|_| SpoolError::Content("an event"))
     }
 
-    /// Tells when there are more events: the next number.
+    /// A channel that holds the next sequence number and changes with each commit.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.grown.subscribe()
     }
@@ -249,8 +250,8 @@ impl Spool {
         self.commit_in(epoch, events, name, &pieces)
     }
 
-    /// The same, if the epoch is still the one in which the events were read, and in pieces: how many of the events each ends
-    /// behind, and with which checkpoint. The last one ends them.
+    /// Commits in pieces, provided the epoch is still the one the events were read in. Each piece gives the number of events up
+    /// to its end and the checkpoint there; the last piece covers all events.
     pub fn commit_in<T: Serialize>(
         &self,
         epoch: Epoch,
@@ -261,7 +262,7 @@ impl Spool {
         let Some((_, checkpoint)) = pieces.last() else { return Ok(()) };
         let mut state = self.sound_state()?;
         if state.meta.epoch != epoch.0 {
-            return Err(SpoolError::Anew);
+            return Err(SpoolError::NewEpoch);
         }
         match state.bytes > self.bounds.spool_bytes {
             true if planted::is(Fault::DroppedWhenFull) => events.clear(),
@@ -305,8 +306,8 @@ impl Spool {
         Ok(())
     }
 
-    /// Events from a number on up to the end of a piece: what is delivered together, so that the collector always knows a place
-    /// from which what it has not is read.
+    /// Events from a sequence number to the end of a piece. They are delivered together, so that the collector always has a
+    /// checkpoint from which the rest can be read.
     pub fn read_piece(&self, sequence: u64) -> Result<wire::Batch, SpoolError> {
         let mut batch = self.read_from(sequence)?;
         while batch.places.is_empty()
@@ -324,7 +325,7 @@ impl Spool {
         Ok(batch)
     }
 
-    /// Events from a number on: those of one block, none when there are none yet; and how far files were read by its end.
+    /// Events of one block from a sequence number on, with the file checkpoints at its end; empty if there are none yet.
     pub fn read_from(&self, sequence: u64) -> Result<wire::Batch, SpoolError> {
         let block = match self.db.last_until(&block_key(sequence), b"Q")? {
             Some((_, _, value)) => trimmed(&value, sequence)?,
@@ -339,8 +340,8 @@ impl Spool {
         }
     }
 
-    /// Takes note how far the logs are read once everything up to a number is stored. In memory: after a restart it is found
-    /// out again.
+    /// Records the coverage that applies once everything up to a sequence number is stored. Kept in memory: a restart
+    /// determines it again.
     pub fn cover(&self, after_sequence: u64, coverage: Vec<Coverage>) {
         let mut state = self.state();
         let changed = state.coverage.back().is_none_or(|(last, known)| {
@@ -358,13 +359,13 @@ impl Spool {
         }
     }
 
-    /// The newest word on how far the logs are read that holds once everything up to a number is stored, and its own number.
+    /// The newest coverage that applies once everything up to `sent` is stored, with the event number it follows.
     pub fn coverage(&self, sent: u64) -> Option<(u64, Vec<Coverage>)> {
         self.state().coverage.iter().rev().find(|(number, _)| *number <= sent).cloned()
     }
 
-    /// Takes note that the collector has everything up to a number, and forgets blocks of it, the oldest first, beyond
-    /// what [`Bounds`] retain. A collector that was restored from a copy has less than it had before.
+    /// Records that the collector has everything up to a sequence number, and deletes the oldest acknowledged blocks beyond
+    /// what [`Bounds`] retain. The number decreases when a collector is restored from a backup.
     pub fn acknowledged(&self, durable: u64) -> Result<(), SpoolError> {
         self.forget(durable, self.bounds.retained_bytes)
     }
@@ -373,7 +374,7 @@ impl Spool {
         let mut state = self.state();
         state.acknowledged = durable;
         let (mut batch, mut left, mut oldest) = (Batch::new(), state.bytes, state.oldest_sequence);
-        // A block goes when the one after it begins at most behind what is acknowledged: then it holds nothing beyond.
+        // A block is deleted when the next one starts no later than just after the last acknowledged event.
         let mut begun: Option<(Vec<u8>, u64)> = None;
         let mut blocks = self.db.scan(b"Q", b"Q");
         while left > retained {
@@ -398,21 +399,21 @@ impl Spool {
         Ok(())
     }
 
-    /// The state for a write. After a disk error the database is opened again, and what it then holds is the state: a batch
-    /// that failed may be in it.
+    /// The state for a write. After a disk error the database is reopened and the state loaded from it: the failed batch may
+    /// have been stored.
     fn sound_state(&self) -> Result<std::sync::MutexGuard<'_, State>, SpoolError> {
         let mut state = self.state();
         if self.db.has_failed() {
             self.db.reopen()?;
             *state = State { acknowledged: state.acknowledged, ..State::load(&self.db)? };
-            tracing::info!(next = state.meta.next_sequence, "the spool was opened again after a disk error");
+            tracing::info!(next = state.meta.next_sequence, "spool reopened after a disk error");
             self.grown.send_replace(state.meta.next_sequence);
         }
         Ok(state)
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        // A panic while holding it leaves numbers as they were before the write, which is what is on disk.
+        // A panic under the lock leaves the numbers from before the write, which are those on disk.
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

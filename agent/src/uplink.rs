@@ -1,8 +1,8 @@
 //! Spool → stream → acknowledgements.
 //!
-//! One bidirectional stream: Hello, then batches in order from the collector's mark, at most a window of events under way.
-//! What is acknowledged is durable at the collector and may be forgotten. A lost connection is made again with growing,
-//! scattered pauses.
+//! One bidirectional stream: Hello, then batches in order from the collector's mark, at most a window of events in flight.
+//! Acknowledged events are durable at the collector and may be deleted here. A lost connection is retried with
+//! exponential backoff and jitter.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,61 +21,61 @@ use crate::connector::Connector;
 use crate::planted::{self, Fault};
 use crate::spool::{Spool, SpoolError};
 
-/// Version of the protocol.
+/// Protocol version that `Hello` announces.
 const PROTOCOL: u32 = 1;
 /// Messages between this task and the socket; flow control does the rest.
 const OUTBOUND: usize = 8;
 const HEARTBEAT: Duration = Duration::from_secs(15);
 const FIRST_ANSWER: Duration = Duration::from_secs(15);
-/// How long what needs no answer may be on its way when everything else is delivered.
-const LAST_WORDS: Duration = Duration::from_secs(3);
-const BACK_OFF_MIN: Duration = Duration::from_millis(500);
-const BACK_OFF_MAX: Duration = Duration::from_secs(60);
+/// Time to flush unacknowledged messages, such as coverage, before the connection closes.
+const FLUSH_LIMIT: Duration = Duration::from_secs(3);
+const BACKOFF_MIN: Duration = Duration::from_millis(500);
+const BACKOFF_MAX: Duration = Duration::from_secs(60);
 
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
 pub enum UplinkError {
-    /// No connection.
+    /// The connection failed.
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// The spool failed.
     #[error(transparent)]
     Spool(#[from] SpoolError),
-    /// The collector refuses or is gone.
+    /// The collector rejected the stream, or the connection was lost.
     #[error("collector: {0}")]
     Refused(String),
-    /// The spool is not the one it was.
+    /// The spool was rolled back: the collector has other events under its sequence numbers.
     #[error(
-        "the spool was set back in time (a restored copy, a virtual machine's snapshot); it begins a new epoch where the collector has each file"
+        "the spool was rolled back (restored from a copy or a virtual machine snapshot); starting a new epoch at the collector's checkpoints"
     )]
-    SetBack,
+    RolledBack,
     /// The collector has events of a later spool of this agent.
     #[error(
-        "the spool was replaced by a later one (it is a restored copy, or a second agent uses this certificate); it begins a new epoch where the collector has each file"
+        "the collector knows a later spool of this agent (this one is a restored copy, or a second agent uses this certificate); starting a new epoch at the collector's checkpoints"
     )]
     Replaced,
     /// Another connection with this certificate took over.
-    #[error("collector: {0}; if this repeats, a second agent uses this certificate: stop it, or issue one of its own for it")]
+    #[error("collector: {0}; if this repeats, a second agent uses this certificate: stop it, or issue it a certificate of its own")]
     Fenced(String),
-    /// The collector said something out of order.
-    #[error("collector: {0}; are both of the same version?")]
+    /// The collector violated the protocol.
+    #[error("collector: {0}; check that agent and collector run compatible versions")]
     Protocol(&'static str),
 }
 
-/// Where and as whom to deliver.
+/// Delivery of the spool to the collector.
 #[derive(Debug, Clone)]
 pub struct Uplink {
-    /// The collector's address.
+    /// Endpoint URL of the collector.
     pub collector: String,
-    /// Identity folder; read anew at each connection, so that a renewed certificate is taken up.
+    /// Identity folder; read again at each connection, so that a renewed certificate takes effect.
     pub identity: PathBuf,
-    /// Sites spoken for.
+    /// Sites this agent reports for.
     pub sites: Vec<SiteCode>,
-    /// How it is reached.
+    /// Transport: TLS, or a simulated network.
     pub connector: Connector,
 }
 
-/// When to stop.
+/// When delivery stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Until {
     /// Never.
@@ -86,35 +86,35 @@ pub enum Until {
 }
 
 impl Uplink {
-    /// Delivers until told otherwise; connects again and again.
+    /// Delivers until `until` asks for an end; reconnects after each failure.
     pub async fn run(&self, spool: &Arc<Spool>, clock: fn() -> jiff::Timestamp, mut until: watch::Receiver<Until>) {
-        let mut pause = BACK_OFF_MIN;
+        let mut backoff = BACKOFF_MIN;
         loop {
             let before = spool.undelivered();
             let error = match self.session(spool, clock, &mut until).await {
                 Ok(()) => return,
                 Err(error) => error,
             };
-            // A session that got something through starts the pauses afresh; but two agents with one identity, which replace
-            // each other, do that less and less often.
-            let is_alone = !matches!(error, UplinkError::SetBack | UplinkError::Replaced | UplinkError::Fenced(_));
+            // A session that delivered events resets the backoff, except where two agents with one identity replace each
+            // other: those keep backing off.
+            let is_alone = !matches!(error, UplinkError::RolledBack | UplinkError::Replaced | UplinkError::Fenced(_));
             if spool.undelivered() < before && is_alone {
-                pause = BACK_OFF_MIN;
+                backoff = BACKOFF_MIN;
             }
-            let wait = self.connector.scattered(pause);
-            tracing::warn!(%error, retry_in_ms = u64::try_from(wait.as_millis()).unwrap_or(0), "not delivering");
-            pause = (pause * 2).min(BACK_OFF_MAX);
+            let wait = self.connector.jittered(backoff);
+            tracing::warn!(%error, retry_in_ms = u64::try_from(wait.as_millis()).unwrap_or(0), "delivery interrupted; retrying");
+            backoff = (backoff * 2).min(BACKOFF_MAX);
             tokio::select! {
-                // In this order, so that what is ready together is taken in the same order each time.
+                // Biased, so that a simulation polls the branches in the same order each time.
                 biased;
-                // Asked to finish while the collector is away: what is undelivered stays in the spool.
+                // Stopping while the collector is unreachable: undelivered events stay in the spool.
                 changed = until.changed() => if changed.is_err() || *until.borrow() == Until::Drained { return },
                 () = tokio::time::sleep(wait) => {}
             }
         }
     }
 
-    /// One connection, to its end. Ok: everything asked for is delivered.
+    /// Runs one connection to its end. `Ok`: everything that `until` asks for is delivered.
     pub async fn session(
         &self,
         spool: &Arc<Spool>,
@@ -129,23 +129,25 @@ impl Uplink {
         send(&outbound, stream_request::Body::Hello(self.hello(spool, clock()))).await?;
         let mut client = IngestServiceClient::new(channel);
         let opened = tokio::time::timeout(FIRST_ANSWER, client.stream(ReceiverStream::new(requests))).await;
-        let mut inbound = opened.map_err(|_| UplinkError::Protocol("no answer"))?.map_err(|status| ended(&status))?.into_inner();
-        let welcome =
-            tokio::time::timeout(FIRST_ANSWER, next(&mut inbound)).await.map_err(|_| UplinkError::Protocol("no welcome"))??;
-        let stream_response::Body::Welcome(welcome) = welcome else { return Err(UplinkError::Protocol("no welcome")) };
+        let mut inbound =
+            opened.map_err(|_| UplinkError::Protocol("did not answer"))?.map_err(|status| ended(&status))?.into_inner();
+        let welcome = tokio::time::timeout(FIRST_ANSWER, next(&mut inbound))
+            .await
+            .map_err(|_| UplinkError::Protocol("sent no welcome"))??;
+        let stream_response::Body::Welcome(welcome) = welcome else { return Err(UplinkError::Protocol("sent no welcome")) };
         if welcome.replaced {
-            spool.begin_anew()?;
+            spool.begin_new_epoch()?;
             return Err(UplinkError::Replaced);
         }
-        if is_set_back(spool, &welcome)? {
-            spool.begin_anew()?;
-            return Err(UplinkError::SetBack);
+        if was_rolled_back(spool, &welcome)? {
+            spool.begin_new_epoch()?;
+            return Err(UplinkError::RolledBack);
         }
         if spool.is_fresh() {
-            tracing::info!(files = welcome.resume.len(), "a new epoch goes on where the collector has each file");
+            tracing::info!(files = welcome.resume.len(), "new spool epoch; reading resumes at the collector's checkpoints");
             spool.resume(&welcome.resume)?;
         }
-        tracing::info!(collector = self.collector, durable = welcome.durable_sequence, "delivering");
+        tracing::info!(collector = self.collector, durable = welcome.durable_sequence, "connected to the collector; delivering");
         spool.acknowledged(welcome.durable_sequence)?;
         let window = u64::from(welcome.window_events.max(1));
         let (connector, durable) = (&self.connector, welcome.durable_sequence);
@@ -176,9 +178,9 @@ struct Session<'a> {
     acked: u64,
     sent: u64,
     window: u64,
-    /// Since when something waits and nothing was acknowledged.
+    /// Start of the current wait: events are undelivered and none was acknowledged since.
     waiting_since: Option<tokio::time::Instant>,
-    /// What was last told of how far the logs are read: after which event, and which sites are caught up.
+    /// Coverage last sent: the event number it follows, and for each site whether it is caught up.
     covered: Option<(u64, Vec<bool>)>,
 }
 
@@ -193,14 +195,14 @@ impl Session<'_> {
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         loop {
             self.fill_window().await?;
-            self.tell_coverage(clock()).await?;
+            self.report_coverage(clock()).await?;
             let waits = self.acked + 1 < self.spool.next_sequence();
             self.waiting_since = self.waiting_since.filter(|_| waits).or_else(|| waits.then(tokio::time::Instant::now));
             if *until.borrow() == Until::Drained && self.acked + 1 >= self.spool.next_sequence() {
                 return self.end(inbound).await;
             }
             tokio::select! {
-                // Answers may come without end, so what is rare goes before them; after an answer the window is filled anyway.
+                // Answers may arrive without pause, so rarer branches come first; the window is refilled after each answer.
                 biased;
                 changed = until.changed() => if changed.is_err() { return Ok(()) },
                 _ = heartbeat.tick() => {
@@ -213,25 +215,25 @@ impl Session<'_> {
         }
     }
 
-    /// Nothing is left to be sent: waits until the collector has taken what is on its way, such as how far the logs are read.
+    /// Closes the sending side and waits until the collector has received what is in flight, such as coverage.
     async fn end(&mut self, inbound: &mut Streaming<wire::StreamResponse>) -> Result<(), UplinkError> {
-        // A sender of nothing: the stream's own is dropped, which ends it.
+        // Replacing the sender drops the stream's own, which closes the request stream.
         self.outbound = mpsc::channel(1).0;
         let ended = async { while let Ok(Some(_)) = inbound.message().await {} };
-        // It is durable anyway.
-        let _ = tokio::time::timeout(LAST_WORDS, ended).await;
+        // All events are durable; a timeout loses at most a coverage report.
+        let _ = tokio::time::timeout(FLUSH_LIMIT, ended).await;
         Ok(())
     }
 
-    /// Tells at once when more is known to be read, and which sites are caught up.
-    async fn tell_coverage(&mut self, now: jiff::Timestamp) -> Result<(), UplinkError> {
-        let Some(word) = self.spool.coverage(self.sent).map(|(number, all)| (number, caught_up(&all))) else { return Ok(()) };
-        if self.covered.as_ref() == Some(&word) {
+    /// Sends a heartbeat as soon as the coverage changed.
+    async fn report_coverage(&mut self, now: jiff::Timestamp) -> Result<(), UplinkError> {
+        let Some(known) = self.spool.coverage(self.sent).map(|(number, all)| (number, caught_up(&all))) else { return Ok(()) };
+        if self.covered.as_ref() == Some(&known) {
             return Ok(());
         }
         let beat = self.heartbeat(now);
         send(&self.outbound, stream_request::Body::Heartbeat(beat)).await?;
-        self.covered = Some(word);
+        self.covered = Some(known);
         Ok(())
     }
 
@@ -267,7 +269,7 @@ impl Session<'_> {
         match answer {
             stream_response::Body::Ack(wire::Ack { durable_sequence }) => {
                 if durable_sequence > self.sent {
-                    return Err(UplinkError::Protocol("it acknowledges what was never sent"));
+                    return Err(UplinkError::Protocol("acknowledged an event that was never sent"));
                 }
                 self.acked = self.acked.max(durable_sequence);
                 self.waiting_since = None;
@@ -279,10 +281,10 @@ impl Session<'_> {
                 self.sent = expected_sequence.saturating_sub(1).max(self.acked);
             }
             stream_response::Body::Throttle(wire::Throttle { wait_ms, reason }) => {
-                tracing::warn!(reason, "the collector asks to wait; nothing is lost");
+                tracing::warn!(reason, "the collector asked the agent to slow down; events stay in the spool");
                 tokio::time::sleep(Duration::from_millis(u64::from(wait_ms.min(60_000)))).await;
             }
-            stream_response::Body::Welcome(_) => return Err(UplinkError::Protocol("a second welcome")),
+            stream_response::Body::Welcome(_) => return Err(UplinkError::Protocol("sent a second welcome")),
         }
         Ok(())
     }
@@ -292,8 +294,8 @@ fn caught_up(coverage: &[Coverage]) -> Vec<bool> {
     coverage.iter().map(|site| site.caught_up).collect()
 }
 
-/// Whether the collector has other events under our numbers than we have.
-fn is_set_back(spool: &Spool, welcome: &wire::Welcome) -> Result<bool, SpoolError> {
+/// Whether the collector has other events under our sequence numbers.
+fn was_rolled_back(spool: &Spool, welcome: &wire::Welcome) -> Result<bool, SpoolError> {
     if planted::is(Fault::SetBackUnseen) {
         return Ok(false);
     }
@@ -301,32 +303,32 @@ fn is_set_back(spool: &Spool, welcome: &wire::Welcome) -> Result<bool, SpoolErro
         return Ok(true);
     }
     let Some(proof) = welcome.proof else { return Ok(false) };
-    // What is no longer kept was acknowledged to this very spool.
+    // An event deleted here was acknowledged to this very spool.
     Ok(spool.event(welcome.durable_sequence)?.is_some_and(|event| event.proof() != proof))
 }
 
 async fn send(outbound: &mpsc::Sender<wire::StreamRequest>, body: stream_request::Body) -> Result<(), UplinkError> {
     let sent = outbound.send(wire::StreamRequest { body: Some(body) }).await;
-    sent.map_err(|_| UplinkError::Refused("the connection is gone".to_owned()))
+    sent.map_err(|_| UplinkError::Refused("connection lost".to_owned()))
 }
 
 async fn next(inbound: &mut Streaming<wire::StreamResponse>) -> Result<stream_response::Body, UplinkError> {
     match inbound.message().await {
         Ok(Some(wire::StreamResponse { body: Some(body) })) => Ok(body),
-        Ok(Some(wire::StreamResponse { body: None })) => Err(UplinkError::Protocol("an empty answer")),
-        Ok(None) => Err(UplinkError::Refused("it ended the stream".to_owned())),
+        Ok(Some(wire::StreamResponse { body: None })) => Err(UplinkError::Protocol("sent an empty answer")),
+        Ok(None) => Err(UplinkError::Refused("ended the stream".to_owned())),
         Err(status) => Err(ended(&status)),
     }
 }
 
 fn ended(status: &tonic::Status) -> UplinkError {
     match status.code() {
-        tonic::Code::Aborted => UplinkError::Fenced(status_words(status)),
-        _ => UplinkError::Refused(status_words(status)),
+        tonic::Code::Aborted => UplinkError::Fenced(status_text(status)),
+        _ => UplinkError::Refused(status_text(status)),
     }
 }
 
-fn status_words(status: &tonic::Status) -> String {
+fn status_text(status: &tonic::Status) -> String {
     let cause = std::error::Error::source(status).map(explain);
     match cause {
         Some(cause) => format!("{} ({cause})", status.message()),

@@ -1,6 +1,6 @@
-//! Wake-ups: the operating system says that something moved. A hint, never the truth: a sweep comes anyway.
+//! Wake-ups from the operating system's change notifications. They are hints only: a sweep follows in any case.
 //!
-//! The only user of `notify`. A wake-up carries nothing; many become one.
+//! The only user of `notify`. A wake-up carries no data; several coalesce into one.
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -13,7 +13,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 pub struct Waker(SyncSender<()>);
 
 impl Waker {
-    /// Wakes; a wake-up that is already waiting is enough.
+    /// Wakes the watcher; a pending wake-up is enough.
     pub fn wake(&self) {
         match self.0.try_send(()) {
             Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
@@ -30,42 +30,43 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Watches nothing yet. Without a watcher of the operating system the sweep alone must do, and does.
+    /// A watch without folders. If the operating system offers no notifications, the sweep alone finds changes.
     pub fn new() -> Watch {
         let (sender, woken) = sync_channel(1);
         let waker = Waker(sender);
         let on_event = waker.clone();
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Reading a file is no news, and would wake us by our own doing.
+            // Access events are ignored: the agent's own reads would cause them.
             if !event.is_ok_and(|event| event.kind.is_access()) {
                 on_event.wake();
             }
         });
-        let watcher = watcher.inspect_err(|error| tracing::warn!(%error, "no change notices here; the sweep finds changes")).ok();
+        let watcher =
+            watcher.inspect_err(|error| tracing::warn!(%error, "change notifications unavailable; relying on the sweep")).ok();
         Watch { waker, woken, watcher }
     }
 
-    /// Asks the operating system for nothing: on a share it could tell of nothing, and the sweep alone does.
+    /// Uses no notifications: shares send none, and the sweep alone finds changes.
     pub fn without_notices() -> Watch {
         let (sender, woken) = sync_channel(1);
         Watch { waker: Waker(sender), woken, watcher: None }
     }
 
-    /// What others wake it with.
+    /// A handle that wakes this watch.
     pub fn waker(&self) -> Waker {
         self.waker.clone()
     }
 
-    /// Watches a folder from now on.
+    /// Adds a folder.
     pub fn add(&mut self, folder: &Path) {
         if let Some(watcher) = &mut self.watcher
             && let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive)
         {
-            tracing::warn!(folder = %folder.display(), %error, "no change notices for this folder; the sweep finds changes");
+            tracing::warn!(folder = %folder.display(), %error, "change notifications unavailable for this folder; relying on the sweep");
         }
     }
 
-    /// Waits for a wake-up, or for the sweep.
+    /// Waits for a wake-up, at most until the next sweep.
     pub fn wait(&self, sweep: Duration) {
         match self.woken.recv_timeout(sweep) {
             Ok(()) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}

@@ -104,7 +104,7 @@ fn a_snapshot_travels_when_it_is_news_and_otherwise_every_six_hours() {
 }
 
 #[test]
-fn what_goes_wrong_is_told_with_file_cause_and_remedy_but_no_names() {
+fn failures_are_reported_with_file_cause_and_remedy_but_no_names() {
     let bench = Bench::new();
     bench.once("echo; echo \"Login failed for user 'CORP\\\\\\\\svc'.\" >&2; echo more >&2; exit 7");
     bench.once("echo hello");
@@ -112,7 +112,7 @@ fn what_goes_wrong_is_told_with_file_cause_and_remedy_but_no_names() {
     bench.once("cat /dev/zero");
     bench.check(&[
         "settings command Get-SyncSettings.ps1: ended with exit status: 7: Login failed for user <name>.; run it by hand",
-        "printed something else: Get-SyncSettings.ps1: this is no settings snapshot",
+        "printed unusable output: Get-SyncSettings.ps1: not a settings snapshot",
         "it is of site P02",
         "printed more than 4096 KiB",
     ]);
@@ -131,7 +131,7 @@ fn what_goes_wrong_is_told_with_file_cause_and_remedy_but_no_names() {
 }
 
 #[test]
-fn a_trouble_is_told_once_until_it_goes_well_again() {
+fn an_error_is_reported_once_until_a_run_succeeds() {
     let bench = Bench::new();
     let (mut runner, _handle) = bench.runner("test -e good && cat dump.json", Duration::from_secs(20));
     let good = bench.dir.path().join("good");
@@ -155,7 +155,7 @@ fn a_program_that_takes_too_long_is_ended_and_one_that_complains_at_length_is_no
     bench.runner("sleep 60 & exit 0", Duration::from_millis(200)).0.once(noon).expect("runs");
     assert!(start.elapsed() < Duration::from_secs(30), "nobody waits for it");
     bench.once("head -c 300000 /dev/zero >&2; cat dump.json");
-    bench.check(&["was ended after 0.2 s", "was ended after 0.2 s", "settings p01"]);
+    bench.check(&["was killed after 0.2 s", "was killed after 0.2 s", "settings p01"]);
 }
 
 /// A clock that the runner below moves on, so that each of its runs is news.

@@ -132,7 +132,7 @@ mod tests {
             "supwatch.toml:1: listen",
             "identity is missing",
             "did you mean \"store\"",
-            "hierarchy.toml:1: nmae is no known key; did you mean \"name\"?",
+            "hierarchy.toml:1: nmae is not a known key; did you mean \"name\"?",
         ] {
             assert!(shown.contains(part), "{part} not in:\n{shown}");
         }

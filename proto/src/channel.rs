@@ -1,4 +1,4 @@
-//! How a client reaches the collector: its identity folder, mutual TLS, and, when it fails, the reason in words.
+//! How a client reaches the collector: its identity folder, mutual TLS, and error texts with remedies.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,7 +12,7 @@ pub const KEY: &str = "key.pem";
 /// The authority that both sides trust.
 pub const AUTHORITY: &str = "ca.pem";
 
-/// An identity as it lies on disk, in PEM.
+/// The three PEM files of an identity folder.
 pub struct IdentityFiles {
     /// Certificate chain.
     pub certificate: String,
@@ -34,31 +34,31 @@ pub enum ConnectError {
     /// A file of the identity is missing or unreadable.
     #[error("{}: {reason}; make an identity with `supwatch pki issue` and name its folder", path.display())]
     Identity {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// What the operating system or the parser reports.
         reason: String,
     },
-    /// Others may read the private key.
-    #[error("{}: others may read this private key; make it yours alone: chmod 600", path.display())]
+    /// The private key is readable by other users.
+    #[error("{}: this private key is readable by other users; restrict it: chmod 600", path.display())]
     KeyExposed {
-        /// The key.
+        /// Path of the key file.
         path: PathBuf,
     },
-    /// The address makes no sense.
+    /// The endpoint URL is invalid.
     #[error("{endpoint}: {reason}; write it like https://collector.corp.example:7443")]
     Endpoint {
-        /// As given.
+        /// Endpoint URL as configured.
         endpoint: String,
-        /// Why.
+        /// Why the URL was rejected.
         reason: String,
     },
     /// The connection failed.
     #[error("{endpoint}: {reason}")]
     Connect {
-        /// As given.
+        /// Endpoint URL as configured.
         endpoint: String,
-        /// In words, with a remedy.
+        /// Error text with the remedy.
         reason: String,
     },
 }
@@ -78,14 +78,14 @@ impl IdentityFiles {
     }
 }
 
-/// Whether others than its owner may read a file.
+/// Whether a file is readable by users other than its owner.
 #[cfg(unix)]
 pub fn is_exposed(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     std::fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0)
 }
 
-/// Whether others than its owner may read a file.
+/// Whether a file is readable by users other than its owner.
 #[cfg(not(unix))]
 pub fn is_exposed(_path: &Path) -> bool {
     false // the folder's ACL protects it
@@ -95,7 +95,7 @@ pub fn is_exposed(_path: &Path) -> bool {
 pub async fn connect(endpoint: &str, identity: &IdentityFiles) -> Result<Channel, ConnectError> {
     let wrong = |reason: String| ConnectError::Endpoint { endpoint: endpoint.to_owned(), reason };
     if !endpoint.starts_with("https://") {
-        return Err(wrong("it must begin with https://, since nothing is sent in the clear".to_owned()));
+        return Err(wrong("it must begin with https://, because nothing is sent in clear text".to_owned()));
     }
     let tls = ClientTlsConfig::new()
         .ca_certificate(Certificate::from_pem(&identity.authority))
@@ -111,7 +111,7 @@ pub async fn connect(endpoint: &str, identity: &IdentityFiles) -> Result<Channel
     target.connect().await.map_err(|error| ConnectError::Connect { endpoint: endpoint.to_owned(), reason: explain(&error) })
 }
 
-/// An error with all its causes, since the outer ones say only "transport error".
+/// An error with its source chain: the outer errors say only "transport error".
 pub fn words(error: &(dyn std::error::Error + 'static)) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut at = Some(error);
@@ -125,26 +125,32 @@ pub fn words(error: &(dyn std::error::Error + 'static)) -> String {
     parts.join(": ")
 }
 
-/// The words, with what to do about the usual ones. With TLS 1.3 a refused client certificate shows only after connecting.
+/// The error text with a remedy for the usual causes. With TLS 1.3 a rejected client certificate shows only after connecting.
 pub fn explain(error: &(dyn std::error::Error + 'static)) -> String {
     let text = words(error);
     let advice = [
         ("CertificateRevoked", "this certificate was revoked; ask for a new one"),
         ("CertificateExpired", "a certificate has expired; renew it, and compare both clocks"),
         ("certificate expired", "a certificate has expired; renew it, and compare both clocks"),
-        ("CertificateRequired", "the collector wants a client certificate; name its folder with --identity"),
-        ("UnknownCA", "the collector does not trust the authority of this certificate; issue one from the collector's own"),
-        ("UnknownIssuer", "the collector's certificate is of another authority than ca.pem; copy the collector's ca.pem"),
-        ("NotValidForName", "the collector's certificate does not carry this host name; use one that `pki init --name` gave it"),
+        ("CertificateRequired", "the collector requires a client certificate; name its folder with --identity"),
+        (
+            "UnknownCA",
+            "the collector does not trust the authority of this certificate; issue one from the collector's own authority",
+        ),
+        ("UnknownIssuer", "the collector's certificate was issued by another authority than ca.pem; copy the collector's ca.pem"),
+        ("NotValidForName", "the collector's certificate does not carry this host name; use a name given to `pki init --name`"),
         (
             "BadSignature",
-            "the collector's certificate is of another authority than ca.pem, one of the same name; copy the collector's ca.pem",
+            "the collector's certificate was issued by another authority with the same name as ca.pem; copy the collector's ca.pem",
         ),
-        ("DecryptError", "the collector does not trust the authority of this certificate; issue one from the collector's own"),
+        (
+            "DecryptError",
+            "the collector does not trust the authority of this certificate; issue one from the collector's own authority",
+        ),
         ("BadCertificate", "the collector refuses this certificate; issue a new one"),
-        ("Connection refused", "nobody listens there; is `supwatch serve` running, and is the port right?"),
-        ("dns error", "the host name cannot be resolved; check it"),
-        ("failed to lookup address", "the host name cannot be resolved; check it"),
+        ("Connection refused", "check that `supwatch serve` is running, and the port"),
+        ("dns error", "cannot resolve the host name; check it"),
+        ("failed to lookup address", "cannot resolve the host name; check it"),
     ];
     match advice.iter().find(|(sign, _)| text.contains(sign)) {
         Some((_, advice)) => format!("{text} – {advice}"),

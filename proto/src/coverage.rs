@@ -1,4 +1,4 @@
-//! How far an agent has read ⇄ their messages.
+//! Coverage ⇄ its messages.
 
 use supwatch_model::coverage::{Coverage, LogCoverage};
 

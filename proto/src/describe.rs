@@ -1,4 +1,4 @@
-//! What an agent says of a site ⇄ their messages.
+//! Site descriptions ⇄ their message.
 
 use supwatch_model::describe::{Generation, SiteDescription, SiteMode, SiteType};
 

@@ -43,7 +43,7 @@ impl TryFrom<wire::Event> for Event {
             offset,
             component,
             thread,
-            // What is not understood is kept as its raw line: refusing it would block its agent for ever.
+            // An unknown event type keeps its raw line: refusing it would block the agent forever.
             kind: kind.and_then(|kind| EventKind::try_from(kind).ok()).unwrap_or(EventKind::NotKnown),
             line,
         })

@@ -1,4 +1,4 @@
-//! The picture ⇄ their messages.
+//! The picture ⇄ its messages.
 
 use jiff::SignedDuration;
 use supwatch_model::describe::{Generation, SiteType};

@@ -1,4 +1,4 @@
-//! How far a file was read ⇄ its message.
+//! File checkpoints ⇄ their message.
 
 use supwatch_model::place::Place;
 

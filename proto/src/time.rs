@@ -18,7 +18,7 @@ impl From<Certainty> for wire::TimeCertainty {
 }
 
 impl From<wire::TimeCertainty> for Certainty {
-    /// What a newer peer may say and we do not know is taken as the least certain.
+    /// An unknown value from a newer peer counts as the least certain.
     fn from(certainty: wire::TimeCertainty) -> Certainty {
         match certainty {
             wire::TimeCertainty::Bias => Certainty::Bias,
@@ -30,7 +30,7 @@ impl From<wire::TimeCertainty> for Certainty {
     }
 }
 
-/// A time for the wire.
+/// A time as its protobuf message.
 pub fn to_wire(time: Timestamp) -> prost_types::Timestamp {
     let (mut seconds, mut nanos) = (time.as_second(), time.subsec_nanosecond());
     if nanos < 0 {
@@ -39,7 +39,7 @@ pub fn to_wire(time: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds, nanos }
 }
 
-/// A time from the wire; absent or out of range is not known.
+/// A time from its protobuf message; `None` if absent or out of range.
 pub fn from_wire(time: Option<prost_types::Timestamp>) -> Option<Timestamp> {
     let time = time?;
     Timestamp::new(time.seconds, time.nanos).ok()

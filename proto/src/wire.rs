@@ -1,34 +1,34 @@
-//! The generated protobuf and gRPC types, and the faults that a peer's message can have.
+//! The generated protobuf and gRPC types, and the errors of invalid messages.
 
 #![allow(missing_docs)] // the .proto files document them
 
 tonic::include_proto!("supwatch.v1");
 
-/// Why a message of a peer does not make sense.
+/// Why a peer's message is invalid.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum WireError {
-    /// A field that must be there is absent.
-    #[error("{message} lacks its field {field}")]
+    /// A required field is missing.
+    #[error("{message} lacks the field {field}")]
     Missing {
-        /// The message.
+        /// Name of the message.
         message: &'static str,
-        /// The field.
+        /// Name of the field.
         field: &'static str,
     },
-    /// A field holds what it must not.
+    /// A field has an invalid value.
     #[error("{field} holds {value:?}: {reason}")]
     Invalid {
-        /// The field.
+        /// Name of the field.
         field: &'static str,
-        /// What it holds.
+        /// The value received.
         value: String,
-        /// Why that is wrong.
+        /// Why the value is invalid.
         reason: String,
     },
 }
 
 impl WireError {
-    /// A field that holds what it must not.
+    /// The error for a field with an invalid value.
     pub fn invalid(field: &'static str, value: impl ToString, reason: impl ToString) -> WireError {
         WireError::Invalid { field, value: value.to_string(), reason: reason.to_string() }
     }

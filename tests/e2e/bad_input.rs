@@ -70,7 +70,7 @@ fn configuration_faults_are_told_together_with_lines_and_suggestions() {
     }
     let agent = Command::new(binary("supwatch-agent")).args(["--config", path, "config", "check"]).output().expect("agent");
     assert_eq!(agent.status.code(), Some(2));
-    assert!(text(&agent.stderr).contains("there is no [[site]]"), "{}", text(&agent.stderr));
+    assert!(text(&agent.stderr).contains("no [[site]]"), "{}", text(&agent.stderr));
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn a_torn_settings_file_is_told_and_taken_once_it_is_whole() {
     let identity = house.identity(&["CEN"], "srv");
     let config = house.agent_config("cen", &identity, std::slice::from_ref(&cen.folder), house.port);
     let mut agent = House::start_agent(&config);
-    agent.says("no settings snapshot");
+    agent.says("not a settings snapshot");
     std::fs::write(&path, whole).expect("file");
     wait_for("the finding", || {
         let findings = house.ask(&["findings"])?;

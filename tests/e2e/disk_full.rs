@@ -47,7 +47,7 @@ fn a_full_disk_of_the_spool_loses_nothing_and_passes() {
     one.start();
     one.write(10);
     one.check();
-    story(&mut one, &disk, &mut dice, "reading waits", |one| one.agent.as_ref().expect("an agent").said());
+    story(&mut one, &disk, &mut dice, "reading paused", |one| one.agent.as_ref().expect("an agent").said());
     one.kill();
     disk.unmount();
 }

@@ -93,7 +93,7 @@ fn every_form_is_read_in_one_file_and_shown_line_by_line() {
         ("wsus", "wsus-event"),
         ("server-2007", "step"),
         ("server", "run-failed"),
-        ("server", "(unknown words)"),
+        ("server", "(unrecognised)"),
         ("server", "(other component)"),
     ];
     for (row, expected) in rows.iter().zip(expected) {

@@ -146,12 +146,12 @@ fn a_second_signal_ends_the_wait_and_what_is_undelivered_is_told_and_kept() {
     let mut agent = one.agent.take().expect("an agent");
     agent.ask_to_end();
     // Once nothing is read any more, it waits for the collector.
-    agent.says("reading ended");
+    agent.says("log reading stopped");
     agent.ask_to_end();
     assert_eq!(agent.ends(), 0);
     let said = wait_for("its last words", || {
         let said = agent.said();
-        said.lines().find(|line| line.contains("agent stops")).map(str::to_owned).ok_or(said)
+        said.lines().find(|line| line.contains("agent stopped")).map(str::to_owned).ok_or(said)
     });
     assert!(said.contains("hurried=true") && !said.contains("undelivered=0 "), "{said}");
     one.house.kill_collector();
@@ -237,10 +237,10 @@ fn a_spool_that_was_set_back_in_time_begins_anew_and_doubles_nothing() {
     one.start();
     one.write(400);
     let said = |agent: &Option<Running>| agent.as_ref().map(Running::said).unwrap_or_default();
-    wait_for("attempts", || if said(&one.agent).contains("not delivering") { Ok(()) } else { Err(said(&one.agent)) });
+    wait_for("attempts", || if said(&one.agent).contains("delivery interrupted") { Ok(()) } else { Err(said(&one.agent)) });
     one.house.start_collector();
     one.check();
-    assert!(said(&one.agent).contains("set back in time"), "{}", said(&one.agent));
+    assert!(said(&one.agent).contains("rolled back"), "{}", said(&one.agent));
 }
 
 #[test]

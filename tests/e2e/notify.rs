@@ -1,4 +1,4 @@
-//! Findings that open and resolve are told to a webhook and to a program: each once, whatever fails in between.
+//! Opened and resolved findings are sent to a webhook and to a program: each once, whatever fails in between.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

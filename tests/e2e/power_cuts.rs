@@ -73,11 +73,11 @@ fn what_an_agent_sent_is_in_its_spool_after_power_cuts() {
         let agent = one.agent.take().expect("an agent");
         agent.freeze();
         disk.cut(|| agent.kill());
-        // Had it sent what its spool does not hold, it would have been set back in time.
+        // Had it sent what its spool does not hold, it would have been rolled back.
         one.start();
         one.check();
         let said = one.agent.as_ref().map(supwatch_tests::Running::said).unwrap_or_default();
-        assert!(!said.contains("set back in time"), "{said}");
+        assert!(!said.contains("rolled back"), "{said}");
         assert!(!said.contains("damaged"), "{said}");
         one.kill();
     }

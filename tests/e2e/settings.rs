@@ -1,7 +1,7 @@
 //! `settings`, `settings --history`, `settings --diff`, `whatif` and `explain RULE` as an administrator sees them: golden
 //! transcripts, and the same answers from a live collector as from folders.
 //!
-//! `SUPWATCH_REGENERATE=1` writes the transcripts anew; whoever does so reads them.
+//! `SUPWATCH_REGENERATE=1` rewrites the transcripts; review them afterwards.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

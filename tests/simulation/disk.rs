@@ -1,4 +1,5 @@
-//! The collector's disk: a store that takes its time, survives crashes, can be restored from backups, and keeps the book.
+//! The collector's disk: a store with delays that survives crashes, can be restored from backups, and records everything
+//! in the ledger.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,29 +15,29 @@ use supwatch_store::{
     Claims, Committed, Cursor, EventQuery, KeptCoverage, Page, Retention, Session, Store, StoreError, StoreSize, Told,
 };
 
-use crate::book::{self, Book};
-use crate::chance::Chance;
+use crate::ledger::{self, Ledger};
+use crate::rng::Rng;
 
 /// The disk.
 pub struct Disk {
     memory: Mutex<Arc<Memory>>,
-    chance: Mutex<Chance>,
-    book: Mutex<Book>,
+    rng: Mutex<Rng>,
+    ledger: Mutex<Ledger>,
 }
 
 /// A backup of it.
 pub struct Backup {
     memory: Memory,
-    page: book::Page,
+    page: ledger::Page,
 }
 
 impl Disk {
-    pub fn new(chance: Chance) -> Disk {
-        Disk { memory: Mutex::default(), chance: Mutex::new(chance), book: Mutex::default() }
+    pub fn new(rng: Rng) -> Disk {
+        Disk { memory: Mutex::default(), rng: Mutex::new(rng), ledger: Mutex::default() }
     }
 
-    pub fn book(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().expect("lock")
+    pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().expect("lock")
     }
 
     pub fn memory(&self) -> Arc<Memory> {
@@ -44,19 +45,19 @@ impl Disk {
     }
 
     pub fn backup(&self) -> Backup {
-        Backup { memory: self.memory().copy(), page: self.book().page.clone() }
+        Backup { memory: self.memory().copy(), page: self.ledger().page.clone() }
     }
 
     pub fn restore(&self, backup: &Backup) {
         *self.memory.lock().expect("lock") = Arc::new(backup.memory.copy());
-        let mut book = self.book();
-        book.page = backup.page.clone();
-        book.restored = true;
+        let mut ledger = self.ledger();
+        ledger.page = backup.page.clone();
+        ledger.restored = true;
     }
 
-    /// A write takes some time, in which the collector may crash: before it is done, or after but before anybody is told.
+    /// A write takes some time, in which the collector may crash: before it is done, or before its result is returned.
     async fn works(&self) {
-        let time = self.chance.lock().expect("lock").millis(0, 15);
+        let time = self.rng.lock().expect("lock").millis(0, 15);
         tokio::time::sleep(time).await;
     }
 }
@@ -70,7 +71,7 @@ impl Store for Disk {
     async fn open_session(&self, agent: &AgentId, claims: Claims) -> Result<Session, StoreError> {
         self.works().await;
         let session = self.memory().open_session(agent, claims).await?;
-        self.book().opened(now(), claims, &session);
+        self.ledger().opened(now(), claims, &session);
         self.works().await;
         Ok(session)
     }
@@ -82,12 +83,12 @@ impl Store for Disk {
         events: Vec<Event>,
         places: Vec<Place>,
     ) -> Result<Committed, StoreError> {
-        self.book().came(session, &events);
+        self.ledger().came(session, &events);
         self.works().await;
         let committed = self.memory().commit(session, received_at, events, places).await;
         match &committed {
-            Ok(committed) => self.book().committed(now(), session, committed),
-            Err(error) => self.book().note(&format!("{} {}: {error}", now(), session.agent)),
+            Ok(committed) => self.ledger().committed(now(), session, committed),
+            Err(error) => self.ledger().note(&format!("{} {}: {error}", now(), session.agent)),
         }
         self.works().await;
         committed

@@ -32,8 +32,8 @@ use tonic::transport::server::Connected;
 use tonic::transport::{Endpoint, Server, Uri};
 use turmoil::net::{TcpListener, TcpStream};
 
-use crate::chance::Chance;
 use crate::disk::Disk;
+use crate::rng::Rng;
 
 /// Name of the collector's host.
 pub const COLLECTOR: &str = "collector";
@@ -121,7 +121,7 @@ pub async fn collector(disk: Arc<Disk>) -> turmoil::Result {
 
 /// How an agent of the simulation reaches the collector.
 #[derive(Debug)]
-struct Line(Mutex<Chance>);
+struct Line(Mutex<Rng>);
 
 impl Simulated for Line {
     fn connect(&self) -> Connecting {
@@ -150,7 +150,7 @@ pub struct Home {
     pub spool: PathBuf,
     pub sites: Vec<Site>,
     pub bounds: Bounds,
-    pub chance: Mutex<Chance>,
+    pub rng: Mutex<Rng>,
     /// Its spool while it runs.
     pub running: Mutex<Weak<Spool>>,
 }
@@ -166,12 +166,12 @@ impl Home {
 pub async fn agent(home: Arc<Home>) -> turmoil::Result {
     let spool = Arc::new(Spool::open_within(&home.spool, home.bounds)?);
     *home.running.lock().expect("lock") = Arc::downgrade(&spool);
-    let chance = home.chance.lock().expect("lock").fork();
+    let rng = home.rng.lock().expect("lock").fork();
     let uplink = Uplink {
         collector: COLLECTOR.to_owned(),
         identity: PathBuf::new(),
         sites: home.sites.iter().map(|site| site.file.code).collect(),
-        connector: Connector::Simulated(Arc::new(Line(Mutex::new(chance)))),
+        connector: Connector::Simulated(Arc::new(Line(Mutex::new(rng)))),
     };
     let (_keep, until) = watch::channel(Until::Stopped);
     let delivering = Arc::clone(&spool);

@@ -1,7 +1,7 @@
 //! What opens while agents read back, go away and come again, while the collector restarts, and while a real fault begins.
 //!
 //! The invariant (J): no finding opens that a judge who knew everything at that moment would not have opened; in the end both
-//! say the same. Findings about the agents themselves are left out: nobody else knows of them.
+//! say the same. Findings about the agents themselves are excluded: only the collector under test has them.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ use supwatch_model::finding::Finding;
 use supwatch_model::ids::{AgentId, Epoch, SiteCode};
 use supwatch_model::time::Certainty;
 
-use crate::chance::Chance;
+use crate::rng::Rng;
 
 const SITES: [&str; 3] = ["CEN", "P01", "S01"];
 /// The collector begins when the logs are this old, and the story ends nine days later.
@@ -45,7 +45,7 @@ enum Trouble {
     Stops(i64),
 }
 
-fn wave(chance: &mut Chance, day: i64, trouble: &Trouble, lines: &mut [Vec<(Timestamp, EventKind)>; 3]) {
+fn wave(rng: &mut Rng, day: i64, trouble: &Trouble, lines: &mut [Vec<(Timestamp, EventKind)>; 3]) {
     let mut at = after(begin(), day * 1440 + 240);
     let started =
         |trigger: Trigger, from: Option<usize>| EventKind::RunStarted { trigger, from: from.map(code), scope: Scope::Delta };
@@ -61,7 +61,7 @@ fn wave(chance: &mut Chance, day: i64, trouble: &Trouble, lines: &mut [Vec<(Time
         let trigger = if site == 0 { Trigger::Schedule } else { Trigger::Parent };
         own.push((at, started(trigger, site.checked_sub(1))));
         let for_good = matches!(trouble, Trouble::Fails(from) if site == 0 && day >= *from);
-        if for_good || chance.once_in(9) {
+        if for_good || rng.once_in(9) {
             at = after(at, 2);
             own.push((at, failed()));
             own.push((at, EventKind::RetryScheduled { in_minutes: 60 }));
@@ -83,10 +83,10 @@ fn wave(chance: &mut Chance, day: i64, trouble: &Trouble, lines: &mut [Vec<(Time
     }
 }
 
-/// The lines of each site in order; each log also goes on where nothing happens.
-fn write(chance: &mut Chance, trouble: &Trouble) -> [Vec<(Timestamp, EventKind)>; 3] {
+/// The lines of each site in order; each log also continues where nothing happens.
+fn write(rng: &mut Rng, trouble: &Trouble) -> [Vec<(Timestamp, EventKind)>; 3] {
     let mut lines: [Vec<(Timestamp, EventKind)>; 3] = Default::default();
-    (0..DAYS).for_each(|day| wave(chance, day, trouble, &mut lines));
+    (0..DAYS).for_each(|day| wave(rng, day, trouble, &mut lines));
     for site in &mut lines {
         let poll = |hour| (after(begin(), hour * 60 + 17), EventKind::Step { step: "waiting".to_owned(), detail: String::new() });
         site.extend((0..DAYS * 24).map(poll));
@@ -154,9 +154,9 @@ fn is_of_agents(rule: &str) -> bool {
 }
 
 impl World {
-    fn new(chance: &mut Chance) -> World {
-        let day = i64::try_from(chance.between(33, 37)).expect("small");
-        let trouble = match chance.between(0, 3) {
+    fn new(rng: &mut Rng) -> World {
+        let day = i64::try_from(rng.between(33, 37)).expect("small");
+        let trouble = match rng.between(0, 3) {
             0 => Trouble::None,
             1 => Trouble::Fails(day),
             _ => Trouble::Stops(day),
@@ -164,7 +164,7 @@ impl World {
         let mut whole = Hierarchy::default();
         (0..3).for_each(|site| drop(whole.fold(&described(site))));
         World {
-            lines: write(chance, &trouble),
+            lines: write(rng, &trouble),
             delivered: [0; 3],
             away_until: [None; 3],
             connected: [false; 3],
@@ -197,7 +197,7 @@ impl World {
         }
     }
 
-    /// What somebody who knew everything would say now.
+    /// Findings of a judge with complete data at this moment.
     fn truth(&mut self) -> BTreeSet<String> {
         self.catch_up_with_everything();
         let found = picture::at(&self.whole, &Limits::default(), self.now).findings;
@@ -215,7 +215,7 @@ impl World {
         }
     }
 
-    fn deliver(&mut self, chance: &mut Chance, site: usize, most: usize) {
+    fn deliver(&mut self, rng: &mut Rng, site: usize, most: usize) {
         if !self.connected[site] {
             self.connected[site] = true;
             self.judge.connected(&agent(site), 1, "0", true, 0);
@@ -229,7 +229,7 @@ impl World {
             let (at, kind) = self.lines[site][number].clone();
             self.store(stored(site, number, Some(at), kind, self.now));
             self.delivered[site] += 1;
-            if chance.once_in(5) {
+            if rng.once_in(5) {
                 self.judge();
             }
         }
@@ -249,7 +249,7 @@ impl World {
         self.stored.push(event);
     }
 
-    /// The collector starts again with what it keeps: events, findings, and each agent's last word on its coverage.
+    /// The collector starts again with what it keeps: events, findings, and each agent's last coverage report.
     fn restart(&mut self) {
         let mut hierarchy = Hierarchy::default();
         self.stored.iter().for_each(|event| drop(hierarchy.fold(event)));
@@ -264,23 +264,23 @@ impl World {
         self.judge();
     }
 
-    fn step(&mut self, chance: &mut Chance) {
-        self.now = after(self.now, i64::try_from(chance.between(10, 50)).expect("small"));
-        if chance.once_in(60) {
+    fn step(&mut self, rng: &mut Rng) {
+        self.now = after(self.now, i64::try_from(rng.between(10, 50)).expect("small"));
+        if rng.once_in(60) {
             self.restart();
         }
         for site in 0..3 {
             if self.away_until[site].is_some_and(|until| until > self.now) {
                 continue;
             }
-            if chance.once_in(40) {
-                self.away_until[site] = Some(after(self.now, i64::try_from(chance.between(60, 2400)).expect("small")));
+            if rng.once_in(40) {
+                self.away_until[site] = Some(after(self.now, i64::try_from(rng.between(60, 2400)).expect("small")));
                 self.connected[site] = false;
                 self.judge.disconnected(&agent(site), 1);
                 continue;
             }
-            let most = usize::try_from(chance.between(1, 400)).expect("small");
-            self.deliver(chance, site, most);
+            let most = usize::try_from(rng.between(1, 400)).expect("small");
+            self.deliver(rng, site, most);
         }
         self.judge.tick();
         self.judge();
@@ -288,13 +288,13 @@ impl World {
 }
 
 /// What broke the invariant.
-pub fn tell(seed: u64) -> Vec<String> {
-    let mut chance = Chance::new(seed);
-    let mut world = World::new(&mut chance);
+pub fn run(seed: u64) -> Vec<String> {
+    let mut rng = Rng::new(seed);
+    let mut world = World::new(&mut rng);
     while world.now < after(begin(), DAYS * 1440 - 60) {
-        world.step(&mut chance);
+        world.step(&mut rng);
     }
-    (0..3).for_each(|site| world.deliver(&mut chance, site, usize::MAX / 2));
+    (0..3).for_each(|site| world.deliver(&mut rng, site, usize::MAX / 2));
     world.judge.touch_all();
     world.judge();
     let truth = world.truth();
@@ -308,7 +308,7 @@ pub fn tell(seed: u64) -> Vec<String> {
 #[test]
 fn no_finding_opens_that_a_judge_who_knew_everything_would_not_have_opened() {
     for seed in 1..=crate::number("SUPWATCH_JUDGED").unwrap_or(40) {
-        let violations = tell(seed);
+        let violations = run(seed);
         assert!(violations.is_empty(), "seed {seed}: {violations:#?}");
     }
 }
@@ -316,6 +316,6 @@ fn no_finding_opens_that_a_judge_who_knew_everything_would_not_have_opened() {
 #[test]
 fn a_backlog_that_is_judged_as_it_arrives_is_noticed() {
     supwatch_judgement::planted::plant_backlog_judged(true);
-    let caught = (1..=5).any(|seed| !tell(seed).is_empty());
+    let caught = (1..=5).any(|seed| !run(seed).is_empty());
     assert!(caught, "not noticed within 5 seeds");
 }

@@ -5,8 +5,8 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
-mod book;
-mod chance;
+mod ledger;
+mod rng;
 mod disk;
 mod hosts;
 mod judged;
@@ -31,7 +31,7 @@ fn whatever_happens_every_line_is_stored_once_and_in_order() {
     let (start, mut faults, mut failed) = (Instant::now(), BTreeMap::<&str, u64>::new(), Vec::new());
     let (mut simulated, mut lines, mut rolled, mut sessions, mut resent) = (Duration::ZERO, 0, 0, 0, 0);
     for seed in seeds.clone() {
-        let outcome = story::tell(seed);
+        let outcome = story::run(seed);
         outcome.faults.iter().for_each(|(kind, times)| *faults.entry(kind).or_default() += times);
         simulated += outcome.simulated;
         lines += outcome.lines;
@@ -58,7 +58,7 @@ fn whatever_happens_every_line_is_stored_once_and_in_order() {
 }
 
 /// Told in a process of its own each time: what a process has done before is no part of a seed.
-fn told_apart(seed: u64) -> String {
+fn run_in_own_process(seed: u64) -> String {
     let program = std::env::current_exe().expect("this program");
     let mut tell = std::process::Command::new(program);
     tell.args(["whatever_happens", "--nocapture", "--test-threads", "1"]);
@@ -73,7 +73,7 @@ fn told_apart(seed: u64) -> String {
 #[test]
 fn the_same_seed_gives_the_same_story() {
     for seed in 1..=number("SUPWATCH_TWICE").unwrap_or(3) {
-        let (first, second) = (told_apart(seed), told_apart(seed));
+        let (first, second) = (run_in_own_process(seed), run_in_own_process(seed));
         assert!(first.lines().count() > 1_000, "a story is told: {first}");
         let differs = first.lines().zip(second.lines()).find(|(first, second)| first != second);
         assert!(first == second, "seed {seed}: {differs:?}");

@@ -1,5 +1,5 @@
-//! Judges a story by its invariants (see `book`): some at every tick, the others at its end. They hold for an agent that was
-//! cloned, too: two with one identity replace each other, and each goes on where the other got.
+//! Judges a story by its invariants (see `ledger`): some at every tick, the others at its end. They hold for an agent that was
+//! cloned, too: two with one identity replace each other, and each continues where the other stopped.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,8 +7,8 @@ use supwatch_model::event::StoredEvent;
 use supwatch_model::ids::AgentId;
 use supwatch_store::{Cursor, EventQuery, Store};
 
-use crate::book::line_of;
 use crate::hosts::Home;
+use crate::ledger::line_of;
 use crate::story::{Agent, Story};
 
 /// More than one look at a log brings beyond what the spool takes.
@@ -21,32 +21,32 @@ fn id(home: &Home) -> AgentId {
 
 /// What holds at every moment.
 pub fn always(story: &Story) {
-    let mut book = story.disk.book();
+    let mut ledger = story.disk.ledger();
     for agent in &story.agents {
         let Some(spool) = agent.home.running() else { continue };
         let (id, epoch) = (id(&agent.home), spool.epoch());
         let acknowledged = spool.next_sequence() - 1 - spool.undelivered();
-        let durable = book.highest.get(&(id.clone(), epoch.0)).copied().unwrap_or_default();
+        let durable = ledger.highest.get(&(id.clone(), epoch.0)).copied().unwrap_or_default();
         // Below the first that it keeps everything counts as acknowledged.
         if acknowledged > durable.max(spool.oldest_sequence() - 1) {
-            book.violated(format!("I5 {id}: {acknowledged} is acknowledged, {durable} is durable"));
+            ledger.violated(format!("I5 {id}: {acknowledged} is acknowledged, {durable} is durable"));
         }
         if spool.bytes() > agent.home.bounds.spool_bytes + ONE_LOOK {
-            book.violated(format!("I7 {id}: the spool has {} bytes", spool.bytes()));
+            ledger.violated(format!("I7 {id}: the spool has {} bytes", spool.bytes()));
         }
     }
 }
 
-/// Whether everything that was written is stored, or told to be lost, and the agents know it.
+/// Whether everything that was written is stored, or reported lost, and acknowledged to the agents.
 pub fn is_settled(story: &Story) -> bool {
     let delivered = |agent: &Agent| agent.home.running().is_some_and(|spool| !spool.is_fresh() && spool.undelivered() == 0);
     if !story.agents.iter().all(delivered) {
         return false;
     }
-    let book = story.disk.book();
+    let ledger = story.disk.ledger();
     story.agents.iter().flat_map(|agent| &agent.logs).all(|log| {
-        let stored = book.page.lines.get(&log.site).map_or(0, BTreeSet::len) as u64;
-        stored == log.written || stored + book.told_lost(log.site).len() as u64 >= log.written
+        let stored = ledger.page.lines.get(&log.site).map_or(0, BTreeSet::len) as u64;
+        stored == log.written || stored + ledger.reported_lost(log.site).len() as u64 >= log.written
     })
 }
 
@@ -61,41 +61,41 @@ fn stored(story: &Story) -> Vec<StoredEvent> {
 /// What holds when everything has settled, or has had the time to.
 pub fn at_the_end(story: &Story, settled: bool) {
     let stored = stored(story);
-    let mut book = story.disk.book();
-    if !book.violations.is_empty() {
+    let mut ledger = story.disk.ledger();
+    if !ledger.violations.is_empty() {
         return;
     }
     let mut numbers: BTreeMap<(AgentId, [u8; 16]), Vec<u64>> = BTreeMap::new();
     for event in &stored {
         numbers.entry((event.agent.clone(), event.epoch.0)).or_default().push(event.event.sequence);
     }
-    for (life, mark) in book.page.marks.clone() {
+    for (life, mark) in ledger.page.marks.clone() {
         let mut all = numbers.remove(&life).unwrap_or_default();
-        for (first, last) in book.page.lost.get(&life).into_iter().flatten() {
+        for (first, last) in ledger.page.lost.get(&life).into_iter().flatten() {
             all.extend(*first..=*last);
         }
         all.sort_unstable();
         if !all.iter().copied().eq(1..=mark) {
-            book.violated(format!("I1 {}: {} numbers up to the mark {mark}, each once", life.0, all.len()));
+            ledger.violated(format!("I1 {}: {} numbers up to the mark {mark}, each once", life.0, all.len()));
         }
     }
     for agent in &story.agents {
-        lines(agent, &stored, &mut book);
+        lines(agent, &stored, &mut ledger);
     }
     if !settled {
-        book.violated("I3: not everything arrives".to_owned());
+        ledger.violated("I3: not everything arrives".to_owned());
     }
 }
 
-fn lines(agent: &Agent, stored: &[StoredEvent], book: &mut crate::book::Book) {
+fn lines(agent: &Agent, stored: &[StoredEvent], ledger: &mut crate::ledger::Ledger) {
     for log in &agent.logs {
         let of = stored.iter().filter_map(|stored| line_of(&stored.event));
         let of: Vec<u64> = of.filter(|(site, _)| *site == log.site).map(|(_, line)| line).collect();
-        let told = book.told_lost(log.site);
+        let told = ledger.reported_lost(log.site);
         let have: BTreeSet<u64> = of.iter().copied().collect();
         let missing: Vec<u64> = (1..=log.written).filter(|line| !have.contains(line) && !told.contains(line)).collect();
         if !missing.is_empty() {
-            book.violated(format!("I3 {}: of {} lines these are missing: {missing:?}", log.site, log.written));
+            ledger.violated(format!("I3 {}: of {} lines these are missing: {missing:?}", log.site, log.written));
         }
         for pair in of.windows(2) {
             let invariant = match pair {
@@ -104,7 +104,7 @@ fn lines(agent: &Agent, stored: &[StoredEvent], book: &mut crate::book::Book) {
                 [before, after] if before > after => "I3",
                 _ => continue,
             };
-            book.violated(format!("{invariant} {}: {pair:?} stored one after the other", log.site));
+            ledger.violated(format!("{invariant} {}: {pair:?} stored one after the other", log.site));
         }
     }
 }

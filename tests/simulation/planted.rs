@@ -8,7 +8,7 @@ use crate::story;
 /// Tells seeds until an invariant is broken; gives the seed and what was broken.
 fn caught(within: u64) -> (u64, Vec<String>) {
     for seed in 1..=within {
-        let violations = story::tell(seed).violations;
+        let violations = story::run(seed).violations;
         if !violations.is_empty() {
             println!("seed {seed}: {}", violations.join("; ").chars().take(200).collect::<String>());
             return (seed, violations);
@@ -52,7 +52,7 @@ fn an_ignored_fence_is_noticed() {
 }
 
 #[test]
-fn a_replaced_epoch_that_goes_on_is_noticed() {
+fn a_replaced_epoch_that_continues_is_noticed() {
     of_the_collector(collector::Fault::ReplacedGoesOn, &["I2", "I3"], 20);
 }
 

@@ -11,23 +11,23 @@ use supwatch_model::ids::Epoch;
 use supwatch_reading::site_folder;
 use turmoil::Sim;
 
-use crate::chance::Chance;
 use crate::disk::{Backup, Disk};
 use crate::hosts::{self, CLONE, COLLECTOR, Home};
 use crate::log::Log;
 use crate::oracle;
+use crate::rng::Rng;
 
 const TICK: Duration = Duration::from_millis(10);
 /// How long logs grow and faults come.
 const ACTIVE: Duration = Duration::from_secs(80);
-/// The longest that settling may take: longer than the longest pause of an agent and all that waits for a dead connection.
+/// Time limit for settling: longer than an agent's longest backoff plus the timeouts of a dead connection.
 const SETTLING: Duration = Duration::from_secs(300);
 /// More than an agent needs to read what is new.
 const PLENTY: Duration = Duration::from_secs(3);
-/// How long it is watched after it has settled.
+/// Observation time after everything has settled.
 const QUIET: Duration = Duration::from_secs(3);
 
-/// What a story came to.
+/// Result of a story.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     pub violations: Vec<String>,
@@ -55,14 +55,14 @@ pub struct Agent {
     changed: Duration,
     /// A copy of its spool from before.
     has_copy: bool,
-    /// Its epoch and the clone's, and whether each is still to be told where to begin.
+    /// Its epoch and the clone's, and whether each still needs the collector's checkpoints.
     epochs: [Option<(Epoch, bool)>; 2],
     cut_until: Option<Duration>,
     held_until: Option<Duration>,
 }
 
 pub struct Story {
-    pub chance: Chance,
+    pub rng: Rng,
     pub disk: Arc<Disk>,
     pub agents: Vec<Agent>,
     now: Duration,
@@ -74,36 +74,36 @@ pub struct Story {
     rolled: u64,
 }
 
-/// Where spools and logs lie: in memory where that is to be had, since each write is synced.
+/// Folder of spools and logs: in memory if available, because each write is synced.
 fn folder() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     made.expect("folder")
 }
 
-/// Tells the story of a seed.
-pub fn tell(seed: u64) -> Outcome {
+/// Runs the story of a seed.
+pub fn run(seed: u64) -> Outcome {
     let folder = folder();
-    let mut chance = Chance::new(seed);
-    let disk = Arc::new(Disk::new(chance.fork()));
+    let mut rng = Rng::new(seed);
+    let disk = Arc::new(Disk::new(rng.fork()));
     let mut sim = turmoil::Builder::new()
         .simulation_duration(ACTIVE + SETTLING + QUIET + Duration::from_secs(60))
         .tick_duration(TICK)
         .min_message_latency(Duration::from_millis(1))
-        .max_message_latency(chance.millis(20, 200))
+        .max_message_latency(rng.millis(20, 200))
         .tcp_capacity(4096)
         .rng_seed(seed)
         .enable_random_order()
         .build();
     let on = Arc::clone(&disk);
     sim.host(COLLECTOR, move || hosts::collector(Arc::clone(&on)));
-    let bounds = match chance.once_in(2) {
+    let bounds = match rng.once_in(2) {
         true => Bounds { spool_bytes: 40 << 10, retained_bytes: 12 << 10 },
         false => Bounds::default(),
     };
-    let agents = (0..chance.between(1, 4)).map(|number| agent(&mut sim, &mut chance, folder.path(), number, bounds)).collect();
+    let agents = (0..rng.between(1, 4)).map(|number| agent(&mut sim, &mut rng, folder.path(), number, bounds)).collect();
     let mut story = Story {
-        chance,
+        rng,
         disk,
         agents,
         now: Duration::ZERO,
@@ -119,23 +119,23 @@ pub fn tell(seed: u64) -> Outcome {
     let aside = std::fs::read_dir(folder.path()).expect("folder");
     let aside = aside.filter(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().contains("quarantine")));
     assert_eq!(aside.count(), 0, "seed {seed}: a spool was damaged");
-    let book = story.disk.book();
+    let ledger = story.disk.ledger();
     Outcome {
-        violations: book.violations.clone(),
-        trace: book.trace,
+        violations: ledger.violations.clone(),
+        trace: ledger.trace,
         faults: story.faults.clone(),
         lines: story.agents.iter().flat_map(|agent| &agent.logs).map(|log| log.written).sum(),
         rolled: story.rolled,
-        sessions: book.sessions,
-        resent: book.resent,
+        sessions: ledger.sessions,
+        resent: ledger.resent,
         simulated: story.now,
     }
 }
 
-fn agent(sim: &mut Sim<'_>, chance: &mut Chance, folder: &Path, number: u64, bounds: Bounds) -> Agent {
+fn agent(sim: &mut Sim<'_>, rng: &mut Rng, folder: &Path, number: u64, bounds: Bounds) -> Agent {
     let name = format!("agent{number}");
     let logs: Vec<Log> = ["P", "S"].iter().map(|kind| Log::new(folder, &format!("{kind}0{number}"))).collect();
-    let home = |name: String, chance: &mut Chance| {
+    let home = |name: String, rng: &mut Rng| {
         let sites = logs.iter().map(|log| {
             let path = log.folder.join("site.toml");
             let file = site_folder::site_file(std::fs::read_to_string(&path), &path).expect("a good file");
@@ -146,12 +146,12 @@ fn agent(sim: &mut Sim<'_>, chance: &mut Chance, folder: &Path, number: u64, bou
             spool: folder.join(format!("spool-{name}")),
             sites: sites.collect(),
             bounds,
-            chance: Mutex::new(chance.fork()),
+            rng: Mutex::new(rng.fork()),
             running: Mutex::new(Weak::new()),
             name,
         })
     };
-    let (clone, home) = (home(format!("{name}{CLONE}"), chance), home(name, chance));
+    let (clone, home) = (home(format!("{name}{CLONE}"), rng), home(name, rng));
     for home in [&home, &clone] {
         let program = Arc::clone(home);
         sim.host(home.name.as_str(), move || hosts::agent(Arc::clone(&program)));
@@ -194,13 +194,13 @@ impl Story {
         while self.now < ACTIVE && !self.is_over() {
             self.grow();
             if self.now >= self.next_fault {
-                self.next_fault = self.now + self.chance.millis(500, 8_000);
+                self.next_fault = self.now + self.rng.millis(500, 8_000);
                 self.fault(sim);
             }
             if self.now >= self.next_backup {
-                self.next_backup = self.now + self.chance.millis(4_000, 20_000);
-                // Two with one identity keep other events under the same numbers: what a restored collector would get again of
-                // such a time, nobody can say.
+                self.next_backup = self.now + self.rng.millis(4_000, 20_000);
+                // Two with one identity keep other events under the same numbers: what a restored collector would receive
+                // again from that time is undefined.
                 if self.agents.iter().all(|agent| agent.clone_until.is_none()) {
                     self.backups.push(self.disk.backup());
                 }
@@ -208,7 +208,7 @@ impl Story {
             self.step(sim, self.now);
         }
         self.agents.iter_mut().flat_map(|agent| &mut agent.logs).for_each(Log::mend);
-        // Whatever was to end later ends now.
+        // Faults that were to end later end now.
         self.step(sim, Duration::MAX);
         let mut settled = None;
         while !self.is_over() {
@@ -225,29 +225,29 @@ impl Story {
         oracle::at_the_end(self, settled.is_some());
     }
 
-    /// A story that has gone wrong need not be told to its end.
+    /// Whether the story can stop early, because an invariant was violated.
     fn is_over(&self) -> bool {
-        !self.disk.book().violations.is_empty()
+        !self.disk.ledger().violations.is_empty()
     }
 
     fn grow(&mut self) {
-        let (chance, mut book) = (&mut self.chance, self.disk.book());
+        let (rng, mut ledger) = (&mut self.rng, self.disk.ledger());
         let mut rolled = Vec::new();
         for agent in &mut self.agents {
             let has_read = !agent.cloned || agent.has_read_everything(self.now);
             for log in &mut agent.logs {
-                if chance.once_in(40) {
-                    match chance.once_in(4) {
-                        true => log.tear(chance.next()),
-                        false => log.write(chance.between(1, 8)),
+                if rng.once_in(40) {
+                    match rng.once_in(4) {
+                        true => log.tear(rng.next()),
+                        false => log.write(rng.between(1, 8)),
                     }
                 }
-                // Rolled over twice before it is read, lines are lost that nobody can have; and an agent that lost its state goes on
+                // Rolled over twice before it is read, lines are lost for good; and an agent that lost its state continues
                 // in a file of which the collector has something.
-                if chance.once_in(900) && log.written > log.rolled && has_read {
-                    let stored = book.page.lines.get(&log.site);
+                if rng.once_in(900) && log.written > log.rolled && has_read {
+                    let stored = ledger.page.lines.get(&log.site);
                     if (1..=log.rolled + 1).all(|line| stored.is_some_and(|stored| stored.contains(&line))) {
-                        log.roll(chance.once_in(2));
+                        log.roll(rng.once_in(2));
                         self.rolled += 1;
                         agent.changed = self.now;
                         rolled.push(format!(
@@ -261,7 +261,7 @@ impl Story {
                 }
             }
         }
-        rolled.iter().for_each(|what| book.note(what));
+        rolled.iter().for_each(|what| ledger.note(what));
     }
 
     /// Ends what is to end by `end`, and lets a tick pass.
@@ -283,12 +283,12 @@ impl Story {
             }
             if due(&mut agent.clone_until, end) {
                 sim.crash(agent.clone.name.as_str());
-                // Nobody has any more what it alone kept.
+                // What only this agent kept is lost.
                 self.backups.clear();
             }
         }
         supwatch_store::planted::lately::now(self.now);
-        sim.step().expect("every program goes on");
+        sim.step().expect("every program continues");
         self.now += TICK;
         for agent in &mut self.agents {
             for (home, known) in [&agent.home, &agent.clone].into_iter().zip(&mut agent.epochs) {
@@ -305,45 +305,45 @@ impl Story {
     }
 
     fn fault(&mut self, sim: &mut Sim<'_>) {
-        let (now, kind) = (self.now, self.chance.next() % 12);
-        let at = usize::try_from(self.chance.next() % self.agents.len() as u64).expect("small");
+        let (now, kind) = (self.now, self.rng.next() % 12);
+        let at = usize::try_from(self.rng.next() % self.agents.len() as u64).expect("small");
         let can_do_without = self.disk_has_what_is_gone(at);
-        let chance = &mut self.chance;
+        let rng = &mut self.rng;
         let Some(agent) = self.agents.get_mut(at) else { return };
         let name = agent.home.name.clone();
         let happened = match kind {
             0 if agent.cut_until.is_none() && agent.held_until.is_none() => {
-                match chance.once_in(3) {
+                match rng.once_in(3) {
                     true => sim.partition_oneway(COLLECTOR, name.as_str()),
                     false => sim.partition(name.as_str(), COLLECTOR),
                 }
-                agent.cut_until = Some(now + chance.millis(500, 40_000));
+                agent.cut_until = Some(now + rng.millis(500, 40_000));
                 "link cut"
             }
             1 | 2 if agent.cut_until.is_none() && agent.held_until.is_none() => {
                 sim.hold(name.as_str(), COLLECTOR);
-                agent.held_until = Some(now + chance.millis(200, 15_000));
+                agent.held_until = Some(now + rng.millis(200, 15_000));
                 "messages held"
             }
             3 => {
-                sim.set_link_max_message_latency(name.as_str(), COLLECTOR, chance.millis(5, 2_000));
+                sim.set_link_max_message_latency(name.as_str(), COLLECTOR, rng.millis(5, 2_000));
                 "latency changed"
             }
             4 | 5 if agent.down_until.is_none() => {
                 sim.crash(name.as_str());
-                agent.down_until = Some(now + chance.millis(10, 8_000));
+                agent.down_until = Some(now + rng.millis(10, 8_000));
                 "agent crashed"
             }
             6 | 7 if self.collector_down_until.is_none() => {
                 sim.crash(COLLECTOR);
-                self.collector_down_until = Some(now + chance.millis(10, 12_000));
+                self.collector_down_until = Some(now + rng.millis(10, 12_000));
                 "collector crashed"
             }
             8 if self.collector_down_until.is_none() => {
-                let Some(backup) = chance.one_of(&self.backups) else { return };
+                let Some(backup) = rng.one_of(&self.backups) else { return };
                 sim.crash(COLLECTOR);
                 self.disk.restore(backup);
-                self.collector_down_until = Some(now + chance.millis(10, 5_000));
+                self.collector_down_until = Some(now + rng.millis(10, 5_000));
                 "collector restored from a backup"
             }
             9 if agent.down_until.is_none() => return self.set_back(sim, at, can_do_without),
@@ -351,7 +351,7 @@ impl Story {
                 sim.crash(name.as_str());
                 settle(&agent.home.spool);
                 std::fs::remove_dir_all(&agent.home.spool).expect("removed");
-                agent.down_until = Some(now + chance.millis(10, 5_000));
+                agent.down_until = Some(now + rng.millis(10, 5_000));
                 self.backups.clear();
                 "agent's state lost"
             }
@@ -361,7 +361,7 @@ impl Story {
                 copy(&agent.home.spool, &agent.clone.spool);
                 sim.bounce(name.as_str());
                 sim.bounce(agent.clone.name.as_str());
-                agent.clone_until = Some(now + chance.millis(2_000, 30_000));
+                agent.clone_until = Some(now + rng.millis(2_000, 30_000));
                 agent.cloned = true;
                 agent.changed = now;
                 self.backups.clear();
@@ -373,7 +373,7 @@ impl Story {
     }
 
     fn happened(&mut self, what: &'static str) {
-        self.disk.book().note(&format!("{} {what}", self.now.as_millis()));
+        self.disk.ledger().note(&format!("{} {what}", self.now.as_millis()));
         *self.faults.entry(what).or_default() += 1;
     }
 
@@ -385,7 +385,7 @@ impl Story {
             return;
         }
         sim.crash(agent.home.name.as_str());
-        agent.down_until = Some(self.now + self.chance.millis(10, 3_000));
+        agent.down_until = Some(self.now + self.rng.millis(10, 3_000));
         let has_copy = std::mem::replace(&mut agent.has_copy, true);
         if has_copy {
             settle(&agent.home.spool);
@@ -401,9 +401,9 @@ impl Story {
 
     /// Whether the collector has every line whose file is gone: else an agent without its spool cannot have it.
     fn disk_has_what_is_gone(&self, at: usize) -> bool {
-        let book = self.disk.book();
+        let ledger = self.disk.ledger();
         self.agents[at].logs.iter().all(|log| {
-            let stored = book.page.lines.get(&log.site);
+            let stored = ledger.page.lines.get(&log.site);
             (1..=log.gone).all(|line| stored.is_some_and(|stored| stored.contains(&line)))
         })
     }

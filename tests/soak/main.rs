@@ -58,7 +58,7 @@ impl One {
         self.written += lines;
     }
 
-    /// Rolls over, once everything before the last time is stored: two in a row lose what nobody can have.
+    /// Rolls over, once everything before the last time is stored: two in a row lose lines for good.
     fn roll_over(&mut self, stored: u64, by_rename: bool) {
         // The description of the site is an event, too.
         if stored <= self.rolled_at + 1 || self.written == 0 {
@@ -146,12 +146,12 @@ fn fifty_agents_run_for_a_while_and_nothing_grows() {
         println!("agents {own:>4} MiB {files:>4} files   collector {collector:>4} MiB {collector_files:>4} files");
     }
     stop.send_replace(true);
-    // Caches fill at first; then memory stands. Half of a short run is still their filling.
+    // Caches fill at first; then memory stays constant. Half of a short run is still their filling.
     if let (true, Some(middle), Some(end)) = (seconds() >= 600, sizes.get(sizes.len() / 2), sizes.last()) {
         let (middle, end) = (middle.0.0 + middle.1.0, end.0.0 + end.1.0);
         assert!(end <= middle + middle / 3, "{middle} MiB in the middle, {end} at the end");
     }
-    // Files may be open for a connection that is being made anew; a leak would show with each of the breaks.
+    // Files may be open for a connection that is being re-established; a leak would show with each of the breaks.
     let files: Vec<usize> = sizes.iter().map(|((_, own), (_, collector))| own + collector).collect();
     let (early, late) = files.split_at(files.len() / 2);
     let (early, late) = (early.iter().max().copied().unwrap_or(0), late.iter().max().copied().unwrap_or(0));

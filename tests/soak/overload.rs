@@ -1,4 +1,4 @@
-//! Many agents at once, and one with far more to tell than the others.
+//! Many agents at once, and one with far more events than the others.
 //!
 //! SUPWATCH_LOAD_AGENTS: how many come back at once. SUPWATCH_BACKLOG_MIB: what the one has in store. The clients here speak the
 //! protocol and keep nothing on disk, so that a thousand of them fit beside the collector.

@@ -1,11 +1,11 @@
-//! What is written together.
+//! Atomic batches of writes.
 
 use std::collections::BTreeMap;
 
 use crate::DurableError;
 use crate::value::{KEY_LIMIT, PART, PARTS, VALUE_LIMIT, frame, further_parts, part_key};
 
-/// What is written together: keys that are set or removed. Of two words about one key the later counts.
+/// Keys to set or remove in one atomic write. Of two operations on one key the later counts.
 #[derive(Debug, Default)]
 pub struct Batch {
     /// The framed value, or nothing where the key is removed.
@@ -13,7 +13,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Nothing yet.
+    /// An empty batch.
     pub fn new() -> Batch {
         Batch::default()
     }
@@ -28,12 +28,12 @@ impl Batch {
         self.changes.insert(key.to_vec(), None);
     }
 
-    /// Whether nothing is in it.
+    /// Whether the batch is empty.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
     }
 
-    /// Refuses what the database does not take.
+    /// Rejects keys and values beyond the limits.
     pub(crate) fn check(&self) -> Result<(), DurableError> {
         for (key, framed) in &self.changes {
             let size = framed.as_ref().map_or(0, Vec::len);

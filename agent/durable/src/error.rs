@@ -1,30 +1,30 @@
-//! Why something could not be done, and what to do.
+//! Errors with their remedies.
 
 use std::path::PathBuf;
 
 /// Why a database cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another process has it.
-    #[error("{}: in use by another process; stop that one, or give this one another folder", dir.display())]
+    /// Another process holds the lock.
+    #[error("{}: in use by another process; stop that process, or choose another folder", dir.display())]
     Locked {
         /// Folder.
         dir: PathBuf,
     },
-    /// It is damaged, or no database.
-    #[error("{}: damaged or no database ({reason}); nothing in it was changed. Move the folder away to start afresh, or restore a copy", dir.display())]
+    /// The folder is damaged, or not a database.
+    #[error("{}: damaged, or not a database ({reason}); nothing in it was changed. Move the folder away to start from scratch, or restore a copy", dir.display())]
     Damaged {
         /// Folder.
         dir: PathBuf,
-        /// What sled says.
+        /// Message from sled.
         reason: String,
     },
-    /// The file system refuses.
+    /// The file system returned an error.
     #[error("{}: {source}; check that the folder exists, is writable and has space", dir.display())]
     Io {
         /// Folder.
         dir: PathBuf,
-        /// Why.
+        /// Error of the operating system.
         source: std::io::Error,
     },
 }
@@ -32,27 +32,27 @@ pub enum OpenError {
 /// Why a commit, or a read, failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DurableError {
-    /// Disk trouble. sled keeps failing after one such error until the database is opened again.
-    #[error("cannot write to the database: {0}; check space and health of the disk")]
+    /// A disk error. sled keeps failing after one until the database is reopened.
+    #[error("cannot write to the database: {0}; check the free space and the health of the disk")]
     Write(String),
-    /// So little is free that nothing more is written.
-    #[error("{}: {free} bytes are free on this disk, and the last {floor} are left alone; make space, it goes on by itself", dir.display())]
+    /// The disk is nearly full, so writes are refused.
+    #[error("{}: only {free} bytes are free on this disk, and {floor} stay reserved; free some space, and writing resumes by itself", dir.display())]
     DiskFull {
         /// Folder.
         dir: PathBuf,
         /// Bytes free.
         free: u64,
-        /// Bytes that stay free.
+        /// Bytes reserved as free.
         floor: u64,
     },
     /// Cannot be read.
     #[error("cannot read the database: {0}")]
     Read(String),
     /// A value is larger than [`VALUE_LIMIT`](crate::VALUE_LIMIT).
-    #[error("a value of {0} bytes is larger than the database takes")]
+    #[error("a value of {0} bytes exceeds the limit of the database")]
     TooLarge(usize),
     /// A key is longer than the database takes, or one of its own.
-    #[error("the database takes no key {0:02x?}")]
+    #[error("key {0:02x?} is too long or reserved")]
     Key(Vec<u8>),
     /// A value whose checksum or length is wrong.
     #[error("the value of key {0:02x?} is damaged")]

@@ -1,4 +1,4 @@
-//! Opening sled: patiently, on a thread of its own since it panics on some damage, and never half made.
+//! Opens sled with retries, on a thread of its own because it panics on some damage, and never leaves a half-created database.
 
 use std::fs::{File, OpenOptions};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,7 +25,7 @@ impl Handle {
             let made = beside(dir);
             let io = |source| OpenError::Io { dir: made.clone(), source };
             if made.exists() {
-                // Its making was cut off.
+                // Left by an interrupted creation.
                 std::fs::remove_dir_all(&made).map_err(io)?;
             }
             drop(Handle::open_at(&made, cache_bytes)?);
@@ -34,7 +34,7 @@ impl Handle {
         Handle::open_at(dir, cache_bytes)
     }
 
-    /// Opens a database again that was open: if it is gone, none is made in its place.
+    /// Reopens a database; if it is gone, no new one is created in its place.
     pub fn open_again(dir: &Path, cache_bytes: u64) -> Result<Handle, OpenError> {
         if let Err(source) = std::fs::metadata(dir.join("db")) {
             return Err(OpenError::Io { dir: dir.to_owned(), source });
@@ -62,7 +62,7 @@ impl Handle {
     }
 }
 
-/// Whether a folder is not there. One that is there, even an empty one, may be somebody's mount point, and is taken as it is.
+/// Whether a folder does not exist. An existing one, even if empty, may be a mount point and is used as it stands.
 fn is_new(dir: &Path) -> bool {
     dir.file_name().is_some() && !dir.exists()
 }
@@ -83,8 +83,8 @@ pub(crate) fn caught<T>(ask: impl FnOnce() -> sled::Result<T>) -> Result<T, Stri
     }
 }
 
-/// sled lets go of its lock a moment after the last handle is dropped, and a service's predecessor may still be ending: a
-/// lock is believed once it has held for a while.
+/// sled releases its lock a moment after the last handle is dropped, and a previous process may still be exiting: the
+/// database counts as locked only after retries.
 fn open_patiently(dir: &Path, cache_bytes: u64) -> Result<sled::Db, OpenError> {
     const LONGEST: Duration = Duration::from_millis(50);
     const PATIENCE: Duration = Duration::from_secs(2);
@@ -122,14 +122,14 @@ fn open_caught(dir: &Path, cache_bytes: u64) -> Result<sled::Db, OpenError> {
     }
 }
 
-/// A snapshot whose writing was cut off. sled takes it for a whole one, whatever comes behind `snap.` in its name, and refuses
-/// the database; without it, sled reads its log from an older one. (Earlier versions of ours called it `.torn`.)
+/// Removes snapshots whose writing was interrupted. sled takes any file named `snap.*` for a complete one and then refuses the
+/// database; without it, sled reads its log from an older snapshot. (Earlier versions renamed it to `.torn`.)
 fn remove_torn_snapshots(dir: &Path) -> std::io::Result<()> {
     for entry in std::fs::read_dir(dir)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if name.starts_with("snap.") && (name.ends_with(".generating") || name.ends_with(".torn")) {
-            tracing::warn!(path = %path.display(), "removing a snapshot that was cut off");
+            tracing::warn!(path = %path.display(), "removing an incomplete snapshot");
             std::fs::remove_file(&path)?;
         }
     }

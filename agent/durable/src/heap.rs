@@ -24,7 +24,7 @@ fn fix() {
     // SAFETY: mallopt takes two integers, locks the heap while it sets them, and touches no memory of ours.
     let taken = unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, THRESHOLD) };
     if taken == 0 {
-        tracing::debug!("the C library does not take a threshold for large buffers; memory may grow");
+        tracing::debug!("the C library rejects a threshold for large buffers; memory may grow");
     }
 }
 

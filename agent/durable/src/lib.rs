@@ -5,9 +5,9 @@
 //! together is there together or not at all. Values are framed with their length, checksum and version, are bounded, and lie
 //! in small parts (`value`), because sled writes large pages into files that it never syncs.
 //!
-//! A database that cannot be opened is named and left as it is: what to do is the caller's decision, and [`set_aside`] helps.
-//! sled keeps failing after one disk error, also when there is space again: [`Durable::reopen`] mends that, and nothing is
-//! written any more once the disk is nearly full, so that it seldom comes to it.
+//! A database that cannot be opened is reported and left unchanged: the caller decides, and [`set_aside`] helps.
+//! sled keeps failing after one disk error, even when there is space again: [`Durable::reopen`] recovers from that. Writes
+//! are refused once the disk is nearly full, so that it rarely happens.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -38,7 +38,7 @@ pub type Entry = (Vec<u8>, u8, Vec<u8>);
 pub struct Durable {
     dir: PathBuf,
     cache_bytes: u64,
-    /// Absent after a disk error that opening again did not mend yet.
+    /// Absent after a disk error from which reopening has not recovered yet.
     handle: RwLock<Option<Arc<Handle>>>,
     failed: AtomicBool,
     /// Bytes written and read since it was opened, which sled may still have in memory.
@@ -46,16 +46,16 @@ pub struct Durable {
 }
 
 impl Durable {
-    /// Opens or makes the database in a folder. `cache_bytes` bounds what sled keeps in memory, roughly: it forgets too seldom
-    /// by itself (what it has seen is counted in 256 shards, each only once in 64 accesses), so it is opened anew whenever so
-    /// much was written and read.
+    /// Opens or makes the database in a folder. `cache_bytes` bounds what sled keeps in memory, roughly: sled evicts too
+    /// rarely (accesses are counted in 256 shards, each only once in 64 accesses), so the database is reopened whenever that
+    /// many bytes were written and read.
     pub fn open(dir: &Path, cache_bytes: u64) -> Result<Durable, OpenError> {
         let handle = RwLock::new(Some(Arc::new(Handle::open(dir, cache_bytes)?)));
         let (failed, touched) = (AtomicBool::new(false), AtomicU64::new(0));
         Ok(Durable { dir: dir.to_owned(), cache_bytes, handle, failed, touched })
     }
 
-    /// Opens it again after a write has failed. Whether the failed batch is in it only reading tells.
+    /// Reopens the database after a failed write. Only reading shows whether the failed batch was stored.
     pub fn reopen(&self) -> Result<(), OpenError> {
         self.open_again(&mut self.handle.write().unwrap_or_else(PoisonError::into_inner))?;
         self.failed.store(false, Ordering::Relaxed);
@@ -63,7 +63,7 @@ impl Durable {
     }
 
     fn open_again(&self, handle: &mut Option<Arc<Handle>>) -> Result<Arc<Handle>, OpenError> {
-        // sled lets go of its lock when the last handle is gone.
+        // sled releases its lock when the last handle is dropped.
         *handle = None;
         let opened = Arc::new(Handle::open_again(&self.dir, self.cache_bytes)?);
         self.touched.store(0, Ordering::Relaxed);
@@ -71,7 +71,7 @@ impl Durable {
         Ok(opened)
     }
 
-    /// The folder.
+    /// Folder of the database.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -89,11 +89,11 @@ impl Durable {
         }
         let mut guard = self.handle.write().unwrap_or_else(PoisonError::into_inner);
         match guard.as_ref() {
-            // While somebody reads, or it is to be opened again by its owner anyway, it stays open.
+            // It stays open during a scan, or if its owner must reopen it anyway.
             Some(handle) if Arc::strong_count(handle) > 1 || self.has_failed() || !is_large() => return Ok(Arc::clone(handle)),
             _ => {}
         }
-        // It may be closed since it did not open the last time: the next one tries again.
+        // It may be closed because reopening failed: the next call retries.
         self.open_again(&mut guard).map_err(|error| DurableError::Read(error.to_string()))
     }
 
@@ -111,7 +111,7 @@ impl Durable {
         handle.file.sync_all().map_err(|error| self.failing(error.to_string()))
     }
 
-    /// Writes a batch that may be lost in a power cut, whole: for forgetting what another write has made needless.
+    /// Writes a batch that a power cut may undo as a whole: for deletions that another write made possible.
     pub fn apply(&self, batch: Batch) -> Result<(), DurableError> {
         batch.check()?;
         self.write(&*self.handle()?, batch)
@@ -144,19 +144,19 @@ impl Durable {
             let first = || caught(|| handle.tree.get(key)).map_err(DurableError::Read);
             let Some(begun) = first()? else { return Ok(None) };
             match self.whole(&handle, key, &begun) {
-                // Somebody may have set it between two of its parts.
+                // Another writer may have replaced the value between two of its parts.
                 Err(DurableError::Corrupt(_)) if first()? != Some(begun) => {}
                 read => return read.map(Some),
             }
         }
     }
 
-    /// Entries from a key on, as long as they begin with a prefix, in order. What cannot be read is an error in its place;
+    /// Entries from a key on, in order, while they begin with a prefix. What cannot be read is an error in its place;
     /// after one of sled itself nothing more comes.
     pub fn scan<'a>(&'a self, from: &[u8], prefix: &[u8]) -> impl Iterator<Item = Result<Entry, DurableError>> + use<'a> {
         let (from, prefix) = (from.to_owned(), prefix.to_owned());
         let mut failed = None;
-        // The handle is held as long as it is read from, so that nobody opens the database anew meanwhile.
+        // The scan holds the handle, so that the database is not reopened meanwhile.
         let mut reading = match self.handle() {
             Ok(handle) => Some((handle.tree.range(from.max(vec![PARTS + 1])..), handle)),
             Err(error) => {

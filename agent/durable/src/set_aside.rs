@@ -1,4 +1,4 @@
-//! Moves a damaged database out of the way, so that its owner goes on without it and somebody may still look into it.
+//! Moves a damaged database out of the way, so that its owner continues without it and an operator can inspect it.
 
 use std::path::{Path, PathBuf};
 

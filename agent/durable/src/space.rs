@@ -1,7 +1,6 @@
-//! How much room a database has and takes.
+//! Disk space available to a database and used by it.
 //!
-//! The last bytes of a disk are left alone: sled fails for good when it meets the end of a disk, and other programs of the
-//! server want to live.
+//! The last bytes of a disk stay reserved: sled fails for good on a full disk, and other programs on the server need space.
 
 use std::path::Path;
 
@@ -10,7 +9,7 @@ use crate::DurableError;
 /// Of a large disk that much stays free; of a small one a twentieth.
 const FLOOR: u64 = 1 << 30;
 
-/// Refuses when too little is free. A file system that does not tell is written to.
+/// Refuses writes if too little space is free. A file system that does not report its free space is accepted.
 pub(crate) fn check(dir: &Path) -> Result<(), DurableError> {
     let Ok(stats) = fs4::statvfs(dir) else { return Ok(()) };
     let (free, floor) = (stats.available_space(), (stats.total_space() / 20).min(FLOOR));

@@ -1,4 +1,4 @@
-//! What the database promises, without power cuts: those are tried on a disk of their own, end to end.
+//! Guarantees of the database, without power cuts: those are tested end to end on a disk of their own.
 
 use std::path::Path;
 
@@ -36,7 +36,7 @@ fn what_was_committed_is_there_after_opening_again() {
 }
 
 #[test]
-fn a_large_value_lies_in_parts_and_leaves_none_behind() {
+fn a_large_value_is_split_into_parts_and_leaves_none_behind() {
     let dir = tempfile::tempdir().expect("folder");
     let durable = open(&dir.path().join("db"));
     let value = |size: usize, seed: usize| -> Vec<u8> { (0..size).map(|index| (index * 31 + seed) as u8).collect() };
@@ -89,7 +89,7 @@ fn nothing_becomes_a_file_that_is_never_synced() {
 }
 
 #[test]
-fn memory_is_given_back_by_opening_it_anew_unless_somebody_reads() {
+fn memory_is_released_by_reopening_except_during_a_scan() {
     let dir = tempfile::tempdir().expect("folder");
     let durable = Durable::open(&dir.path().join("db"), 64 << 10).expect("open");
     let which = |durable: &Durable| Arc::as_ptr(&durable.handle().expect("open")) as usize;
@@ -106,7 +106,7 @@ fn memory_is_given_back_by_opening_it_anew_unless_somebody_reads() {
 }
 
 #[test]
-fn a_database_that_was_taken_away_is_not_made_anew_and_goes_on_when_it_is_back() {
+fn a_database_that_was_removed_is_not_recreated_and_works_when_it_is_back() {
     let dir = tempfile::tempdir().expect("folder");
     let (path, away) = (dir.path().join("db"), dir.path().join("away"));
     let durable = Durable::open(&path, 64 << 10).expect("open");
@@ -121,7 +121,7 @@ fn a_database_that_was_taken_away_is_not_made_anew_and_goes_on_when_it_is_back()
 }
 
 #[test]
-fn a_second_opener_is_told_that_it_is_locked() {
+fn a_second_opener_gets_a_locked_error() {
     let dir = tempfile::tempdir().expect("folder");
     let _first = open(dir.path());
     assert!(matches!(Durable::open(dir.path(), 1 << 20), Err(OpenError::Locked { .. })));

@@ -1,9 +1,9 @@
-//! How a value lies in sled: framed with its length, checksum and version, and in parts that are small.
+//! How a value is stored in sled: framed with its length, checksum and version, and in parts that are small.
 //!
 //! sled writes a page that is larger than a quarter of a segment (128 KiB) into a file of its own, a blob, which it never
 //! syncs: after a power cut it may be empty, and then the database does not open. A page holds up to sixteen entries, a few
-//! more while pages merge, so an entry must be far smaller than that: a larger value lies in parts under keys of their own,
-//! written in the same batch. The first part lies under the value's key and says how long the whole is.
+//! more while pages merge, so an entry must be far smaller than that: a larger value is split into parts under keys of their own,
+//! written in the same batch. The first part is stored under the value's key and gives the total length.
 
 /// Largest value, header included.
 pub const VALUE_LIMIT: usize = 96 * 1024;
@@ -36,7 +36,7 @@ pub(crate) fn unframe(framed: &[u8]) -> Option<(u8, Vec<u8>)> {
     good.then(|| (*version, value.to_vec()))
 }
 
-/// How many further parts there are of what begins with a first part. Stores of earlier versions have large values whole.
+/// Number of further parts after a first part. Stores of earlier versions keep large values in one piece.
 pub(crate) fn further_parts(first: &[u8]) -> u8 {
     let Some(length) = first.first_chunk::<4>() else { return 0 };
     let whole = HEADER + u32::from_be_bytes(*length) as usize;
@@ -61,7 +61,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_first_part_tells_how_many_follow() {
+    fn a_first_part_gives_the_number_of_parts() {
         let parts = |size| {
             let framed = frame(1, &vec![7; size]);
             (further_parts(&framed[..framed.len().min(PART)]), framed.len().div_ceil(PART))

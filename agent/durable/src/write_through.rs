@@ -1,14 +1,14 @@
 //! Makes sled sync what it writes, in the order in which it writes it.
 //!
-//! On Linux sled ends each write with `sync_file_range`, which waits for no disk; where that call is not to be had it uses a
-//! real fsync. A commit of ours ends with a real one anyway, but between two commits sled also uses space anew, and a power
-//! cut then might find new pages without what they replace: that its writes reach the disk in their order is what it relies on. So the
-//! call is taken away from this process, by a seccomp filter that answers it with ENOSYS. The systemd units do the same; this
+//! On Linux sled ends each write with `sync_file_range`, which does not wait for the disk; where that call is unavailable it uses a
+//! real fsync. A commit of ours ends with a real one anyway, but between two commits sled also reuses space, and a power
+//! cut might then leave new pages without those they replace: sled relies on the order of its writes. A seccomp filter
+//! therefore disables the call for this process: it fails with ENOSYS. The systemd units do the same; this
 //! holds without them. A price: programs that this process starts gain no rights by setuid or setgid (`no_new_privs`).
 
 use std::sync::Once;
 
-/// Takes the call away, once for the process.
+/// Installs the filter, once per process.
 pub(super) fn ensure() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -34,7 +34,7 @@ fn install() -> Result<(), String> {
     seccompiler::apply_filter_all_threads(&program).map_err(|error| words(&error))
 }
 
-/// Elsewhere sled uses a real sync by itself.
+/// On other systems sled uses a real sync.
 #[cfg(not(target_os = "linux"))]
 fn install() -> Result<(), String> {
     Ok(())

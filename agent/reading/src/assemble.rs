@@ -2,7 +2,7 @@
 //!
 //! Pure. A record may span lines because its text does (client-style lines, exceptions, WSUS's stack traces), or because a
 //! mailer or a page broke it (inside the marks, before a component's name, inside a status message). A line that is whole
-//! costs nothing here: it goes through as the slice it came as. Several records on one line are told apart; together they
+//! costs nothing here: it goes through as the slice it came as. Several records on one line are separated; together they
 //! cover it.
 
 use crate::lines::LINE_LIMIT;
@@ -14,7 +14,7 @@ use crate::recognise::{localized, vocabulary};
 const BROKEN_LINES: u32 = 8;
 /// Lines that an exception and its stack traces take at most.
 const STACK_LINES: u32 = 1000;
-/// Lines of text that may stand before the marks that end them.
+/// Most lines of text before the marks that end them.
 const PREFACE_LINES: u32 = 60;
 
 /// Lines that a viewer shows of one message, blank ones between them.
@@ -104,7 +104,7 @@ impl Assembler {
 
     fn begin(&mut self, line: Decoded<'_>, sink: &mut impl FnMut(&Record<'_>)) {
         let text = line.text;
-        // Nearly every line of a log as it was written is whole.
+        // Nearly every line of an unmodified log is complete.
         if let Some(record) = whole(text) {
             return sink(&Record { offset: line.offset, length: line.length, ..record });
         }
@@ -197,21 +197,21 @@ fn takes(open: &Open, next: &str, named: bool) -> bool {
     match open.kind {
         // One that was never ended, by a crash say, ends where any other record begins.
         Kind::Ccm => !CCM_OPEN.begins(next.trim_start()) && whole(next).is_none(),
-        // A copy without stamps may stand among other logs' lines.
+        // A copy without stamps may be mixed with other logs' lines.
         Kind::Wsus if !wsus::is_stamped(&open.text) => {
             wsus::continues(next) && (!vocabulary::begins_message(next) || next.starts_with(' ') || wsus_part(next))
         }
         Kind::Wsus => open.lines < STACK_LINES && wsus::continues(next),
         Kind::Torn => broken && completes_marks(&open.text, next),
         Kind::Status => broken && is_status_part(next),
-        // Below the source stands the operating system's error alone.
+        // Below the source comes only the operating system's error.
         Kind::Labelled if localized::has_source(&open.text) => localized::tells_code(next),
         Kind::Labelled => open.lines < LABELLED_LINES && !vocabulary::begins_message(next),
         Kind::Preface => belongs_to_text(open, next, named),
     }
 }
 
-/// A WSUS record's own message may stand on the next line of a copy.
+/// A WSUS record's message may be on the next line of a copy.
 fn wsus_part(next: &str) -> bool {
     next.trim_start().starts_with("EventId=") || next.trim_start().starts_with("DispatchManager")
 }
@@ -232,7 +232,7 @@ fn named_at_end(text: &str) -> bool {
     split_component(text).is_some()
 }
 
-/// Whether a line goes on with marks that the line before broke off in.
+/// Whether a line continues the marks in which the previous line broke off.
 fn completes_marks(open: &str, next: &str) -> bool {
     if SERVER.find(next).is_some() {
         return false;
@@ -242,7 +242,7 @@ fn completes_marks(open: &str, next: &str) -> bool {
     whole || server::is_torn(&joined)
 }
 
-/// Whether a line goes on with bare text, or brings the marks that end it.
+/// Whether a line continues with bare text, or has the closing marks.
 fn belongs_to_text(open: &Open, next: &str, named: bool) -> bool {
     let marked = SERVER.find(next);
     if let Some(at) = marked {
@@ -261,7 +261,7 @@ fn belongs_to_text(open: &Open, next: &str, named: bool) -> bool {
         let foreign = !component.starts_with("SMS_WSUS_") && vocabulary::begins_message(&open.text);
         return own.is_empty() || (named && !foreign && open.lines < BROKEN_LINES);
     }
-    // Text of a message that goes on: only where its end is known to come.
+    // Continued message text: only where its end is known to follow.
     // Stack traces are indented, in every language of .NET.
     let stack = next.starts_with([' ', '\t']) && vocabulary::begins_message(&open.text) && !named;
     let stack = stack || ["at ", "--- ", "-- End"].iter().any(|start| next.trim_start().starts_with(start));

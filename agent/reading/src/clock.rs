@@ -1,8 +1,8 @@
-//! Stamp of a line → UTC, with how certain that is.
+//! Stamp of a line → UTC, with its certainty.
 //!
 //! Pure. In order of trust: the bias on the line, the zone name on the line (through a table of Windows zone names), the
-//! `GMTDATE` of a status message in the same file, the site's configured zone, and last the local time as it stands. Dates
-//! whose order of day and month follows somebody's locale are proved or marked, never read with one fixed order.
+//! `GMTDATE` of a status message in the same file, the site's configured zone, and last the unchanged local time. Dates
+//! whose order of day and month depends on a locale are proved or marked, never read with one fixed order.
 
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
@@ -20,8 +20,8 @@ pub mod zones;
 pub struct Clock {
     /// The site's configured zone.
     pub configured: Option<TimeZone>,
-    /// What was learnt of the file so far.
-    pub learnt: Learnt,
+    /// Calibration from the file so far.
+    pub learnt: Calibration,
     /// Time of the latest line that has one: what a line without a stamp is taken to be written at.
     pub last: Option<(Timestamp, Certainty)>,
     /// The zone of the newest name, since a file writes one or two of them a hundred thousand times.
@@ -34,16 +34,16 @@ struct Zone {
     zone: Option<(TimeZone, bool)>,
 }
 
-/// What a file's lines told about its clock; kept, so that reading goes on after a restart as if nothing had happened.
+/// Clock calibration taken from a file's lines; stored, so that a restart does not change later times.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Learnt {
+pub struct Calibration {
     /// Minutes to add to local times, learnt from a GMTDATE: by the zone name on the line, which changes with daylight
     /// saving; empty for lines without one.
     pub calibrations: Vec<(String, i32)>,
     /// Order of day and month, learnt from a date that leaves one only, or from a GMTDATE.
     pub order: Option<DateOrder>,
-    /// Minutes from local time to UTC at the newest stamp that was sure of it.
+    /// Minutes from local time to UTC at the newest stamp with a known offset.
     pub offset: Option<i32>,
 }
 
@@ -51,12 +51,12 @@ pub struct Learnt {
 const ZONES_KEPT: usize = 8;
 
 impl Clock {
-    /// With the configured zone, and what was learnt before.
-    pub fn new(configured: Option<TimeZone>, learnt: Learnt, last: Option<(Timestamp, Certainty)>) -> Clock {
+    /// A clock with the configured zone and an earlier calibration.
+    pub fn new(configured: Option<TimeZone>, learnt: Calibration, last: Option<(Timestamp, Certainty)>) -> Clock {
         Clock { configured, learnt, last, zone: None }
     }
 
-    /// UTC of a stamp. `gmtdate` is what the line itself says the time in UTC is.
+    /// UTC of a stamp. `gmtdate` is the UTC time stated on the line itself.
     pub fn resolve(&mut self, stamp: &Stamp<'_>, gmtdate: Option<Timestamp>) -> (Option<Timestamp>, Certainty) {
         let found = match *stamp {
             Stamp::Utc(time) => utc(time).map(|time| (time, Certainty::Zone)),
@@ -73,7 +73,7 @@ impl Clock {
             },
             Stamp::Local(local) => self.by_file(local, "", gmtdate),
             Stamp::Dated(dated) => self.by_order(dated, gmtdate),
-            // A message's own time is when it was sent, and nobody knows how much later the next line without a stamp is.
+            // A message's own time is when it was sent; the delay until the next line without a stamp is unknown.
             Stamp::Absent => gmtdate.map(|time| (time, Certainty::Calibrated)).or(self.last),
         };
         if *stamp != Stamp::Absent {
@@ -85,7 +85,7 @@ impl Clock {
         }
     }
 
-    /// A Windows zone name says whether daylight saving holds, which settles the hour that comes twice.
+    /// A Windows zone name shows whether daylight saving applies, which resolves the repeated hour in autumn.
     fn zoned(&mut self, local: DateTime, name: &str) -> Option<Timestamp> {
         if self.zone.as_ref().is_none_or(|zone| zone.name != name) {
             self.zone = Some(Zone { name: name.to_owned(), zone: zones::lookup(name) });
@@ -100,7 +100,7 @@ impl Clock {
 
     fn by_file(&mut self, local: DateTime, name: &str, gmtdate: Option<Timestamp>) -> Option<(Timestamp, Certainty)> {
         if let Some(bias) = gmtdate.and_then(|gmt| calibrate(local, gmt)) {
-            self.learn(name, bias);
+            self.calibrate_zone(name, bias);
         }
         let calibrated = self.learnt.calibrations.iter().find(|(zone, _)| zone == name);
         if let Some((_, bias)) = calibrated {
@@ -115,7 +115,7 @@ impl Clock {
         utc(local).map(|time| (time, Certainty::Local))
     }
 
-    fn learn(&mut self, name: &str, bias: i32) {
+    fn calibrate_zone(&mut self, name: &str, bias: i32) {
         let kept = &mut self.learnt.calibrations;
         match kept.iter_mut().find(|(zone, _)| zone == name) {
             Some(known) => known.1 = bias,
@@ -129,7 +129,7 @@ impl Clock {
     }
 
     fn by_order(&mut self, dated: Dated, gmtdate: Option<Timestamp>) -> Option<(Timestamp, Certainty)> {
-        // A day beyond the twelfth tells the order of the whole file; so does a GMTDATE that only one order can match.
+        // A day above 12 proves the order for the whole file; so does a GMTDATE that only one order can match.
         if let Some(order) = dated.order() {
             self.learnt.order = Some(order);
         } else if let Some(gmt) = gmtdate {
@@ -142,7 +142,7 @@ impl Clock {
         }
         match self.learnt.order {
             Some(order) => self.by_file(dated.in_order(order)?, "", gmtdate),
-            // Nobody can tell: a guess, and marked as one.
+            // Undecidable: a guess, and marked as one.
             None => {
                 let (time, _) = self.by_file(dated.in_order(DateOrder::MonthFirst)?, "", None)?;
                 Some((time, Certainty::Local))
@@ -150,8 +150,8 @@ impl Clock {
         }
     }
 
-    /// UTC of a date inside a message, whose order of day and month follows the server's locale. It is told only where one
-    /// order alone puts it shortly after the line; everything else stays unknown.
+    /// UTC of a date inside a message, whose order of day and month follows the server's locale. Known only if exactly one
+    /// order puts it shortly after the line; otherwise unknown.
     pub fn prove_after(&self, text: &str, line: Timestamp) -> Option<Timestamp> {
         let offset = self.learnt.offset?;
         let (dated, _) = dated(text.trim())?;
@@ -171,7 +171,7 @@ impl Clock {
     }
 }
 
-/// Longest gap of a synchronisation schedule that anybody sets: a month.
+/// Longest plausible gap of a synchronisation schedule: a month.
 const NEXT_RUN_WITHIN_DAYS: i64 = 32;
 
 /// Minutes between a local time and the same moment in UTC, if they can be the same moment: zones differ by quarters of
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_name_tells_the_doubled_hour_apart() {
+    fn a_zone_name_resolves_the_repeated_hour() {
         let local = date(2026, 11, 1).at(1, 30, 0, 0);
         check(&mut Clock::default(), Stamp::Zoned(local, "Eastern Daylight Time"), None, "2026-11-01T05:30:00Z", Certainty::Zone);
         check(&mut Clock::default(), Stamp::Zoned(local, "Eastern Standard Time"), None, "2026-11-01T06:30:00Z", Certainty::Zone);
@@ -233,7 +233,7 @@ mod tests {
         let local = date(2026, 3, 1).at(4, 0, 0, 0);
         check(&mut clock, Stamp::Local(local), None, "2026-03-01T04:00:00Z", Certainty::Local);
         check(&mut clock, Stamp::Local(local), Some("2026-02-28T19:00:01Z"), "2026-02-28T19:00:00Z", Certainty::Calibrated);
-        // Another zone name is another zone until a GMTDATE tells.
+        // Another zone name counts as another zone until a GMTDATE calibrates it.
         check(&mut clock, Stamp::Zoned(local, "Nirgends"), None, "2026-03-01T04:00:00Z", Certainty::Local);
         check(&mut clock, Stamp::Zoned(local, "Nirgends"), Some("2026-03-01T03:00:01Z"), "2026-03-01T03:00:00Z", {
             Certainty::Calibrated
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_of_no_known_order_is_a_guess_until_the_file_tells() {
+    fn a_date_of_unknown_order_is_a_guess_until_the_file_proves_it() {
         let mut clock = Clock::default();
         check(&mut clock, dated_stamp("2/8/2026 13:00:00"), None, "2026-02-08T13:00:00Z", Certainty::Local);
         check(&mut clock, dated_stamp("2/8/2026 13:00:00"), Some("2026-08-02T11:00:01Z"), "2026-08-02T11:00:00Z", {
@@ -301,7 +301,7 @@ mod tests {
         });
         check(&mut clock, dated_stamp("3/8/2026 13:00:00"), None, "2026-08-03T11:00:00Z", Certainty::Calibrated);
         let mut clock = Clock { configured: TimeZone::get("Asia/Tokyo").ok(), ..Clock::default() };
-        // A GMTDATE of another moment tells no order.
+        // A GMTDATE of another moment proves no order.
         check(&mut clock, dated_stamp("2/8/2026 09:00:00"), Some("2020-01-01T00:00:00Z"), "2026-02-08T00:00:00Z", {
             Certainty::Local
         });
@@ -317,7 +317,7 @@ mod tests {
         assert_eq!(proved("8/2/2026 2:54:26 PM").as_deref(), Some("2026-08-02T21:54:26Z"));
         assert_eq!(proved("02/08/2026 14:54:26").as_deref(), Some("2026-08-02T21:54:26Z"));
         assert_eq!(proved("2026/08/03 0:00:00").as_deref(), Some("2026-08-03T07:00:00Z"));
-        // Both orders are within a month: nobody can tell.
+        // Both orders are within a month: undecidable.
         let line = clock.resolve(&Stamp::Biased(date(2026, 8, 7).at(13, 0, 0, 0), 0), None).0.expect("a time");
         assert_eq!(clock.prove_after("9/8/2026 14:00:00", line), Some("2026-08-09T14:00:00Z".parse().expect("time")));
         assert_eq!(clock.prove_after("8/9/2026 14:00:00", line), Some("2026-08-09T14:00:00Z".parse().expect("time")));

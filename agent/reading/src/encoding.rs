@@ -13,7 +13,7 @@ use encoding_rs::{
 
 use crate::lines::{Framing, LINE_LIMIT, Line};
 
-/// Bytes of words that are not UTF-8 after which the guess stands.
+/// Bytes of non-UTF-8 words after which the guess is final.
 const SAMPLE: usize = 512;
 
 /// Code pages of the Windows languages whose zone names are known.
@@ -26,12 +26,12 @@ pub struct Decoder {
     framing: Option<Framing>,
     sample: Vec<u8>,
     guess: Option<&'static Encoding>,
-    /// The guess is proved by a zone name.
+    /// Whether a zone name proves the guess.
     proved: bool,
     not_utf8: bool,
 }
 
-/// What a decoder must keep to go on after a restart.
+/// State from which a decoder resumes after a restart.
 pub type Sample = Vec<u8>;
 
 impl Decoder {
@@ -45,12 +45,12 @@ impl Decoder {
         decoder
     }
 
-    /// What the guess rests on.
+    /// The sample behind the guess.
     pub fn sample(&self) -> &Sample {
         &self.sample
     }
 
-    /// Name of the encoding, as far as it showed.
+    /// Name of the encoding, as far as determined.
     pub fn name(&self) -> &'static str {
         match self.framing {
             Some(Framing::Utf16Le) => "utf-16le",
@@ -78,7 +78,7 @@ impl Decoder {
                 }
             }
         };
-        // A BOM may stand before every line (role setup logs), so it goes wherever a line begins with one.
+        // Every line may start with a BOM (role setup logs), so it is removed from each.
         let text = match (text.starts_with('\u{feff}'), text) {
             (false, text) => text,
             (true, Cow::Borrowed(text)) => Cow::Borrowed(text.trim_start_matches('\u{feff}')),
@@ -153,7 +153,7 @@ impl Decoder {
     }
 }
 
-/// The zone name of a 2007 line, undecoded: what stands between the year and the end of the stamp.
+/// The zone name of a 2007 line, undecoded: the bytes between the year and the end of the stamp.
 fn zone_bytes(line: &[u8]) -> Option<&[u8]> {
     let tail = line.get(line.windows(3).rposition(|mark| mark == b"$$<")?..)?;
     let next = |bytes: &[u8]| bytes.windows(2).position(|mark| mark == b"><");
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_decoder_goes_on_where_another_stopped() {
+    fn a_decoder_resumes_where_another_stopped() {
         let (bytes, ..) = SHIFT_JIS.encode("同期に失敗しました。メッセージ");
         let mut first = Decoder::default();
         for line in lines_of(&bytes, &[7]) {

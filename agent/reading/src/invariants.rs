@@ -81,7 +81,7 @@ pub fn lines(bytes: &[u8], sizes: &[usize]) {
     assert_eq!(at, bytes.len(), "bytes are in no line");
 }
 
-/// Decoding never fails, bounds its text, and does not depend on what an earlier decoder told by its sample.
+/// Decoding never fails, bounds its text, and does not depend on the sample of an earlier decoder.
 pub fn decode(bytes: &[u8]) {
     let mut decoder = Decoder::new(None, Sample::new());
     for line in lines_of(bytes, &[usize::MAX]) {

@@ -30,7 +30,7 @@ pub struct Line<'a> {
     pub offset: u64,
     /// Bytes it takes in the file, line end included.
     pub length: u64,
-    /// Its bytes, as they stand in the file behind any NULs.
+    /// Bytes as in the file, after any NULs.
     pub bytes: &'a [u8],
     /// How they were cut.
     pub framing: Framing,
@@ -155,7 +155,7 @@ impl Lines {
             self.nuls.1 += bytes.len() as u64;
             return;
         };
-        // NULs that turn out to stand inside the line are part of it.
+        // NULs that turn out to be inside the line are part of it.
         let inner = std::mem::take(&mut self.nuls.1);
         let room = HELD.saturating_sub(self.pending.len());
         let zeros = room.min(usize::try_from(inner).unwrap_or(usize::MAX));
@@ -184,7 +184,7 @@ impl Lines {
         }
         self.pending = if start == 0 { pending } else { pending.get(start..).unwrap_or_default().to_vec() };
         let excess = self.pending.len().saturating_sub(HELD) & !1;
-        // The tail is what goes: the head tells what the line is.
+        // The tail is cut: the head identifies the line.
         self.skipped += excess as u64;
         self.pending.truncate(self.pending.len() - excess);
         self.searched = self.pending.len();
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_line_takes_bounded_memory_and_says_it_was_cut() {
+    fn an_endless_line_takes_bounded_memory_and_is_marked_as_cut() {
         let mut lines = Lines::new(0, None);
         let mut out = Vec::new();
         let mut feed = |lines: &mut Lines, bytes: &[u8]| {

@@ -1,4 +1,4 @@
-//! Line → record: who wrote it, when, and what it says.
+//! Line → record: component, time and message.
 //!
 //! Pure, borrows everything, and never fails: a line in no known form is a [`Form::Bare`] record. The form is decided line
 //! by line, since one file may hold several. Records that span lines are put together by [`crate::assemble`].
@@ -52,7 +52,7 @@ impl Form {
     }
 }
 
-/// The time that stands on a line, before anybody made UTC of it.
+/// The time on a line, before conversion to UTC.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Stamp<'a> {
     /// None.
@@ -63,13 +63,13 @@ pub enum Stamp<'a> {
     Zoned(DateTime, &'a str),
     /// Local time alone.
     Local(DateTime),
-    /// Local time with a date whose order of day and month follows somebody's locale.
+    /// Local time with a date whose order of day and month depends on a locale.
     Dated(viewer::Dated),
     /// UTC, as WSUS writes.
     Utc(DateTime),
 }
 
-/// How bad a line says it is, in the forms that say so.
+/// Severity of a line, in the forms that have one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
     /// The form has none.
@@ -95,7 +95,7 @@ pub struct Record<'a> {
     pub form: Form,
     /// All of it, decoded.
     pub raw: &'a str,
-    /// What it says.
+    /// Message text.
     pub message: &'a str,
     /// Component; empty where the form has none.
     pub component: &'a str,
@@ -103,7 +103,7 @@ pub struct Record<'a> {
     pub thread: u32,
     /// Time as written.
     pub stamp: Stamp<'a>,
-    /// How bad it says it is.
+    /// Severity, if the form has one.
     pub level: Level,
     /// Its marks had to be mended to be read (`$<` for `$$<` and the like).
     pub mended: bool,

@@ -1,7 +1,7 @@
 //! Text as people paste it → the lines of the log it was copied from: without quote marks, list marks and the places of a
 //! search, out of tables and pages, with lines that were broken put together and marks that were lost put back.
 //!
-//! Pure. For `analyze` alone: a log that an agent reads is as it was written, and is never touched. A text is taken as a
+//! Pure. Used by `analyze` only: an agent reads logs unmodified. A text is taken as a
 //! paste only if more of it is understood without what was put around it; where each line came from is kept.
 
 use crate::encoding::{Decoder, Sample};
@@ -19,10 +19,10 @@ mod tables;
 mod tags;
 mod wraps;
 
-/// Longest text that is taken as a paste: nobody pastes more, and a log of that size is a log.
+/// Longest text that is taken as a paste: anything larger is treated as a log file.
 pub const LONGEST: usize = 16 << 20;
 
-/// Decorations stand in each other: a table in a quoted mail, a page escaped in a page.
+/// Most levels of nested decoration: a table in a quoted mail, a page escaped in a page.
 const ROUNDS: usize = 3;
 
 /// A line, and where it came from.
@@ -55,14 +55,14 @@ pub struct Plain {
 }
 
 impl Plain {
-    /// Where in the paste the line came from that stands at an offset of the text.
+    /// Origin in the paste of the line at an offset of the text.
     pub fn place(&self, offset: u64) -> u64 {
         let at = self.places.partition_point(|(line, _)| *line <= offset);
         at.checked_sub(1).and_then(|at| self.places.get(at)).map_or(0, |(_, place)| *place)
     }
 }
 
-/// What a paste was before it was pasted; nothing where the text is best read as it is. `file` is its name.
+/// The log from which a paste was copied; `None` if the text is best read unchanged. `file` is its name.
 pub fn plain(bytes: &[u8], file: &str, reading: &Reading) -> Option<Plain> {
     if bytes.len() > LONGEST {
         return None;
@@ -128,7 +128,7 @@ fn entities(pieces: Vec<Piece>) -> Vec<Piece> {
     pieces.into_iter().map(|piece| Piece { text: characters::entities(&piece.text), ..piece }).collect()
 }
 
-/// Puts back the `$$` that formulas and mailers eat, where component, time and thread still stand.
+/// Puts back the `$$` that formulas and mailers eat, where component, time and thread are still present.
 fn dollars(pieces: Vec<Piece>) -> Vec<Piece> {
     pieces.into_iter().map(|piece| Piece { text: with_dollars(&piece.text), ..piece }).collect()
 }
@@ -168,7 +168,7 @@ fn is_name(component: &str) -> bool {
     !component.is_empty() && component.len() < 100 && !component.contains('<')
 }
 
-/// Whether a text begins a line of a log: a message that is known, or the marks of a form that stand first.
+/// Whether a text begins a line of a log: a message that is known, or the leading marks of a form.
 fn begins(text: &str) -> bool {
     let text = text.trim_start();
     vocabulary::begins_message(text) || CCM_OPEN.begins(text) || wsus::is_stamped(text) || setup::whole(text).is_some()
@@ -191,7 +191,7 @@ fn is_whole(text: &str) -> bool {
     lost || parse(text).form == Form::Viewer && !matches!(text.as_bytes().first(), Some(b'0'..=b'9'))
 }
 
-/// How well a text is understood, to compare two readings of it.
+/// Score of a reading, to compare two readings of one text.
 fn understood(text: &str, file: &str, reading: &Reading) -> i64 {
     let mut count = Count(0);
     let mut reader = Reader::new(SiteCode::UNKNOWN, file, reading, &Resume::default());
@@ -209,7 +209,7 @@ impl Observer for Count {
             return;
         }
         let stamped = record.stamp != Stamp::Absent;
-        // A status message whose fields can be read tells more than its number.
+        // A status message with readable fields scores higher than its number alone.
         let fields =
             |event: &Event| matches!(&event.kind, EventKind::StatusMessage(message) if message.component.starts_with("SMS_"));
         self.0 += 5 * i64::from(events.iter().any(fields));

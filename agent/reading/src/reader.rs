@@ -1,6 +1,6 @@
 //! One file, from bytes to events: joins the stages from `lines` to `recognise`.
 //!
-//! Pure. Its [`Resume`] is what must be kept to go on after a restart as if nothing had happened.
+//! Pure. Its [`Resume`] is the state from which reading resumes after a restart.
 
 use encoding_rs::Encoding;
 use jiff::Timestamp;
@@ -11,61 +11,61 @@ use supwatch_model::ids::SiteCode;
 use supwatch_model::time::Certainty;
 
 use crate::assemble::{Assembler, Decoded};
-use crate::clock::{Clock, Learnt};
+use crate::clock::{Calibration, Clock};
 use crate::encoding::{Decoder, Sample};
 use crate::lines::{Framing, Line, Lines};
 use crate::parse::{self, Form, Record};
 use crate::recognise::{Memory, Recogniser, Understood, Written};
 
-/// How the logs of a site are to be read.
+/// Options for reading the logs of a site.
 #[derive(Debug, Clone, Default)]
 pub struct Reading {
     /// Code page of text that is not UTF-8.
     pub code_page: Option<&'static Encoding>,
-    /// Zone of local times that tell none.
+    /// Time zone of local times without one.
     pub zone: Option<TimeZone>,
 }
 
-/// Where and how to go on reading a file.
+/// State from which reading of a file resumes.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Resume {
-    /// First byte of the first record that was not finished.
+    /// Offset of the first unfinished record.
     pub offset: u64,
-    /// How the file is cut into lines.
+    /// State of the line splitter.
     pub framing: Option<Framing>,
-    /// What its clock learnt.
-    pub clock: Learnt,
-    /// What the guess of its code page rests on.
+    /// Calibration of the file's clock.
+    pub clock: Calibration,
+    /// Sample on which the code page was guessed.
     pub sample: Sample,
     /// Time of its newest line.
     pub last: Option<Timestamp>,
-    /// How sure that is.
+    /// Certainty of that time.
     pub last_certainty: Option<Certainty>,
-    /// What its lines left to be remembered.
+    /// State of the recogniser.
     pub memory: Memory,
 }
 
-/// What a file was made of; `analyze` shows it.
+/// Counters of a file's lines and records; `analyze` shows them.
 #[derive(Debug, Clone, Default)]
-pub struct Tally {
+pub struct Counters {
     /// Lines with text.
     pub lines: u64,
-    /// Lines that are understood: typed, known to mean nothing here, or in a form that names another component.
+    /// Recognised lines: typed, known to be irrelevant, or written by another component.
     pub recognised: u64,
-    /// Lines that have a type: an event, or progress that is told thinned.
+    /// Typed lines: events, or progress that is reported thinned.
     pub typed: u64,
-    /// Records whose marks had to be mended.
+    /// Records whose marks were repaired.
     pub mended: u64,
     /// Records by form, in the order of [`Form::ALL`].
     forms: [u64; Form::ALL.len()],
-    /// Newest time that is not just a local one taken as it stands.
+    /// Newest time of known zone.
     pub newest_sure: Option<Timestamp>,
     /// Newest time of all.
     pub newest: Option<Timestamp>,
 }
 
-impl Tally {
+impl Counters {
     /// Records by form, of the forms that occur.
     pub fn forms(&self) -> impl Iterator<Item = (Form, u64)> {
         Form::ALL.into_iter().zip(self.forms).filter(|(_, count)| *count > 0)
@@ -90,10 +90,10 @@ struct AfterLines {
 #[derive(Debug)]
 struct Records {
     recogniser: Recogniser,
-    tally: Tally,
+    counters: Counters,
 }
 
-/// Asked for every record, with how it was understood and the events it gave.
+/// Receives every record with its classification and events.
 pub trait Observer {
     /// One record: when it was written, how it was understood, what it gave.
     fn record(&mut self, record: &Record<'_>, written: Written, understood: Understood, events: &[Event]);
@@ -104,7 +104,7 @@ impl Observer for () {
 }
 
 impl Reader {
-    /// Begins, or goes on where an earlier reader stopped.
+    /// Starts, or resumes where an earlier reader stopped.
     pub fn new(site: SiteCode, file: &str, reading: &Reading, resume: &Resume) -> Reader {
         let clock = Clock::new(reading.zone.clone(), resume.clock.clone(), resume.last.zip(resume.last_certainty));
         Reader {
@@ -112,12 +112,15 @@ impl Reader {
             rest: AfterLines {
                 decoder: Decoder::new(reading.code_page, resume.sample.clone()),
                 assembler: Assembler::default(),
-                records: Records { recogniser: Recogniser::new(site, file, clock, resume.memory.clone()), tally: Tally::default() },
+                records: Records {
+                    recogniser: Recogniser::new(site, file, clock, resume.memory.clone()),
+                    counters: Counters::default(),
+                },
             },
         }
     }
 
-    /// Looks at the beginning of a file before it is read, so that its first lines profit from what later ones tell: the
+    /// Looks at the beginning of a file before it is read, so that its first lines benefit from later ones: the
     /// code page, the offset from UTC (first GMTDATE), the order of dates.
     pub fn look_ahead(&mut self, beginning: &[u8]) {
         let mut lines = Lines::new(0, self.lines.framing());
@@ -132,19 +135,19 @@ impl Reader {
             });
         });
         let learnt = &mut records.recogniser.clock.learnt;
-        // What a file that is gone on with learnt already is newer.
+        // A resumed file's own calibration is newer.
         if learnt.calibrations.is_empty() {
             learnt.calibrations = clock.learnt.calibrations;
         }
         learnt.order = learnt.order.or(clock.learnt.order);
     }
 
-    /// Takes the next bytes.
+    /// Parses the next bytes.
     pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<Event>) {
         self.feed_observed(bytes, out, &mut ());
     }
 
-    /// Takes the next bytes, with somebody looking on.
+    /// Parses the next bytes and passes each record to an observer.
     pub fn feed_observed(&mut self, bytes: &[u8], out: &mut Vec<Event>, observer: &mut impl Observer) {
         let Reader { lines, rest } = self;
         lines.feed(bytes, &mut |line| rest.line(&line, out, observer));
@@ -155,17 +158,17 @@ impl Reader {
         self.lines.give_back_trailing_nuls()
     }
 
-    /// Gives the record that waits for more lines: the writer has been quiet for a while.
+    /// Completes the record that waits for more lines, after a quiet time.
     pub fn idle(&mut self, out: &mut Vec<Event>) {
         self.rest.idle(out, &mut ());
     }
 
-    /// The file is finished.
+    /// Ends the file.
     pub fn finish(&mut self, out: &mut Vec<Event>) {
         self.finish_observed(out, &mut ());
     }
 
-    /// The file is finished, with somebody looking on.
+    /// Ends the file and passes the last records to an observer.
     pub fn finish_observed(&mut self, out: &mut Vec<Event>, observer: &mut impl Observer) {
         let Reader { lines, rest } = self;
         lines.finish(&mut |line| rest.line(&line, out, observer));
@@ -173,7 +176,7 @@ impl Reader {
         rest.records.recogniser.release(out);
     }
 
-    /// What to keep in order to go on later.
+    /// The state from which to resume.
     pub fn resume(&self) -> Resume {
         let clock = &self.rest.records.recogniser.clock;
         Resume {
@@ -187,19 +190,19 @@ impl Reader {
         }
     }
 
-    /// What the next generation of the same log goes on with.
+    /// The state with which the next generation of the same log starts.
     pub fn next_generation(&self) -> Resume {
         Resume { offset: 0, framing: None, ..self.resume() }
     }
 
-    /// First byte of the first record that is not finished.
+    /// Offset of the first unfinished record.
     pub fn offset(&self) -> u64 {
         self.rest.assembler.open_offset().unwrap_or_else(|| self.lines.resume_offset())
     }
 
-    /// What the file was made of so far.
-    pub fn tally(&self) -> &Tally {
-        &self.rest.records.tally
+    /// Counters of the file so far.
+    pub fn counters(&self) -> &Counters {
+        &self.rest.records.counters
     }
 
     /// How many records were put together from several lines.
@@ -232,28 +235,28 @@ impl Records {
         let before = out.len();
         let understood = self.recogniser.recognise(record, out);
         observer.record(record, self.recogniser.written, understood, out.get(before..).unwrap_or_default());
-        let tally = &mut self.tally;
+        let counters = &mut self.counters;
         if let (Some(time), certainty) = self.recogniser.written {
-            tally.newest = tally.newest.max(Some(time));
+            counters.newest = counters.newest.max(Some(time));
             if certainty != Certainty::Local {
-                tally.newest_sure = tally.newest_sure.max(Some(time));
+                counters.newest_sure = counters.newest_sure.max(Some(time));
             }
         }
         if record.raw.trim_ascii_start().is_empty() {
             return;
         }
         let lines = record.lines;
-        tally.lines += lines;
-        if let Some(count) = tally.forms.get_mut(record.form as usize) {
+        counters.lines += lines;
+        if let Some(count) = counters.forms.get_mut(record.form as usize) {
             *count += 1;
         }
-        tally.mended += u64::from(record.mended);
+        counters.mended += u64::from(record.mended);
         match understood {
             Understood::Typed => {
-                tally.typed += lines;
-                tally.recognised += lines;
+                counters.typed += lines;
+                counters.recognised += lines;
             }
-            Understood::Quiet | Understood::Foreign => tally.recognised += lines,
+            Understood::Quiet | Understood::Foreign => counters.recognised += lines,
             Understood::Noticed | Understood::Unknown => {}
         }
     }
@@ -297,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_later_lines_tell_serves_the_first_ones() {
+    fn first_lines_benefit_from_later_ones() {
         let log = "Starting Sync~  $$<SMS_WSUS_SYNC_MANAGER><Mon Aug 06 10:54:24.000 2007 東京の時間><thread=756 (0x2F4)>\r\n\
             STATMSG: ID=6701 SEV=I LEV=M SOURCE=\"SMS Server\" COMP=\"SMS_WSUS_SYNC_MANAGER\" SYS=S SITE=CEN PID=1 TID=2 GMTDATE=Mon Aug 06 01:54:25.519 2007 ISTR0=\"\" NUMATTRS=0  $$<SMS_WSUS_SYNC_MANAGER><Mon Aug 06 10:54:25.519 2007 東京の時間><thread=756 (0x2F4)>\r\n\
             同期に失敗しました  $$<SMS_WSUS_SYNC_MANAGER><Mon Aug 06 10:54:26.000 2007 東京の時間><thread=756 (0x2F4)>\r\n";

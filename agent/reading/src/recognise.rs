@@ -1,8 +1,8 @@
-//! Record → event: what a line says happened, one table of phrases per log.
+//! Record → event, by one table of phrases per log.
 //!
-//! Pure apart from what one file has to remember: its clock, who asked for the next run, and when progress was last told.
-//! Facts only: a line with "error" in it is a [`EventKind::ComponentError`] or [`EventKind::Notice`] at most; whether a run
-//! failed is for 6703 and "Sync failed" to say.
+//! Pure, apart from per-file state: the clock, the requester of the next run, and the last reported progress.
+//! Facts only: a line with "error" in it is a [`EventKind::ComponentError`] or [`EventKind::Notice`] at most; only 6703 and
+//! "Sync failed" mean that a run failed.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -61,7 +61,7 @@ impl Log {
         }
     }
 
-    /// What a record's component and form say, which is surer than the file's name.
+    /// From a record's component and form, which are more reliable than the file name.
     fn of_record(record: &Record<'_>) -> Option<Log> {
         match (record.form, record.component) {
             (_, "SMS_WSUS_SYNC_MANAGER") => Some(Log::Wsyncmgr),
@@ -90,22 +90,22 @@ impl Log {
     }
 }
 
-/// How far a record was understood.
+/// Classification of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Understood {
-    /// It has a type: an event, or progress that is told later or not at all.
+    /// Typed: an event, or progress that is reported later or not at all.
     Typed,
-    /// It sounds like trouble and has no type.
+    /// Untyped, but with words of trouble.
     Noticed,
-    /// Its words are known and mean nothing here.
+    /// Known and irrelevant.
     Quiet,
-    /// Another component wrote it.
+    /// Written by another component.
     Foreign,
-    /// Its words are not known.
+    /// Unrecognised.
     Unknown,
 }
 
-/// What a message turned out to be.
+/// Result of recognising a message.
 enum Found<'a> {
     Kind(EventKind),
     /// Kept back, unless it is due or the last of its kind.
@@ -119,7 +119,7 @@ enum Found<'a> {
     Quiet,
 }
 
-/// An event of progress that is made only where it is told: thousands of them are not.
+/// A progress event, built only when it is reported: thousands are not.
 enum Lazy<'a> {
     Step(&'static str, &'a str),
     Progress { done: u64, total: u64, phase: &'static str },
@@ -134,18 +134,18 @@ impl Lazy<'_> {
     }
 }
 
-/// What recognising a file has to remember from line to line, and across a restart.
+/// State of recognising a file, from line to line and across a restart.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Memory {
-    /// Site code of the parent that asked, until its run begins.
+    /// Site code of the requesting parent, until the run starts.
     asked_by: Option<String>,
-    /// Setup lines are of another role, as the log said.
+    /// Whether setup lines belong to another role, according to the log.
     setup_of_other: bool,
     thinning: Thinning,
 }
 
-/// Makes events of the records of one file.
+/// Turns the records of one file into events.
 #[derive(Debug)]
 pub struct Recogniser {
     site: SiteCode,
@@ -161,18 +161,18 @@ pub struct Recogniser {
 /// Longest raw line in an event: together with the texts taken out of it, it must fit the spool and the collector.
 pub const RAW_LIMIT: usize = 40 * 1024;
 
-/// When a record was written, as far as its file tells.
+/// When a record was written, as far as its file shows.
 pub type Written = (Option<Timestamp>, Certainty);
 
 impl Recogniser {
-    /// For one file of one site; [`SiteCode::UNKNOWN`] until a status message tells the code.
+    /// For one file of one site; [`SiteCode::UNKNOWN`] until a status message gives the code.
     pub fn new(site: SiteCode, file: &str, clock: Clock, memory: Memory) -> Recogniser {
         let by_name = Log::of_file(file);
         let written = (None, Certainty::Local);
         Recogniser { site, file: file.to_owned(), by_name, clock, written, memory }
     }
 
-    /// What must be kept to go on after a restart.
+    /// State from which to resume after a restart.
     pub fn memory(&self) -> Memory {
         Memory { thinning: self.memory.thinning.kept(), ..self.memory.clone() }
     }
@@ -219,7 +219,7 @@ impl Recogniser {
                 return Understood::Typed;
             }
             Some(Found::Kind(kind)) => self.completed(kind, written.0),
-            // WSUS does much besides synchronising, and says itself how bad it is.
+            // WSUS does much besides synchronising, and states the severity itself.
             None if log == Some(Log::SoftwareDistribution) && record.level == Level::Info => return Understood::Quiet,
             None => match trouble::notice(message) {
                 Some(kind) => {
@@ -249,7 +249,7 @@ impl Recogniser {
         }
     }
 
-    /// Adds what earlier lines, or the file's clock, tell.
+    /// Completes the event from earlier lines and the file's clock.
     fn completed(&mut self, kind: EventKind, time: Option<Timestamp>) -> EventKind {
         match kind {
             EventKind::ParentNotified { parent } => {
@@ -286,7 +286,7 @@ impl Recogniser {
     }
 }
 
-/// A message without the line breaks, byte order marks and blanks that stand around it.
+/// A message without the line breaks, byte order marks and blanks around it.
 pub(crate) fn trimmed(message: &str) -> &str {
     message.trim_start_matches(['~', '?', ' ', '\t', '\n']).trim_end_matches(['~', ' ', '\t', '\r', '\n'])
 }
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn progress_is_told_first_last_and_once_a_minute() {
+    fn progress_is_reported_first_last_and_once_a_minute() {
         let line = |done: u64| {
             format!(
                 "sync: WSUS synchronizing updates, processed {done} out of 9 items ({}%)  $$<SMS_WSUS_SYNC_MANAGER><03-01-2026 04:00:00.000+0><thread=1 (0x1)>",
@@ -469,7 +469,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_run_is_told_in_utc_where_its_date_proves_it() {
+    fn the_next_run_is_in_utc_where_its_date_proves_it() {
         let [EventKind::NextRun { at_utc, .. }] = kinds(&["Next scheduled sync is a retry sync at 3/1/2026 5:00:00 AM"])[..] else {
             panic!("one event");
         };

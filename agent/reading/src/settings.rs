@@ -1,6 +1,6 @@
 //! Settings snapshots of a site folder: `settings.json`, the newest, and `settings-<time>.json`, older ones.
 //!
-//! The agent sends a snapshot as it was read, with fields it does not know but without secrets; the collector gives it meaning. A file may as
+//! The agent sends a snapshot as read, with unknown fields but without secrets; the collector interprets it. A file may as
 //! well be a dump of the PowerShell script, which becomes a snapshot here, as does what a configured command prints.
 
 pub mod dump;
@@ -16,10 +16,10 @@ use supwatch_model::settings::Settings;
 use supwatch_model::settings::lenient::{Problem, Reason, tidy};
 use supwatch_model::time::Certainty;
 
-/// Largest snapshot taken, as JSON without blanks: that of a top site tells of each of the 276 sites that a hierarchy may
+/// Largest snapshot taken, as JSON without blanks: that of a top site covers each of the 276 sites that a hierarchy may
 /// have at most, and has some 50 KiB then. The collector takes events of 80 KiB.
 pub const SIZE_LIMIT: u64 = 72 * 1024;
-/// Largest dump taken, in bytes: it tells everything, such as every product by id, title and kind.
+/// Largest dump taken, in bytes: it contains every product by id, title and kind.
 pub const DUMP_LIMIT: u64 = 4 * 1024 * 1024;
 
 /// Why a file is no snapshot.
@@ -34,7 +34,7 @@ pub enum SettingsError {
         source: std::io::Error,
     },
     /// It is no snapshot.
-    #[error("{}: this is no settings snapshot: {reason}; the format is supwatch/settings/v1 or supwatch/dump/v1", path.display())]
+    #[error("{}: not a settings snapshot: {reason}; the format is supwatch/settings/v1 or supwatch/dump/v1", path.display())]
     Content {
         /// File.
         path: PathBuf,
@@ -76,7 +76,7 @@ pub fn read_text_with_remarks(text: &str, path: &Path, site: SiteCode) -> Result
     if size as u64 > SIZE_LIMIT {
         return Err(wrong(format!("as a snapshot it has {} KiB, and {} KiB are what travels", size / 1024, SIZE_LIMIT / 1024)));
     }
-    // The reason may quote what stands there.
+    // The reason may quote the content.
     let settings = Settings::from_json(&value).map_err(|error| wrong(dump::without_names(&error.to_string())))?;
     if let Some(schema) = settings.schema.value().filter(|schema| *schema != "supwatch/settings/v1") {
         return Err(wrong(format!("its schema is {schema:?}, not \"supwatch/settings/v1\"")));
@@ -106,8 +106,8 @@ fn remark(path: &Path, lines: &[(String, usize)], problem: &Problem) -> String {
     let field = problem.pointer.trim_start_matches('/').replace('/', ".");
     let what = match &problem.reason {
         Reason::Unreadable => "has a value of the wrong kind; the field counts as unknown".to_owned(),
-        Reason::UnknownKey(None) => "is no known field and is not used".to_owned(),
-        Reason::UnknownKey(Some(near)) => format!("is no known field and is not used; did you mean {near:?}?"),
+        Reason::UnknownKey(None) => "is not a known field and is ignored".to_owned(),
+        Reason::UnknownKey(Some(near)) => format!("is not a known field and is ignored; did you mean {near:?}?"),
     };
     format!("{}{}: {field} {what}", path.display(), line.unwrap_or_default())
 }
@@ -130,7 +130,7 @@ fn decoded(bytes: &[u8]) -> Cow<'_, str> {
     encoding.decode(bytes).0
 }
 
-/// Whether a file of a site folder is a snapshot; in which order they are read does not matter, each says when it was taken.
+/// Whether a file of a site folder is a snapshot; their reading order does not matter, because each has its time.
 pub fn is_snapshot(name: &str) -> bool {
     name == "settings.json" || (name.starts_with("settings-") && name.ends_with(".json"))
 }
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn what_is_no_snapshot_of_this_site_is_refused_with_the_reason() {
-        check("{", "no settings snapshot");
+        check("{", "not a settings snapshot");
         check("{\"schema\":\"x\"}", "its schema is \"x\"");
         check("{\"site\":\"P02\"}", "it is of site P02, but lies in the folder of P01");
         check("[]", "no object");
@@ -163,7 +163,7 @@ mod tests {
             remarks,
             [
                 "settings.json:5: sups.0.http_port has a value of the wrong kind; the field counts as unknown",
-                "settings.json:7: wsuss is no known field and is not used; did you mean \"wsus\"?",
+                "settings.json:7: wsuss is not a known field and is ignored; did you mean \"wsus\"?",
             ]
         );
         let EventKind::SettingsSnapshot { settings } = event.kind else { panic!("a snapshot") };

@@ -38,7 +38,7 @@ pub fn described(site: &SiteFile) -> Event {
     of_no_log(site.code, "site.toml".to_owned(), EventKind::SiteDescribed(site.description.clone()))
 }
 
-/// A file or command that cannot be used, as the event that says so; `text` names the fault and its place.
+/// The event that reports an unusable file or command; `text` names the error and its place.
 pub fn unusable(site: SiteCode, file: String, text: String) -> Event {
     let version = env!("CARGO_PKG_VERSION").to_owned();
     of_no_log(site, file, EventKind::AgentHealth { version, trouble: Some(text) })

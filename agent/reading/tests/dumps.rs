@@ -196,7 +196,7 @@ fn places(value: &Value, at: &str, found: &mut Vec<String>) {
 
 proptest! {
     #[test]
-    fn whatever_stands_in_a_dump_it_becomes_a_snapshot(
+    fn any_dump_becomes_a_snapshot(
         which in 0..10_usize,
         spoilt in prop::collection::vec((any::<prop::sample::Index>(), anything()), 1..6),
     ) {

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use supwatch_model::time::Certainty;
 use supwatch_reading::assemble::{Assembler, Decoded};
-use supwatch_reading::clock::{Clock, Learnt, zones};
+use supwatch_reading::clock::{Calibration, Clock, zones};
 use supwatch_reading::encoding::{Decoder, Sample, code_page};
 use supwatch_reading::lines::Lines;
 use supwatch_reading::parse::{self, Form, Record};
@@ -185,7 +185,7 @@ fn check(written: &Written) -> Result<(), TestCaseError> {
     let label = ENCODINGS[written.encoding].0;
     let bytes = encoded(&expected.line, label);
     let mut decoder = Decoder::new(code_page(label).filter(|_| label.starts_with("cp")), Sample::new());
-    let mut clock = Clock::new(expected.configured.clone(), Learnt::default(), None);
+    let mut clock = Clock::new(expected.configured.clone(), Calibration::default(), None);
     let (mut lines, mut assembler, mut seen) = (Lines::new(0, None), Assembler::default(), Vec::new());
     let mut keep = |record: &Record<'_>| {
         let (time, certainty) = clock.resolve(&record.stamp, parse::gmtdate(record.message));

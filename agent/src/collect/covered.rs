@@ -1,6 +1,6 @@
-//! How far each log is read: noted at each look, told site by site.
+//! Coverage: how far each log is read, recorded at each look and reported by site.
 //!
-//! The moment of a look is that of its sweep's begin, so that nothing written meanwhile is claimed to be read.
+//! A look counts with the start time of its sweep, so that lines written during the sweep are not claimed as read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,22 +8,22 @@ use jiff::{SignedDuration, Timestamp};
 use supwatch_model::coverage::{Coverage, LogCoverage};
 use supwatch_model::ids::SiteCode;
 
-use crate::tail::{Look, Standing};
+use crate::tail::{Look, Progress};
 use supwatch_reading::recognise::Log;
 
-/// While much is to be read, what is read so far is told so often.
+/// Interval of coverage reports while a backlog is being read.
 const EVERY: SignedDuration = SignedDuration::from_secs(1);
 
-/// How far the logs are read.
+/// Coverage of the agent's logs.
 #[derive(Debug, Default)]
 pub(super) struct Covered {
     clock: Option<fn() -> Timestamp>,
-    /// Begin of the sweep.
+    /// Start time of the current sweep.
     looked_at: Timestamp,
     told_at: Timestamp,
-    /// By site and file.
+    /// Coverage by site and file.
     logs: BTreeMap<String, LogCoverage>,
-    /// Those that cannot be read now, or are not there.
+    /// Logs that are missing or unreadable at present.
     absent: BTreeSet<String>,
 }
 
@@ -36,7 +36,7 @@ impl Covered {
         self.logs.clear();
     }
 
-    /// A sweep begins.
+    /// Starts a sweep.
     pub(super) fn begin(&mut self) {
         self.absent.clear();
         if let Some(clock) = self.clock {
@@ -45,9 +45,9 @@ impl Covered {
         }
     }
 
-    /// A log was looked at.
-    pub(super) fn note(&mut self, name: &str, look: Look, standing: Option<Standing>) {
-        let Some(Standing { offset, size, at_end }) = standing else {
+    /// Records a look at one log.
+    pub(super) fn note(&mut self, name: &str, look: Look, progress: Option<Progress>) {
+        let Some(Progress { offset, size, at_end }) = progress else {
             self.absent.insert(name.to_owned());
             return;
         };
@@ -61,13 +61,13 @@ impl Covered {
         });
         (known.offset, known.size) = (offset, size);
         if look == Look::Quiet && at_end {
-            // Reserved space behind the last line is nothing to be read.
+            // Preallocated space after the last line is not unread data.
             known.offset = size;
             known.read_until = known.read_until.max(Some(self.looked_at));
         }
     }
 
-    /// Whether what is read so far is to be told again.
+    /// Whether an interim coverage report is due.
     pub(super) fn is_due(&mut self) -> bool {
         let Some(clock) = self.clock else { return false };
         let now = clock();
@@ -78,7 +78,7 @@ impl Covered {
         due
     }
 
-    /// How far the logs of a site are read, once everything up to a number is stored; `None` where nothing tells the time.
+    /// Coverage of a site that applies once everything up to a sequence number is stored; `None` without a clock.
     pub(super) fn of(&self, site: SiteCode, after_sequence: u64, busy: &BTreeSet<String>) -> Option<Coverage> {
         self.clock?;
         let own = |name: &&String| name.split_once('/').is_some_and(|(code, _)| code == site.as_str());
@@ -101,12 +101,12 @@ mod tests {
 
     fn look(covered: &mut Covered, look: Look, offset: u64, at_end: bool) -> Coverage {
         covered.begin();
-        covered.note("P01/wsyncmgr.log", look, Some(Standing { offset, size: 100, at_end }));
+        covered.note("P01/wsyncmgr.log", look, Some(Progress { offset, size: 100, at_end }));
         covered.of("P01".parse().expect("code"), 7, &BTreeSet::new()).expect("coverage")
     }
 
     #[test]
-    fn only_a_look_that_leaves_nothing_unread_tells_a_time() {
+    fn only_a_look_that_leaves_nothing_unread_sets_a_time() {
         let mut covered = Covered::by(clock);
         let behind = look(&mut covered, Look::More, 40, true);
         assert_eq!((behind.caught_up, behind.unread(), behind.logs[0].read_until), (false, 60, None));
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_is_not_there_now_holds_up_nothing_and_tells_nothing_new() {
+    fn a_missing_log_delays_nothing_and_reports_nothing_new() {
         let mut covered = Covered::by(clock);
         look(&mut covered, Look::Quiet, 100, true);
         covered.begin();

@@ -1,10 +1,10 @@
-//! TLS to look at, not to trust: any certificate is accepted, and recorded.
+//! TLS for inspection, not for trust: any certificate is accepted and recorded.
 //!
 //! Why that is safe here, and nowhere else: a probe sends four anonymous GETs for paths that are public knowledge, and
 //! believes nothing that comes back beyond a status and a date. There is no secret to steal and no answer to forge that the
-//! same attacker could not forge by refusing the connection. A probe that trusted no unknown authority would see nothing of
-//! the servers it is to tell about, since which certificate they show, for whom and until when is the question. The
-//! connection to the collector is verified in full, by other code that shares nothing with this.
+//! same attacker could not forge by refusing the connection. A probe that rejected unknown authorities could not
+//! report which certificate such a server presents, for which names and until when. The connection to the collector is
+//! verified in full, by separate code.
 
 use std::sync::{Arc, OnceLock};
 
@@ -15,21 +15,21 @@ use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use supwatch_model::settings::{Certificate, Known};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-/// Names of a certificate that are told; of one with more none is, since some of them would accuse it of lacking the rest.
+/// Most names of a certificate that are reported. With more, none is: a partial list would suggest that names are missing.
 const NAMES: usize = 50;
 
-/// The certificate that a server showed, if it came so far.
+/// The certificate that a server presented, if the handshake got that far.
 #[derive(Debug, Default)]
 pub struct Shown(OnceLock<CertificateDer<'static>>);
 
 impl Shown {
-    /// What is told of it.
+    /// Names and expiry of the certificate.
     pub fn read(&self) -> Option<Certificate> {
         self.0.get().and_then(|der| read(der))
     }
 }
 
-/// A client that looks. Fresh for each connection, so that no session is resumed, which would show no certificate.
+/// A TLS client that records the certificate. New for each connection: a resumed session would present none.
 pub fn looking() -> Result<(ClientConfig, Arc<Shown>), rustls::Error> {
     let shown = Arc::new(Shown::default());
     let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -76,7 +76,7 @@ impl ServerCertVerifier for Recorder {
         Ok(HandshakeSignatureValid::assertion())
     }
 
-    /// All that a server may want, since none is verified.
+    /// Every scheme that a server may use, because none is verified.
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         vec![
             SignatureScheme::ECDSA_NISTP256_SHA256,
@@ -95,7 +95,7 @@ impl ServerCertVerifier for Recorder {
     }
 }
 
-/// DNS names and end of a certificate; nothing of one that cannot be read.
+/// DNS names and expiry of a certificate; `None` if it cannot be parsed.
 fn read(der: &[u8]) -> Option<Certificate> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     let names = match certificate.subject_alternative_name() {
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_end_are_told_and_addresses_are_no_names() {
+    fn names_and_expiry_are_reported_and_addresses_are_no_names() {
         let names = ["sup1.corp.example", "wsus.corp.example", "127.0.0.1"].map(str::to_owned).to_vec();
         let told = read(&certificate(names)).expect("read");
         assert_eq!(told.names, Known::Some(vec!["sup1.corp.example".to_owned(), "wsus.corp.example".to_owned()]));
@@ -133,14 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_names_none_is_told() {
+    fn too_many_names_are_not_reported() {
         let told = |count: usize| read(&certificate((0..count).map(|n| format!("s{n}.corp.example")).collect())).expect("read");
         assert_eq!(told(NAMES).names.value().map(Vec::len), Some(NAMES));
         assert_eq!(told(NAMES + 1).names, Known::Unknown);
     }
 
     #[test]
-    fn what_is_no_certificate_tells_nothing() {
+    fn an_unreadable_certificate_reports_nothing() {
         assert_eq!(read(b"no certificate"), None);
         assert_eq!(read(&certificate(vec![])).map(|told| told.names), Some(Known::None));
     }

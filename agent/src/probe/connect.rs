@@ -17,10 +17,10 @@ use crate::probe::limits::Limits;
 use crate::probe::plan::Target;
 use crate::probe::seen::{Outcome, Seen};
 
-/// Addresses of a name that are tried.
+/// Most addresses of one host name that are tried.
 const ADDRESSES: usize = 4;
 
-/// A stream on which the server can be asked; a certificate that shows on the way is noted.
+/// Connects a stream for requests; records the certificate presented on the way.
 pub async fn connect(target: &Target, limits: &Limits, seen: &mut Seen) -> Result<Box<dyn Stream>, Outcome> {
     let server = &target.address;
     let addresses = resolve(target.proxy.as_ref().unwrap_or(server), limits.resolve).await?;
@@ -39,30 +39,30 @@ pub async fn connect(target: &Target, limits: &Limits, seen: &mut Seen) -> Resul
     tls(tcp, server, limits.tls, seen).await
 }
 
-/// What a proxy's own answer means: a fault of a gateway is told of what lies behind it.
+/// The outcome for a proxy's own response: a gateway error concerns the server behind the proxy.
 pub fn refusal(status: u16) -> Outcome {
     if status >= 500 { Outcome::Unreachable } else { Outcome::ProxyRefused }
 }
 
-/// The addresses of a name. On a thread of its own: the system's name service cannot be interrupted, and neither a probe nor
-/// the end of the agent shall wait for it.
+/// Resolves a host name on a thread of its own: the system resolver cannot be interrupted, and neither a probe nor the
+/// agent's shutdown may wait for it.
 async fn resolve(server: &Address, limit: Duration) -> Result<Vec<SocketAddr>, Outcome> {
     let (host, port) = (server.host.clone(), server.port);
-    let (tell, told) = tokio::sync::oneshot::channel();
+    let (sender, receiver) = tokio::sync::oneshot::channel();
     let look_up = move || {
         let found = (host.as_str(), port).to_socket_addrs().map(|found| found.take(ADDRESSES).collect::<Vec<_>>());
-        // Nobody listens any more when it took too long.
-        let _ = tell.send(found.unwrap_or_default());
+        // After the time limit the receiver is gone.
+        let _ = sender.send(found.unwrap_or_default());
     };
     let thread = std::thread::Builder::new().name("name-service".to_owned()).spawn(look_up);
     thread.map_err(|_| Outcome::NameNotResolved)?;
-    match timeout(limit, told).await {
+    match timeout(limit, receiver).await {
         Ok(Ok(found)) if !found.is_empty() => Ok(found),
         _ => Err(Outcome::NameNotResolved),
     }
 }
 
-/// Connects to the first address that takes it. Each gets its share of the time, so that a dead one hides no living one.
+/// Connects to the first address that accepts. Each gets a share of the time, so that a dead address does not hide a live one.
 async fn tcp(addresses: &[SocketAddr], limit: Duration) -> Result<TcpStream, Outcome> {
     let share = limit / u32::try_from(addresses.len()).unwrap_or(1).max(1);
     let mut worst = Outcome::Unreachable;
@@ -82,7 +82,7 @@ async fn tls(tcp: TcpStream, server: &Address, limit: Duration, seen: &mut Seen)
     let name = ServerName::try_from(server.host.clone()).map_err(|_| Outcome::TlsFailed)?;
     let (config, shown) = certificate::looking().map_err(|_| Outcome::TlsFailed)?;
     let handshake = timeout(limit, TlsConnector::from(Arc::new(config)).connect(name, tcp)).await;
-    // Also a handshake that fails may have come as far as the certificate.
+    // A failed handshake may still have presented the certificate.
     seen.certificate = shown.read().or(seen.certificate.take());
     match handshake {
         Ok(Ok(stream)) => Ok(Box::new(stream)),

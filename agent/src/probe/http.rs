@@ -1,7 +1,7 @@
-//! HTTP/1.1 as far as a probe needs it: GETs without credentials over one connection, and a way through a proxy.
+//! The part of HTTP/1.1 that a probe needs: GETs without credentials over one connection, and a tunnel through a proxy.
 //!
-//! Of an answer its status and its `Date` count; its body is read to a small bound, so that the connection serves the next
-//! request, and thrown away. No redirect is followed. The only user of hyper.
+//! A response's status and `Date` are used; its body is read up to a small limit, so that the connection can be reused,
+//! and discarded. No redirect is followed. The only user of hyper.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -15,11 +15,11 @@ use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// How the agent calls itself.
+/// Value of the `User-Agent` header.
 const AGENT: &str = concat!("supwatch-agent/", env!("CARGO_PKG_VERSION"));
-/// Body that is read; the description page of a web service has less.
+/// Most bytes of a body that are read; the description page of a web service is smaller.
 const BODY_BYTES: usize = 64 * 1024;
-/// Time to read it in. The answer is known by then, so this saves a connection at most.
+/// Time limit for the body. The response is known by then, so this only saves a connection.
 const BODY: Duration = Duration::from_secs(2);
 /// Longest head of an answer, here and from a proxy; IIS and proxies stay below 16 KiB.
 const HEAD_BYTES: usize = 32 * 1024;
@@ -28,38 +28,38 @@ const HEAD_BYTES: usize = 32 * 1024;
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// What counts of an answer.
+/// The part of a response that a probe uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answer {
-    /// HTTP status.
+    /// HTTP status code.
     pub status: u16,
-    /// The server's clock.
+    /// Time of the server's clock, from `Date`.
     pub date: Option<Timestamp>,
 }
 
-/// Why there is no answer.
+/// Why a request got no response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HttpError {
-    /// What came back was no HTTP, or the connection ended.
-    #[error("the server does not answer as a web server does")]
+    /// The peer does not speak HTTP, or the connection closed.
+    #[error("the peer does not speak HTTP")]
     NoHttp,
     /// Nothing came within the time limit.
-    #[error("the server does not answer in time")]
+    #[error("the server did not answer in time")]
     TimedOut,
 }
 
 type Driver = Connection<TokioIo<Box<dyn Stream>>, Empty<Bytes>>;
 
-/// A connection for requests. Whoever holds it drives it: dropped, it is closed.
+/// A connection for requests. Its owner drives it; dropping it closes the connection.
 pub struct Session {
     sender: SendRequest<Empty<Bytes>>,
     connection: Pin<Box<Driver>>,
-    /// Whether the other side, or a body without end, has ended it.
+    /// Whether the peer closed the connection, or a body exceeded its limit.
     over: bool,
 }
 
 impl Session {
-    /// Speaks HTTP over a stream; sends nothing yet.
+    /// Starts HTTP on a stream; sends nothing yet.
     pub async fn over(stream: Box<dyn Stream>) -> Result<Session, HttpError> {
         let opened = http1::Builder::new().max_buf_size(HEAD_BYTES).handshake(TokioIo::new(stream)).await;
         let (sender, connection) = opened.map_err(|_| HttpError::NoHttp)?;
@@ -71,7 +71,7 @@ impl Session {
         self.over
     }
 
-    /// Lets time go by, and sees whether the server hangs up meanwhile.
+    /// Waits for the pause, and notices if the server closes the connection meanwhile.
     pub async fn idle(&mut self, pause: Duration) {
         let pause = tokio::time::sleep(pause);
         tokio::pin!(pause);
@@ -84,7 +84,7 @@ impl Session {
         pause.await;
     }
 
-    /// Asks for a path, or for a whole URL where a proxy is to get it.
+    /// Requests a path, or an absolute URL from a forwarding proxy.
     pub async fn get(&mut self, authority: &str, uri: &str, limit: Duration) -> Result<Answer, HttpError> {
         if self.over {
             return Err(HttpError::NoHttp);
@@ -120,7 +120,7 @@ impl Session {
     }
 }
 
-/// Reads a body away; false if it is larger than anybody waits for.
+/// Discards a body; false if it exceeds the size or time limit.
 async fn drained(mut response: Response<Incoming>) -> bool {
     let mut seen = 0;
     while let Some(frame) = response.body_mut().frame().await {
@@ -138,8 +138,8 @@ fn date(response: &Response<Incoming>) -> Option<Timestamp> {
     jiff::fmt::rfc2822::parse(text).ok().map(|date| date.timestamp())
 }
 
-/// Asks a proxy for a way to a server, without credentials, and gives the status of its answer. By hand, since after it the
-/// stream belongs to what is spoken through it; nobody else speaks before us, so nothing is read that is not the proxy's.
+/// Sends `CONNECT` to a proxy without credentials and returns the status of its response. Written by hand, because the
+/// stream is then used for the tunnelled protocol. The client speaks first, so only the proxy's own bytes are read here.
 pub async fn connect_through(stream: &mut dyn Stream, server: &str) -> Result<u16, HttpError> {
     let request = format!("CONNECT {server} HTTP/1.1\r\nHost: {server}\r\nUser-Agent: {AGENT}\r\n\r\n");
     stream.write_all(request.as_bytes()).await.map_err(|_| HttpError::NoHttp)?;
@@ -156,7 +156,7 @@ pub async fn connect_through(stream: &mut dyn Stream, server: &str) -> Result<u1
     status(&head).ok_or(HttpError::NoHttp)
 }
 
-/// The status of an answer's first line.
+/// The status code in the first line of a response.
 fn status(head: &[u8]) -> Option<u16> {
     let line = head.split(|byte| *byte == b'\n').next()?;
     let line = std::str::from_utf8(line).ok()?.strip_prefix("HTTP/1.")?;
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_http_is_told() {
+    async fn a_peer_that_does_not_speak_http_is_reported() {
         for answer in ["", "SSH-2.0-OpenSSH_9.2\r\n", "\x15\x03\x01\x00\x02\x02\x46"] {
             let (stream, _) = server(&[answer]);
             let mut session = Session::over(stream).await.expect("session");
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_proxy_says_yes_or_why_not() {
+    async fn a_proxy_accepts_or_gives_its_status() {
         for (answer, expected) in [
             ("HTTP/1.1 200 Connection established\r\n\r\n", Ok(200)),
             ("HTTP/1.0 407 Proxy Authentication Required\r\nA: b\r\n\r\n<html>", Ok(407)),

@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-/// How long to wait for what.
+/// Time limits of the steps of a probe.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// For the name service.
+    /// Name resolution.
     pub resolve: Duration,
-    /// For a TCP connection, over all addresses of the name.
+    /// TCP connection, over all addresses of the name.
     pub connect: Duration,
-    /// For the TLS handshake.
+    /// TLS handshake.
     pub tls: Duration,
-    /// For the head of an answer, of a server or a proxy.
+    /// Response head of a server or proxy.
     pub request: Duration,
-    /// For all of it.
+    /// The whole probe of one server.
     pub target: Duration,
-    /// Between two requests to one server: what is watched shall not feel it.
+    /// Pause between two requests to one server, so that probing adds no noticeable load.
     pub pause: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! The newest that the agent itself knows of a site's settings, for the plan of a round.
+//! The newest settings of a site that the agent itself has, from which a probing round is planned.
 //!
 //! That is the site folder's `settings.json`, or what the site's settings command printed, whichever came last.
 
@@ -15,20 +15,20 @@ use supwatch_reading::settings;
 use crate::command;
 use crate::spool::{Spool, SpoolError};
 
-/// What is known of one site.
+/// The newest settings of one site.
 #[derive(Debug, Clone)]
 pub struct Newest {
     site: SiteCode,
     path: PathBuf,
-    /// Size and time of the file when it was last read: it is read again only when it moved.
+    /// Size and modification time at the last read: the file is read again only when they change.
     stamp: Option<(u64, SystemTime)>,
-    /// Checksum of what the command printed last.
+    /// Checksum of the command's last snapshot.
     printed: Option<u32>,
     settings: Option<Settings>,
 }
 
 impl Newest {
-    /// Nothing yet.
+    /// Starts without settings.
     pub fn of(site: &Site) -> Newest {
         let path = site.folder.join("settings.json");
         Newest { site: site.file.code, path, stamp: None, printed: None, settings: None }
@@ -39,13 +39,13 @@ impl Newest {
         self.settings.as_ref()
     }
 
-    /// Looks at the file and at what the command printed; true if either says something new.
+    /// Checks the file and the command's last snapshot; true if either changed the settings.
     pub fn look(&mut self, spool: &Spool) -> Result<bool, SpoolError> {
         let file = self.look_at_file();
         Ok(self.look_at_command(spool)? | file)
     }
 
-    /// A file that is no snapshot may be half written, and changes nothing; whoever collects snapshots tells of it.
+    /// A file that is not a snapshot may be half written and changes nothing; `collect` reports it.
     fn look_at_file(&mut self) -> bool {
         let stamp = std::fs::metadata(&self.path).ok().and_then(|file| Some((file.len(), file.modified().ok()?)));
         if stamp.is_none() || stamp == self.stamp {
@@ -54,7 +54,7 @@ impl Newest {
         let Ok((event, _)) = settings::read_file(std::fs::read(&self.path), &self.path, self.site) else { return false };
         self.stamp = stamp;
         let EventKind::SettingsSnapshot { settings } = &event.kind else { return false };
-        Settings::from_json(settings).is_ok_and(|settings| self.take(settings))
+        Settings::from_json(settings).is_ok_and(|settings| self.apply(settings))
     }
 
     fn look_at_command(&mut self, spool: &Spool) -> Result<bool, SpoolError> {
@@ -63,11 +63,11 @@ impl Newest {
             return Ok(false);
         }
         self.printed = Some(checksum);
-        Ok(Settings::from_json(&snapshot).is_ok_and(|settings| self.take(settings)))
+        Ok(Settings::from_json(&snapshot).is_ok_and(|settings| self.apply(settings)))
     }
 
-    /// Takes a snapshot; true if it says anything else than the last one, but for its time.
-    fn take(&mut self, settings: Settings) -> bool {
+    /// Applies a snapshot; true if it differs from the last one in more than its time.
+    fn apply(&mut self, settings: Settings) -> bool {
         let settings = Settings { taken_at: Known::Unknown, ..settings };
         let changed = self.settings.as_ref() != Some(&settings);
         self.settings = Some(settings);
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_says_something_new_counts() {
+    fn only_changed_settings_count() {
         let dir = tempfile::tempdir().expect("folder");
         let path = dir.path().join("settings.json");
         let mut newest =

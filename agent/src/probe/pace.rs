@@ -1,31 +1,31 @@
-//! When a site is asked next. Pure; moments are counted from the agent's start.
+//! When a site is probed next. Pure; times are durations since the agent's start.
 //!
-//! Rounds are spread by chance, so that the agents of a hierarchy, restarted by one update of Windows, do not ask the
-//! servers they share in step.
+//! Rounds are jittered, so that the agents of a hierarchy, restarted together by a Windows update, do not probe shared
+//! servers at the same time.
 
 use std::time::Duration;
 
-/// How often.
+/// Intervals of probing.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    /// Between two rounds of a site, a tenth more or less.
+    /// Time between two rounds of a site, jittered by a tenth.
     pub every: Duration,
-    /// The first round comes within this time.
+    /// Latest start of the first round.
     pub first: Duration,
-    /// A change of the site's settings brings the next round forward, but not closer to the last one than this.
+    /// Least time between two rounds when a settings change brings the next one forward.
     pub apart: Duration,
-    /// Between two looks at whether the settings changed.
+    /// Time between two checks for changed settings.
     pub look: Duration,
 }
 
 impl Pace {
-    /// What is used in earnest.
+    /// The production intervals, with this time between rounds.
     pub fn every(every: Duration) -> Pace {
         Pace { every, first: Duration::from_secs(5), apart: Duration::from_secs(60), look: Duration::from_secs(2) }
     }
 }
 
-/// When one site is asked.
+/// The probing schedule of one site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
     next: Duration,
@@ -33,32 +33,32 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// From the start; `chance` is any number. The looks take their part of the time.
-    pub fn new(pace: &Pace, chance: u32) -> Schedule {
-        Schedule { next: part(pace.first.saturating_sub(pace.look), chance), last: None }
+    /// Schedules the first round; `random` is any number. The check interval is subtracted from the time allowed.
+    pub fn new(pace: &Pace, random: u32) -> Schedule {
+        Schedule { next: part(pace.first.saturating_sub(pace.look), random), last: None }
     }
 
-    /// Whether it is time.
+    /// Whether a round is due.
     pub fn is_due(&self, now: Duration) -> bool {
         now >= self.next
     }
 
-    /// The settings changed.
+    /// Brings the next round forward after a settings change.
     pub fn bring_forward(&mut self, now: Duration, pace: &Pace) {
         let earliest = self.last.map_or(self.next, |last| now.max(last + pace.apart));
         self.next = self.next.min(earliest);
     }
 
-    /// A round has ended.
-    pub fn ended(&mut self, now: Duration, pace: &Pace, chance: u32) {
+    /// Schedules the next round after one ended.
+    pub fn ended(&mut self, now: Duration, pace: &Pace, random: u32) {
         self.last = Some(now);
-        self.next = now + pace.every - pace.every / 10 + part(pace.every / 5, chance);
+        self.next = now + pace.every - pace.every / 10 + part(pace.every / 5, random);
     }
 }
 
-/// A part of a time, by chance.
-fn part(whole: Duration, chance: u32) -> Duration {
-    whole.mul_f64(f64::from(chance) / f64::from(u32::MAX))
+/// A random part of a duration.
+fn part(whole: Duration, random: u32) -> Duration {
+    whole.mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
 #[cfg(test)]
@@ -74,8 +74,8 @@ mod tests {
     #[test]
     fn the_first_round_comes_within_its_time() {
         let pace = Pace::every(s(900));
-        for chance in LIKELY {
-            assert!(Schedule::new(&pace, chance).is_due(pace.first - pace.look));
+        for random in LIKELY {
+            assert!(Schedule::new(&pace, random).is_due(pace.first - pace.look));
         }
         assert!(!Schedule::new(&pace, u32::MAX).is_due(s(1)), "a fleet does not begin in step");
     }
@@ -83,9 +83,9 @@ mod tests {
     #[test]
     fn rounds_are_a_tenth_more_or_less_than_the_interval_apart() {
         let pace = Pace::every(s(900));
-        for chance in LIKELY {
+        for random in LIKELY {
             let mut schedule = Schedule::new(&pace, 0);
-            schedule.ended(s(100), &pace, chance);
+            schedule.ended(s(100), &pace, random);
             assert!(!schedule.is_due(s(100 + 809)) && schedule.is_due(s(100 + 991)), "{schedule:?}");
         }
     }

@@ -1,6 +1,6 @@
-//! What was seen → a partial snapshot of the site; and whether it tells anything new.
+//! Probe results → a partial snapshot of the site; and whether it differs from the last one sent.
 //!
-//! Pure. It holds what probes know and nothing else, so that it takes nothing away from what other sources say.
+//! Pure. It contains only the fields that probes determine, so that it overwrites nothing from other sources.
 
 use jiff::{SignedDuration, Timestamp};
 use supwatch_model::ids::SiteCode;
@@ -9,12 +9,12 @@ use supwatch_model::settings::{Known, Reach, Settings, VirtualDirectory, Wsus};
 use crate::probe::plan::{Part, Place, Target};
 use crate::probe::seen::Seen;
 
-/// Clock offsets that are the same: network and the whole seconds of a `Date` differ by as much.
+/// Difference in clock offsets, in seconds, that counts as none: network delay and the whole seconds of `Date` cause as much.
 const CLOCK_JITTER_S: u64 = 2;
-/// After this long the same is told again, so that nobody takes it for old.
-pub const TOLD_AGAIN: SignedDuration = SignedDuration::from_hours(6);
+/// Time after which an unchanged snapshot is sent again, so that the collector does not treat it as stale.
+pub const RESEND_AFTER: SignedDuration = SignedDuration::from_hours(6);
 
-/// The snapshot of a round.
+/// The partial snapshot of one probing round.
 pub fn snapshot(site: SiteCode, taken_at: Timestamp, round: &[(Target, Seen)]) -> Settings {
     let mut servers: Vec<Wsus> = Vec::new();
     for (target, seen) in round {
@@ -75,16 +75,16 @@ fn known<T>(value: Option<T>) -> Known<T> {
     value.map_or(Known::Unknown, Known::Some)
 }
 
-/// Whether a snapshot is to be sent after another was.
+/// Whether a snapshot differs enough from the last one sent, or is due again.
 pub fn is_news(sent: Option<&Settings>, now: &Settings) -> bool {
     let Some(sent) = sent else { return true };
     let (Some(before), Some(after)) = (sent.taken_at.value(), now.taken_at.value()) else { return true };
     let age = after.duration_since(*before);
-    // A negative age: the clock was set back, and nobody can say how old it is.
-    !(SignedDuration::ZERO..TOLD_AGAIN).contains(&age) || *sent != settled(now.clone(), sent)
+    // A negative age: the clock was set back, so the age is unknown.
+    !(SignedDuration::ZERO..RESEND_AFTER).contains(&age) || *sent != settled(now.clone(), sent)
 }
 
-/// A snapshot as it would be if neither time nor clock jitter had changed since another.
+/// The snapshot without the differences that only time and clock jitter make.
 fn settled(mut now: Settings, before: &Settings) -> Settings {
     now.taken_at = before.taken_at;
     if let (Known::Some(servers), Known::Some(before)) = (&mut now.wsus, &before.wsus) {
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_is_told_again_after_six_hours_or_when_the_clock_went_back() {
+    fn an_unchanged_snapshot_is_sent_again_after_six_hours_or_when_the_clock_went_back() {
         check(&of(0, 0, 200), &of(359, 0, 200), false);
         check(&of(0, 0, 200), &of(360, 0, 200), true);
         check(&of(0, 0, 200), &of(-1, 0, 200), true);

@@ -1,7 +1,7 @@
-//! A site's newest snapshot and the servers its configuration names → which servers to ask, and what for.
+//! A site's newest snapshot and the servers its configuration names → which servers to probe, and which requests to send.
 //!
-//! Pure. A server is asked once a round, however many entries of the snapshot want to know of it. What is not known is not
-//! guessed: a wrong port would accuse a server that is well.
+//! Pure. A server is probed once a round, however many entries of the snapshot refer to it. Unknown values are not guessed:
+//! a wrong port would report a healthy server as broken.
 
 use supwatch_model::settings::{Known, Settings, Sup, Wsus, same_server};
 
@@ -9,26 +9,26 @@ use crate::address::Address;
 
 /// Where WSUS synchronises with Microsoft Update.
 const MICROSOFT_UPDATE: (&str, u16) = ("sws.update.microsoft.com", 443);
-/// Servers a site is asked for; a snapshot that names more is not a site's, and its answers would not fit one event.
+/// Most servers probed for one site; a snapshot with more is implausible, and its results would not fit one event.
 pub const SERVERS: usize = 32;
 
-/// One server to ask, and where the answers belong.
+/// One server to probe, and the snapshot entries its results belong to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// Where it is.
+    /// Address of the server.
     pub address: Address,
-    /// Proxy on the way: host and port. Requests carry no credentials for it.
+    /// Proxy to use: host and port. Requests carry no proxy credentials.
     pub proxy: Option<Address>,
-    /// What it is asked for.
+    /// Set of requests to send.
     pub ask: Ask,
-    /// The entries of the snapshot that want to know.
+    /// Snapshot entries that receive the results.
     pub places: Vec<Place>,
 }
 
-/// What a server is asked for; the later includes the earlier.
+/// Set of requests for a server; each variant includes the ones before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ask {
-    /// Its front page: whether Microsoft Update answers at all.
+    /// The front page: whether Microsoft Update answers at all.
     Front,
     /// The services that a downstream server needs.
     Upstream,
@@ -36,7 +36,7 @@ pub enum Ask {
     Wsus,
 }
 
-/// A path to ask for, with the virtual directory it stands for.
+/// A request path with its virtual directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Service {
     /// Virtual directory; none for the front page.
@@ -45,21 +45,21 @@ pub struct Service {
     pub path: &'static str,
 }
 
-/// An entry of the snapshot.
+/// A snapshot entry that a result belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// Name of the WSUS server, as the snapshot writes it.
     pub wsus: String,
-    /// Whether the server asked is that one or its update source.
+    /// Whether the probed server is that WSUS or its update source.
     pub part: Part,
 }
 
-/// What a server is to a WSUS.
+/// Role of a probed server for a WSUS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// The WSUS itself.
     Itself,
-    /// Where it takes updates from.
+    /// Its update source.
     Source,
 }
 
@@ -69,7 +69,7 @@ const fn service(directory: &'static str, path: &'static str) -> Service {
 
 const FRONT: [Service; 1] = [Service { directory: None, path: "/" }];
 /// [MS-WSUSSS] and [MS-WUSP], 2.1; `ApiRemoting30` is what the WSUS console and WCM use. The ones a downstream server
-/// needs stand last.
+/// needs come last.
 const SERVICES: [Service; 4] = [
     service("ApiRemoting30", "/ApiRemoting30/WebService.asmx"),
     service("SimpleAuthWebService", "/SimpleAuthWebService/SimpleAuth.asmx"),
@@ -88,7 +88,7 @@ impl Ask {
     }
 }
 
-/// Whom to ask for a site; `extra` are servers that the configuration names, for where no snapshot does.
+/// Servers to probe for a site; `extra` are configured servers, used where no snapshot names them.
 pub fn targets(settings: Option<&Settings>, extra: &[Address], upstream: bool) -> Vec<Target> {
     let mut plan = Vec::new();
     let servers = settings.map(servers).unwrap_or_default();
@@ -126,13 +126,13 @@ fn add(plan: &mut Vec<Target>, address: Address, proxy: Option<Address>, ask: As
     }
 }
 
-/// Each WSUS server of the site: name of its entry, host it is reached by, and its address where that is known.
+/// Each WSUS server of the site: name of its entry, host name, and its address if known.
 fn servers(settings: &Settings) -> Vec<(String, String, Option<Address>)> {
     let mut found: Vec<(String, String, Option<Address>)> = Vec::new();
     for sup in settings.sups.value().into_iter().flatten() {
         let wsus = settings.wsus_of(sup);
         let Some(host) = sup.server.value() else { continue };
-        // The name of the WSUS's own entry, so that what the probe says joins what the WSUS API says.
+        // The name of the WSUS's own entry, so that probe results merge with those of the WSUS API.
         let name = wsus.and_then(|wsus| wsus.server.value()).unwrap_or(host);
         found.push((name.clone(), host.clone(), address_of_sup(sup, wsus)));
     }
@@ -155,7 +155,7 @@ fn address_of_sup(sup: &Sup, wsus: Option<&Wsus>) -> Option<Address> {
     Address::new(sup.server.value()?, *port, ssl)
 }
 
-/// A WSUS without a SUP: its web site says whether its services want SSL.
+/// A WSUS without a SUP: its web site settings show whether its services require SSL.
 fn address_of_wsus(wsus: &Wsus) -> Option<Address> {
     let website = wsus.website.value()?;
     let ssl = !website.ssl_virtual_directories.value()?.is_empty();
@@ -173,7 +173,7 @@ fn source(wsus: &Wsus) -> Option<(Address, Ask)> {
     Some((address, Ask::Upstream))
 }
 
-/// The proxy on the way to the source: none, or one; not known where a proxy is used and nobody says which.
+/// The proxy to the update source: none, or one; `None` where a proxy is used and the snapshot does not name it.
 fn proxy(wsus: &Wsus) -> Option<Option<Address>> {
     let Some(proxy) = wsus.proxy.value().filter(|proxy| proxy.enabled == Known::Some(true)) else { return Some(None) };
     Address::new(proxy.server.value()?, *proxy.port.value()?, false).map(Some)

@@ -1,33 +1,33 @@
-//! What was seen of one server, in the words of a snapshot. Pure.
+//! Probe result of one server, in the terms of a snapshot. Pure.
 
 use jiff::Timestamp;
 use supwatch_model::settings::Certificate;
 
 use crate::probe::http::{Answer, HttpError};
 
-/// How it went; the words of a snapshot's `reach.outcome`.
+/// Outcome of a probe; the values of a snapshot's `reach.outcome`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// A web server answered, with whatever status.
     Answers,
     /// The name service gave no address, or not in time.
     NameNotResolved,
-    /// The computer is there and nothing listens.
+    /// The host refuses the connection: nothing listens on the port.
     Refused,
     /// Nothing came within a step's time limit.
     TimedOut,
-    /// The network, or a proxy, finds no way.
+    /// The network or a proxy finds no route.
     Unreachable,
-    /// No TLS connection comes about.
+    /// The TLS handshake fails.
     TlsFailed,
-    /// The proxy refuses, for want of credentials or by its rules.
+    /// The proxy denies the request: credentials are missing, or a rule forbids it.
     ProxyRefused,
-    /// What answers is no web server.
+    /// The peer does not speak HTTP.
     NoHttp,
 }
 
 impl Outcome {
-    /// The word.
+    /// The value as written in a snapshot.
     pub fn as_str(self) -> &'static str {
         match self {
             Outcome::Answers => "answers",
@@ -51,42 +51,42 @@ impl From<HttpError> for Outcome {
     }
 }
 
-/// What was seen of a server.
+/// Probe result of one server.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Seen {
-    /// The first thing that went wrong, if any did.
+    /// First failure, if any.
     failure: Option<Outcome>,
-    /// Virtual directories with the status of their web services.
+    /// Virtual directories with the HTTP status of their web services.
     pub directories: Vec<(&'static str, u16)>,
-    /// Whether anything answered.
+    /// Whether any request was answered.
     answered: bool,
     /// Status of the last answer, the proxy's where the proxy refused.
     pub status: Option<u16>,
-    /// Certificate that was shown.
+    /// Certificate that the server presented.
     pub certificate: Option<Certificate>,
     /// The server's clock minus ours, in whole seconds.
     pub clock_offset_s: Option<i64>,
 }
 
 impl Seen {
-    /// How it went. One answer is enough for a server to be there; which of its services do not answer is told one by one.
+    /// Overall outcome. One response proves that the server is up; services that do not answer are listed one by one.
     pub fn outcome(&self) -> Outcome {
         if self.answered { Outcome::Answers } else { self.failure.unwrap_or(Outcome::TimedOut) }
     }
 
-    /// As a server is seen that answers.
+    /// The result of a server that answers.
     #[cfg(test)]
     pub fn answering(directories: &[(&'static str, u16)], clock_offset_s: i64) -> Seen {
         let status = directories.last().map(|(_, status)| *status);
         Seen { directories: directories.to_vec(), answered: true, status, clock_offset_s: Some(clock_offset_s), ..Seen::default() }
     }
 
-    /// Notes what went wrong; the first thing counts.
+    /// Records a failure; the first one counts.
     pub fn fail(&mut self, outcome: Outcome) {
         self.failure.get_or_insert(outcome);
     }
 
-    /// Notes an answer that came at a moment of the agent's clock.
+    /// Records a response received at `now` on the agent's clock.
     pub fn answer(&mut self, directory: Option<&'static str>, answer: Answer, now: Timestamp) {
         self.answered = true;
         self.status = Some(answer.status);

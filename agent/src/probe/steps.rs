@@ -1,7 +1,7 @@
-//! One server, step by step: name, TCP, proxy, TLS, HTTP. Each step has its time limit, and so has the whole.
+//! Probes one server step by step: name, TCP, proxy, TLS, HTTP. Each step has its time limit, and so has the whole.
 //!
-//! The first step that fails ends the asking, since those after it would tell the same. A request that fails is no step:
-//! one web service may be stuck while others answer, so the next is asked still; after two in a row nobody waits for more.
+//! The first failing step ends the probe, because later ones would fail alike. A failing request is not a step: one web
+//! service may hang while others answer, so the next is still requested; two failures in a row end the probe.
 
 use jiff::Timestamp;
 use tokio::time::timeout;
@@ -12,10 +12,10 @@ use crate::probe::limits::Limits;
 use crate::probe::plan::{Ask, Target};
 use crate::probe::seen::{Outcome, Seen};
 
-/// Requests in a row without an answer before a server is let alone.
+/// Consecutive unanswered requests that end the probe of a server.
 const UNANSWERED: u32 = 2;
 
-/// Asks a server. Ends within the limits, whatever the server does.
+/// Probes a server. Returns within the limits, whatever the server does.
 pub async fn ask(target: &Target, limits: &Limits, clock: fn() -> Timestamp) -> Seen {
     let mut seen = Seen::default();
     if timeout(limits.target, requests(target, limits, clock, &mut seen)).await.is_err() {
@@ -41,7 +41,7 @@ async fn requests(target: &Target, limits: &Limits, clock: fn() -> Timestamp, se
             Ok(answer) => {
                 unanswered = 0;
                 seen.answer(service.directory, answer, clock());
-                // One fault of an upstream server says it all, and is the status to keep.
+                // One server error of an upstream is conclusive, and its status is the one to keep.
                 if target.ask == Ask::Upstream && answer.status >= 500 {
                     return;
                 }
@@ -58,12 +58,12 @@ async fn requests(target: &Target, limits: &Limits, clock: fn() -> Timestamp, se
     }
 }
 
-/// Whether requests go to a proxy as they are; with SSL it only gives the way.
+/// Whether requests are sent to a proxy in absolute form; with SSL the proxy only tunnels.
 fn is_forwarded(target: &Target) -> bool {
     target.proxy.is_some() && !target.address.ssl
 }
 
-/// A connection for the next request: the one there is, after a pause, or a new one.
+/// A connection for the next request: the existing one after the pause, or a new one.
 async fn ready(session: Option<Session>, target: &Target, limits: &Limits, seen: &mut Seen) -> Result<Session, Outcome> {
     if let Some(mut session) = session {
         session.idle(limits.pause).await;
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_proxy_that_wants_credentials_is_told_with_and_without_ssl() {
+    async fn a_proxy_that_requires_credentials_is_reported_with_and_without_ssl() {
         let (proxy, _) = server(|line| {
             let known = ["CONNECT cen.corp.example:8531 HTTP/1.1", "GET http://cen.corp.example:8530/ HTTP/1.1"];
             empty(if known.contains(&line) { 407 } else { 400 })
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn any_certificate_is_accepted_and_told() {
+    async fn any_certificate_is_accepted_and_reported() {
         let key = rcgen::KeyPair::generate().expect("key");
         let mut parameters = rcgen::CertificateParams::new(vec!["other.corp.example".to_owned()]).expect("names");
         parameters.not_after = rcgen::date_time_ymd(2020, 2, 3);

@@ -91,14 +91,14 @@ fn a_new_epoch_reads_nothing_before_it_knows_where_and_what_an_old_one_read_is_r
     assert_eq!(spool.checkpoint::<u32>("P01/a.log").expect("read"), Some(7), "only the first answer counts");
     spool.commit(vec![event("x")], "P01/a.log", &8).expect("commit");
 
-    spool.begin_anew().expect("anew");
+    spool.begin_new_epoch().expect("anew");
     assert!(spool.epoch() != first && spool.is_fresh() && spool.next_sequence() == 1);
     assert_eq!((numbers(&spool, 1), spool.checkpoint::<u32>("P01/a.log").expect("read")), (vec![], None));
-    assert!(matches!(spool.commit_in(first, vec![event("y")], "P01/a.log", &[(1, 9)]), Err(SpoolError::Anew)));
+    assert!(matches!(spool.commit_in(first, vec![event("y")], "P01/a.log", &[(1, 9)]), Err(SpoolError::NewEpoch)));
 }
 
 #[test]
-fn a_block_ends_with_a_piece_and_tells_how_far_its_file_was_read() {
+fn a_block_ends_with_a_piece_and_carries_its_checkpoint() {
     let dir = tempfile::tempdir().expect("folder");
     let spool = Spool::open(dir.path()).expect("open");
     let place = |at: u64| [wire::Place { name: "P01/a.log".to_owned(), checkpoint: at.to_string().into_bytes() }];

@@ -1,4 +1,4 @@
-//! Files as the tail sees them: opened by path, told apart by a number, read at a place.
+//! Files as the tail uses them: opened by path, distinguished by file number, read at a position.
 //!
 //! Behind a trait, so that tests can give what network shares give: numbers that change, sizes that are stale, reads that
 //! come short. [`Disk`] is all that runs outside tests.
@@ -8,27 +8,27 @@ use std::fs::{File, Metadata};
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// Number of a file as the operating system tells it: volume and file. A hint: shares change it, and disks use it again.
+/// File number from the operating system: volume and file. A hint only: shares change it, and disks reuse it.
 pub type Identity = (u64, u64);
 
-/// Where files are opened.
+/// A file system that opens files.
 pub trait Files: Debug {
-    /// Opens a file for reading; none: there is no such file.
+    /// Opens a file for reading; `None` if it does not exist.
     fn open(&self, path: &Path) -> std::io::Result<Option<Box<dyn Opened>>>;
 }
 
-/// An open file; it stays the same file when its name is given to another.
+/// An open file; it remains the same file when it is renamed or replaced.
 pub trait Opened: Debug {
-    /// Its number, asked anew each time.
+    /// File number, queried at each call.
     fn identity(&self) -> std::io::Result<Identity>;
-    /// Its size, asked anew each time.
+    /// Size in bytes, queried at each call.
     fn size(&self) -> std::io::Result<u64>;
-    /// At most `limit` bytes from a place on; fewer at its end.
+    /// At most `limit` bytes from a position on; fewer at the end.
     fn read(&mut self, place: u64, limit: u64) -> std::io::Result<Vec<u8>>;
 }
 
 /// The file systems of this computer. On Windows the standard library opens files so that others may read, write, rename
-/// and delete them meanwhile: the writer is never in our way, nor we in its.
+/// and delete them meanwhile: neither the writer nor the agent blocks the other.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Disk;
 
@@ -65,8 +65,8 @@ fn identity(meta: &Metadata) -> Identity {
     (meta.dev(), meta.ino())
 }
 
-/// Windows tells its file number through no stable part of the standard library, and hands the creation time on to a file
-/// made anew under the same name within seconds. So here two files may have one number; their bytes tell them apart.
+/// The stable standard library exposes no file number on Windows, and a file recreated under the same name within seconds
+/// inherits the creation time. Two files may therefore share a number here; their bytes distinguish them.
 #[cfg(not(unix))]
 fn identity(meta: &Metadata) -> Identity {
     let created = meta.created().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());

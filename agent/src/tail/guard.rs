@@ -1,4 +1,4 @@
-//! How a file is recognised by its bytes: a checksum of those before a place, and what a file was like at its end.
+//! Recognises a file by its bytes: a checksum of those before a position, and the size and last bytes of a file.
 
 use std::io::ErrorKind;
 
@@ -6,54 +6,54 @@ use serde::{Deserialize, Serialize};
 
 use super::files::Opened;
 
-/// Bytes before a place that a guard covers.
+/// Bytes before a position that a guard covers.
 pub const GUARD: u64 = 256;
 
-/// Checksum of the bytes right before a place in a file.
+/// Checksum of the bytes right before a position in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Guard {
-    /// How many bytes it covers.
+    /// Number of bytes covered.
     pub length: u64,
     checksum: u32,
 }
 
-/// Whether a file has the bytes of a guard.
+/// Whether a file matches a guard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holds {
-    /// It has.
+    /// The bytes match.
     Yes,
-    /// It has others there.
+    /// The bytes differ.
     No,
-    /// It ends before the place, or gives fewer bytes than its size promises: a share may tell this of the very file.
+    /// The file ends before the position, or returns fewer bytes than its size; a share may report this of the same file.
     Doubtful,
 }
 
-/// A place in a file with the guard before it. At the very beginning there is nothing to compare: any file holds it.
+/// A position in a file with the guard before it. At the start there is nothing to compare: any file matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
-    /// Where.
+    /// Byte offset.
     pub offset: u64,
-    /// What stands before.
+    /// Guard of the bytes before it.
     pub guard: Guard,
 }
 
 /// A file as it was at a look: its size and its last bytes. The default is a file that is empty or not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Mark {
-    /// Its size.
+    /// Size in bytes.
     pub size: u64,
     guard: Guard,
 }
 
 impl Guard {
-    /// Of bytes.
+    /// The guard of these bytes.
     pub fn of(bytes: &[u8]) -> Guard {
         Guard { length: bytes.len() as u64, checksum: crc32c::crc32c(bytes) }
     }
 }
 
 impl Place {
-    /// Whether a file holds it; none holds nothing.
+    /// Whether a file matches; a missing file does not.
     pub fn held_by(self, file: Option<&mut Box<dyn Opened>>) -> std::io::Result<Holds> {
         let Some(file) = file else { return Ok(Holds::No) };
         if file.size()? < self.offset {
@@ -68,7 +68,7 @@ impl Place {
 }
 
 impl Mark {
-    /// Of a file.
+    /// The mark of a file; the default for a missing one.
     pub fn of(file: Option<&mut Box<dyn Opened>>) -> std::io::Result<Mark> {
         let Some(file) = file else { return Ok(Mark::default()) };
         let size = file.size()?;
@@ -76,19 +76,19 @@ impl Mark {
         Ok(Mark { size, guard: Guard::of(&exactly(file, size - length, length)?) })
     }
 
-    /// The same, where a place of ours in the file shows that its size was an older one.
+    /// The mark corrected by a read position that proves the reported size was stale.
     pub fn at_least(self, place: Place) -> Mark {
         if self.size < place.offset { Mark { size: place.offset, guard: place.guard } } else { self }
     }
 
-    /// The end of the file as a place.
+    /// The end of the file as a position with its guard.
     pub fn place(self) -> Place {
         Place { offset: self.size, guard: self.guard }
     }
 }
 
-/// Bytes that a file must have by its size. Where it does not give them it is looked at again, since nothing can be told of
-/// where it stands.
+/// Reads bytes that the file must have according to its size. A short read is an error, so that the file is checked again
+/// later: nothing can be concluded from it.
 pub fn exactly(file: &mut Box<dyn Opened>, place: u64, length: u64) -> std::io::Result<Vec<u8>> {
     let bytes = file.read(place, length)?;
     if (bytes.len() as u64) < length {

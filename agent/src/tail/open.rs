@@ -1,4 +1,4 @@
-//! The file that is read: its handle, the place in it, and the reader behind.
+//! An open log file: its handle, the read position, and the reader that parses its bytes.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use super::{Checkpoint, SETTLED};
 use crate::planted::{self, Fault};
 use supwatch_reading::reader::Reader;
 
-/// Bytes taken at one look, so that one large log does not starve the others.
+/// Most bytes read in one look, so that a large log does not starve the others.
 pub const CHUNK: u64 = 256 * 1024;
-/// A chunk is read in pieces of about this many bytes, each of which can be gone on behind. Tests have small files.
+/// Approximate bytes of a piece of a chunk; reading can resume after each piece. Tests use small files.
 const PIECE: usize = if cfg!(test) { 512 } else { 8 * 1024 };
-/// Bytes kept for guards behind an unfinished record; an endless line is followed without one.
+/// Most bytes kept for guards from the first unfinished record on; an endless line is followed without a guard.
 const WINDOW: usize = 1 << 20;
 
-/// Under which name the generation stands that is read.
+/// Name under which the open generation is found now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Stands {
+pub enum Location {
     /// It is the log.
     #[default]
     Log,
@@ -28,61 +28,61 @@ pub enum Stands {
     Copied,
     /// It is the rolled-over sibling.
     Sibling,
-    /// Under neither: only the handle still has it.
+    /// Neither name: only the handle still refers to it.
     Gone,
 }
 
-/// What a read gave.
+/// Result of a read.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Fetched {
-    /// Bytes that follow on what was read.
+    /// Bytes after the read position.
     Bytes(Vec<u8>),
     /// Nothing new.
     End,
-    /// The file has other bytes where we were.
+    /// The bytes before the read position differ.
     Other,
-    /// It ends before our place, or gives fewer bytes than its size promises.
+    /// The file ends before the read position, or returns fewer bytes than its size.
     Doubtful,
 }
 
-/// Events of a look up to one, and where to go on behind it.
+/// The first events of a look, with the checkpoint after them.
 #[derive(Debug, Clone)]
 pub struct Piece {
-    /// How many of the look's events.
+    /// Number of events, counted from the start of the look.
     pub events: usize,
-    /// Where to go on.
+    /// Checkpoint after the last of them.
     pub checkpoint: Checkpoint,
 }
 
-/// A file that is read.
+/// An open log file.
 #[derive(Debug)]
 pub struct Open {
-    /// Its handle.
+    /// Handle of the file.
     pub file: Box<dyn Opened>,
-    /// Its number when it was opened.
+    /// File number when it was opened.
     pub identity: Identity,
-    /// Under which name it stands.
-    pub stands: Stands,
-    /// The sibling as it was when it was last known to hold no lines that are still to be read.
+    /// Name under which it is found now.
+    pub location: Location,
+    /// The sibling as it was when it last had no unread lines.
     pub behind: Option<Mark>,
-    /// Since when it is known to be no longer the log; none: history, which nobody writes to.
+    /// Time since the agent's start at which it ceased to be the log; `None`: history, which has no writer.
     pub left: Option<Duration>,
-    /// How far its bytes were read.
+    /// Read position in bytes.
     pub position: u64,
-    /// The largest size it was seen with.
+    /// Largest size observed, in bytes.
     pub seen: u64,
     /// The bytes as they were read, from shortly before the first unfinished record to `position`. Guards come from here:
     /// the file may hold others by the time one is taken.
     pub window: Vec<u8>,
-    /// What becomes of the bytes.
+    /// Reader that parses the bytes.
     pub reader: Reader,
-    /// Where a look found nothing new, and since when.
+    /// Position at which looks find nothing new, and the time of the first such look.
     pub quiet: Option<(u64, Duration)>,
 }
 
 impl Open {
-    /// The bytes that follow on our place. They come in one read with those before it, since a log that was rolled over may
-    /// have grown to the very size we stand at.
+    /// Reads the bytes after the read position, together with the guard bytes before it: a log that was rolled over may have
+    /// grown to exactly that position.
     pub fn fetch(&mut self) -> std::io::Result<Fetched> {
         let size = self.file.size()?;
         if size < self.position {
@@ -97,21 +97,21 @@ impl Open {
         if Guard::of(&before) != guard {
             return Ok(Fetched::Other);
         }
-        // Reserved space at the end is no line that could be lost.
+        // Preallocated space at the end is not a line that could be lost.
         if chunk.last().is_some_and(|byte| *byte != 0) {
             self.seen = self.seen.max(size);
         }
         Ok(if chunk.is_empty() { Fetched::End } else { Fetched::Bytes(chunk) })
     }
 
-    /// Takes what was fetched, and notes where it could be gone on; false if it was nothing but reserved space.
-    pub fn take(&mut self, chunk: &[u8], out: &mut Vec<Event>, pieces: &mut Vec<Piece>) -> bool {
+    /// Parses a chunk and records resume points; false if it was only preallocated space.
+    pub fn ingest(&mut self, chunk: &[u8], out: &mut Vec<Event>, pieces: &mut Vec<Piece>) -> bool {
         let (mut rest, mut kept) = (chunk, false);
         while !rest.is_empty() {
-            // Behind a line end nothing can be reserved space that is given back.
+            // Only trailing zero bytes after a line end can be preallocated space that is handed back.
             let line_end = rest.get(PIECE..).and_then(|rest| memchr::memchr(b'\n', rest));
             let (piece, behind) = rest.split_at(line_end.map_or(rest.len(), |at| PIECE + at + 1));
-            kept |= self.take_piece(piece, out);
+            kept |= self.ingest_piece(piece, out);
             rest = behind;
             if !rest.is_empty() && pieces.last().map_or(0, |piece| piece.events) < out.len() {
                 pieces.push(Piece { events: out.len(), checkpoint: self.checkpoint() });
@@ -120,7 +120,7 @@ impl Open {
         kept
     }
 
-    fn take_piece(&mut self, chunk: &[u8], out: &mut Vec<Event>) -> bool {
+    fn ingest_piece(&mut self, chunk: &[u8], out: &mut Vec<Event>) -> bool {
         let read = chunk.len() as u64;
         self.reader.feed(chunk, out);
         let given_back = self.reader.give_back_trailing_nuls();
@@ -134,22 +134,22 @@ impl Open {
         kept > 0
     }
 
-    /// What must be kept to go on here.
+    /// The checkpoint of the read position.
     pub fn checkpoint(&self) -> Checkpoint {
         let mut resume = self.reader.resume();
         if planted::is(Fault::TornLine) {
             resume.offset = self.position;
         }
         let guard = self.guard(resume.offset);
-        Checkpoint { identity: self.identity, guard, resume, seen: self.seen, stands: self.stands, behind: self.behind }
+        Checkpoint { identity: self.identity, guard, resume, seen: self.seen, location: self.location, behind: self.behind }
     }
 
-    /// Our place.
+    /// The read position with its guard.
     pub fn place(&self) -> Place {
         Place { offset: self.position, guard: self.guard(self.position) }
     }
 
-    /// For how long nothing came. A writer may be in the middle of a record that spans lines; it is over after a while.
+    /// How long no data arrived. A writer may be in the middle of a multi-line record; after a while the record counts as complete.
     pub fn settle(&mut self, now: Duration, out: &mut Vec<Event>) -> Duration {
         let quiet = match self.quiet {
             Some((position, since)) if position == self.position => now.saturating_sub(since),
@@ -164,7 +164,7 @@ impl Open {
         quiet
     }
 
-    /// The guard before a place, of the bytes as they were read.
+    /// The guard of the bytes before a position, as they were read.
     pub fn guard(&self, place: u64) -> Guard {
         let behind = usize::try_from(self.position - place).unwrap_or(usize::MAX);
         let end = self.window.len().saturating_sub(behind);

@@ -37,7 +37,7 @@ impl World {
 
     fn read(&mut self) {
         let mut out = Vec::new();
-        // Looks after a while tell that the last record is over, that nobody writes to the old log, that a log is shorter.
+        // Later looks confirm that the last record is complete, that the old log has no writer, that a log is shorter.
         for _ in 0..4 {
             self.now += SETTLED;
             while self.tail.look(&mut out, self.now).expect("look") == Look::More {}
@@ -118,7 +118,7 @@ fn history_in_a_rolled_over_log_is_read_first() {
 }
 
 #[test]
-fn a_generation_that_is_gone_is_told() {
+fn a_lost_generation_is_reported() {
     let mut world = World::new();
     world.write(9);
     world.read();
@@ -127,7 +127,7 @@ fn a_generation_that_is_gone_is_told() {
     std::fs::remove_file(rolled_over(&world.log)).expect("remove");
     world.write(1);
     let mut out = Vec::new();
-    // It may be a share that tells an older size, until a later look agrees.
+    // It may be a share that reports a stale size, until a later look confirms it.
     assert_eq!(world.tail.look(&mut out, world.now).expect("look"), Look::Quiet);
     assert_eq!(out, []);
     world.tail.look(&mut out, world.now + SETTLED).expect("look");
@@ -158,7 +158,7 @@ fn reserved_space_is_read_when_it_is_filled() {
 }
 
 #[test]
-fn a_share_that_once_tells_an_older_size_or_reads_short_has_not_truncated_anything() {
+fn a_share_that_once_reports_a_stale_size_or_reads_short_has_not_truncated_anything() {
     for trouble in 0..40 {
         let mut world = World::new();
         let share = share::Share::default();
@@ -171,7 +171,7 @@ fn a_share_that_once_tells_an_older_size_or_reads_short_has_not_truncated_anythi
             let mood = &mut *share.0.borrow_mut();
             (mood.size, mood.short) = if trouble % 2 == 0 { (Some(trouble * 7), false) } else { (None, true) };
         }
-        // Whether it is looked at again or read on, nothing is taken for lost.
+        // Whether it is checked again or read further, nothing counts as lost.
         world.now += SETTLED;
         let _ = world.tail.look(&mut out, world.now);
         for event in out {
@@ -218,7 +218,7 @@ fn a_second_rotation_during_the_grace_leaves_the_middle_one_in_the_sibling() {
 }
 
 #[test]
-fn two_rotations_while_the_agent_was_down_are_told_with_their_place_and_the_middle_one_is_read() {
+fn two_rotations_while_the_agent_was_down_are_reported_in_place_and_the_middle_one_is_read() {
     let mut world = World::new();
     world.write(5);
     world.read();
@@ -256,7 +256,7 @@ enum Act {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(supwatch_reading::invariants::cases(500)))]
 
-    /// One rotation between two reads is followed; two lose what nobody can have, so each is read before the next.
+    /// One rotation between two reads is followed; two lose lines for good, so each is read before the next.
     #[test]
     fn whatever_happens_every_line_is_read_once(acts in proptest::collection::vec(prop_oneof![
         4 => (1u64..6).prop_map(Act::Write), 3 => Just(Act::Read), 2 => Just(Act::Restart), 1 => Just(Act::Rename), 1 => Just(Act::Copy),

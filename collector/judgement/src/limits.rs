@@ -265,7 +265,7 @@ mod tests {
         let text = "[limits]\nwave_mised_minutes = 9\n[[rule]]\nname = \"sync-overdu\"\nuntil = \"soon\"\n[[expected]]\nrule = \"language-mismatch\"\nreason = \" \"\nsites = [\"TOOLONG\"]\n";
         let shown = Limits::parse(text, Path::new("rules.toml"), KNOWN).expect_err("faults").to_string();
         for part in [
-            "rules.toml:2: limits.wave_mised_minutes is no known key; did you mean \"wave_missed_minutes\"?",
+            "rules.toml:2: limits.wave_mised_minutes is not a known key; did you mean \"wave_missed_minutes\"?",
             "rules.toml:4: rule.name: \"sync-overdu\" is no rule; did you mean \"sync-overdue\"?",
             "\"soon\" is no day",
             "an empty reason is none",

@@ -174,14 +174,14 @@ impl Work {
             self.useless(&shown, ("this is a binary file, not a log", "ログではなくバイナリ ファイルです"));
             return Ok(None);
         }
-        let tally = reader.tally();
-        self.newest.sure = self.newest.sure.max(tally.newest_sure);
-        self.newest.any = self.newest.any.max(tally.newest);
+        let counters = reader.counters();
+        self.newest.sure = self.newest.sure.max(counters.newest_sure);
+        self.newest.any = self.newest.any.max(counters.newest);
         if size == 0 {
             self.useless(&shown, ("empty: there is nothing in it to read", "空のファイルで、読み取る内容がありません"));
-        } else if tally.lines == 0 {
+        } else if counters.lines == 0 {
             self.useless(&shown, ("no line of text in it", "テキスト行がありません"));
-        } else if tally.typed == 0 {
+        } else if counters.typed == 0 {
             let text = "no line of it tells of software update synchronisation";
             self.remarks.push(format!("{shown}: {text}"));
         }
@@ -192,16 +192,16 @@ impl Work {
             self.remarks.push(format!("{shown}: read as pasted text, without {}", plain.taken_off.join(", ")));
         }
         self.told += events.iter().filter(|event| nothing::tells(event)).count();
-        let form = tally.forms().max_by_key(|(_, count)| *count).map_or("none", |(form, _)| form.as_str());
+        let form = counters.forms().max_by_key(|(_, count)| *count).map_or("none", |(form, _)| form.as_str());
         self.input.push(InputFile {
             path: shown,
             form: form.to_owned(),
             encoding: pasted.as_ref().map_or_else(|| reader.encoding_name(), |plain| plain.encoding).to_owned(),
-            lines: tally.lines,
-            recognised: tally.recognised,
-            unrecognised: tally.lines - tally.recognised,
-            typed: tally.typed,
-            mended: tally.mended,
+            lines: counters.lines,
+            recognised: counters.recognised,
+            unrecognised: counters.lines - counters.recognised,
+            typed: counters.typed,
+            mended: counters.mended,
             joined: reader.joined(),
             taken_off: pasted.map(|plain| plain.taken_off).unwrap_or_default(),
         });

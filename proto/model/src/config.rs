@@ -1,7 +1,7 @@
-//! Reading TOML files that people type: every fault at once, each with file, line and what to do.
+//! Reading TOML files written by operators: all errors at once, each with file, line and remedy.
 //!
-//! A reader asks a [`Table`] for the keys it knows; [`Table::finish`] then reports what was wrong and every key that
-//! nobody asked for, with the nearest one that somebody did.
+//! A reader queries a [`Table`] for the keys it knows; [`Table::finish`] then reports the errors and every unknown key,
+//! with the closest known one.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -10,23 +10,23 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// One thing that is wrong in a file.
+/// One error in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The file.
+    /// Path of the file.
     pub path: PathBuf,
-    /// Line, from 1; 0 where the whole file is meant.
+    /// Line number, from 1; 0 for the whole file.
     pub line: usize,
-    /// What is wrong and what to do.
+    /// Error text with the remedy.
     pub text: String,
 }
 
-/// Everything that is wrong in a file.
+/// All errors of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Faults(pub Vec<Fault>);
 
 impl Faults {
-    /// One fault of a whole file.
+    /// One error that concerns a whole file.
     pub fn of_file(path: &Path, text: impl Into<String>) -> Faults {
         Faults(vec![Fault { path: path.to_owned(), line: 0, text: text.into() }])
     }
@@ -52,7 +52,7 @@ impl std::error::Error for Faults {}
 
 type Entry = (String, usize, Value);
 
-/// A value with the line of each part.
+/// A TOML value with the line number of each part.
 #[derive(Debug, Clone)]
 enum Value {
     String(String),
@@ -63,7 +63,7 @@ enum Value {
     Other(&'static str),
 }
 
-/// A TOML table under reading.
+/// A TOML table being read.
 #[derive(Debug)]
 pub struct Table {
     path: PathBuf,
@@ -75,7 +75,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Parses a whole file. A file that is no TOML has one fault, at the line where reading stopped.
+    /// Parses a whole file. Invalid TOML gives one error, at the line where parsing stopped.
     pub fn parse(text: &str, path: &Path) -> Result<Table, Faults> {
         let lines = LineIndex::new(text);
         match DeTable::parse(text) {
@@ -89,12 +89,12 @@ impl Table {
             }),
             Err(error) => {
                 let line = error.span().map_or(0, |span| lines.line(span.start));
-                Err(Faults(vec![Fault { path: path.to_owned(), line, text: format!("this is no TOML: {}", error.message()) }]))
+                Err(Faults(vec![Fault { path: path.to_owned(), line, text: format!("invalid TOML: {}", error.message()) }]))
             }
         }
     }
 
-    /// Notes a fault at a line.
+    /// Records an error at a line.
     pub fn fault(&mut self, line: usize, text: impl Into<String>) {
         self.faults.push(Fault { path: self.path.clone(), line, text: text.into() });
     }
@@ -128,12 +128,12 @@ impl Table {
         if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
     }
 
-    /// A string, if the key is there.
+    /// A string, if the key is present.
     pub fn string(&mut self, key: &str) -> Option<String> {
         self.optional(key, |text| Ok::<_, String>(text.to_owned()))
     }
 
-    /// A string that means something, if the key is there.
+    /// A string that `read` parses, if the key is present.
     pub fn optional<T, E: fmt::Display>(&mut self, key: &str, read: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
         let (line, value) = self.take(key)?;
         let Value::String(text) = &value else {
@@ -150,7 +150,7 @@ impl Table {
         }
     }
 
-    /// A string that must be there; `what` says what it is for.
+    /// A required string that `read` parses; `what` describes its purpose.
     pub fn required<T, E: fmt::Display>(&mut self, key: &str, what: &str, read: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
         if !self.entries.iter().any(|(name, ..)| name == key) {
             self.asked.push(key.to_owned());
@@ -161,7 +161,7 @@ impl Table {
         self.optional(key, read)
     }
 
-    /// A true or false, if the key is there.
+    /// A boolean, if the key is present.
     pub fn boolean(&mut self, key: &str) -> Option<bool> {
         match self.take(key)? {
             (_, Value::Boolean(value)) => Some(value),
@@ -172,12 +172,12 @@ impl Table {
         }
     }
 
-    /// A list of strings, if the key is there.
+    /// A list of strings, if the key is present.
     pub fn strings(&mut self, key: &str) -> Option<Vec<String>> {
         self.each(key, |text| Ok::<_, String>(text.to_owned()))
     }
 
-    /// A list of strings that each mean something, if the key is there. What is wrong with any of them is told.
+    /// A list of strings that `read` parses one by one, if the key is present. Every invalid item is reported.
     pub fn each<T, E: fmt::Display>(&mut self, key: &str, read: impl Fn(&str) -> Result<T, E>) -> Option<Vec<T>> {
         let (line, value) = self.take(key)?;
         let Value::Array(items) = value else {
@@ -200,7 +200,7 @@ impl Table {
         Some(meant)
     }
 
-    /// A whole number within bounds, if the key is there.
+    /// An integer within bounds, if the key is present.
     pub fn integer(&mut self, key: &str, bounds: RangeInclusive<i64>) -> Option<i64> {
         match self.take(key)? {
             (_, Value::Integer(value)) if bounds.contains(&value) => Some(value),
@@ -216,7 +216,7 @@ impl Table {
         }
     }
 
-    /// A sub-table, if the key is there. Give it back with [`Table::absorb`].
+    /// A sub-table, if the key is present. Return it with [`Table::absorb`].
     pub fn table(&mut self, key: &str) -> Option<Table> {
         match self.take(key)? {
             (line, Value::Table(entries)) => Some(self.child(key, line, entries)),
@@ -227,7 +227,7 @@ impl Table {
         }
     }
 
-    /// Every `[[key]]`. Give each back with [`Table::absorb`].
+    /// Every `[[key]]`. Return each with [`Table::absorb`].
     pub fn tables(&mut self, key: &str) -> Vec<Table> {
         let mut found = Vec::new();
         match self.take(key) {
@@ -249,7 +249,7 @@ impl Table {
         Table { path: self.path.clone(), name: self.full(key), line, entries, asked: Vec::new(), faults: Vec::new() }
     }
 
-    /// Takes a sub-table back with its faults and the keys nobody asked for.
+    /// Merges a sub-table's errors and unknown keys.
     pub fn absorb(&mut self, mut child: Table) {
         child.report_unknown();
         self.faults.append(&mut child.faults);
@@ -267,12 +267,12 @@ impl Table {
                 Some((_, known)) => format!("did you mean {known:?}?"),
                 None => format!("known here: {}", self.asked.join(", ")),
             };
-            let text = format!("{} is no known key; {hint}", self.full(&key));
+            let text = format!("{} is not a known key; {hint}", self.full(&key));
             self.fault(line, text);
         }
     }
 
-    /// The value, or everything that was wrong, in order of lines.
+    /// Returns the value, or all errors in line order.
     pub fn finish<T>(mut self, value: T) -> Result<T, Faults> {
         self.report_unknown();
         if self.faults.is_empty() {
@@ -356,15 +356,15 @@ mod tests {
         assert_eq!(
             faults("listen = \"127.0.0.1:1\"\nprt = 5\n\n[limits]\nwindw = 1\nzzzzzz = 2\n"),
             [
-                "2: prt is no known key; did you mean \"port\"?",
-                "5: limits.windw is no known key; did you mean \"window\"?",
-                "6: limits.zzzzzz is no known key; known here: window",
+                "2: prt is not a known key; did you mean \"port\"?",
+                "5: limits.windw is not a known key; did you mean \"window\"?",
+                "6: limits.zzzzzz is not a known key; known here: window",
             ]
         );
     }
 
     #[test]
-    fn wrong_types_bounds_and_missing_keys_are_told_together() {
+    fn wrong_types_bounds_and_missing_keys_are_reported_together() {
         assert_eq!(
             faults("port = 70000\ntls = \"yes\"\n"),
             [
@@ -403,8 +403,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_toml_says_where() {
+    fn invalid_toml_is_reported_with_its_line() {
         let shown = faults("listen = \"x\"\nport = = 3\n");
-        assert!(shown[0].starts_with("2: this is no TOML"), "{shown:?}");
+        assert!(shown[0].starts_with("2: invalid TOML"), "{shown:?}");
     }
 }

@@ -1,6 +1,6 @@
-//! How far the logs of a site are known to be read: what nobody can know without it is that something is absent.
+//! Coverage: how far the logs of a site are read. Only with it can the collector conclude that something is absent.
 //!
-//! State, not an event: the newest replaces the older ones. Nothing later than a log's `read_until` may be concluded to be absent.
+//! State, not an event: the newest replaces older ones. No conclusion about absence holds beyond a log's `read_until`.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,9 +10,9 @@ use crate::ids::SiteCode;
 /// How far one agent has read the logs of one site.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Coverage {
-    /// The site.
+    /// Code of the site.
     pub site: SiteCode,
-    /// It holds once all events of the agent up to this number are stored.
+    /// Sequence number of the agent up to which events must be stored before this coverage applies.
     pub after_sequence: u64,
     /// Whether the last look left nothing unread in any log of the site.
     pub caught_up: bool,
@@ -20,23 +20,23 @@ pub struct Coverage {
     pub logs: Vec<LogCoverage>,
 }
 
-/// How far one log is read.
+/// Coverage of one log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogCoverage {
-    /// Which log, such as `wsyncmgr`.
+    /// Kind of log, such as `wsyncmgr`.
     pub log: String,
-    /// Its file name.
+    /// File name.
     pub file: String,
     /// Bytes read.
     pub offset: u64,
-    /// Bytes it has.
+    /// Size of the file in bytes.
     pub size: u64,
-    /// The moment (agent's clock) of the last look that found nothing unread; `None` before the first such look.
+    /// Time (agent's clock) of the last look that found nothing unread; `None` before the first such look.
     pub read_until: Option<Timestamp>,
 }
 
 impl Coverage {
-    /// Bytes that are still to be read.
+    /// Bytes not yet read.
     pub fn unread(&self) -> u64 {
         self.logs.iter().map(|log| log.size.saturating_sub(log.offset)).sum()
     }

@@ -1,6 +1,6 @@
-//! What is written about a site and about a hierarchy: `site.toml` and `hierarchy.toml`.
+//! `site.toml` and `hierarchy.toml`: the operator's description of a site and of a hierarchy.
 //!
-//! Both are plain facts that a person typed. A site without an agent still shows, because the collector reads the
+//! Both are facts typed by an operator. A site without an agent is still shown, because the collector reads the
 //! same `hierarchy.toml`.
 
 use std::path::Path;
@@ -22,7 +22,7 @@ pub enum SiteType {
     Secondary,
 }
 
-/// Generation of Configuration Manager: several rules differ by it.
+/// Generation of Configuration Manager; several rules depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Generation {
     /// Configuration Manager 2007.
@@ -42,22 +42,22 @@ pub enum Generation {
 pub enum SiteMode {
     /// Certificates everywhere; the WSUS site must use SSL.
     Native,
-    /// Without.
+    /// Mixed mode, without certificates.
     Mixed,
 }
 
 macro_rules! words {
     ($type:ty { $($variant:ident = $word:literal),+ $(,)? }) => {
         impl $type {
-            /// The word of the contract.
+            /// The name used in TOML, on the wire and in JSON.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
             }
-            /// From the word of the contract.
+            /// Parses the name.
             pub fn from_word(word: &str) -> Option<Self> {
                 match word { $($word => Some(Self::$variant),)+ _ => None }
             }
-            /// Every word, for error texts.
+            /// Every name, for error texts.
             pub const WORDS: &'static [&'static str] = &[$($word),+];
         }
         impl std::fmt::Display for $type {
@@ -70,7 +70,7 @@ words!(SiteType { Central = "central", Primary = "primary", Secondary = "seconda
 words!(Generation { Cm2007 = "2007", Cm2012 = "2012", CurrentBranch = "current-branch" });
 words!(SiteMode { Native = "native", Mixed = "mixed" });
 
-/// What `site.toml` says; everything may be unknown.
+/// Description of a site from `site.toml`; every field may be unknown.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct SiteDescription {
     /// Kind of site.
@@ -86,7 +86,7 @@ pub struct SiteDescription {
     pub generation: Option<Generation>,
     /// 2007 security mode.
     pub mode: Option<SiteMode>,
-    /// A passive site server claims nothing.
+    /// Whether the site server is passive; a passive one reports no state.
     pub passive: bool,
 }
 
@@ -95,16 +95,16 @@ pub struct SiteDescription {
 pub struct SiteFile {
     /// Site code.
     pub code: SiteCode,
-    /// The rest.
+    /// Description of the site.
     pub description: SiteDescription,
     /// Code page of the logs, as an encoding label (`cp932`, `windows-1252`).
     pub code_page: Option<String>,
-    /// IANA time zone for lines that tell none.
+    /// IANA time zone for lines that carry none.
     pub time_zone: Option<String>,
 }
 
 impl SiteFile {
-    /// Reads the text of a `site.toml`; all its faults at once.
+    /// Parses a `site.toml`; reports all errors at once.
     pub fn parse(text: &str, path: &Path) -> Result<SiteFile, Faults> {
         let mut table = Table::parse(text, path)?;
         let code = table.required("code", "the site's three-character code", str::parse::<SiteCode>);
@@ -115,7 +115,7 @@ impl SiteFile {
         let code_page = table.string("code_page");
         let time_zone = table.optional("time_zone", |name| match jiff::tz::TimeZone::get(name) {
             Ok(_) => Ok(name.to_owned()),
-            Err(_) => Err(format!("{name:?} is no IANA time zone: write one like \"Asia/Tokyo\"")),
+            Err(_) => Err(format!("{name:?} is not an IANA time zone: write one like \"Asia/Tokyo\"")),
         });
         table.finish(SiteFile { code: code.unwrap_or(SiteCode::UNKNOWN), description, code_page, time_zone })
     }
@@ -123,26 +123,28 @@ impl SiteFile {
 
 fn describe(table: &mut Table) -> SiteDescription {
     let site_type = table.optional("type", |word| {
-        SiteType::from_word(word).ok_or_else(|| format!("{word:?} is no site type: write one of {}", SiteType::WORDS.join(", ")))
+        SiteType::from_word(word).ok_or_else(|| format!("{word:?} is not a site type: write one of {}", SiteType::WORDS.join(", ")))
     });
     let parent = table.optional("parent", |word| {
         if word.is_empty() { Ok(None) } else { word.parse::<SiteCode>().map(Some).map_err(|error| error.to_string()) }
     });
-    // A central site has no parent by its nature; elsewhere silence means "not known".
+    // A central site never has a parent; for others an absent key means "not known".
     let parent = parent.or((site_type == Some(SiteType::Central)).then_some(None));
     SiteDescription {
         site_type,
         parent,
         generation: table.optional("generation", generation),
         mode: table.optional("mode", |word| {
-            SiteMode::from_word(word).ok_or_else(|| format!("{word:?} is no mode: write one of {}", SiteMode::WORDS.join(", ")))
+            SiteMode::from_word(word)
+                .ok_or_else(|| format!("{word:?} is not a site mode: write one of {}", SiteMode::WORDS.join(", ")))
         }),
         ..SiteDescription::default()
     }
 }
 
 fn generation(word: &str) -> Result<Generation, String> {
-    Generation::from_word(word).ok_or_else(|| format!("{word:?} is no generation: write one of {}", Generation::WORDS.join(", ")))
+    Generation::from_word(word)
+        .ok_or_else(|| format!("{word:?} is not a generation: write one of {}", Generation::WORDS.join(", ")))
 }
 
 /// A site that `hierarchy.toml` expects.
@@ -154,23 +156,23 @@ pub struct ExpectedSite {
     pub description: SiteDescription,
 }
 
-/// `hierarchy.toml`: what is expected of the whole.
+/// `hierarchy.toml`: the expected hierarchy.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HierarchyFile {
     /// Name of the hierarchy; also the trust domain of its certificates.
     pub name: Option<String>,
-    /// Generation of all sites that do not say theirs.
+    /// Generation of sites whose own is not given.
     pub generation: Option<Generation>,
     /// Sites; empty when the file does not list them.
     pub sites: Vec<ExpectedSite>,
-    /// Hours between two scheduled runs of the top site, where the settings do not tell.
+    /// Hours between two scheduled runs of the top site, where the settings do not give them.
     pub sync_hours: Option<u32>,
-    /// Minutes without a sign of life after which an agent is silent.
+    /// Minutes without a heartbeat after which an agent counts as silent.
     pub agent_silent_minutes: Option<u32>,
 }
 
 impl HierarchyFile {
-    /// Reads the text of a `hierarchy.toml`; all its faults at once.
+    /// Parses a `hierarchy.toml`; reports all errors at once.
     pub fn parse(text: &str, path: &Path) -> Result<HierarchyFile, Faults> {
         let mut table = Table::parse(text, path)?;
         let mut file = HierarchyFile {
@@ -201,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_site_file_tells_all_its_faults_at_once() {
+    fn a_site_file_reports_all_its_errors_at_once() {
         let text = "code = \"TOOLONG\"\ntype = \"prmary\"\ngeneration = \"2012\"\nserer = \"x\"\n";
         let faults = SiteFile::parse(text, Path::new("P01/site.toml")).expect_err("faults");
         let shown = faults.to_string();

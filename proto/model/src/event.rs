@@ -1,6 +1,6 @@
 //! What happened on a site server, typed. An agent makes events from log lines and settings; the collector judges them.
 //!
-//! An event is a fact: nothing in here says whether it is good or bad.
+//! An event is a fact and carries no judgement.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -9,7 +9,7 @@ use crate::describe::SiteDescription;
 use crate::ids::{AgentId, Epoch, SiteCode};
 use crate::time::Certainty;
 
-/// One thing that happened, with where it was read.
+/// One event, with the place in the log it was read from.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Event {
     /// Site it happened at.
@@ -18,7 +18,7 @@ pub struct Event {
     pub sequence: u64,
     /// UTC; absent where neither the line nor one before it in its file has a time.
     pub time: Option<Timestamp>,
-    /// How sure `time` is.
+    /// Certainty of `time`.
     pub time_certainty: Certainty,
     /// Kind of log (`wsyncmgr`, `wcm`, …); empty for what comes from no log.
     pub log: String,
@@ -38,8 +38,8 @@ pub struct Event {
 }
 
 impl Event {
-    /// Checksum of what tells this event from others under the same number: an agent whose spool was set back in time has
-    /// another. Of fields that every version has, in a form that no version may change.
+    /// Checksum that distinguishes this event from others with the same sequence number, as an agent with a rolled-back spool
+    /// has them. Covers fields that every version has, in a form that no version may change.
     pub fn proof(&self) -> u32 {
         let site = self.site.to_string();
         let texts = [site.as_str(), &self.log, &self.file, &self.line];
@@ -51,16 +51,16 @@ impl Event {
     }
 }
 
-/// An event as the collector keeps it: with who said it and when it came.
+/// An event as the collector stores it: with its agent and the time of receipt.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StoredEvent {
-    /// Who said it.
+    /// Agent that sent it.
     pub agent: AgentId,
     /// The agent's epoch.
     pub epoch: Epoch,
-    /// When it came (collector's clock).
+    /// Time of receipt (collector's clock).
     pub received_at: Timestamp,
-    /// The event.
+    /// The event as the agent sent it.
     #[serde(flatten)]
     pub event: Event,
 }
@@ -77,12 +77,12 @@ pub enum Trigger {
     Parent,
     /// The retry after a failure.
     Retry,
-    /// Not told by the log.
+    /// Not stated in the log.
     Unknown,
 }
 
 impl Trigger {
-    /// The word of the contract.
+    /// The name used on the wire and in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Trigger::Schedule => "schedule",
@@ -93,7 +93,7 @@ impl Trigger {
         }
     }
 
-    /// From the wire; a word that is not known is [`Trigger::Unknown`].
+    /// Parses the name; an unknown one gives [`Trigger::Unknown`].
     pub fn from_word(word: &str) -> Trigger {
         [Trigger::Schedule, Trigger::Local, Trigger::Parent, Trigger::Retry]
             .into_iter()
@@ -110,12 +110,12 @@ pub enum Scope {
     Full,
     /// What changed since the last run.
     Delta,
-    /// Not told by the log.
+    /// Not stated in the log.
     Unknown,
 }
 
 impl Scope {
-    /// The word of the contract.
+    /// The name used on the wire and in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Scope::Full => "full",
@@ -124,7 +124,7 @@ impl Scope {
         }
     }
 
-    /// From the wire.
+    /// Parses the name; an unknown one gives [`Scope::Unknown`].
     pub fn from_word(word: &str) -> Scope {
         match word {
             "full" => Scope::Full,
@@ -139,7 +139,7 @@ impl Scope {
 pub struct StatusAttribute {
     /// Attribute id.
     pub id: u32,
-    /// Its value.
+    /// Attribute value.
     pub value: String,
 }
 
@@ -251,7 +251,7 @@ pub enum EventKind {
         version: String,
         trouble: Option<String>,
     },
-    /// Of a newer agent; kept as the raw line alone.
+    /// An event type of a newer agent; only the raw line is kept.
     NotKnown,
 }
 
@@ -261,12 +261,12 @@ pub enum EventKind {
 pub enum ConnectionOutcome {
     /// The attempt was announced.
     Attempted,
-    /// It worked.
+    /// The connection succeeded.
     Connected,
 }
 
 impl ConnectionOutcome {
-    /// The word of the contract.
+    /// The name used on the wire and in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             ConnectionOutcome::Attempted => "attempted",
@@ -279,23 +279,23 @@ impl ConnectionOutcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SetupOutcome {
-    /// It began.
+    /// The installation started.
     Started,
-    /// It, or a part of it, worked.
+    /// The installation, or a part of it, succeeded.
     Succeeded,
-    /// It did not.
+    /// The installation failed.
     Failed,
 }
 
 crate::describe::words!(SetupOutcome { Started = "started", Succeeded = "succeeded", Failed = "failed" });
 
-/// What became of a component of the site server.
+/// State change of a component of the site server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ServiceChange {
-    /// It was started.
+    /// The component was started.
     Started,
-    /// It was told to stop.
+    /// The component was asked to stop.
     Stopping,
 }
 
@@ -308,12 +308,12 @@ pub struct StatusMessage {
     pub id: u32,
     /// `I`, `W` or `E`.
     pub severity: String,
-    /// The component it names.
+    /// Reporting component.
     #[serde(rename = "message_component")]
     pub component: String,
-    /// The computer it names.
+    /// Reporting computer.
     pub system: String,
-    /// The site it names.
+    /// Reporting site.
     #[serde(rename = "message_site")]
     pub site: Option<SiteCode>,
     /// `ISTR0` to `ISTR9`, trailing empty ones dropped.

@@ -1,4 +1,4 @@
-//! A finding: a failed verdict with a life. It opens, changes, resolves, and keeps its id when it opens again.
+//! A finding: a failed verdict tracked over time. It opens, changes, resolves, and keeps its id when it reopens.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,80 +7,80 @@ use crate::ids::SiteCode;
 use crate::text::Text;
 use crate::verdict::Severity;
 
-/// A failed verdict with a life.
+/// A failed verdict, tracked from opening to resolution.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     /// Hash of rule, site and subject: equal live and offline.
     pub id: String,
-    /// Rule.
+    /// Id of the rule.
     pub rule: String,
-    /// How bad it is.
+    /// Severity.
     pub severity: Severity,
-    /// Site.
+    /// Code of the site.
     pub site: SiteCode,
     /// Part of the site; often empty.
     pub subject: String,
-    /// Cause from the catalogue.
+    /// Cause, from the catalogue of causes.
     pub cause: Option<String>,
-    /// How sure that cause is.
+    /// Confidence in the cause.
     #[serde(default)]
     pub confidence: Option<Confidence>,
-    /// Why it is as sure as that.
+    /// Reason for that confidence.
     #[serde(default)]
     pub reasons: Vec<Text>,
-    /// One sentence.
+    /// Summary in one sentence.
     pub summary: Text,
-    /// Lines and settings that show it.
+    /// Log lines and settings that prove it.
     pub evidence: Vec<Evidence>,
-    /// What to do, in order.
+    /// Remedies, in order.
     pub remedy: Vec<Text>,
-    /// Since when it holds.
+    /// When it opened (UTC).
     pub opened_at: Option<Timestamp>,
     /// When its summary, severity or evidence last changed.
     pub changed_at: Option<Timestamp>,
-    /// When it ceased to hold.
+    /// When it was resolved (UTC).
     pub resolved_at: Option<Timestamp>,
-    /// How often it was seen, such as failed runs in a row.
+    /// Number of occurrences, such as consecutive failed runs.
     pub occurrences: u32,
-    /// That somebody decided to bear with it for a while.
+    /// Set while an operator suppresses the finding.
     pub suppressed: Option<Suppression>,
-    /// The finding whose consequence it is, which is none itself. Not kept: it follows from what else is open.
+    /// Id of the root finding that causes this one. Not stored: derived from the other open findings.
     #[serde(default)]
     pub because_of: Option<String>,
-    /// The findings that follow from this one.
+    /// Ids of the findings that this one causes.
     #[serde(default)]
     pub consequences: Vec<String>,
 }
 
-/// How sure a cause is.
+/// Confidence in a cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Confidence {
-    /// Settings or a probe show it too.
+    /// Confirmed by settings or a probe.
     Confirmed,
-    /// The error says so.
+    /// Stated by the error itself.
     Likely,
-    /// Only words say so, or settings and probes say otherwise.
+    /// Inferred from wording alone, or contradicted by settings or probes.
     Weak,
 }
 
 crate::describe::words!(Confidence { Confirmed = "confirmed", Likely = "likely", Weak = "weak" });
 
-/// Somebody's decision to bear with a finding: it is still judged and shown, and nobody is told.
+/// An operator's decision to suppress a finding: it is still evaluated and shown, but sends no notifications.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suppression {
-    /// Why.
+    /// Reason given by the operator.
     pub reason: String,
-    /// Who decided, from the certificate.
+    /// Operator, from the client certificate.
     pub by: String,
-    /// When.
+    /// Time of the decision (UTC).
     pub at: Option<Timestamp>,
-    /// When it ends; `None`: when somebody lifts it.
+    /// End of the suppression; `None`: until an operator lifts it.
     pub until: Option<Timestamp>,
 }
 
 impl Finding {
-    /// Whether it is open, not suppressed, and no consequence: a consequence is told with its cause.
+    /// Whether it is open, not suppressed, and not a consequence, which is reported with its cause.
     pub fn is_pressing(&self) -> bool {
         self.resolved_at.is_none() && self.suppressed.is_none() && self.because_of.is_none()
     }
@@ -91,37 +91,37 @@ impl Finding {
     }
 }
 
-/// What shows that a finding holds.
+/// Evidence for a finding.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "kebab-case")]
 pub enum Evidence {
     /// A log line.
     Line {
-        /// Site.
+        /// Code of the site.
         site: SiteCode,
-        /// File.
+        /// Name of the log file.
         file: String,
-        /// Byte offset in it.
+        /// Byte offset in the file.
         offset: u64,
-        /// Its time.
+        /// Time of the line (UTC).
         time: Option<Timestamp>,
         /// The raw line.
         line: String,
     },
     /// A setting.
     Setting {
-        /// Site.
+        /// Code of the site.
         site: SiteCode,
         /// Path in the snapshot, such as `wsus[sup1].is_replica`.
         setting: String,
-        /// Its value.
+        /// Value of the setting.
         value: serde_json::Value,
-        /// When its source last said so.
+        /// When the source last reported it.
         taken_at: Option<Timestamp>,
-        /// That source, such as `wsus-api`, `file`, `log` or `probe`.
+        /// Source, such as `wsus-api`, `file`, `log` or `probe`.
         #[serde(default)]
         source: String,
-        /// Since when it has this value, as far as was seen.
+        /// When this value was first seen.
         since: Option<Timestamp>,
     },
 }

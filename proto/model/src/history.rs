@@ -1,4 +1,4 @@
-//! What a site is set to, what it was set to before, and what it would mean to set it otherwise: answers of the collector.
+//! Settings of a site now and in the past, and the effect of changing them: answers of the collector.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -10,95 +10,95 @@ use crate::verdict::Verdict;
 /// The settings of a site at a moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SettingsView {
-    /// Whose.
+    /// Code of the site.
     pub site: SiteCode,
-    /// Everything known; `None`: nothing.
+    /// Merged settings; `None`: none are known.
     pub settings: Option<Value>,
-    /// Where each field comes from.
+    /// Origin of each field.
     pub origins: Vec<FieldOrigin>,
-    /// What changed, oldest first.
+    /// Changes, oldest first.
     pub changes: Vec<SettingChange>,
-    /// Which of the changes were undone.
+    /// Those changes that were reverted.
     pub undone: Vec<UndoneChange>,
-    /// When WCM is going to look at WSUS again.
+    /// When WCM will next check the WSUS configuration.
     pub wcm_looks_at: Option<Timestamp>,
-    /// What is to be known about that.
+    /// Remarks on that time.
     pub notes: Vec<Text>,
 }
 
-/// Where a field comes from.
+/// Origin of a settings field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldOrigin {
-    /// Which field.
+    /// Path of the field in the snapshot.
     pub path: String,
-    /// Its source.
+    /// Source, such as `wsus-api`.
     pub source: String,
-    /// When the source last said so.
+    /// When the source last reported it.
     pub taken_at: Option<Timestamp>,
-    /// Since when it says so.
+    /// When the source first reported this value.
     pub since: Option<Timestamp>,
 }
 
-/// A field that is set otherwise than before.
+/// A changed settings field.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SettingChange {
-    /// Which field.
+    /// Path of the field in the snapshot.
     pub path: String,
-    /// Its value before; `None` where the whole element is new.
+    /// Value before; `None` if the whole element is new.
     pub before: Option<Value>,
-    /// Its value since; `None` where the whole element is gone.
+    /// Value after; `None` if the whole element was removed.
     pub after: Option<Value>,
-    /// When the value before was last seen: the change lies between this and `seen_at`.
+    /// When the value before was last seen: the change happened between this and `seen_at`.
     pub last_seen_before: Option<Timestamp>,
     /// When the new value was first seen.
     pub seen_at: Option<Timestamp>,
-    /// Who saw it.
+    /// Source that reported it.
     pub source: String,
 }
 
-/// A change that was undone.
+/// A change that was reverted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UndoneChange {
-    /// Which field.
+    /// Path of the field in the snapshot.
     pub path: String,
-    /// What it was set to for a while.
+    /// Temporary value.
     pub value: Option<Value>,
-    /// When that was first seen.
+    /// When that value was first seen.
     pub changed_at: Option<Timestamp>,
-    /// When the old value was back.
+    /// When the old value was seen again.
     pub put_back_at: Option<Timestamp>,
-    /// Whether WCM wrote its settings meanwhile; else nobody says who it was.
+    /// Whether WCM wrote its settings meanwhile; otherwise the author is unknown.
     pub by_wcm: bool,
 }
 
-/// A verdict that would be another one.
+/// A verdict that a settings change would alter.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VerdictChange {
-    /// As it is; `None`: the rule gives none.
+    /// Verdict now; `None`: the rule gives none.
     pub before: Option<Verdict>,
-    /// As it would be; `None`: the rule would give none.
+    /// Verdict after the change; `None`: the rule would give none.
     pub after: Option<Verdict>,
-    /// What would be wrong, or what is wrong now and would be well.
+    /// Problem that the change would cause or fix.
     pub summary: Option<Text>,
 }
 
-/// One decision of an operator.
+/// An operator's decision in the audit log.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct AuditEntry {
-    /// When.
+    /// Time of the decision (collector's clock, UTC).
     pub at: Timestamp,
-    /// Who, from the certificate.
+    /// Operator, from the client certificate.
     pub by: String,
     /// `suppress` or `unsuppress`.
     pub action: String,
-    /// Which finding.
+    /// Id of the finding.
     pub finding: String,
-    /// Its rule.
+    /// Rule of the finding.
     pub rule: String,
-    /// Its site.
+    /// Site of the finding.
     pub site: SiteCode,
-    /// Why.
+    /// Reason given by the operator.
     pub reason: String,
-    /// Until when.
+    /// End of the suppression, if any.
     pub until: Option<Timestamp>,
 }

@@ -1,4 +1,4 @@
-//! Names of things: sites, agents, epochs. All are checked when made, so that nothing behind the edge checks again.
+//! Names of things: sites, agents, epochs. All are validated on construction, so that no later code checks again.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,13 +9,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SiteCode([u8; 3]);
 
-/// A text that is no site code.
+/// A text that is not a site code.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
-#[error("{0:?} is no site code: it must be three letters or digits, like CEN")]
+#[error("{0:?} is not a site code: it must be three letters or digits, like CEN")]
 pub struct BadSiteCode(pub String);
 
 impl SiteCode {
-    /// The site whose code no log told; written `?`.
+    /// The site code when no log gives one; written `?`.
     pub const UNKNOWN: SiteCode = SiteCode(*b"?  ");
 
     /// The code as text.
@@ -23,7 +23,7 @@ impl SiteCode {
         if *self == SiteCode::UNKNOWN {
             return "?";
         }
-        // Only ASCII gets in, so this cannot fail; `?` would be a wrong name, not a crash.
+        // Only ASCII is accepted, so this cannot fail; the fallback `?` avoids a panic.
         std::str::from_utf8(&self.0).unwrap_or("?")
     }
 }
@@ -76,7 +76,7 @@ impl schemars::JsonSchema for SiteCode {
     }
 }
 
-/// Who an agent is, from its certificate alone: its sites and its host, as `P01.S01/srv01`.
+/// Identity of an agent, from its certificate alone: its sites and its host, as `P01.S01/srv01`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AgentId(pub String);
 
@@ -89,12 +89,12 @@ impl fmt::Display for AgentId {
 /// Longest name of an agent: about a hundred sites and a host.
 pub const AGENT_BYTES: usize = 440;
 
-/// 128 bits made together with a spool: sequence numbers are unique within it.
+/// 128 random bits created with a spool; sequence numbers are unique within an epoch.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub [u8; 16]);
 
 impl Epoch {
-    /// From its 16 bytes; `None` for another number of them.
+    /// From 16 bytes; `None` for any other length.
     pub fn from_bytes(bytes: &[u8]) -> Option<Epoch> {
         bytes.try_into().ok().map(Epoch)
     }

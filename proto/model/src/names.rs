@@ -3,7 +3,7 @@
 
 use std::net::Ipv4Addr;
 
-/// What stands before a host's name, and says nothing about which host it is.
+/// Prefixes of a host name that do not identify the host.
 const PREFIXES: &[&str] = &["http://", "https://", "tcp:", "np:", "lpc:", "\\\\"];
 
 /// The host in a name: without scheme, user, path, SQL Server instance, port and trailing dot.
@@ -38,8 +38,8 @@ fn unprefixed(name: &str) -> &str {
     prefix.and_then(|prefix| name.get(prefix.len()..)).unwrap_or(name)
 }
 
-/// Whether two names are of one server: case counts for nothing, and a bare name equals a fully qualified one with that first
-/// label. An address equals itself alone.
+/// Whether two names denote one server: case is ignored, and a bare name equals a fully qualified one with that first
+/// label. An IP address equals only itself.
 pub fn same_server(one: &str, other: &str) -> bool {
     if one == other {
         return true;
@@ -59,7 +59,7 @@ pub fn same_server(one: &str, other: &str) -> bool {
     }
 }
 
-/// Whether two names are of one SQL Server instance: `SQL`, `tcp:sql.corp.example,1433` and `SQL\MSSQLSERVER` are one.
+/// Whether two names denote one SQL Server instance: `SQL`, `tcp:sql.corp.example,1433` and `SQL\MSSQLSERVER` are one.
 pub fn same_instance(one: &str, other: &str) -> bool {
     if !same_server(one, other) {
         return false;
@@ -83,7 +83,7 @@ fn instance(name: &str) -> (&str, Option<&str>) {
     (if name.eq_ignore_ascii_case("MSSQLSERVER") { "" } else { name }, port)
 }
 
-/// Whether a name in a certificate is good for a server; `*` stands for one label, and a bare name may be of any domain.
+/// Whether a certificate's name is valid for a server; `*` matches one label, and a bare name matches in any domain.
 pub fn certifies(certified: &str, server: &str) -> bool {
     let server = host(server);
     match certified.trim().strip_prefix("*.") {

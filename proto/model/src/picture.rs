@@ -9,20 +9,20 @@ use crate::run::Run;
 use crate::text::Text;
 use crate::verdict::Verdict;
 
-/// State of a site in one word.
+/// Summary state of a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SiteState {
     /// The last run succeeded, and in time.
     Ok,
-    /// A run goes on.
+    /// A run is in progress.
     Running,
     /// The last run failed.
     Failed,
     /// No success for too long.
     Overdue,
-    /// Its agents are silent.
+    /// None of its agents sends heartbeats.
     Silent,
-    /// Nothing tells.
+    /// No data.
     Unknown,
 }
 
@@ -33,11 +33,11 @@ crate::describe::words!(SiteState {
 /// The hierarchy at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Picture {
-    /// Its name.
+    /// Name of the hierarchy.
     pub hierarchy: String,
-    /// The moment.
+    /// Time of this picture (collector's clock, UTC).
     pub at: Option<Timestamp>,
-    /// Its sites, by code.
+    /// Sites, by code.
     pub sites: Vec<SitePicture>,
     /// Runs, newest first.
     pub runs: Vec<Run>,
@@ -75,13 +75,13 @@ pub struct SitePicture {
     pub last_success_at: Option<Timestamp>,
     /// End of the last failed run.
     pub last_failure_at: Option<Timestamp>,
-    /// Next scheduled run; `None` where the log does not prove it, and while one goes on.
+    /// Next scheduled run; `None` where the log does not prove it, and while a run is in progress.
     pub next_run_at: Option<Timestamp>,
     /// Newest catalogue version.
     pub catalog_version: Option<u64>,
     /// Its open findings.
     pub findings: FindingCounts,
-    /// Agents that speak for it.
+    /// Agents that report for it.
     pub agents: Vec<AgentPicture>,
     /// Site server.
     pub server: Option<String>,
@@ -89,74 +89,74 @@ pub struct SitePicture {
     pub generation: Option<Generation>,
     /// Newest settings snapshot.
     pub settings: Option<serde_json::Value>,
-    /// How long its runs take.
+    /// Durations of its runs, by phase.
     pub trends: Vec<PhaseTrend>,
-    /// Up to which moment its wsyncmgr.log is known to be read: nothing later is said to be absent.
+    /// Time up to which its wsyncmgr.log is read; no absence is concluded beyond it.
     pub judged_as_of: Option<Timestamp>,
-    /// Its agents are reading back; what is shown of it is how it stood before.
+    /// Set while its agents work off a backlog; the rest of the picture is then the last known state.
     pub backlog: Option<Backlog>,
 }
 
-/// What is still to come of a site.
+/// Backlog of a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Backlog {
-    /// Bytes of logs that no agent has read yet.
+    /// Unread log bytes.
     pub unread_bytes: u64,
-    /// Events that its agents hold.
+    /// Events in its agents' spools.
     pub spooled_events: u64,
 }
 
-/// How long a phase of a site's runs takes.
+/// Duration statistics of one phase of a site's runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PhaseTrend {
     /// `wsus`, `database`, …; `run` is the whole run.
     pub phase: String,
-    /// Runs that were counted.
+    /// Number of runs counted.
     pub runs: u32,
-    /// In the newest of them.
+    /// Duration in the newest run.
     pub last: SignedDuration,
-    /// Half of them took no longer.
+    /// Median duration.
     pub median: SignedDuration,
-    /// 95 % of them took no longer.
+    /// 95th percentile of the duration.
     pub p95: SignedDuration,
-    /// How many times as long the newest take as those before; `None` where that is little.
+    /// Ratio of the newest durations to the earlier ones; `None` if insignificant.
     pub growth: Option<f64>,
 }
 
 /// One agent at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentPicture {
-    /// Identity.
+    /// Agent id, from its certificate.
     pub id: AgentId,
-    /// Last sign of life.
+    /// Time of the last heartbeat or batch (collector's clock).
     pub last_heard_at: Option<Timestamp>,
-    /// Whether its stream is open.
+    /// Whether the agent is connected.
     pub connected: bool,
     /// Events stored from it.
     pub events: u64,
     /// Its version.
     pub version: String,
-    /// Events it still holds.
+    /// Events in its spool that are not acknowledged.
     pub spooled_events: u64,
-    /// Events that neither it nor the store has any more.
+    /// Events lost: neither its spool nor the store has them.
     pub lost_events: u64,
-    /// Bytes of its spool.
+    /// Size of its spool in bytes.
     pub spool_bytes: u64,
-    /// Seconds since something waits there and nothing was acknowledged.
+    /// Seconds that undelivered events have waited without any acknowledgement.
     pub waiting_seconds: u32,
 }
 
-/// A connection or stream that was turned away.
+/// A refused connection or stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// When it last happened.
     pub at: Option<Timestamp>,
-    /// Who, as far as known.
+    /// Peer, as far as known.
     pub peer: String,
-    /// Why.
+    /// Reason for the refusal.
     pub reason: Text,
-    /// What to do.
+    /// Remedy.
     pub remedy: Text,
-    /// How often.
+    /// Number of refusals.
     pub times: u32,
 }

@@ -1,10 +1,10 @@
-//! How far a file was read: the agent's own words, which the collector keeps for it.
+//! Checkpoint of a file: opaque agent state that the collector stores for the agent.
 
-/// How far a file was read.
+/// Checkpoint of one file of an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// Site code, slash, file name.
     pub name: String,
-    /// What the agent needs to go on from there.
+    /// Serialised state from which the agent resumes.
     pub checkpoint: Vec<u8>,
 }

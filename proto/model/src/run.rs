@@ -12,59 +12,59 @@ pub enum RunOutcome {
     Succeeded,
     /// It reached "Sync failed" or 6703.
     Failed,
-    /// It goes on.
+    /// The run is in progress.
     Running,
-    /// Its end was never seen.
+    /// The log shows no end of the run.
     Unknown,
 }
 
 crate::describe::words!(RunOutcome { Succeeded = "succeeded", Failed = "failed", Running = "running", Unknown = "unknown" });
 
-/// A part of a run.
+/// One phase of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Phase {
     /// `wsus`, `database`, `internet`, …
     pub phase: String,
-    /// WSUS server it works on.
+    /// WSUS server being synchronised.
     pub server: String,
-    /// Its start.
+    /// Start time (UTC).
     pub started_at: Option<Timestamp>,
-    /// Its end; absent while it goes on.
+    /// End time (UTC); absent while the phase is in progress.
     pub ended_at: Option<Timestamp>,
 }
 
 /// One synchronisation of one site.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
-    /// Site and start, such as `CEN-20260301T030000Z`.
+    /// Id made of site and start, such as `CEN-20260301T030000Z`.
     pub id: String,
-    /// Site.
+    /// Code of the site.
     pub site: SiteCode,
-    /// What started it.
+    /// Trigger of the run.
     pub trigger: Trigger,
-    /// The parent that asked.
+    /// Parent site that requested it.
     pub from: Option<SiteCode>,
     /// Full or delta.
     pub scope: Scope,
-    /// Start; absent where the log has no times, or begins in the middle of the run.
+    /// Start time (UTC); absent if the log has no times, or begins in the middle of the run.
     pub started_at: Option<Timestamp>,
-    /// End.
+    /// End time (UTC).
     pub ended_at: Option<Timestamp>,
-    /// How it ended.
+    /// Outcome.
     pub outcome: RunOutcome,
-    /// Its phases in order.
+    /// Phases in order.
     pub phases: Vec<Phase>,
-    /// Newest progress: items done, items in all.
+    /// Latest progress: items done, items in total.
     pub progress: Option<(u64, u64)>,
-    /// Cause of the failure.
+    /// Cause of the failure, from the catalogue of causes.
     pub cause: Option<String>,
-    /// Text of the failure.
+    /// Failure text from the log.
     pub text: Option<String>,
-    /// Source the text names.
+    /// Source named in the failure text.
     pub source: Option<String>,
-    /// Error code.
+    /// Error code from the log.
     pub code: Option<String>,
-    /// The failed run that this one repeats.
+    /// Id of the failed run that this one retries.
     pub retry_of: Option<String>,
     /// Catalogue version it set.
     pub catalog_version: Option<u64>,

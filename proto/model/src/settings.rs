@@ -20,7 +20,7 @@ pub mod lenient;
 /// A setting: not known, known to be none, or known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Known<T> {
-    /// Absent: nobody could tell.
+    /// Absent from the snapshot: not known.
     #[default]
     Unknown,
     /// `null`: known to be none.
@@ -38,7 +38,7 @@ impl<T> Known<T> {
         }
     }
 
-    /// Whether nobody could tell.
+    /// Whether the value is unknown.
     pub fn is_unknown(&self) -> bool {
         matches!(self, Known::Unknown)
     }
@@ -55,7 +55,7 @@ impl<T: Serialize> Serialize for Known<T> {
 
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Known<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Known<T>, D::Error> {
-        // What cannot be read is not known, and costs nothing else; `lenient::tidy` tells of it.
+        // An unreadable field counts as unknown and affects nothing else; `lenient::tidy` reports it.
         let value = serde_json::Value::deserialize(from)?;
         if value.is_null() {
             return Ok(Known::None);
@@ -95,7 +95,7 @@ settings! {
     Settings {
         /// `supwatch/settings/v1`.
         schema: String,
-        /// Site it is of.
+        /// Code of the site.
         site: SiteCode,
         /// When it was taken (server's clock, UTC).
         taken_at: Timestamp,
@@ -109,11 +109,11 @@ settings! {
         component: Component,
         /// The WSUS servers behind the SUPs.
         wsus: Vec<Wsus>,
-        /// What the top site's provider says of all sites (`SMS_SUPSyncStatus`).
+        /// Synchronisation state of all sites from the top site's provider (`SMS_SUPSyncStatus`).
         sup_status: Vec<SupStatus>,
         /// The sites that the provider of this one knows (`SMS_Site`).
         sites: Vec<ListedSite>,
-        /// Ids of classifications and products by the titles that this site's servers give them.
+        /// Ids of classifications and products, by their titles on this site's servers.
         category_ids: BTreeMap<String, String>,
     }
 }
@@ -136,7 +136,7 @@ settings! {
     }
 }
 settings! {
-    /// One software update point as the site is set (`SMS_SCI_SysResUse`).
+    /// One software update point as the site configures it (`SMS_SCI_SysResUse`).
     Sup {
         /// Its server.
         server: String,
@@ -154,12 +154,12 @@ settings! {
         internet: bool,
         /// Its proxy.
         proxy: Proxy,
-        /// Whether an account is set for the site server's connection to WSUS (`WSUSAccessAccount`); its name stays there.
+        /// Whether an account is set for the site server's connection to WSUS (`WSUSAccessAccount`); its name is never collected.
         connection_account: bool,
     }
 }
 settings! {
-    /// A proxy; the account is a yes or no, its name and password never leave the server.
+    /// A proxy; only whether an account is set is collected, never its name or password.
     Proxy {
         /// Whether it is used.
         enabled: bool,
@@ -197,7 +197,7 @@ settings! {
     }
 }
 settings! {
-    /// One WSUS server as its API tells.
+    /// One WSUS server, from its API.
     Wsus {
         /// Its name.
         server: String,
@@ -227,13 +227,13 @@ settings! {
         app_pool: AppPool,
         /// HTTP answers of the virtual directories' web services, by name such as `ApiRemoting30`.
         virtual_directories: BTreeMap<String, VirtualDirectory>,
-        /// The newest synchronisation as WSUS itself tells it.
+        /// The newest synchronisation, from WSUS itself.
         wsus_sync: WsusSync,
         /// Its database.
         database: Database,
-        /// How the agent's connection to it went.
+        /// Probe of the connection from the agent to it.
         reach: Reach,
-        /// How the agent's connection to its update source went.
+        /// Probe of the connection from the agent to its update source.
         upstream_reach: Reach,
     }
 }
@@ -244,12 +244,12 @@ settings! {
         state: String,
         /// Private memory limit in KB; 0: none.
         private_memory_limit_kb: u64,
-        /// Requests that may wait.
+        /// Limit of the request queue.
         queue_length: u64,
     }
 }
 settings! {
-    /// What a web service answered.
+    /// Response of a web service.
     VirtualDirectory {
         /// HTTP status.
         status: u16,
@@ -279,14 +279,14 @@ settings! {
         server: String,
         /// Whether several WSUS servers share it.
         shared: bool,
-        /// Memory that SQL Server may take, in MB.
+        /// Memory limit of SQL Server, in MB.
         max_server_memory_mb: u64,
         /// Memory of its computer, in MB.
         physical_memory_mb: u64,
     }
 }
 settings! {
-    /// How a connection of the agent went, step by step: name, TCP, TLS, HTTP.
+    /// Result of a probe by the agent, step by step: name, TCP, TLS, HTTP.
     Reach {
         /// Host it went to.
         host: String,
@@ -300,7 +300,7 @@ settings! {
         outcome: String,
         /// HTTP status of the last answer.
         status: u16,
-        /// The certificate shown, whether trusted or not.
+        /// The certificate presented, whether trusted or not.
         certificate: Certificate,
         /// The server's clock minus the agent's, in seconds, from the `Date` of its answer.
         clock_offset_s: i64,
@@ -309,7 +309,7 @@ settings! {
 settings! {
     /// A server's certificate.
     Certificate {
-        /// Names it is for.
+        /// DNS names of the certificate.
         names: Vec<String>,
         /// Its end.
         expires_at: Timestamp,
@@ -390,13 +390,13 @@ impl Settings {
         }
     }
 
-    /// Whether the WSUS of a SUP has the database of the first SUP's, and so its configuration; `None`: nothing tells.
+    /// Whether the WSUS of a SUP shares the database, and so the configuration, of the first SUP's; `None`: not known.
     pub fn shares_database_with_first(&self, sup: &Sup) -> Option<bool> {
         let (own, first) = (self.wsus_of(sup)?, self.wsus_of(self.first_sup()?)?);
         let told = own.database.value().and_then(|database| database.shared.value()).copied();
         let name = |wsus: &Wsus| wsus.database.value().and_then(|database| database.server.value().cloned());
         match (name(own), name(first)) {
-            // SUSDB is the only name there is, so an instance holds one of them.
+            // The database is always named SUSDB, so an instance has at most one.
             (Some(own), Some(first)) => {
                 return Some(same_instance(&own, &first) && !own.to_uppercase().contains("##WID") && told != Some(false));
             }

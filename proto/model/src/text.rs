@@ -1,8 +1,8 @@
-//! Texts for people, in the two languages supwatch speaks.
+//! User-facing texts in English and Japanese.
 
 use serde::{Deserialize, Serialize};
 
-/// A language of the user.
+/// A user's language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Lang {
     /// English.
@@ -12,17 +12,17 @@ pub enum Lang {
     Ja,
 }
 
-/// One text in both languages; it travels whole, and the CLI picks.
+/// One text in both languages; both are sent, and the CLI selects one.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Text {
-    /// English.
+    /// English text.
     pub en: String,
-    /// Japanese.
+    /// Japanese text.
     pub ja: String,
 }
 
 impl Text {
-    /// From both languages.
+    /// A text from its two versions.
     pub fn new(en: impl Into<String>, ja: impl Into<String>) -> Text {
         Text { en: en.into(), ja: ja.into() }
     }

@@ -1,8 +1,8 @@
-//! UTC times and how sure they are.
+//! Certainty of UTC times.
 
 use serde::{Deserialize, Serialize};
 
-/// How sure the UTC time of an event is, best first.
+/// Certainty of an event's UTC time, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Certainty {
@@ -14,12 +14,12 @@ pub enum Certainty {
     Calibrated,
     /// From the zone configured for the site.
     Configured,
-    /// Not known: the local time is taken as it stands.
+    /// Unknown zone: the local time is used unchanged.
     Local,
 }
 
 impl Certainty {
-    /// The word of the contract.
+    /// The name used on the wire and in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Certainty::Bias => "bias",

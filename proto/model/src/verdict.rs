@@ -1,4 +1,4 @@
-//! A verdict: what a rule says of one site in its hierarchy. *Unknown* is an answer, and names what is missing.
+//! A verdict: the result of one rule for one site. *Unknown* is a valid answer and names the missing data.
 
 use std::borrow::Cow;
 
@@ -12,11 +12,11 @@ use crate::text::Text;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
-    /// Updates do not come.
+    /// Updates do not arrive.
     Critical,
-    /// Updates come late, or not as intended.
+    /// Updates arrive late, or not as intended.
     Warning,
-    /// Worth knowing.
+    /// Informational.
     Info,
 }
 
@@ -27,29 +27,29 @@ crate::describe::words!(Severity { Critical = "critical", Warning = "warning", I
 pub enum Answer {
     /// The rule holds.
     Pass,
-    /// It does not.
+    /// The rule is violated.
     Fail,
-    /// There is not enough data to say.
+    /// There is not enough data to decide.
     Unknown,
 }
 
 crate::describe::words!(Answer { Pass = "pass", Fail = "fail", Unknown = "unknown" });
 
-/// What a rule says of one site.
+/// The result of one rule for one site.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
-    /// Rule.
+    /// Id of the rule.
     pub rule: Cow<'static, str>,
-    /// Site.
+    /// Code of the site.
     pub site: SiteCode,
-    /// Part of the site it is about, such as a SUP; often empty.
+    /// Part of the site concerned, such as a SUP; often empty.
     pub subject: String,
-    /// The answer.
+    /// Pass, fail or unknown.
     pub answer: Answer,
-    /// What it looked at, such as `wsus[sup1].languages`.
+    /// Data that the rule used, such as `wsus[sup1].languages`.
     pub looked_at: Vec<Cow<'static, str>>,
-    /// What it lacked.
+    /// Data that was missing.
     pub missing: Vec<Text>,
-    /// Of an unknown one: when what was changed above the site is expected to have reached it.
+    /// For an unknown answer: when a change above the site is expected to have reached it.
     pub expected_by: Option<Timestamp>,
 }

@@ -5,37 +5,37 @@ use jiff::{SignedDuration, Timestamp};
 use crate::ids::SiteCode;
 use crate::text::Text;
 
-/// How far a wave got.
+/// Overall outcome of a wave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WaveOutcome {
-    /// Every site below has it.
+    /// Every site below the top completed its run.
     Complete,
-    /// It is still on its way.
+    /// Runs are in progress or still expected.
     Running,
-    /// It stopped somewhere: at the top site itself, or at the edge that [`Wave::broken_at`] names.
+    /// It stopped: at the top site itself, or at the edge [`Wave::broken_at`].
     Broken,
-    /// Nothing is known to be wrong, and not every site tells.
+    /// No failure is known, but data is missing for some sites.
     Unknown,
 }
 
 crate::describe::words!(WaveOutcome { Complete = "complete", Running = "running", Broken = "broken", Unknown = "unknown" });
 
-/// What became of a wave between a parent and a child.
+/// Outcome of a wave between a parent and a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EdgeOutcome {
-    /// The child has it.
+    /// The child's run succeeded.
     Succeeded,
     /// The child's run failed, and no retry has succeeded.
     Failed,
-    /// The child's run goes on.
+    /// The child's run is in progress.
     Running,
-    /// The child was told and has not begun; there is still time.
+    /// The child was notified and has not started, but is not late.
     Waiting,
-    /// The child was told and did not begin.
+    /// The child was notified and did not start in time.
     Missed,
-    /// The wave stopped further up.
+    /// The wave stopped at an edge above.
     Cut,
-    /// Nothing tells.
+    /// Neither site's log shows it.
     Unknown,
 }
 
@@ -49,53 +49,53 @@ crate::describe::words!(EdgeOutcome {
     Unknown = "unknown"
 });
 
-/// The way of a wave from a parent to a child. Times are those of the server that wrote the line.
+/// A wave's passage from a parent to a child. Times are those of the server that wrote the line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WaveEdge {
-    /// Who told.
+    /// Parent site, which sent the notification.
     pub parent: SiteCode,
-    /// Who was told.
+    /// Child site, which received it.
     pub child: SiteCode,
     /// When the parent sent its notification (parent's clock).
     pub notified_at: Option<Timestamp>,
-    /// When the child found it (child's clock).
+    /// When the child picked it up (child's clock).
     pub received_at: Option<Timestamp>,
-    /// When the child's first run for it began (child's clock).
+    /// Start of the child's first run for it (child's clock).
     pub started_at: Option<Timestamp>,
-    /// When its last run for it ended (child's clock).
+    /// End of the child's last run for it (child's clock).
     pub ended_at: Option<Timestamp>,
-    /// What became of it.
+    /// Outcome of this edge.
     pub outcome: EdgeOutcome,
-    /// From notification to start; never negative, clocks may differ.
+    /// Time from notification to start; clamped at zero, because clocks may differ.
     pub lag: Option<SignedDuration>,
     /// The child's runs for it, oldest first; more than one where it was retried.
     pub runs: Vec<String>,
-    /// Catalogue version the child has from it.
+    /// Catalogue version that the child received.
     pub catalog_version: Option<u64>,
-    /// Cause of the failure.
+    /// Cause of the failure, from the catalogue of causes.
     pub cause: Option<String>,
-    /// Whether it was put together from less than both logs.
+    /// Whether it was inferred without one of the two logs.
     pub inferred: bool,
-    /// What is to be known about it, such as what it was inferred from.
+    /// Remarks, such as the source of an inference.
     pub note: Option<Text>,
 }
 
 /// One run of the top site and all it caused.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wave {
-    /// That of the top site's run; of one that no log shows, the site and when its first child was told.
+    /// Id of the top site's run; if no log shows that run, the site and the time of its first notification.
     pub id: String,
-    /// The top site.
+    /// Code of the top site.
     pub top: SiteCode,
     /// Start of the top site's run; absent where no log shows it.
     pub started_at: Option<Timestamp>,
-    /// End of its last run anywhere; absent while it is on its way.
+    /// End of its last run anywhere; absent while it is in progress.
     pub ended_at: Option<Timestamp>,
     /// Catalogue version it carries.
     pub catalog_version: Option<u64>,
     /// Edges from the top down, a parent's before those of its children.
     pub edges: Vec<WaveEdge>,
-    /// How far it got.
+    /// Overall outcome.
     pub outcome: WaveOutcome,
     /// The first edge at which it stopped; absent where the top site's own run failed.
     pub broken_at: Option<(SiteCode, SiteCode)>,
@@ -104,7 +104,7 @@ pub struct Wave {
 }
 
 impl Wave {
-    /// Whether nothing of it goes on or is still waited for.
+    /// Whether no run of it is in progress or expected.
     pub fn is_settled(&self) -> bool {
         self.outcome != WaveOutcome::Running
             && self.edges.iter().all(|edge| !matches!(edge.outcome, EdgeOutcome::Running | EdgeOutcome::Waiting))

@@ -39,7 +39,7 @@ impl Mark {
         memrchr_iter(rare, text.as_bytes()).find_map(|at| self.at(text, at))
     }
 
-    /// Its place, if its rarest byte stands there.
+    /// Position of the mark, if its rarest byte is there.
     fn at(self, text: &str, rare: usize) -> Option<usize> {
         let start = rare.checked_sub(self.rare)?;
         text.as_bytes().get(start..)?.starts_with(self.text.as_bytes()).then_some(start)

@@ -1,6 +1,6 @@
 //! Server lines whose marks suffered in a copy: `$<` or `$$>` for `$$<`, `&<`, a missing or doubled `>`, no stamp at all.
 //!
-//! The last form that is tried; what it reads is counted, so that a user sees that a file is not as it was written.
+//! The last form that is tried; what it reads is counted, so that an operator sees that a file was modified.
 
 use super::fields::{asctime, clock, month_day_year, thread};
 use super::{Form, Record, Stamp};

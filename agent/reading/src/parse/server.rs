@@ -37,7 +37,7 @@ pub fn whole(raw: &str) -> Option<Record<'_>> {
 /// Longest marks: a component's path, a stamp with a zone's name, a thread.
 const TAIL: usize = 600;
 
-/// What stands behind the mark.
+/// The text after the mark.
 #[derive(Debug)]
 pub(crate) struct Tail<'a> {
     pub component: &'a str,
@@ -50,7 +50,7 @@ pub(crate) struct Tail<'a> {
     pub complete: bool,
 }
 
-/// `COMPONENT><stamp><thread=N (0xN)>`, where blanks may stand between the parts and the thread may be missing.
+/// `COMPONENT><stamp><thread=N (0xN)>`, with optional blanks between the parts and the thread may be missing.
 pub(crate) fn tail(text: &str) -> Option<Tail<'_>> {
     // Marks are short, and a hostile line may have a thousand beginnings of some.
     let text = super::fields::head(text, TAIL);
@@ -81,7 +81,7 @@ pub fn split_first(text: &str) -> Option<(&str, &str)> {
     None
 }
 
-/// Whether the end of a line breaks off inside the marks, so that the record goes on in the next line.
+/// Whether the end of a line breaks off inside the marks, so that the record continues on the next line.
 pub fn is_torn(text: &str) -> bool {
     let Some(at) = SERVER.rfind(text) else { return false };
     let rest = text.get(at + SERVER.len()..).unwrap_or_default();
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_records_on_a_line_are_told_apart_and_a_mark_in_the_text_is_none() {
+    fn two_records_on_a_line_are_separated_and_a_mark_in_the_text_is_none() {
         let one = "a  $$<X><08-22-2016 04:15:01.917+420><thread=2868 (0xB34)>";
         assert_eq!(split_first(&format!("{one}b $$<X><08-22-2016 04:15:01.917+420><thread=1 (0x1)>")).map(|(a, _)| a), Some(one));
         assert_eq!(split_first(one), None);

@@ -29,7 +29,7 @@ pub enum DateOrder {
 }
 
 impl Dated {
-    /// The date in an order; a year that stands first leaves no choice.
+    /// The date in an order; a leading year leaves no choice.
     pub fn in_order(self, order: DateOrder) -> Option<DateTime> {
         let Dated { first, second, third, time, .. } = self;
         let date: Option<Date> = match order {
@@ -80,7 +80,7 @@ fn in_tabs(raw: &str) -> Option<Record<'_>> {
 /// `text COMPONENT M/D/YYYY h:mm:ss AM 9640 (0x25A8)`, read from its end.
 fn in_blanks(raw: &str) -> Option<Record<'_>> {
     let text = raw.trim_end();
-    // Cheap to say no: every such line ends in a thread, with the digits of a time before it.
+    // Fast rejection: every such line ends in a thread, with the digits of a time before it.
     let last = text.as_bytes().last()?;
     if !(last.is_ascii_hexdigit() || *last == b')' || text.ends_with('…')) || !text.contains('/') {
         return None;
@@ -100,7 +100,7 @@ fn in_blanks(raw: &str) -> Option<Record<'_>> {
     None
 }
 
-/// The component before the date: a name of the product's, else the last word. A name of several words cannot be told.
+/// The component before the date: a name of the product's, else the last word. A name of several words cannot be recognised.
 fn split_name(text: &str) -> (&str, &str) {
     let start = text.rfind(|c: char| c.is_ascii_whitespace()).map_or(0, |blank| blank + 1);
     match text.split_at(start) {

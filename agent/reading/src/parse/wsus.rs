@@ -1,12 +1,12 @@
 //! WSUS's own log, `SoftwareDistribution.log`: always UTC, tab-separated, with stack traces on the lines that follow.
 //!
 //! `YYYY-MM-DD HH:MM:SS.mmm UTC⇥Level⇥process.thread⇥Class.Method⇥message`. Viewers make blanks of the tabs or drop them,
-//! so that the columns stand glued together; then level and process are told by their shape, and the method by its name.
+//! so that the columns run together; then level and process are recognised by their shape, and the method by its name.
 
 use super::fields::{Scan, date};
 use super::{Form, Level, Record, Stamp};
 
-/// Methods that matter to a synchronisation, to find where one ends when nothing stands behind it.
+/// Methods that matter to a synchronisation, to find where one ends when nothing follows it.
 const METHODS: &[&str] = &[
     "AdminDataAccess.ExecuteSPGetEulaFile",
     "AdminDataAccess.StartSubscriptionManually",
@@ -77,7 +77,7 @@ fn columns(rest: &str) -> (&str, &str) {
 
 /// A method that is known by name, and what follows it.
 fn method(text: &str) -> Option<(&str, &str)> {
-    // Cheap to say no: a class comes first, then a dot.
+    // Fast rejection: a class comes first, then a dot.
     let class = text.as_bytes().iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
     (text.as_bytes().get(class) == Some(&b'.')).then_some(())?;
     let known = METHODS.iter().filter(|method| text.starts_with(**method)).max_by_key(|method| method.len())?;
@@ -142,7 +142,7 @@ const PROCESS: usize = 120;
 
 /// `YYYY-MM-DD HH:MM:SS.mmm UTC`, and what follows.
 fn stamp(text: &str) -> Option<(Stamp<'_>, &str)> {
-    // Cheap to say no.
+    // Fast rejection.
     (text.as_bytes().get(4) == Some(&b'-')).then_some(())?;
     let mut scan = Scan::new(text);
     let year = scan.number(4)?;

@@ -83,7 +83,7 @@ fn octets(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Names of entities, and what they stand for; those of the letters that consoles' languages have, too.
+/// Names of entities and their characters; those of the letters that consoles' languages have, too.
 const NAMED: &[(&str, char)] = &[
     ("lt", '<'),
     ("gt", '>'),
@@ -216,7 +216,7 @@ fn entity(text: &str) -> Option<(char, &str)> {
     if let (Some(c), Some(behind)) = (named, behind) {
         return Some((c, behind));
     }
-    // `?a=1&lt=2` has none, and one at the end of a line may go on in the next.
+    // `?a=1&lt=2` has none, and one at the end of a line may continue on the next.
     let bare = ["lt", "gt", "amp", "quot", "nbsp"].contains(&name) && !rest.starts_with('=') && !rest.is_empty();
     named.filter(|_| bare).map(|c| (c, rest))
 }

@@ -1,8 +1,8 @@
-//! Marks that stand before each line of a paste: quote marks, numbers, list marks, the file and line that a search tells.
+//! Marks before each line of a paste: quote marks, numbers, list marks, file and line of a search result.
 
 use super::{Piece, begins, characters};
 
-/// A kind of mark. Numbers are told apart by what follows them, so that a year at the start of a line is none of a list's.
+/// A kind of mark. Numbers are distinguished by what follows them, so that a year at the start of a line is not a list number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mark {
     /// `>`, `>>`, `|`.
@@ -45,7 +45,7 @@ pub(super) fn off(pieces: Vec<Piece>) -> Vec<Piece> {
     pieces.into_iter().map(each).collect()
 }
 
-/// The marks that a message of a log stands behind, if it does.
+/// The marks before a log message, if any.
 fn signature(text: &str) -> Option<Vec<Mark>> {
     let (mut marks, mut rest) = (Vec::new(), text);
     loop {
@@ -93,7 +93,7 @@ fn mark(text: &str) -> Option<(Mark, Option<u32>, &str)> {
 fn quote(text: &str) -> Option<&str> {
     let mut rest = text;
     while let Some(behind) = [">", "&gt;", "&amp;gt;"].iter().find_map(|mark| rest.strip_prefix(mark)) {
-        // Further blanks are of a line that was broken before one.
+        // Further blanks belong to a line that was broken before one.
         rest = behind.strip_prefix(' ').unwrap_or(behind);
     }
     if rest.len() < text.len() {

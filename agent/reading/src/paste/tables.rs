@@ -14,7 +14,7 @@ const SEPARATORS: [char; 4] = ['|', '\t', ',', ';'];
 /// Lines that a quoted cell may span.
 const CELL_LINES: usize = 100;
 
-/// Makes lines of rows, where most messages of the text stand in rows of one kind.
+/// Turns table rows into lines, if most messages of the text are in rows of one kind.
 pub(super) fn off(pieces: Vec<Piece>) -> Vec<Piece> {
     let separators = SEPARATORS.into_iter().map(|separator| {
         let rows = rows(&pieces, separator);
@@ -210,7 +210,7 @@ fn is_thread(cell: &str) -> bool {
     cell.contains("(0x") && thread(cell).is_some()
 }
 
-/// When a line was written, as a cell tells it.
+/// Time of a line, from a cell.
 enum When<'a> {
     /// Local time and bias, as a server line has them.
     Biased(&'a str),

@@ -2,7 +2,7 @@
 
 use super::Piece;
 
-/// Tags that end a line where they stand.
+/// Tags that end a line.
 const BREAKING: &[&str] = &[
     "br",
     "p",

@@ -1,6 +1,6 @@
 //! Lines that an editor, a mailer or a terminal broke at its width → the lines they were.
 //!
-//! Where lines have marks, a line ends with them. Where they have none, a line goes on in the next one if that begins no
+//! Where lines have marks, a line ends with them. Where they have none, a line continues on the next one if that begins no
 //! message and its first word did not fit.
 
 use super::{Piece, begins, characters, is_whole};
@@ -10,7 +10,7 @@ use crate::parse::marks::{CCM_CLOSE, SERVER};
 const BROKEN: usize = 80;
 /// Widest column at which anything breaks lines.
 const WIDEST: usize = 260;
-/// Lines of one width that show a break at the width itself, whatever stands there.
+/// Lines of one width that show a break at the width itself, whatever the text there.
 const SHOWN: usize = 3;
 
 /// How the lines of a text were broken.
@@ -20,7 +20,7 @@ struct Width {
     limit: usize,
     /// Within words, too.
     hard: bool,
-    /// As the line came, or as it stands now.
+    /// The line as pasted, or as rewritten so far.
     as_it_came: bool,
 }
 
@@ -38,7 +38,7 @@ pub(super) fn off(pieces: Vec<Piece>) -> Vec<Piece> {
     let marked = all.contains("<thread=") || CCM_CLOSE.find(&all).is_some() || pieces.iter().any(|piece| ends_whole(&piece.text));
     let broken = broken_lines(&pieces);
     let Some(width) = width(&pieces, &broken) else { return pieces };
-    // Lines that say something of their own stand below each other, too: most must be full.
+    // Independent lines follow each other, too: most must be full.
     let full =
         |at: &&usize| pieces.get(**at).zip(pieces.get(**at + 1)).is_some_and(|(piece, next)| is_full(piece, &next.text, width));
     if !marked && broken.iter().filter(full).count() * 3 < broken.len() * 2 {
@@ -76,7 +76,7 @@ fn group(pieces: &[Piece], at: usize, marked: bool, width: Width) -> usize {
         if !marked && (!fits_not || has_end(&text)) {
             return sure;
         }
-        // A whole line of words that are not known, below what somebody wrote.
+        // A whole line of words that are not known, below text typed by a person.
         if marked && !fits_not && is_whole(&next.text) && !starts(&first.text) {
             return sure;
         }
@@ -113,7 +113,7 @@ fn is_full(piece: &Piece, next: &str, width: Width) -> bool {
     length <= width.limit && length + 1 + word > width.limit
 }
 
-/// The places of lines that go on in the next one, as far as that shows without a width.
+/// Positions of lines that continue on the next one, as far as that shows without a width.
 fn broken_lines(pieces: &[Piece]) -> Vec<usize> {
     let follows = |at: usize| pieces.get(at + 1).is_some_and(|next| !starts(&next.text));
     let (mut open, mut found) = (false, Vec::new());
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn without_marks_a_line_goes_on_where_the_next_word_did_not_fit() {
+    fn without_marks_a_line_continues_where_the_next_word_did_not_fit() {
         let messages = LINES.map(|line| line.split("  $$<").next().unwrap_or_default());
         for width in [60, 72, 80, 100] {
             for broken in [soft, hard] {

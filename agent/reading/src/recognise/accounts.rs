@@ -1,8 +1,8 @@
 //! Names of accounts (`DOMAIN\\name`) in a line, which never leave the server.
 //!
-//! A name is told from a path by the word before it: somebody *uses* an account, logs in *as a user*.
+//! A name is distinguished from a path by the word before it: a component *uses* an account, or logs in *as a user*.
 
-/// Words that a name of an account stands behind.
+/// Words that precede the name of an account.
 const BEFORE: [&str; 8] = ["user", "username", "account", "using", "login", "logon", "credentials", "as"];
 
 /// The text without the names of accounts; `None` where it has none, as nearly every line.

@@ -11,11 +11,11 @@ pub enum Meaning {
     Progress(fn(&str) -> Option<(u64, u64, &'static str)>),
     /// A step of the log's known life: its name. What follows the beginning is its detail.
     Step(&'static str),
-    /// A step that comes once an update, thousands of times a run: told like progress.
+    /// A step that comes once an update, thousands of times a run: thinned like progress.
     Item(&'static str),
     /// A step whose line names an account, which never leaves the server.
     Account(&'static str),
-    /// An error that the component reports; whether the run fails of it is told elsewhere.
+    /// An error that the component reports; whether the run fails is decided by other lines.
     Error,
     /// Known, and of no interest.
     Quiet,

@@ -1,7 +1,7 @@
-//! Thinning of progress: told first, last, and at most once a minute between.
+//! Thinning of progress: the first and the last are reported, and at most one a minute between.
 //!
 //! What is held back is kept as its raw text, in memory that is used again: a run writes thousands of such lines, and all
-//! but a few are never told.
+//! but a few are never reported.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use crate::parse::{self, Record};
 
 const EVERY: SignedDuration = SignedDuration::from_secs(60);
 
-/// Progress of one file, by what it is the progress of: several go on side by side.
+/// Progress of one file, by subject: several run side by side.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Thinning {
     kinds: Vec<Kind>,
@@ -21,9 +21,12 @@ pub struct Thinning {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Kind {
     key: String,
-    /// Told since something else came, and when.
-    told: bool,
-    told_at: Option<Timestamp>,
+    /// Whether this kind was reported since a record of another kind came.
+    #[serde(rename = "told")]
+    reported: bool,
+    /// Time of the newest reported record (UTC).
+    #[serde(rename = "told_at")]
+    reported_at: Option<Timestamp>,
     held: Held,
     holds: bool,
 }
@@ -48,27 +51,27 @@ impl Thinning {
     fn kind(&mut self, key: &str) -> Option<&mut Kind> {
         if !self.kinds.iter().any(|kind| kind.key == key) {
             let held = Held { raw: String::new(), offset: 0, length: 0, written: (None, Certainty::Local) };
-            self.kinds.push(Kind { key: key.to_owned(), told: false, told_at: None, held, holds: false });
+            self.kinds.push(Kind { key: key.to_owned(), reported: false, reported_at: None, held, holds: false });
         }
         self.kinds.iter_mut().find(|kind| kind.key == key)
     }
 
-    /// Whether this one is to be told; the one held back is then out of date.
+    /// Whether to report this record now; a record held back before it is then obsolete.
     pub fn is_due(&mut self, key: &str, time: Option<Timestamp>, last: bool) -> bool {
         let Some(kind) = self.kind(key) else { return true };
-        let due = match (kind.told_at, time) {
-            _ if !kind.told => true,
+        let due = match (kind.reported_at, time) {
+            _ if !kind.reported => true,
             (Some(before), Some(now)) => now.duration_since(before) >= EVERY,
-            // Without times a minute cannot be told; the last one still is.
+            // Without times the interval cannot be measured; the last record is still reported.
             _ => false,
         };
         if due || last {
-            (kind.told, kind.told_at, kind.holds) = (true, time, false);
+            (kind.reported, kind.reported_at, kind.holds) = (true, time, false);
         }
         due || last
     }
 
-    /// Keeps a record for when something else comes.
+    /// Holds a record back until another kind follows.
     pub fn hold(&mut self, key: &str, record: &Record<'_>, written: Written) {
         let Some(kind) = self.kind(key) else { return };
         kind.held.raw.clear();
@@ -77,11 +80,11 @@ impl Thinning {
         kind.holds = true;
     }
 
-    /// What is held back, in the order it was written; the next one of each is a first one again.
+    /// Removes and returns the held records in written order; the next of each kind counts as a first one.
     pub fn take(&mut self) -> Vec<Held> {
         let mut all: Vec<Held> = Vec::new();
         for kind in &mut self.kinds {
-            kind.told = false;
+            kind.reported = false;
             if std::mem::take(&mut kind.holds) {
                 all.push(kind.held.clone());
             }
@@ -90,9 +93,9 @@ impl Thinning {
         all
     }
 
-    /// What must be kept to go on after a restart: nothing of kinds that something else ended.
+    /// State from which to resume after a restart, without kinds that another record ended.
     pub fn kept(&self) -> Thinning {
-        let mut kinds: Vec<Kind> = self.kinds.iter().filter(|kind| kind.told || kind.holds).cloned().collect();
+        let mut kinds: Vec<Kind> = self.kinds.iter().filter(|kind| kind.reported || kind.holds).cloned().collect();
         for kind in kinds.iter_mut().filter(|kind| !kind.holds) {
             kind.held.raw.clear();
         }

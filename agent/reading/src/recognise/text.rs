@@ -73,7 +73,7 @@ pub(super) fn text_and_source(rest: &str) -> (String, String) {
     (one_line(text).trim_end_matches('.').to_owned(), one_line(source))
 }
 
-/// A step, with what the line says beyond its name.
+/// A step, with the rest of its line.
 pub(super) fn step(step: &str, detail: &str) -> EventKind {
     EventKind::Step { step: step.to_owned(), detail: one_line(detail) }
 }
@@ -83,7 +83,7 @@ pub(super) fn warning(text: &str) -> EventKind {
     EventKind::Notice { severity: "warning".to_owned(), text: one_line(text) }
 }
 
-/// An error as a component tells it.
+/// An error reported by a component.
 pub(super) fn component_error(message: &str) -> EventKind {
     let (text, source) = text_and_source(message);
     EventKind::ComponentError { text, source }

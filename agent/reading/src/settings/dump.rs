@@ -1,11 +1,11 @@
 //! A dump of `deploy/windows/Get-SyncSettings.ps1` (`supwatch/dump/v1`) → a snapshot (`supwatch/settings/v1`).
 //!
-//! Pure. The script only reads out; whatever a value means is decided here, in one file for what the site says
-//! (`dump/site.rs`) and one for what WSUS says (`dump/wsus.rs`), each field with its source. What a dump does not tell
+//! Pure. The script only reads out; whatever a value means is decided here, in one file for the site
+//! (`dump/site.rs`) and one for WSUS (`dump/wsus.rs`), each field with its source. What a dump does not tell
 //! stays absent, and why a section could not be read travels as `refused`. Any JSON is taken: what makes no sense is not
 //! known.
 //!
-//! **No names of accounts and no passwords get through**, not even out of a dump that somebody wrote by hand: every field
+//! **No names of accounts and no passwords get through**, not even from a hand-written dump: every field
 //! is copied by name into a type that has no place for them, names of servers lose credentials, and of a reason nothing
 //! stays that could be a name.
 
@@ -19,7 +19,7 @@ use supwatch_model::settings::{Known, Settings};
 
 use bag::{Bag, known};
 
-/// What a dump names as its form.
+/// Schema name of a dump.
 pub const SCHEMA: &str = "supwatch/dump/v1";
 
 /// The sections of a dump, but for those of single WSUS servers, which are `wsus@` and the server's name.
@@ -126,7 +126,7 @@ impl<'a> Sections<'a> {
     }
 }
 
-/// A section's name as it may be told on; none for one that nobody knows.
+/// A section's name that is safe to report; `None` for an unknown section.
 fn section_name(name: &str) -> Option<String> {
     if SECTIONS.contains(&name) || name == CONSOLE {
         return Some(name.to_owned());

@@ -1,4 +1,4 @@
-//! On which line each field of a JSON text stands.
+//! Line numbers of the fields of a JSON text.
 
 /// Pointers such as `/wsus/0/server` with the lines of their keys, from 1. The text is JSON that was read already.
 pub(super) fn of_fields(text: &str) -> Vec<(String, usize)> {

@@ -1,7 +1,7 @@
 //! What must not leave the server is taken out of a snapshot, whoever wrote it: names of accounts, passwords, credentials in
 //! addresses. Pure.
 //!
-//! Whether an account is set is a yes or no, and stays; what stands in such a field as a text is dropped, so that the field is
+//! A boolean for whether an account is set is kept; text in such a field is dropped, so that the field is
 //! not known.
 
 use serde_json::Value;
@@ -31,7 +31,7 @@ fn is_secret(field: &str) -> bool {
     WORDS.iter().any(|word| field.contains(word))
 }
 
-/// The text without what stands before an `@` in an address; `None` where there is no such thing.
+/// The text without the part before an `@` in an address; `None` if there is none.
 fn without_credentials(text: &str) -> Option<String> {
     if !text.contains('@') {
         return None;
@@ -52,7 +52,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_yes_or_no_stays_and_a_secret_goes_wherever_it_stands() {
+    fn booleans_are_kept_and_secrets_removed_everywhere() {
         let mut value = json!({
             "sups": [{"server": "sup1", "connection_account": "CORP\\hunter2", "proxy": {
                 "account": true, "password": "hunter2", "userName": "hunter2", "server": "http://svc:hunter2@proxy:8080"}}],

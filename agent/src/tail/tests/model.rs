@@ -55,7 +55,7 @@ struct Held {
     generation: usize,
     renamed: Duration,
     touched: Duration,
-    /// Whether the agent may have left it, so that what still comes is told, not read.
+    /// Whether the agent may have left it, so that later lines are reported as a gap, not read.
     late: bool,
 }
 
@@ -84,7 +84,7 @@ struct Model {
     held: Option<Held>,
     /// Which generation is the sibling.
     sibling: Option<usize>,
-    /// Whether a line came to a renamed log so late that only its size can tell, and nobody looked since.
+    /// Whether a line came to a renamed log so late that only its size shows it, and no look followed.
     unlooked: bool,
     next: u64,
     kills: u64,
@@ -128,7 +128,7 @@ impl Model {
         self.dir.path().join("wsyncmgr.log")
     }
 
-    /// What was read and not stored is gone with the process; its clock begins anew.
+    /// What was read and not stored is lost with the process; its clock restarts.
     fn start(&mut self) {
         let kept = serde_json::to_string(&self.stored).expect("json");
         let stored = serde_json::from_str(&kept).expect("json");
@@ -181,8 +181,8 @@ impl Model {
         look
     }
 
-    /// A share tells an older size now and then, or gives half of what is asked for. Between copy and truncation it does not:
-    /// an older size of the copy in that very look, and a second rotation before the next, are not to be told apart.
+    /// A share sometimes reports a stale size, or returns half of a read. Between copy and truncation it does not:
+    /// an older size of the copy in that very look, and a second rotation before the next, cannot be distinguished.
     fn mood(&mut self) {
         let Some(share) = self.share.clone().filter(|_| !self.halfway) else { return };
         let (size, short) = (self.dice.below(8) == 0, self.dice.below(8) == 0);
@@ -248,10 +248,10 @@ impl Model {
     }
 
     /// A generation is about to vanish. What is not stored of it may be missing from now on; but not before the agent has
-    /// seen more of it than the beginning that all have, or nobody could tell that it was there.
+    /// seen more of it than the beginning that all have, or its existence is undetectable.
     fn vanish(&mut self, gone: usize, current: bool) -> bool {
         let seen = self.stored.as_ref().is_some_and(|stored| stored.resume.offset > BANNER as u64);
-        let copied = self.stored.as_ref().is_some_and(|stored| stored.stands == Stands::Copied);
+        let copied = self.stored.as_ref().is_some_and(|stored| stored.location == Location::Copied);
         match self.reading() {
             Some(reading) if reading > gone => return true,
             // Where all that was read stands in the sibling as a copy, what takes its place may be the next one or a later one.

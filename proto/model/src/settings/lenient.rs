@@ -1,4 +1,4 @@
-//! What of a snapshot cannot be used: one wrong field costs that field, not the snapshot.
+//! Lenient reading of a snapshot: an invalid field costs that field, not the snapshot.
 
 use std::collections::BTreeSet;
 
@@ -6,28 +6,28 @@ use serde_json::{Map, Value};
 
 use super::{Settings, schema};
 
-/// A field that is left out, or that nobody here knows.
+/// A field that was dropped, or that this version does not know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Where it stands: `/wsus/0/is_replica`.
+    /// JSON pointer of the field, such as `/wsus/0/is_replica`.
     pub pointer: String,
-    /// What is wrong with it.
+    /// Why it was dropped.
     pub reason: Reason,
 }
 
-/// What is wrong with a field.
+/// Why a field was dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
-    /// Its value is of another kind than the field wants: the field is unknown.
+    /// Its value has the wrong type, so the field counts as unknown.
     Unreadable,
-    /// Nothing has this name; a known name that is nearly the same.
+    /// No field has this name; carries the closest known name, if any.
     UnknownKey(Option<String>),
 }
 
-/// Takes out of a snapshot what cannot be read, and tells what that is and which keys nobody knows.
+/// Removes unreadable fields from a snapshot, and returns those and the unknown keys.
 pub fn tidy(snapshot: &mut Value) -> Vec<Problem> {
     take_pairs_apart(snapshot);
-    // In these maps `null` is what their absence is: there is none of that name.
+    // In these maps `null` means the same as absence: no entry of that name.
     for wsus in snapshot.get_mut("wsus").and_then(Value::as_array_mut).into_iter().flatten() {
         for map in ["services", "virtual_directories"] {
             if let Some(map) = wsus.get_mut(map).and_then(Value::as_object_mut) {
@@ -86,7 +86,7 @@ fn take_lists_apart(part: &mut Value, ids: &mut Map<String, Value>) {
     }
 }
 
-/// Whatever was given and is not in what was read is wrong.
+/// Records every given value that is missing from what was read.
 fn compare(given: &mut Value, read: &Value, known: &BTreeSet<String>, at: &str, problems: &mut Vec<Problem>) {
     match (given, read) {
         (Value::Object(given), Value::Object(read)) => {
@@ -99,7 +99,7 @@ fn compare(given: &mut Value, read: &Value, known: &BTreeSet<String>, at: &str, 
                         wrong.push(key.clone());
                         problems.push(Problem { pointer, reason: Reason::Unreadable });
                     }
-                    // Why a dump could not read something travels beside the fields.
+                    // The reasons of a dump for unread sections travel beside the fields.
                     None if at.is_empty() && (key == "refused" || key == "$schema") => {}
                     None => problems.push(Problem { pointer, reason: Reason::UnknownKey(nearest(key, known)) }),
                 }

@@ -15,7 +15,7 @@ const LONGEST: usize = 200;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bag<'a>(&'a Map<String, Value>);
 
-/// The items of what should be a list: one alone may stand without it, `null` is an empty one.
+/// The items of a list: a single item may appear without one, and `null` is an empty list.
 pub(super) fn items(value: &Value) -> Vec<&Value> {
     match value {
         Value::Null => Vec::new(),
@@ -107,7 +107,7 @@ impl<'a> Bag<'a> {
     }
 }
 
-/// Known, or nobody could tell.
+/// Known, or unknown if absent.
 pub(super) fn known<T>(value: Option<T>) -> Known<T> {
     value.map_or(Known::Unknown, Known::Some)
 }
@@ -143,7 +143,7 @@ pub(super) fn number(value: &Value) -> Option<i64> {
 }
 
 fn whole(number: f64) -> Option<i64> {
-    // Beyond 2^53 a float no longer tells whole numbers apart.
+    // Above 2^53 a float no longer distinguishes integers.
     let exact = number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0;
     #[allow(clippy::cast_possible_truncation)]
     exact.then_some(number as i64)
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_come_in_three_forms_and_tell_a_moment_only_with_an_offset() {
+    fn dates_come_in_three_forms_and_are_moments_only_with_an_offset() {
         check_time("/Date(1772334000000)/", Some("2026-03-01T03:00:00Z"));
         check_time("/Date(1772334000000+0900)/", Some("2026-03-01T03:00:00Z"));
         check_time("/Date(-62135596800000)/", Some("0001-01-01T00:00:00Z"));

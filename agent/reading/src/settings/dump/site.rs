@@ -1,8 +1,8 @@
-//! What the site says: registry of the site server, and the provider's classes in `root\SMS\site_<code>`.
+//! The site's settings: registry of the site server, and the provider's classes in `root\SMS\site_<code>`.
 //!
 //! Names of classes and properties are those of the Configuration Manager SDK; that of the properties inside `Props` are
-//! the site control file's, as `Get-CMSoftwareUpdatePointComponent` shows them. Values stand in `Value` (a number),
-//! `Value1` or `Value2` (texts). `UseParentWSUS` of a SUP is not used: sources disagree on what it says of its role.
+//! the site control file's, as `Get-CMSoftwareUpdatePointComponent` shows them. Values are in `Value` (a number),
+//! `Value1` or `Value2` (texts). `UseParentWSUS` of a SUP is not used: sources disagree on its meaning.
 
 use supwatch_model::ids::SiteCode;
 use supwatch_model::settings::{Component, Known, ListedSite, Proxy, SiteServer, Sup, SupStatus, WsusConsole, same_server};
@@ -49,7 +49,7 @@ fn code(bag: Bag<'_>, name: &str) -> Option<SiteCode> {
     bag.text(name)?.parse().ok().filter(|code| *code != SiteCode::UNKNOWN)
 }
 
-/// The site server. The console is told of only where the script ran there: `Microsoft.UpdateServices.Administration` can be
+/// The site server. The console is reported only if the script ran there: `Microsoft.UpdateServices.Administration` can be
 /// loaded, as WCM itself looks for it; the version is that assembly's.
 pub(super) fn site_server(sections: &Sections<'_>, own: &Own) -> Known<SiteServer> {
     let Some(server) = &own.server else { return Known::Unknown };
@@ -129,7 +129,7 @@ pub(super) fn language(text: &str) -> Option<String> {
     good.then(|| text.to_owned())
 }
 
-/// Software update points: `SMS_SCI_SysResUse` with that `RoleName`, of this site. To somebody without rights the provider
+/// Software update points: `SMS_SCI_SysResUse` with that `RoleName`, of this site. To an account without rights the provider
 /// gives no rows at all; a site has no SUP only where its site systems are seen, and no SUP among them.
 pub(super) fn sups(sections: &Sections<'_>, own: &Own) -> Known<Vec<Sup>> {
     let rows = sections.bags("sups");
@@ -164,7 +164,7 @@ fn sup(row: Bag<'_>, first: &Known<String>, systems: &[Bag<'_>]) -> Sup {
         https_port: props.port("WSUSIISSSLPort"),
         ssl: props.flag("SSLWSUS"),
         internet: props.flag("IsINF"),
-        proxy: Known::Some(proxy(&props, &system)).filter_told(),
+        proxy: Known::Some(proxy(&props, &system)).filter_known(),
         connection_account: props.is_set("WSUSAccessAccount"),
         server,
     }
@@ -184,11 +184,11 @@ fn proxy(sup: &Props<'_>, system: &Props<'_>) -> Proxy {
 
 /// A part of which nothing is known is not known itself.
 pub(super) trait Told {
-    fn filter_told(self) -> Self;
+    fn filter_known(self) -> Self;
 }
 
 impl<T: Default + PartialEq> Told for Known<T> {
-    fn filter_told(self) -> Known<T> {
+    fn filter_known(self) -> Known<T> {
         match self {
             Known::Some(part) if part == T::default() => Known::Unknown,
             part => part,
@@ -228,12 +228,12 @@ pub(super) fn component(sections: &Sections<'_>, own: &Own) -> Known<Component> 
         summary_languages: props.list("SupportedTitleLanguages"),
         classifications: subscribed(sections, own, &["UpdateClassification"]),
         products: subscribed(sections, own, &["Product", "ProductFamily"]),
-        // The alert is an object of its own, which only its localized name tells from others.
+        // The alert is an object of its own, distinguished from others only by its localized name.
         alert_on_failure: Known::Unknown,
         first_sup: props.server("DefaultWSUS"),
         configuration_state: state.map_or(Known::Unknown, |state| state.fit("ConfigurationState")),
     })
-    .filter_told()
+    .filter_known()
 }
 
 /// `ParentWSUS`, `ParentWSUSPort` and `SSLToParentWSUS` as a URL.
@@ -285,7 +285,7 @@ pub(super) fn sites(sections: &Sections<'_>) -> Known<Vec<ListedSite>> {
         type_number: row.fit("Type"),
         server: row.server("ServerName"),
     };
-    Known::Some(sections.bags("sites").into_iter().map(listed).filter(|row| !row.site.is_unknown()).collect()).filter_told()
+    Known::Some(sections.bags("sites").into_iter().map(listed).filter(|row| !row.site.is_unknown()).collect()).filter_known()
 }
 
 /// `SMS_SUPSyncStatus`: of the whole hierarchy at the top site. `LastSyncErrorCode` is unsigned there.
@@ -302,7 +302,7 @@ pub(super) fn sup_status(sections: &Sections<'_>) -> Known<Vec<SupStatus>> {
         catalog_version: row.fit("SyncCatalogVersion"),
         last_success_at: row.time("LastSuccessfulSyncTime"),
     };
-    Known::Some(sections.bags("sup_status").into_iter().map(status).collect()).filter_told()
+    Known::Some(sections.bags("sup_status").into_iter().map(status).collect()).filter_known()
 }
 
 #[cfg(test)]
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_site_without_sup_is_told_from_one_whose_roles_nobody_may_see() {
+    fn a_site_without_sup_differs_from_one_whose_roles_are_hidden() {
         let system = json!({"RoleName": "SMS Site System", "SiteCode": "P01", "NetworkOSPath": "\\\\p01"});
         let of_child = json!({"RoleName": "SMS Software Update Point", "SiteCode": "S01", "NetworkOSPath": "\\\\s01"});
         check(json!({"sups": read(json!([]))}), "/sups", None);

@@ -1,4 +1,4 @@
-//! What WSUS says: its administration interface (`Microsoft.UpdateServices.Administration`), and of a WSUS on the computer
+//! WSUS settings: its administration interface (`Microsoft.UpdateServices.Administration`), and of a WSUS on the computer
 //! that the script ran on also IIS, the services, the registry and the database.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,7 +28,7 @@ const SERVICE: [(&str, &str); 8] = [
 /// State of an application pool, by number of `ObjectState`.
 const POOL: [(&str, &str); 4] =
     [("Starting", "starting"), ("Started", "started"), ("Stopping", "stopping"), ("Stopped", "stopped")];
-/// Services that belong to a WSUS server; others are nobody's business.
+/// Services that belong to a WSUS server; others are not collected.
 const SERVICES: [&str; 4] = ["WsusService", "W3SVC", "IISADMIN", "WAS"];
 /// `AccessSSL` among the `sslFlags` of `system.webServer/security/access`.
 const SSL_FLAG: i64 = 8;
@@ -113,7 +113,7 @@ fn wsus(bag: Bag<'_>, names: &Names) -> Wsus {
         sync_from_microsoft_update: flag("SyncFromMicrosoftUpdate"),
         is_replica: flag("IsReplicaServer"),
         upstream: set.map_or(Known::Unknown, upstream),
-        proxy: set.map_or(Known::Unknown, |set| Known::Some(proxy(set)).filter_told()),
+        proxy: set.map_or(Known::Unknown, |set| Known::Some(proxy(set)).filter_known()),
         languages: known(bag.get("EnabledUpdateLanguages").map(|list| {
             let texts = bag::items(list).into_iter().filter_map(bag::text);
             texts.filter_map(|text| site::language(&text)).collect()
@@ -121,7 +121,7 @@ fn wsus(bag: Bag<'_>, names: &Names) -> Wsus {
         all_languages: flag("AllUpdateLanguagesEnabled"),
         classifications: filters(bag, "UpdateClassifications", names),
         products: filters(bag, "UpdateCategories", names),
-        wsus_sync: Known::Some(synchronisation(bag)).filter_told(),
+        wsus_sync: Known::Some(synchronisation(bag)).filter_known(),
         ..Wsus::default()
     }
 }
@@ -135,7 +135,7 @@ fn upstream(set: Bag<'_>) -> Known<Upstream> {
             port: set.port("UpstreamWsusServerPortNumber"),
             ssl: known(set.boolean("UpstreamWsusServerUseSsl")),
         })
-        .filter_told(),
+        .filter_known(),
     }
 }
 
@@ -171,7 +171,7 @@ fn synchronisation(bag: Bag<'_>) -> WsusSync {
     }
 }
 
-/// What only the computer itself can tell of its WSUS.
+/// WSUS settings that only the computer itself can read.
 fn local(wsus: &mut Wsus, sections: &Sections<'_>) {
     if let Some(setup) = sections.bag("wsus_setup")
         && wsus.version.is_unknown()
@@ -179,13 +179,13 @@ fn local(wsus: &mut Wsus, sections: &Sections<'_>) {
         wsus.version = site::version(setup, "VersionString");
     }
     if let Some(iis) = sections.bag("iis") {
-        wsus.website = Known::Some(website(iis)).filter_told();
-        wsus.app_pool = known(iis.bag("Pool").map(app_pool)).filter_told();
+        wsus.website = Known::Some(website(iis)).filter_known();
+        wsus.app_pool = known(iis.bag("Pool").map(app_pool)).filter_known();
     }
     if sections.data("services").is_some() {
         wsus.services = Known::Some(sections.bags("services").into_iter().filter_map(service).collect());
     }
-    wsus.database = Known::Some(database(sections)).filter_told();
+    wsus.database = Known::Some(database(sections)).filter_known();
 }
 
 /// `bindingInformation` is address, port and host (`*:8530:`); `sslFlags` of each virtual directory.

@@ -45,13 +45,13 @@ fn every_fault_is_told_with_its_line_and_what_to_write() {
         &[
             "notify.command: /nowhere/./tell is no file",
             "notify.severity: \"bad\" is no severity",
-            "notify.sites: \"P0\" is no site code",
+            "notify.sites: \"P0\" is not a site code",
             "notify.rules: there is no rule \"topolgy\"",
             "notify.on: \"close\" is nothing to tell",
             "notify.on is empty",
             "notify.lang: \"de\" is no language",
             "notify.delay_seconds is -1",
-            "supwatch.toml:11: notify.url is no known key",
+            "supwatch.toml:11: notify.url is not a known key",
         ],
     );
 }
@@ -81,7 +81,7 @@ fn names_are_unique_and_keys_are_suggested() {
         &format!("{one}{one}severty = \"info\"\n"),
         &[
             "supwatch.toml:5: notify.name: there is another \"ops\"",
-            "supwatch.toml:9: notify.severty is no known key; did you mean \"severity\"?",
+            "supwatch.toml:9: notify.severty is not a known key; did you mean \"severity\"?",
         ],
     );
 }

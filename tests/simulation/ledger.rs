@@ -1,7 +1,7 @@
-//! What must hold, noted as it happens: marks, fences, what was ever durable, which lines are stored.
+//! Ledger of what must hold, recorded as it happens: marks, fences, the highest durable numbers, the stored lines.
 //!
 //! The numbers of the invariants: **I1** stored and lost numbers of an epoch are 1 to its mark, each once. **I2** no line is
-//! stored twice. **I3** the lines of a file are there, in order, but for those told to be lost. **I4** a mark never goes back.
+//! stored twice. **I3** the lines of a file are there, in order, except those reported lost. **I4** a mark never goes back.
 //! **I5** what was acknowledged is durable. **I7** what waits is bounded. **F** only the newest session stores.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +13,7 @@ use supwatch_store::{Claims, Committed, Session};
 /// An agent in an epoch.
 pub type Life = (AgentId, [u8; 16]);
 
-/// What a restored backup sets back.
+/// State that restoring a backup rolls back.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
     pub marks: BTreeMap<Life, u64>,
@@ -23,9 +23,9 @@ pub struct Page {
     pub lines: BTreeMap<SiteCode, BTreeSet<u64>>,
 }
 
-/// The book.
+/// Records what the store does, and violations of the invariants.
 #[derive(Debug, Default)]
-pub struct Book {
+pub struct Ledger {
     pub page: Page,
     /// The highest mark that was ever durable.
     pub highest: BTreeMap<Life, u64>,
@@ -49,8 +49,8 @@ pub fn line_of(event: &Event) -> Option<(SiteCode, u64)> {
     }
 }
 
-impl Book {
-    /// Takes something into the trace.
+impl Ledger {
+    /// Adds an entry to the trace.
     pub fn note(&mut self, what: &str) {
         if std::env::var_os("SUPWATCH_TRACE").is_some() {
             eprintln!("{what}");
@@ -91,7 +91,7 @@ impl Book {
         self.moved(life, durable);
     }
 
-    /// A batch came, whether it is going to be stored or not.
+    /// Records a received batch, whether it is stored later or not.
     pub fn came(&mut self, session: &Session, events: &[Event]) {
         let life = (session.agent.clone(), session.epoch.0);
         let again = events.iter().filter(|event| !self.seen.insert((life.clone(), event.sequence))).count();
@@ -126,8 +126,8 @@ impl Book {
         *highest = durable.max(*highest);
     }
 
-    /// Lines of a site that were told to be lost.
-    pub fn told_lost(&self, site: SiteCode) -> BTreeSet<u64> {
+    /// Lines of a site that were reported lost.
+    pub fn reported_lost(&self, site: SiteCode) -> BTreeSet<u64> {
         let ranges = self.page.lost.iter().flat_map(|(life, ranges)| ranges.iter().map(move |range| (life, *range)));
         let numbers = ranges.flat_map(|(life, (first, last))| (first..=last).map(move |number| (life.clone(), number)));
         numbers.filter_map(|key| self.history.get(&key)).filter(|(of, _)| *of == site).map(|(_, line)| *line).collect()

@@ -1,14 +1,14 @@
-//! Chance that a seed decides: the same seed, the same numbers, on every machine (SplitMix64).
+//! A seeded random number generator (SplitMix64): the same seed gives the same numbers on every machine.
 
 use std::time::Duration;
 
-/// A source of numbers.
+/// The generator's state.
 #[derive(Debug, Clone)]
-pub struct Chance(u64);
+pub struct Rng(u64);
 
-impl Chance {
-    pub fn new(seed: u64) -> Chance {
-        Chance(seed)
+impl Rng {
+    pub fn new(seed: u64) -> Rng {
+        Rng(seed)
     }
 
     pub fn next(&mut self) -> u64 {
@@ -19,17 +19,17 @@ impl Chance {
         mixed ^ (mixed >> 31)
     }
 
-    /// Another source, whose numbers have nothing to do with these.
-    pub fn fork(&mut self) -> Chance {
-        Chance(self.next())
+    /// An independent generator.
+    pub fn fork(&mut self) -> Rng {
+        Rng(self.next())
     }
 
-    /// From `low` to below `high`.
+    /// A number from `low` up to, but not including, `high`.
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.next() % (high - low)
     }
 
-    /// True once in `n`.
+    /// True with probability 1/n.
     pub fn once_in(&mut self, n: u64) -> bool {
         self.next().is_multiple_of(n)
     }
