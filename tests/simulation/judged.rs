@@ -224,7 +224,7 @@ impl World {
         }
         let caught_up = self.delivered[site] == self.written(site);
         let waiting = (self.written(site) - self.delivered[site]) as u64;
-        self.judge.heard(&agent(site), &[code(site)], self.now, waiting, None);
+        self.judge.mark_seen(&agent(site), &[code(site)], self.now, waiting, None);
         let before = self.told.iter().rev().find(|(of, _)| *of == site).and_then(|(_, told)| told.logs[0].read_until);
         let log = LogCoverage {
             log: "wsyncmgr".to_owned(),
@@ -234,13 +234,13 @@ impl World {
             read_until: if caught_up { Some(self.now) } else { before },
         };
         let coverage = Coverage { site: code(site), after_sequence: self.delivered[site] as u64, caught_up, logs: vec![log] };
-        self.judge.cover(&agent(site), Epoch([1; 16]), coverage.clone());
+        self.judge.apply_coverage(&agent(site), Epoch([1; 16]), coverage.clone());
         self.told.push((site, coverage));
         self.judge();
     }
 
     fn store(&mut self, event: StoredEvent) {
-        self.judge.take(&event);
+        self.judge.apply(&event);
         self.stored.push(event);
     }
 
@@ -252,7 +252,7 @@ impl World {
         self.judge = Judge::new(hierarchy, Limits::default(), kept, true);
         for site in 0..3 {
             if let Some((_, coverage)) = self.told.iter().rev().find(|(of, _)| *of == site) {
-                self.judge.cover(&agent(site), Epoch([1; 16]), coverage.clone());
+                self.judge.apply_coverage(&agent(site), Epoch([1; 16]), coverage.clone());
             }
         }
         self.connected = [false; 3];

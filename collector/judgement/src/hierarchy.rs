@@ -151,7 +151,7 @@ pub struct Agent {
     /// Its clock minus the collector's, in milliseconds, where it told its time.
     pub clock_ahead_ms: Option<i64>,
     /// Whether it tells how far it has read.
-    pub tells_coverage: bool,
+    pub reports_coverage: bool,
     /// Since when it holds more events than it should.
     pub lags_since: Option<Timestamp>,
 }
@@ -199,10 +199,10 @@ impl Hierarchy {
         match &event.kind {
             // What is told of the present is no backlog.
             EventKind::SettingsSnapshot { .. } | EventKind::SiteDescribed(_) | EventKind::AgentHealth { .. } => {}
-            _ => site.readings.heard(stored),
+            _ => site.readings.record_event(stored),
         }
         let synced = site.synced_version();
-        site.cover(event);
+        site.extend_covered(event);
         match &event.kind {
             EventKind::SiteDescribed(description) => {
                 site.descriptions.insert(stored.agent.clone(), description.clone());
@@ -213,7 +213,7 @@ impl Hierarchy {
             EventKind::SettingsSnapshot { settings } => {
                 site.is_read_again(event);
                 let before = site.shared_settings();
-                if site.configured.take(&stored.agent, settings) {
+                if site.configured.apply(&stored.agent, settings) {
                     self.settings_changed(event.site, &before, &mut touched);
                 }
             }
@@ -334,7 +334,7 @@ impl Hierarchy {
     }
 
     /// A sign of life of an agent.
-    pub fn heard(&mut self, id: &AgentId, sites: &[SiteCode], at: Timestamp, spooled_events: u64) {
+    pub fn mark_seen(&mut self, id: &AgentId, sites: &[SiteCode], at: Timestamp, spooled_events: u64) {
         let agent = self.agents.entry(id.clone()).or_default();
         agent.sites.extend(sites);
         agent.last_heard_at = agent.last_heard_at.max(Some(at));
@@ -347,16 +347,16 @@ impl Hierarchy {
     }
 
     /// An agent says how far it has read the logs of a site. Gives whether a backlog ended by it.
-    pub fn cover(&mut self, agent: &AgentId, epoch: Epoch, coverage: Coverage) -> bool {
+    pub fn apply_coverage(&mut self, agent: &AgentId, epoch: Epoch, coverage: Coverage) -> bool {
         let code = coverage.site;
         let before = self.is_reading_back(code);
         let site = self.sites.entry(code).or_insert_with(|| Site::new(code));
-        site.readings.cover(agent, epoch, coverage);
+        site.readings.apply_coverage(agent, epoch, coverage);
         before && !self.is_reading_back(code)
     }
 
     /// An agent that does not tell its coverage holds nothing back.
-    pub fn assume_covered(&mut self, agent: &AgentId) {
+    pub fn assume_caught_up(&mut self, agent: &AgentId) {
         let sites: Vec<SiteCode> = self.agents.get(agent).into_iter().flat_map(|agent| agent.sites.iter().copied()).collect();
         for code in sites {
             if let Some(site) = self.sites.get_mut(&code) {
@@ -535,7 +535,7 @@ impl Site {
     }
 
     /// Which time its logs cover.
-    fn cover(&mut self, event: &Event) {
+    fn extend_covered(&mut self, event: &Event) {
         if matches!(&event.kind, EventKind::SettingsSnapshot { .. } | EventKind::SiteDescribed(_) | EventKind::AgentHealth { .. }) {
             // What a snapshot says holds from when it was taken; it does not show that the log covers that time.
         } else if let Some(time) = event.time {
@@ -561,7 +561,7 @@ impl Site {
                 self.scheduled |= *trigger == Trigger::Schedule;
             }
             EventKind::StatusMessage(message) if message.id == 6705 && event.log == "wsyncmgr" => self.scheduled = true,
-            EventKind::CatalogVersion { version, .. } => self.take_catalog_version(event.time, *version),
+            EventKind::CatalogVersion { version, .. } => self.set_catalog_version(event.time, *version),
             EventKind::RunFailed { source, .. } => {
                 if source.contains("SoftwareUpdatesManagement.WSyncAction") {
                     self.implied_generation = Some(Generation::Cm2007);
@@ -607,7 +607,7 @@ impl Site {
         }
     }
 
-    fn take_catalog_version(&mut self, time: Option<Timestamp>, version: u64) {
+    fn set_catalog_version(&mut self, time: Option<Timestamp>, version: u64) {
         if self.catalog_versions.last().is_none_or(|(_, newest)| *newest != version) {
             self.catalog_versions.push((time, version));
             self.catalog_versions.drain(..self.catalog_versions.len().saturating_sub(KEPT));

@@ -100,14 +100,14 @@ impl Judge {
     }
 
     /// Takes an event in; it is judged by the next [`Judge::judge`].
-    pub fn take(&mut self, stored: &StoredEvent) {
+    pub fn apply(&mut self, stored: &StoredEvent) {
         self.touched.extend(self.hierarchy.fold(stored));
     }
 
     /// An agent says how far it has read a site's logs. Where a backlog ends by it, the site is judged next.
-    pub fn cover(&mut self, agent: &AgentId, epoch: Epoch, coverage: Coverage) {
+    pub fn apply_coverage(&mut self, agent: &AgentId, epoch: Epoch, coverage: Coverage) {
         let code = coverage.site;
-        if self.hierarchy.cover(agent, epoch, coverage) {
+        if self.hierarchy.apply_coverage(agent, epoch, coverage) {
             self.touched.insert(code);
             // What was said of them may have waited for this one.
             self.touched.extend(self.hierarchy.children(code));
@@ -115,32 +115,32 @@ impl Judge {
     }
 
     /// A sign of life; `clock` is the agent's time.
-    pub fn heard(&mut self, agent: &AgentId, sites: &[SiteCode], at: Timestamp, spooled_events: u64, clock: Option<Timestamp>) {
-        self.hierarchy.heard(agent, sites, at, spooled_events);
+    pub fn mark_seen(&mut self, agent: &AgentId, sites: &[SiteCode], at: Timestamp, spooled_events: u64, clock: Option<Timestamp>) {
+        self.hierarchy.mark_seen(agent, sites, at, spooled_events);
         if let Some(known) = self.hierarchy.agents.get_mut(agent) {
             known.lags_since = known.lags_since.or(Some(at)).filter(|_| spooled_events > self.limits.lagging_events);
         }
         if let (Some(clock), Some(known)) = (clock, self.hierarchy.agents.get_mut(agent)) {
             known.clock_ahead_ms = i64::try_from(clock.duration_since(at).as_millis()).ok();
         }
-        if spooled_events == 0 && self.hierarchy.agents.get(agent).is_some_and(|known| !known.tells_coverage) {
-            self.hierarchy.assume_covered(agent);
+        if spooled_events == 0 && self.hierarchy.agents.get(agent).is_some_and(|known| !known.reports_coverage) {
+            self.hierarchy.assume_caught_up(agent);
         }
         self.touched.extend(sites);
     }
 
     /// What an agent says of its spool.
-    pub fn spool(&mut self, agent: &AgentId, bytes: u64, waiting_seconds: u32) {
+    pub fn record_spool(&mut self, agent: &AgentId, bytes: u64, waiting_seconds: u32) {
         if let Some(known) = self.hierarchy.agents.get_mut(agent) {
             (known.spool_bytes, known.waiting_seconds) = (bytes, waiting_seconds);
         }
     }
 
     /// An agent's stream opened.
-    pub fn connected(&mut self, agent: &AgentId, fence: u64, version: &str, tells_coverage: bool, lost_events: u64) {
+    pub fn connected(&mut self, agent: &AgentId, fence: u64, version: &str, reports_coverage: bool, lost_events: u64) {
         let known = self.hierarchy.agents.entry(agent.clone()).or_default();
         known.connected = true;
-        known.tells_coverage = tells_coverage;
+        known.reports_coverage = reports_coverage;
         known.fence = fence;
         known.lost_events = lost_events;
         version.clone_into(&mut known.version);
@@ -183,20 +183,20 @@ impl Judge {
             if waits {
                 self.waiting.insert(site);
             } else if self.waiting.remove(&site) {
-                changed.extend(self.remember(site));
+                changed.extend(self.record_backlog_failure(site));
             }
             if self.hierarchy.site(site).is_none() {
                 continue;
             }
             let known = self.verdicts.entry(site).or_default();
-            known.retain(|verdict| !which.takes(&verdict.rule));
+            known.retain(|verdict| !which.includes(&verdict.rule));
             known.extend(verdicts);
         }
         changed
     }
 
     /// What failed and was mended within a backlog that ended. What was open before it, or is, has its own story.
-    fn remember(&mut self, site: SiteCode) -> Option<Finding> {
+    fn record_backlog_failure(&mut self, site: SiteCode) -> Option<Finding> {
         let past = history::of(&self.hierarchy, &self.limits, self.hierarchy.site(site)?)?;
         let of_site = self.findings.entry(site).or_default();
         let newer = |known: &Finding| known.resolved_at.is_none() || known.resolved_at >= past.opened_at;
@@ -220,10 +220,10 @@ impl Judge {
             return;
         }
         let findings = self.findings.entry(site).or_default();
-        let mut standing = BTreeSet::new();
+        let mut failing = BTreeSet::new();
         for (verdict, failure) in failures {
             let new = opened(&verdict, failure, now);
-            standing.insert(new.id.clone());
+            failing.insert(new.id.clone());
             let mut next = match findings.get(&new.id) {
                 Some(old) if old.resolved_at.is_none() => continued(old, new, now),
                 // What comes back may be another thing: only a decision with an end covers it.
@@ -242,7 +242,7 @@ impl Judge {
             changed.push(finding.clone());
         }
         // What cannot be said any more is not mended: it stands until somebody can say.
-        let unsaid = |finding: &Finding| {
+        let undecided = |finding: &Finding| {
             let concerns = |verdict: &&Verdict| {
                 verdict.rule == finding.rule && (verdict.subject.is_empty() || verdict.subject == finding.subject)
             };
@@ -255,8 +255,8 @@ impl Judge {
             live: self.live,
             limits: &self.limits,
         });
-        for finding in findings.values_mut().filter(|finding| which.takes(&finding.rule)) {
-            if finding.resolved_at.is_none() && !standing.contains(&finding.id) && !unsaid(finding) {
+        for finding in findings.values_mut().filter(|finding| which.includes(&finding.rule)) {
+            if finding.resolved_at.is_none() && !failing.contains(&finding.id) && !undecided(finding) {
                 // An exception or a disabled rule ends a finding too, and mends nothing.
                 let mended = verdicts.iter().any(|verdict| {
                     verdict.rule == finding.rule
@@ -291,7 +291,7 @@ enum Which {
 }
 
 impl Which {
-    fn takes(self, rule: &str) -> bool {
+    fn includes(self, rule: &str) -> bool {
         self == Which::All || crate::rules::get(rule).is_some_and(|rule| rule.watcher)
     }
 }
@@ -401,7 +401,7 @@ mod tests {
 
     fn feed(judge: &mut Judge, lines: &[&str]) {
         for event in events("CEN", lines) {
-            judge.take(&StoredEvent {
+            judge.apply(&StoredEvent {
                 agent: AgentId("a".into()),
                 epoch: Epoch([0; 16]),
                 received_at: at("2026-03-01T04:00:00Z"),
@@ -450,7 +450,7 @@ mod tests {
             }
             let mut event = events("CEN", &["Sync succeeded. x"]).remove(0);
             event.kind = EventKind::SettingsSnapshot { settings };
-            judge.take(&StoredEvent {
+            judge.apply(&StoredEvent {
                 agent: AgentId("a".into()),
                 epoch: Epoch([0; 16]),
                 received_at: at("2026-03-01T04:00:00Z"),
@@ -462,7 +462,7 @@ mod tests {
             site_type: Some(supwatch_model::describe::SiteType::Central),
             ..Default::default()
         });
-        judge.take(&StoredEvent {
+        judge.apply(&StoredEvent {
             agent: AgentId("a".into()),
             epoch: Epoch([0; 16]),
             received_at: at("2026-03-01T04:00:00Z"),

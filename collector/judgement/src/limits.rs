@@ -144,17 +144,17 @@ impl Limits {
     }
 
     fn settings<'a>(&'a self, rule: &'a str, site: SiteCode, now: Timestamp) -> impl Iterator<Item = &'a Setting> {
-        self.rules.iter().filter(move |entry| entry.rule == rule && concerns(&entry.sites, site) && stands(entry.until, now))
+        self.rules.iter().filter(move |entry| entry.rule == rule && concerns(&entry.sites, site) && is_active(entry.until, now))
     }
 
     /// Why a failed verdict is meant to be, whatever it says.
-    pub fn meant(&self, verdict: &Verdict, now: Timestamp) -> Option<&str> {
+    pub fn expected_reason(&self, verdict: &Verdict, now: Timestamp) -> Option<&str> {
         let fits = |entry: &&Expected| {
             entry.values.is_empty()
                 && entry.rule == verdict.rule
                 && concerns(&entry.sites, verdict.site)
                 && entry.subject.as_ref().is_none_or(|subject| subject.eq_ignore_ascii_case(&verdict.subject))
-                && stands(entry.until, now)
+                && is_active(entry.until, now)
         };
         self.expected.iter().find(fits).map(|entry| entry.reason.as_str())
     }
@@ -165,14 +165,14 @@ impl Limits {
             entry.rule == rule
                 && concerns(&entry.sites, site)
                 && entry.values.contains(&name.to_lowercase())
-                && stands(entry.until, now)
+                && is_active(entry.until, now)
         })
     }
 
     /// Entries that are over: they do nothing any more and can be taken out.
     pub fn ended(&self, now: Timestamp) -> usize {
         let ends = self.rules.iter().map(|entry| entry.until).chain(self.expected.iter().map(|entry| entry.until));
-        ends.filter(|until| !stands(*until, now)).count()
+        ends.filter(|until| !is_active(*until, now)).count()
     }
 }
 
@@ -180,7 +180,7 @@ fn concerns(sites: &[SiteCode], site: SiteCode) -> bool {
     sites.is_empty() || sites.contains(&site)
 }
 
-fn stands(until: Option<Timestamp>, now: Timestamp) -> bool {
+fn is_active(until: Option<Timestamp>, now: Timestamp) -> bool {
     until.is_none_or(|until| now < until)
 }
 

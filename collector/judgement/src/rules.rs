@@ -199,7 +199,7 @@ impl Rule {
                 (Verdict { answer: Answer::Unknown, missing: vec![text], expected_by: Some(by), ..verdict }, None)
             }
             Outcome::Fail(mut failure) => {
-                if let Some(reason) = scene.limits.meant(&verdict, scene.now) {
+                if let Some(reason) = scene.limits.expected_reason(&verdict, scene.now) {
                     verdict.looked_at.push(format!("rules.toml: {reason}").into());
                     return (verdict, None);
                 }

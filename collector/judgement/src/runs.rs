@@ -225,7 +225,7 @@ impl Runs {
                     tracked.diagnose(catalogue);
                 }
             }
-        } else if let Some(trouble) = self.troubles.take(event, catalogue) {
+        } else if let Some(trouble) = self.troubles.record(event, catalogue) {
             for tracked in self.kept.iter_mut().filter(|tracked| tracked.run.outcome == RunOutcome::Failed) {
                 if self.troubles.consider(tracked, &trouble) {
                     tracked.diagnose(catalogue);

@@ -114,7 +114,7 @@ impl SiteSettings {
 
     /// Takes a snapshot in, and tells whether anything is known differently now. One that cannot be read is kept in the
     /// store and judged by nobody.
-    pub fn take(&mut self, by: &AgentId, raw: &Value) -> bool {
+    pub fn apply(&mut self, by: &AgentId, raw: &Value) -> bool {
         let Ok(settings) = Settings::from_json(raw) else { return false };
         let source = settings.source.value().cloned().unwrap_or_else(|| "file".to_owned());
         self.insert(Key { source, by: by.0.clone() }, settings.taken_at.value().copied(), raw)
@@ -125,11 +125,11 @@ impl SiteSettings {
         match seen {
             Seen::Fields { facet, raw } => self.insert(Key { source: "log".to_owned(), by: facet.clone() }, at, raw),
             Seen::Checked => {
-                remember(&mut self.wcm_checks, at);
+                insert_time(&mut self.wcm_checks, at);
                 false
             }
             Seen::Written => {
-                remember(&mut self.wcm_writes, at);
+                insert_time(&mut self.wcm_writes, at);
                 false
             }
         }
@@ -247,7 +247,7 @@ fn thin(said: &mut Vec<Snapshot>) {
 /// Times kept of what WCM did.
 const TIMES_KEPT: usize = 200;
 
-fn remember(times: &mut Vec<Timestamp>, at: Option<Timestamp>) {
+fn insert_time(times: &mut Vec<Timestamp>, at: Option<Timestamp>) {
     if let Some(at) = at {
         times.push(at);
         times.drain(..times.len().saturating_sub(TIMES_KEPT));
@@ -282,10 +282,10 @@ mod tests {
         format!("2026-03-01T{text}:00Z").parse().expect("time")
     }
 
-    fn take(settings: &mut SiteSettings, source: &str, time: &str, mut raw: Value) -> bool {
+    fn apply(settings: &mut SiteSettings, source: &str, time: &str, mut raw: Value) -> bool {
         raw["source"] = source.into();
         raw["taken_at"] = at(time).to_string().into();
-        settings.take(&AgentId("a".into()), &raw)
+        settings.apply(&AgentId("a".into()), &raw)
     }
 
     fn replica(value: bool) -> Value {
@@ -295,8 +295,8 @@ mod tests {
     #[test]
     fn the_younger_source_wins_field_by_field_and_each_field_keeps_its_origin() {
         let mut settings = SiteSettings::default();
-        take(&mut settings, "wsus-api", "10:00", replica(false));
-        take(&mut settings, "probe", "10:05", json!({"wsus": [{"server": "SUP1", "reach": {"outcome": "answers"}}]}));
+        apply(&mut settings, "wsus-api", "10:00", replica(false));
+        apply(&mut settings, "probe", "10:05", json!({"wsus": [{"server": "SUP1", "reach": {"outcome": "answers"}}]}));
         let merged = settings.merged().expect("merged");
         assert_eq!(merged.raw["wsus"].as_array().map(Vec::len), Some(1), "{}", merged.raw);
         let of = |path: &str| merged.origin(path).map(|origin| origin.source.as_str());
@@ -308,11 +308,11 @@ mod tests {
     #[test]
     fn the_same_said_again_is_no_change_and_keeps_its_since() {
         let mut settings = SiteSettings::default();
-        assert!(take(&mut settings, "wsus-api", "10:00", replica(false)));
-        assert!(!take(&mut settings, "wsus-api", "11:00", replica(false)));
+        assert!(apply(&mut settings, "wsus-api", "10:00", replica(false)));
+        assert!(!apply(&mut settings, "wsus-api", "11:00", replica(false)));
         let origin = settings.merged().and_then(|merged| merged.origin("wsus[first].is_replica")).cloned().expect("origin");
         assert_eq!((origin.taken_at, origin.since), (Some(at("11:00")), Some(at("10:00"))));
-        assert!(take(&mut settings, "wsus-api", "12:00", replica(true)));
+        assert!(apply(&mut settings, "wsus-api", "12:00", replica(true)));
         assert_eq!(settings.changes().len(), 1);
         let past = settings.as_of(at("11:30"));
         let known = past.merged().expect("merged");
@@ -323,7 +323,7 @@ mod tests {
     #[test]
     fn what_one_source_no_longer_says_is_not_known_any_more() {
         let mut settings = SiteSettings::default();
-        take(&mut settings, "wsus-api", "10:00", replica(true));
+        apply(&mut settings, "wsus-api", "10:00", replica(true));
         take(
             &mut settings,
             "wsus-api",

@@ -191,7 +191,7 @@ impl Found {
     fn logs(&mut self, folder: &Path) -> Result<Vec<PathBuf>, AnalyzeError> {
         let unreadable = |source| AnalyzeError::Read { path: folder.to_owned(), source };
         let all = files(folder, site_folder::is_log).map_err(unreadable)?;
-        let (ours, others): (Vec<PathBuf>, Vec<PathBuf>) = all.into_iter().partition(|path| may_tell(path));
+        let (ours, others): (Vec<PathBuf>, Vec<PathBuf>) = all.into_iter().partition(|path| may_be_relevant(path));
         self.others.count += others.len();
         self.others.first = self.others.first.take().or_else(|| others.into_iter().next());
         Ok(ours)
@@ -212,7 +212,7 @@ fn files(folder: &Path, fits: impl Fn(&str) -> bool) -> std::io::Result<Vec<Path
 
 /// Whether a log is one of ours by its name, or has a line at its beginning or end that tells of synchronisation. One that
 /// cannot be read is kept, so that the error is told.
-fn may_tell(path: &Path) -> bool {
+fn may_be_relevant(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if Log::of_file(&name) != Log::Other {
         return true;
@@ -222,17 +222,17 @@ fn may_tell(path: &Path) -> bool {
         file.seek(from)?;
         let mut buffer = vec![0u8; LOOK];
         let read = fill(&mut file.by_ref(), &mut buffer)?;
-        Ok(tells(buffer.get(..read).unwrap_or_default(), &name))
+        Ok(is_relevant(buffer.get(..read).unwrap_or_default(), &name))
     };
     let beginning = look(SeekFrom::Start(0)).unwrap_or(true);
     beginning || look(SeekFrom::End(-(LOOK as i64))).unwrap_or(false)
 }
 
-fn tells(bytes: &[u8], name: &str) -> bool {
+fn is_relevant(bytes: &[u8], name: &str) -> bool {
     let reading = Reading::default();
     let mut reader = Reader::new(SiteCode::UNKNOWN, name, &reading, &Resume::default());
     let mut events = Vec::new();
     reader.feed(bytes, &mut events);
     reader.finish(&mut events);
-    events.iter().any(nothing::tells) || paste::plain(bytes, name, &reading).is_some()
+    events.iter().any(nothing::is_relevant) || paste::plain(bytes, name, &reading).is_some()
 }

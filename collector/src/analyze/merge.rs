@@ -64,7 +64,7 @@ pub(super) fn stem(path: &Path) -> String {
 }
 
 /// The site code that the status messages of a log tell.
-pub(super) fn code_told(events: &[Event]) -> Option<SiteCode> {
+pub(super) fn reported_site(events: &[Event]) -> Option<SiteCode> {
     events.iter().find_map(|event| match &event.kind {
         EventKind::StatusMessage(message) => message.site,
         _ => None,

@@ -23,7 +23,7 @@ pub struct Nothing {
 const REASONS: usize = 20;
 
 /// Whether an event tells anything of a synchronisation: words that many programs write count only on a log's own line.
-pub(super) fn tells(event: &Event) -> bool {
+pub(super) fn is_relevant(event: &Event) -> bool {
     let common = matches!(event.kind, EventKind::Step { .. } | EventKind::Notice { .. } | EventKind::ComponentError { .. });
     !common || !event.component.is_empty()
 }

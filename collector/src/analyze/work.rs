@@ -10,7 +10,7 @@ use supwatch_model::text::Text;
 use supwatch_reading::reader::{Reader, Reading, Resume};
 use supwatch_reading::{paste, settings, site_folder};
 
-use super::merge::{by_time, code_told, fill, is_beginning_of, single, stem};
+use super::merge::{by_time, fill, is_beginning_of, reported_site, single, stem};
 use super::{AnalyzeError, InputFile, STANDARD_INPUT, SiteInput, discover, nothing};
 use supwatch_judgement::hierarchy::Hierarchy;
 
@@ -75,7 +75,7 @@ impl Work {
                 logs.push((stem(path), events, resume));
             }
         }
-        let told: Vec<Option<SiteCode>> = logs.iter().map(|(_, events, _)| code_told(events)).collect();
+        let told: Vec<Option<SiteCode>> = logs.iter().map(|(_, events, _)| reported_site(events)).collect();
         let only = single(told.iter().flatten());
         let of_site = if code == SiteCode::UNKNOWN { only.unwrap_or(code) } else { code };
         if let Some((file, _)) = &site.file {
@@ -191,7 +191,7 @@ impl Work {
             }
             self.remarks.push(format!("{shown}: read as pasted text, without {}", plain.taken_off.join(", ")));
         }
-        self.told += events.iter().filter(|event| nothing::tells(event)).count();
+        self.told += events.iter().filter(|event| nothing::is_relevant(event)).count();
         let form = tally.forms().max_by_key(|(_, count)| *count).map_or("none", |(form, _)| form.as_str());
         self.input.push(InputFile {
             path: shown,

@@ -40,13 +40,13 @@ use sender::{SendError, Sender};
 /// Newest waves of which those are sent that the receiver does not have.
 pub const BACKLOG: usize = 100;
 /// Time between two looks at the waves.
-const LOOK: Duration = Duration::from_secs(2);
+const POLL_EVERY: Duration = Duration::from_secs(2);
 /// A look that nothing called for is made this often: time alone settles waves, too.
-const IDLE_LOOKS: u32 = 15;
+const IDLE_POLLS: u32 = 15;
 /// Most spans in one request.
 const SPANS: usize = 1_000;
 /// Time for a last attempt when the collector stops.
-const FAREWELL: Duration = Duration::from_secs(2);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// Backoff while the receiver takes nothing.
 const BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(60) };
 /// The record that says since when waves are sent.
@@ -61,8 +61,8 @@ pub async fn run(engine: Arc<Engine>, counters: Arc<Counters>, config: Otlp, hie
         ended = exporter.run() => ended?,
     }
     // What is on its way is given up: it was not recorded, so it is sent again.
-    match tokio::time::timeout(FAREWELL, exporter.farewell()).await {
-        Ok(said) => said,
+    match tokio::time::timeout(FLUSH_TIMEOUT, exporter.flush()).await {
+        Ok(flushed) => flushed,
         Err(_) => Ok(()),
     }
 }
@@ -77,7 +77,7 @@ struct Exporter {
     /// Marks of the waves that the receiver has, by id.
     sent: BTreeMap<String, u64>,
     /// Waves that are to be sent: their mark, and since when they stand like this.
-    standing: BTreeMap<String, (u64, Instant)>,
+    pending: BTreeMap<String, (u64, Instant)>,
     /// Each wave goes in a request of its own, since the receiver did not take several together.
     alone: bool,
     /// Of traces and of metrics: a receiver may take one and not the other, and neither must keep the other waiting.
@@ -137,7 +137,7 @@ impl Exporter {
         }
         let sender = Sender::new(config.clone(), &hierarchy);
         counters.exported(|_| {});
-        let (started, standing) = (nanos(now), BTreeMap::new());
+        let (started, pending) = (nanos(now), BTreeMap::new());
         let (traces_outage, metrics_outage) = (Outage::none("traces"), Outage::none("metrics"));
         Ok(Exporter {
             engine,
@@ -147,7 +147,7 @@ impl Exporter {
             sender,
             started,
             sent,
-            standing,
+            pending,
             alone: false,
             traces_outage,
             metrics_outage,
@@ -155,9 +155,9 @@ impl Exporter {
     }
 
     async fn run(&mut self) -> Result<(), StoreError> {
-        let mut looks = tokio::time::interval(LOOK);
-        let mut rounds = tokio::time::interval(self.config.interval);
-        for ticks in [&mut looks, &mut rounds] {
+        let mut polls = tokio::time::interval(POLL_EVERY);
+        let mut exports = tokio::time::interval(self.config.interval);
+        for ticks in [&mut polls, &mut exports] {
             ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         }
         let mut arrived = self.engine.arrived();
@@ -165,22 +165,22 @@ impl Exporter {
         arrived.mark_changed();
         loop {
             tokio::select! {
-                _ = looks.tick(), if self.config.traces => {
+                _ = polls.tick(), if self.config.traces => {
                     idle += 1;
-                    let called_for = arrived.has_changed().unwrap_or(false) || !self.standing.is_empty() || idle >= IDLE_LOOKS;
+                    let called_for = arrived.has_changed().unwrap_or(false) || !self.pending.is_empty() || idle >= IDLE_POLLS;
                     if called_for && self.traces_outage.is_over() {
                         idle = 0;
                         arrived.mark_unchanged();
                         self.traces(self.config.settle).await?;
                     }
                 }
-                _ = rounds.tick(), if self.config.metrics => self.metrics().await,
+                _ = exports.tick(), if self.config.metrics => self.metrics().await,
             }
         }
     }
 
     /// What is settled by now goes out with the last numbers.
-    async fn farewell(&mut self) -> Result<(), StoreError> {
+    async fn flush(&mut self) -> Result<(), StoreError> {
         if self.config.traces {
             self.traces(self.config.settle).await?;
         }
@@ -193,7 +193,7 @@ impl Exporter {
     /// Sends the waves that the receiver does not have as they are now.
     async fn traces(&mut self, settle: Duration) -> Result<(), StoreError> {
         let due = self.due(settle).await;
-        self.counters.exported(|counts| counts.waves_waiting = self.standing.len() as u64);
+        self.counters.exported(|counts| counts.waves_waiting = self.pending.len() as u64);
         let mut spans: Vec<Span> = Vec::new();
         let mut waves: Vec<(String, u64)> = Vec::new();
         let last = due.len().saturating_sub(1);
@@ -226,10 +226,10 @@ impl Exporter {
             self.traces_outage.recovered();
             self.engine.store().put_exported(&waves).await?;
             for (id, mark) in waves.drain(..) {
-                self.standing.remove(&id);
+                self.pending.remove(&id);
                 self.sent.insert(id, mark);
             }
-            self.counters.exported(|counts| counts.waves_waiting = self.standing.len() as u64);
+            self.counters.exported(|counts| counts.waves_waiting = self.pending.len() as u64);
         }
         self.alone = false;
         Ok(())
@@ -242,7 +242,7 @@ impl Exporter {
         // It can only fail by a panic, which the next look may not meet again.
         let Ok(settled) = asked else { return Vec::new() };
         let now = Instant::now();
-        let mut standing = BTreeMap::new();
+        let mut pending = BTreeMap::new();
         let mut due = Vec::new();
         for (wave, runs) in settled {
             let began = wave.started_at.or(wave.ended_at).map_or(0, |at| u64::try_from(at.as_second()).unwrap_or(0));
@@ -250,13 +250,13 @@ impl Exporter {
             if began < begin || self.sent.get(&wave.id) == Some(&mark) {
                 continue;
             }
-            let since = self.standing.get(&wave.id).filter(|(known, _)| *known == mark).map_or(now, |(_, since)| *since);
-            standing.insert(wave.id.clone(), (mark, since));
+            let since = self.pending.get(&wave.id).filter(|(known, _)| *known == mark).map_or(now, |(_, since)| *since);
+            pending.insert(wave.id.clone(), (mark, since));
             if now.duration_since(since) >= settle {
                 due.push(Due { wave, runs, mark });
             }
         }
-        self.standing = standing;
+        self.pending = pending;
         due.sort_by(|one, other| (one.wave.started_at, &one.wave.id).cmp(&(other.wave.started_at, &other.wave.id)));
         due
     }

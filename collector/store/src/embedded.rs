@@ -27,7 +27,9 @@ use self::days::Days;
 use self::keys::check_version;
 use self::writer::{Request, WAITING, Writer};
 use super::marks::Marks;
-use super::{Claims, Committed, Cursor, EventQuery, KeptCoverage, Page, Retention, Session, Store, StoreError, StoreSize, Told};
+use super::{
+    Claims, Committed, Cursor, EventQuery, KeptCoverage, LastNotified, Page, Retention, Session, Store, StoreError, StoreSize,
+};
 
 mod block;
 mod days;
@@ -190,15 +192,15 @@ impl Store for Embedded {
         self.read_all(b"U", "decision").await
     }
 
-    async fn put_told(&self, target: &str, told: &[(String, Told)]) -> Result<(), StoreError> {
-        if told.is_empty() {
+    async fn put_notified(&self, target: &str, notified: &[(String, LastNotified)]) -> Result<(), StoreError> {
+        if notified.is_empty() {
             return Ok(());
         }
-        self.ask(|reply| Request::Told { target: target.to_owned(), told: told.to_vec(), reply }).await
+        self.ask(|reply| Request::Notified { target: target.to_owned(), notified: notified.to_vec(), reply }).await
     }
 
-    async fn told(&self, target: &str) -> Result<BTreeMap<String, Told>, StoreError> {
-        self.read_by_id(keys::told(target, ""), "what was told", |value| serde_json::from_slice(value).ok()).await
+    async fn notified(&self, target: &str) -> Result<BTreeMap<String, LastNotified>, StoreError> {
+        self.read_by_id(keys::notified(target, ""), "what was told", |value| serde_json::from_slice(value).ok()).await
     }
 
     async fn put_exported(&self, waves: &[(String, u64)]) -> Result<(), StoreError> {

@@ -218,7 +218,7 @@ pub struct KeptCoverage {
 
 /// What a notification target was last told of a finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub struct LastNotified {
     /// Since when the finding held.
     pub opened_at: Option<Timestamp>,
     /// How bad it was.
@@ -277,10 +277,10 @@ pub trait Store: Send + Sync + 'static {
     async fn audit(&self) -> Result<Vec<AuditEntry>, StoreError>;
 
     /// Keeps, durably, what a target was last told of some findings, by their ids.
-    async fn put_told(&self, target: &str, told: &[(String, Told)]) -> Result<(), StoreError>;
+    async fn put_notified(&self, target: &str, notified: &[(String, LastNotified)]) -> Result<(), StoreError>;
 
     /// What a target was last told of every finding, by id.
-    async fn told(&self, target: &str) -> Result<BTreeMap<String, Told>, StoreError>;
+    async fn notified(&self, target: &str) -> Result<BTreeMap<String, LastNotified>, StoreError>;
 
     /// Records which waves an OTLP receiver has: their ids, and marks that tell whether they have changed since.
     async fn put_exported(&self, waves: &[(String, u64)]) -> Result<(), StoreError>;
@@ -288,7 +288,7 @@ pub trait Store: Send + Sync + 'static {
     /// What was recorded so.
     async fn exported(&self) -> Result<BTreeMap<String, u64>, StoreError>;
 
-    /// Keeps how far agents have read, the newest word of each on each site. Told again by the agents, so it need not survive a
+    /// Keeps how far agents have read, the newest word of each on each site. Agents report it again, so it need not survive a
     /// power cut; but it is never kept before what it is about.
     async fn put_coverage(&self, coverage: &[KeptCoverage]) -> Result<(), StoreError>;
 

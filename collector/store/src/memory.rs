@@ -12,7 +12,9 @@ use supwatch_model::ids::{AgentId, SiteCode};
 use supwatch_model::place::Place;
 
 use super::marks::Marks;
-use super::{Claims, Committed, Cursor, EventQuery, KeptCoverage, Page, Retention, Session, Store, StoreError, StoreSize, Told};
+use super::{
+    Claims, Committed, Cursor, EventQuery, KeptCoverage, LastNotified, Page, Retention, Session, Store, StoreError, StoreSize,
+};
 
 /// A store in memory.
 #[derive(Debug, Default)]
@@ -25,7 +27,7 @@ struct Inner {
     places: BTreeMap<AgentId, BTreeMap<String, Vec<u8>>>,
     findings: BTreeMap<String, Finding>,
     audit: Vec<AuditEntry>,
-    told: BTreeMap<String, BTreeMap<String, Told>>,
+    notified: BTreeMap<String, BTreeMap<String, LastNotified>>,
     exported: BTreeMap<String, u64>,
     coverage: BTreeMap<(AgentId, SiteCode), KeptCoverage>,
 }
@@ -129,13 +131,13 @@ impl Store for Memory {
         Ok(self.inner().audit.clone())
     }
 
-    async fn put_told(&self, target: &str, told: &[(String, Told)]) -> Result<(), StoreError> {
-        self.inner().told.entry(target.to_owned()).or_default().extend(told.iter().cloned());
+    async fn put_notified(&self, target: &str, notified: &[(String, LastNotified)]) -> Result<(), StoreError> {
+        self.inner().notified.entry(target.to_owned()).or_default().extend(notified.iter().cloned());
         Ok(())
     }
 
-    async fn told(&self, target: &str) -> Result<BTreeMap<String, Told>, StoreError> {
-        Ok(self.inner().told.get(target).cloned().unwrap_or_default())
+    async fn notified(&self, target: &str) -> Result<BTreeMap<String, LastNotified>, StoreError> {
+        Ok(self.inner().notified.get(target).cloned().unwrap_or_default())
     }
 
     async fn put_exported(&self, waves: &[(String, u64)]) -> Result<(), StoreError> {

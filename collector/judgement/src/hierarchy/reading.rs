@@ -27,7 +27,7 @@ struct Reading {
 
 impl Readings {
     /// An event came.
-    pub(super) fn heard(&mut self, stored: &StoredEvent) {
+    pub(super) fn record_event(&mut self, stored: &StoredEvent) {
         let reading = match self.0.get_mut(&stored.agent) {
             Some(reading) => reading,
             None => self.0.entry(stored.agent.clone()).or_default(),
@@ -36,7 +36,7 @@ impl Readings {
     }
 
     /// An agent says how far it has read.
-    pub(super) fn cover(&mut self, agent: &AgentId, epoch: Epoch, coverage: Coverage) {
+    pub(super) fn apply_coverage(&mut self, agent: &AgentId, epoch: Epoch, coverage: Coverage) {
         let reading = self.0.entry(agent.clone()).or_default();
         let Coverage { after_sequence, caught_up, logs, .. } = coverage;
         if caught_up {
@@ -116,28 +116,28 @@ mod tests {
     fn a_backlog_ends_where_the_agent_says_that_everything_is_read() {
         let mut readings = Readings::default();
         assert!(!readings.is_reading_back(|_| true), "who said nothing holds nothing back");
-        readings.heard(&event("a", 1));
-        readings.cover(&agent("a"), Epoch([1; 16]), word(1, false, None));
+        readings.record_event(&event("a", 1));
+        readings.apply_coverage(&agent("a"), Epoch([1; 16]), word(1, false, None));
         assert!(readings.is_reading_back(|_| true));
         assert_eq!((readings.unread(), readings.read_until("wsyncmgr")), (60, None));
-        readings.heard(&event("a", 2));
-        readings.cover(&agent("a"), Epoch([1; 16]), word(1, true, Some(at(1))));
+        readings.record_event(&event("a", 2));
+        readings.apply_coverage(&agent("a"), Epoch([1; 16]), word(1, true, Some(at(1))));
         assert!(readings.is_reading_back(|_| true), "said of less than what came");
-        readings.cover(&agent("a"), Epoch([1; 16]), word(2, true, Some(at(2))));
+        readings.apply_coverage(&agent("a"), Epoch([1; 16]), word(2, true, Some(at(2))));
         assert!(!readings.is_reading_back(|_| true));
         assert_eq!((readings.unread(), readings.read_until("wsyncmgr")), (0, Some(at(2))));
-        readings.heard(&event("a", 3));
+        readings.record_event(&event("a", 3));
         assert!(readings.is_reading_back(|_| false), "its only agent went away in the middle");
-        readings.cover(&agent("a"), Epoch([1; 16]), word(3, false, None));
+        readings.apply_coverage(&agent("a"), Epoch([1; 16]), word(3, false, None));
         assert_eq!(readings.read_until("wsyncmgr"), Some(at(2)), "what was read stays read");
     }
 
     #[test]
     fn an_agent_that_went_away_in_its_backlog_holds_up_no_other() {
         let mut readings = Readings::default();
-        readings.heard(&event("gone", 1));
-        readings.heard(&event("b", 1));
-        readings.cover(&agent("b"), Epoch([1; 16]), word(1, true, Some(at(1))));
+        readings.record_event(&event("gone", 1));
+        readings.record_event(&event("b", 1));
+        readings.apply_coverage(&agent("b"), Epoch([1; 16]), word(1, true, Some(at(1))));
         assert!(!readings.is_reading_back(|id| id.0 == "b"));
         assert!(readings.is_reading_back(|_| true));
     }
@@ -145,8 +145,8 @@ mod tests {
     #[test]
     fn a_word_of_another_epoch_settles_nothing() {
         let mut readings = Readings::default();
-        readings.heard(&event("a", 2));
-        readings.cover(&agent("a"), Epoch([2; 16]), word(9, true, Some(at(1))));
+        readings.record_event(&event("a", 2));
+        readings.apply_coverage(&agent("a"), Epoch([2; 16]), word(9, true, Some(at(1))));
         assert!(readings.is_reading_back(|_| true));
     }
 }

@@ -107,7 +107,7 @@ fn event() -> impl Strategy<Value = StoredEvent> {
 
 fn replayed(events: &[StoredEvent]) -> Vec<Verdict> {
     let mut judge = Judge::new(Hierarchy::default(), Limits::default(), Vec::new(), false);
-    events.iter().for_each(|event| judge.take(event));
+    events.iter().for_each(|event| judge.apply(event));
     judge.touch_all();
     judge.judge(now());
     judge.verdicts().cloned().collect()
@@ -121,7 +121,7 @@ proptest! {
     fn the_verdicts_kept_are_those_of_a_replay_at_any_moment(events in proptest::collection::vec(event(), 1..40)) {
         let mut judge = Judge::new(Hierarchy::default(), Limits::default(), Vec::new(), false);
         for (count, event) in (1..).zip(&events) {
-            judge.take(event);
+            judge.apply(event);
             judge.judge(now());
             if count % 5 == 0 || count == events.len() {
                 let kept: Vec<Verdict> = judge.verdicts().cloned().collect();
@@ -152,7 +152,7 @@ proptest! {
         }
         let take = |all: &[Value]| {
             let mut settings = crate::settings::SiteSettings::default();
-            all.iter().for_each(|raw| { settings.take(&AgentId("a".into()), raw); });
+            all.iter().for_each(|raw| { settings.apply(&AgentId("a".into()), raw); });
             settings
         };
         let (one, other) = (take(&snapshots), take(&shuffled));
@@ -172,11 +172,11 @@ fn large() -> Judge {
     let mut judge = Judge::new(Hierarchy::default(), Limits::default(), Vec::new(), false);
     let describe = |judge: &mut Judge, site: &str, site_type, parent: Option<&str>| {
         let parent = Some(parent.map(|code| code.parse().expect("code")));
-        judge.take(&stored(
+        judge.apply(&stored(
             site,
             EventKind::SiteDescribed(SiteDescription { site_type: Some(site_type), parent, ..Default::default() }),
         ));
-        judge.take(&snapshot(site, parent.flatten().map(|_: SiteCode| "cen"), &[]));
+        judge.apply(&snapshot(site, parent.flatten().map(|_: SiteCode| "cen"), &[]));
     };
     describe(&mut judge, "CEN", SiteType::Central, None);
     for primary in 0..25 {
@@ -193,7 +193,7 @@ fn large() -> Judge {
 /// Sites that an event judges.
 fn cost(judge: &mut Judge, event: &StoredEvent) -> u64 {
     let before = judge.judged();
-    judge.take(event);
+    judge.apply(event);
     judge.judge(now());
     judge.judged() - before
 }

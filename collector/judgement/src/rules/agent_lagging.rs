@@ -65,9 +65,9 @@ mod tests {
     #[test]
     fn a_large_backlog_fails_once_it_has_stayed() {
         let world = World::new().central("CEN").live();
-        world.clone().heard_holding("CEN", 10).later_minutes(20).check("agent-lagging", "CEN pass");
-        world.clone().heard_holding("CEN", 10_001).later_minutes(14).check("agent-lagging", "CEN pass");
-        world.clone().heard_holding("CEN", 10_001).later_minutes(15).check("agent-lagging", "CEN fail");
+        world.clone().seen_with_spool("CEN", 10).later_minutes(20).check("agent-lagging", "CEN pass");
+        world.clone().seen_with_spool("CEN", 10_001).later_minutes(14).check("agent-lagging", "CEN pass");
+        world.clone().seen_with_spool("CEN", 10_001).later_minutes(15).check("agent-lagging", "CEN fail");
         World::new().expect("P01", "primary", "CEN").live().check("agent-lagging", "");
     }
 }

@@ -75,16 +75,16 @@ mod tests {
     #[test]
     fn five_minutes_of_silence_fail_and_an_agent_never_seen_is_unknown() {
         let world = World::new().central("CEN").live();
-        world.clone().heard("CEN").check("agent-silent", "CEN pass");
-        world.clone().heard("CEN").later_hours(1).check("agent-silent", "CEN fail");
+        world.clone().seen("CEN").check("agent-silent", "CEN pass");
+        world.clone().seen("CEN").later_hours(1).check("agent-silent", "CEN fail");
         World::new().expect("P01", "primary", "CEN").live().check("agent-silent", "P01 unknown");
         World::new().central("CEN").check("agent-silent", "");
     }
 
     #[test]
     fn a_silent_agent_beside_a_live_one_is_told_until_it_counts_as_replaced() {
-        let two = World::new().live().heard_of("old", "P01", 0);
-        two.clone().later_hours(1).heard_of("new", "P01", 0).check("agent-silent", "P01 pass, P01 fail");
-        two.later_hours(24 * 8).heard_of("new", "P01", 0).check("agent-silent", "P01 pass");
+        let two = World::new().live().agent_seen("old", "P01", 0);
+        two.clone().later_hours(1).agent_seen("new", "P01", 0).check("agent-silent", "P01 pass, P01 fail");
+        two.later_hours(24 * 8).agent_seen("new", "P01", 0).check("agent-silent", "P01 pass");
     }
 }

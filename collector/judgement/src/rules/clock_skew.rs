@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_off_fails_whoever_it_is() {
-        let world = World::new().central("CEN").live().heard("CEN");
+        let world = World::new().central("CEN").live().seen("CEN");
         world.clone().check("clock-skew", "CEN unknown");
         world.clone().clock_of("CEN", 2_000).check("clock-skew", "CEN pass");
         world.clone().clock_of("CEN", -400_000).check("clock-skew", "CEN fail");

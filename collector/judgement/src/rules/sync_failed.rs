@@ -67,7 +67,7 @@ fn configuration(scene: &Scene<'_>, failure: &WcmFailure) -> Judged {
 fn last_run(scene: &Scene<'_>) -> Vec<Judged> {
     let site = scene.site;
     let Some(last) = site.runs.iter().rev().find(ended) else {
-        if let Some(told) = told_by_the_top(scene) {
+        if let Some(told) = reported_by_the_top(scene) {
             return vec![told];
         }
         if site.has_no_sup() || scene.hierarchy.site_type(site.code) == Some(SiteType::Secondary) {
@@ -86,7 +86,7 @@ fn last_run(scene: &Scene<'_>) -> Vec<Judged> {
 }
 
 /// Of a site whose own log nobody reads the provider of the top site knows how its last run ended.
-fn told_by_the_top(scene: &Scene<'_>) -> Option<Judged> {
+fn reported_by_the_top(scene: &Scene<'_>) -> Option<Judged> {
     let code = scene.site.code;
     let (top, row) = scene.hierarchy.status_of(code)?;
     let looked_at = &["sup_status of the top site"];

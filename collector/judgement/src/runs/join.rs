@@ -66,7 +66,7 @@ pub(super) struct Troubles {
 
 impl Troubles {
     /// Remembers an event that is trouble, and gives it.
-    pub fn take(&mut self, event: &Event, catalogue: &Catalogue) -> Option<Trouble> {
+    pub fn record(&mut self, event: &Event, catalogue: &Catalogue) -> Option<Trouble> {
         let time = event.time?;
         let (text, source, code) = said(&event.kind)?;
         let mut subject = Subject::new(text, source, code);

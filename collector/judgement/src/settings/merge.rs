@@ -29,7 +29,7 @@ pub(super) fn merge<'a>(parts: impl Iterator<Item = &'a Snapshot>) -> Merged {
         }
     }
     for part in &parts {
-        work.take(part);
+        work.merge(part);
     }
     let taken_at = parts.iter().filter_map(|part| part.confirmed_at).max();
     let settings = Settings::from_json(&work.raw).unwrap_or_default();
@@ -47,14 +47,14 @@ struct Work {
 }
 
 impl Work {
-    fn take(&mut self, part: &Snapshot) {
+    fn merge(&mut self, part: &Snapshot) {
         let Value::Object(fields) = &part.raw else { return };
         // Servers first: whether a WSUS may be added depends on the software update points that are known.
         let mut fields: Vec<(&String, &Value)> = fields.iter().collect();
         fields.sort_by_key(|(name, _)| name.as_str() != "sups");
         for (name, value) in fields {
             match (NAMED.iter().find(|list| *list == name), value) {
-                (Some(list), Value::Array(elements)) => self.take_list(list, elements, part),
+                (Some(list), Value::Array(elements)) => self.merge_list(list, elements, part),
                 _ => {
                     let Some(into) = self.raw.as_object_mut() else { return };
                     Field { name, path: name.clone(), own: name.clone(), part }.put(into, value, &mut self.origins);
@@ -63,7 +63,7 @@ impl Work {
         }
     }
 
-    fn take_list(&mut self, list: &'static str, elements: &[Value], part: &Snapshot) {
+    fn merge_list(&mut self, list: &'static str, elements: &[Value], part: &Snapshot) {
         let was_told = self.raw.get(list).is_some();
         self.fill_list(list, elements, part);
         // That a log or a probe tells of none that counts does not say that there is none.

@@ -37,7 +37,7 @@ impl<'a> Chain<'a> {
     }
 
     /// Whether its log says that this parent told it.
-    fn is_told_by(&self, parent: SiteCode) -> bool {
+    fn is_notified_by(&self, parent: SiteCode) -> bool {
         self.first().is_some_and(|first| first.trigger == Trigger::Parent && first.from.is_none_or(|from| from == parent))
     }
 
@@ -97,7 +97,7 @@ pub(super) fn links<'a>(parent: &'a Site, child: &'a Site) -> Vec<Link<'a>> {
     by_time(&mut links, &mut free, parent.code);
     again(&mut links, &mut free);
     merge(&mut links);
-    links.extend(free.into_iter().flatten().filter(|chain| chain.is_told_by(parent.code)).map(|chain| Link {
+    links.extend(free.into_iter().flatten().filter(|chain| chain.is_notified_by(parent.code)).map(|chain| Link {
         run: None,
         told: None,
         chain: Some(chain),
@@ -160,7 +160,7 @@ fn by_time<'a>(links: &mut [Link<'a>], free: &mut [Option<Chain<'a>>], parent: S
             let Some(chain) = chain else { return false };
             // What began by itself needs the parent's word right before it.
             let by_itself = |first: &Run| matches!(first.trigger, Trigger::Unknown | Trigger::Retry) && link.told.is_some();
-            let of_parent = chain.is_told_by(parent) || chain.first().is_some_and(by_itself);
+            let of_parent = chain.is_notified_by(parent) || chain.first().is_some_and(by_itself);
             // One that ended with another version is another run's.
             let other = chain.version().zip(wanted).is_some_and(|(has, wanted)| chain.succeeded() && has < wanted);
             of_parent && !other && may_follow(chain, from) && !is_nearer(chain, from, next)

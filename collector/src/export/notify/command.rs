@@ -152,8 +152,8 @@ mod tests {
     async fn a_program_that_talks_more_than_a_pipe_holds_is_not_stuck() {
         let talk = "i=0; while [ $i -lt 3000 ]; do echo 'a line of some fifty characters, again and again' >&2; i=$((i+1)); done";
         let program = shell(&format!("{talk}; cat > /dev/null"));
-        let told = tokio::time::timeout(Duration::from_secs(20), async { program.send(&opened()).await }).await;
-        told.expect("not stuck").expect("told");
+        let notified = tokio::time::timeout(Duration::from_secs(20), async { program.send(&opened()).await }).await;
+        notified.expect("not stuck").expect("told");
     }
 
     #[tokio::test]

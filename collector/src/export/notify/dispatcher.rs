@@ -16,10 +16,10 @@ use tokio::time::Instant;
 
 use super::Deliver;
 use super::message::{Address, Notice};
-use super::plan::{Filter, Plan, Standing, Step, plan};
+use super::plan::{Filter, Pending, Plan, Step, plan};
 use crate::export::backoff::{Backoff, share};
 use crate::export::counters::Counters;
-use supwatch_store::{Store, StoreError, Told};
+use supwatch_store::{LastNotified, Store, StoreError};
 
 /// Shortest wait for a finding to have stood long enough, since clocks do not agree to the millisecond.
 const SHORTEST_WAIT: Duration = Duration::from_millis(10);
@@ -35,8 +35,8 @@ pub struct Dispatcher<D> {
     backoff: Backoff,
     store: Arc<dyn Store>,
     counters: Arc<Counters>,
-    told: BTreeMap<String, Told>,
-    standing: Standing,
+    notified: BTreeMap<String, LastNotified>,
+    pending: Pending,
     /// Failures of each notification, by finding, until it is told.
     failed: BTreeMap<String, u32>,
     /// Failures in a row.
@@ -53,9 +53,9 @@ impl<D: Deliver> Dispatcher<D> {
         store: Arc<dyn Store>,
         counters: Arc<Counters>,
     ) -> Result<Dispatcher<D>, StoreError> {
-        let told = store.told(&address.target).await?;
-        let (standing, failed) = (Standing::new(), BTreeMap::new());
-        Ok(Dispatcher { address, filter, way, backoff, store, counters, told, standing, failed, outage: 0 })
+        let notified = store.notified(&address.target).await?;
+        let (pending, failed) = (Pending::new(), BTreeMap::new());
+        Ok(Dispatcher { address, filter, way, backoff, store, counters, notified, pending, failed, outage: 0 })
     }
 
     /// Tells until `stop` resolves, which lets a notification on its way arrive.
@@ -71,7 +71,7 @@ impl<D: Deliver> Dispatcher<D> {
         loop {
             changed.mark_unchanged();
             let (findings, now) = (findings(), clock());
-            let plan = self.look(&findings, now).await?;
+            let plan = self.update_plan(&findings, now).await?;
             let due = plan.next.map(|due| Instant::now() + wait(now, due));
             paused = paused.filter(|until| *until > Instant::now());
             let step = if paused.is_none() { self.choose(&plan) } else { None };
@@ -91,15 +91,15 @@ impl<D: Deliver> Dispatcher<D> {
                 () = std::future::ready(()) => {}
             }
             if let Some(step) = step {
-                paused = self.tell(&step, &findings, now).await?.map(|pause| Instant::now() + pause);
+                paused = self.send(&step, &findings, now).await?.map(|pause| Instant::now() + pause);
             }
         }
     }
 
     /// What is to be told now. What the target does not want to hear is recorded without a word.
-    async fn look(&mut self, findings: &[Finding], now: Timestamp) -> Result<Plan, StoreError> {
-        let mut plan = plan(&self.filter, findings, &self.told, &self.standing, now);
-        self.standing.clone_from(&plan.standing);
+    async fn update_plan(&mut self, findings: &[Finding], now: Timestamp) -> Result<Plan, StoreError> {
+        let mut plan = plan(&self.filter, findings, &self.notified, &self.pending, now);
+        self.pending.clone_from(&plan.pending);
         let (wanted, unwanted): (Vec<Step>, Vec<Step>) = plan.steps.into_iter().partition(|step| step.wanted);
         self.record(unwanted).await?;
         self.counters.notified(&self.address.target, |counts| counts.waiting = wanted.len() as u64);
@@ -113,7 +113,7 @@ impl<D: Deliver> Dispatcher<D> {
     }
 
     /// Tells a step; gives the pause to make where that failed.
-    async fn tell(&mut self, step: &Step, findings: &[Finding], now: Timestamp) -> Result<Option<Duration>, StoreError> {
+    async fn send(&mut self, step: &Step, findings: &[Finding], now: Timestamp) -> Result<Option<Duration>, StoreError> {
         let Some(finding) = findings.iter().find(|finding| finding.id == step.id) else { return Ok(None) };
         let notice = Notice::new(&self.address, step, finding);
         let to = &self.address.target;
@@ -141,9 +141,9 @@ impl<D: Deliver> Dispatcher<D> {
         if steps.is_empty() {
             return Ok(());
         }
-        let told: Vec<(String, Told)> = steps.into_iter().map(|step| (step.id, step.becomes)).collect();
-        self.store.put_told(&self.address.target, &told).await?;
-        self.told.extend(told);
+        let notified: Vec<(String, LastNotified)> = steps.into_iter().map(|step| (step.id, step.becomes)).collect();
+        self.store.put_notified(&self.address.target, &notified).await?;
+        self.notified.extend(notified);
         Ok(())
     }
 }

@@ -147,10 +147,10 @@ fn cut_string(text: &str) -> String {
 pub(super) mod tests {
     use super::*;
     use crate::export::notify::plan::tests::{at, filter, finding, resolved};
-    use crate::export::notify::plan::{Standing, Step, plan};
+    use crate::export::notify::plan::{Pending, Step, plan};
     use std::collections::BTreeMap;
     use supwatch_model::verdict::Severity;
-    use supwatch_store::Told;
+    use supwatch_store::LastNotified;
 
     fn address(lang: Lang) -> Address {
         Address { hierarchy: "corp".to_owned(), target: "ops".to_owned(), lang }
@@ -171,8 +171,8 @@ pub(super) mod tests {
         example
     }
 
-    fn notice(finding: &Finding, told: &BTreeMap<String, Told>, lang: Lang) -> Notice {
-        let step: Step = plan(&filter(), std::slice::from_ref(finding), told, &Standing::new(), at(9)).steps.remove(0);
+    fn notice(finding: &Finding, notified: &BTreeMap<String, LastNotified>, lang: Lang) -> Notice {
+        let step: Step = plan(&filter(), std::slice::from_ref(finding), notified, &Pending::new(), at(9)).steps.remove(0);
         Notice::new(&address(lang), &step, finding)
     }
 
@@ -181,8 +181,8 @@ pub(super) mod tests {
         notice(&example(), &BTreeMap::new(), Lang::En)
     }
 
-    fn told(resolved: bool, times: u64) -> BTreeMap<String, Told> {
-        [(example().id, Told { opened_at: Some(at(0)), severity: Severity::Warning, resolved, times })].into()
+    fn notified(resolved: bool, times: u64) -> BTreeMap<String, LastNotified> {
+        [(example().id, LastNotified { opened_at: Some(at(0)), severity: Severity::Warning, resolved, times })].into()
     }
 
     #[test]
@@ -208,7 +208,7 @@ More: supwatch explain 3fa9c1d2e4b5
 
     #[test]
     fn a_resolved_finding_gives_no_advice() {
-        let notice = notice(&resolved(example(), 5), &told(false, 1), Lang::Ja);
+        let notice = notice(&resolved(example(), 5), &notified(false, 1), Lang::Ja);
         assert_eq!(notice.subject, "[supwatch corp] 解決: P01: 最後の実行が失敗しました");
         let expected = "\
 問題は解決しました。対処は不要です。
@@ -224,7 +224,10 @@ More: supwatch explain 3fa9c1d2e4b5
 
     #[test]
     fn a_finding_that_grew_worse_says_so() {
-        assert_eq!(notice(&example(), &told(false, 1), Lang::En).subject, "[supwatch corp] now critical: P01: the last run failed");
+        assert_eq!(
+            notice(&example(), &notified(false, 1), Lang::En).subject,
+            "[supwatch corp] now critical: P01: the last run failed"
+        );
     }
 
     #[test]
@@ -236,15 +239,15 @@ More: supwatch explain 3fa9c1d2e4b5
 
     #[test]
     fn the_key_is_the_same_for_every_attempt_and_another_for_every_state() {
-        let key = |finding: &Finding, told: &BTreeMap<String, Told>| notice(finding, told, Lang::En).key;
+        let key = |finding: &Finding, notified: &BTreeMap<String, LastNotified>| notice(finding, notified, Lang::En).key;
         let open = key(&example(), &BTreeMap::new());
         assert_eq!(open, "ops-3fa9c1d2e4b5-1772323200-open-1");
         assert_eq!(open, key(&example(), &BTreeMap::new()));
         let others = [
-            key(&example(), &told(false, 1)),
-            key(&resolved(example(), 5), &told(false, 1)),
-            key(&resolved(example(), 5), &told(false, 3)),
-            key(&example(), &told(true, 2)),
+            key(&example(), &notified(false, 1)),
+            key(&resolved(example(), 5), &notified(false, 1)),
+            key(&resolved(example(), 5), &notified(false, 3)),
+            key(&example(), &notified(true, 2)),
         ];
         let different: std::collections::BTreeSet<_> = others.iter().chain([&open]).collect();
         assert_eq!(different.len(), 5, "{different:?}");

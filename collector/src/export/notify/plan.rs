@@ -11,7 +11,7 @@ use supwatch_model::finding::Finding;
 use supwatch_model::ids::SiteCode;
 use supwatch_model::verdict::Severity;
 
-use supwatch_store::Told;
+use supwatch_store::LastNotified;
 
 /// Which findings a target wants to hear of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,12 +78,12 @@ pub struct Step {
     /// Whether the target wants to hear it; otherwise it is merely recorded, as what later steps go on from.
     pub wanted: bool,
     /// What the target knows afterwards.
-    pub becomes: Told,
+    pub becomes: LastNotified,
 }
 
 /// Findings that are not told yet: since when each holds, and since when it stands here. A finding can be old when its line
 /// arrives, so the one says nothing of the other.
-pub type Standing = BTreeMap<String, (Option<Timestamp>, Timestamp)>;
+pub type Pending = BTreeMap<String, (Option<Timestamp>, Timestamp)>;
 
 /// What is to be told, and when to look again though nothing changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -93,27 +93,33 @@ pub struct Plan {
     /// When the next finding has stood long enough.
     pub next: Option<Timestamp>,
     /// What stands and is not told, for the next plan.
-    pub standing: Standing,
+    pub pending: Pending,
 }
 
 /// Whether a finding is told to the target: not one that is suppressed, nor the consequence of one that the target hears of. The
 /// end is told to whoever was told of it.
-fn is_told(filter: &Filter, findings: &[Finding], finding: &Finding) -> bool {
+fn is_reportable(filter: &Filter, findings: &[Finding], finding: &Finding) -> bool {
     let cause = finding.because_of.as_ref().and_then(|id| findings.iter().find(|other| other.id == *id));
     let with_its_cause = cause.is_some_and(|cause| cause.suppressed.is_some() || filter.concerns(cause));
     finding.resolved_at.is_some() || (finding.suppressed.is_none() && !with_its_cause)
 }
 
 /// What a target is to be told now; `standing` is that of the plan before.
-pub fn plan(filter: &Filter, findings: &[Finding], told: &BTreeMap<String, Told>, standing: &Standing, now: Timestamp) -> Plan {
+pub fn plan(
+    filter: &Filter,
+    findings: &[Finding],
+    notified: &BTreeMap<String, LastNotified>,
+    pending: &Pending,
+    now: Timestamp,
+) -> Plan {
     let mut plan = Plan::default();
-    for finding in findings.iter().filter(|finding| filter.concerns(finding) && is_told(filter, findings, finding)) {
-        let known = told.get(&finding.id);
+    for finding in findings.iter().filter(|finding| filter.concerns(finding) && is_reportable(filter, findings, finding)) {
+        let known = notified.get(&finding.id);
         let Some(state) = difference(filter, finding, known) else { continue };
         if state == State::Open {
-            let before = standing.get(&finding.id).filter(|(opened_at, _)| *opened_at == finding.opened_at);
+            let before = pending.get(&finding.id).filter(|(opened_at, _)| *opened_at == finding.opened_at);
             let since = before.map_or(now, |(_, since)| *since);
-            plan.standing.insert(finding.id.clone(), (finding.opened_at, since));
+            plan.pending.insert(finding.id.clone(), (finding.opened_at, since));
             let due = since.saturating_add(filter.delay(finding)).unwrap_or(now);
             if due > now {
                 plan.next = Some(plan.next.map_or(due, |next| next.min(due)));
@@ -129,25 +135,25 @@ pub fn plan(filter: &Filter, findings: &[Finding], told: &BTreeMap<String, Told>
     plan
 }
 
-fn difference(filter: &Filter, finding: &Finding, known: Option<&Told>) -> Option<State> {
-    let standing = known.filter(|told| !told.resolved);
+fn difference(filter: &Filter, finding: &Finding, known: Option<&LastNotified>) -> Option<State> {
+    let open = known.filter(|notified| !notified.resolved);
     if finding.resolved_at.is_some() {
-        return standing.map(|_| State::Resolved);
+        return open.map(|_| State::Resolved);
     }
-    match standing.filter(|told| told.opened_at == finding.opened_at) {
+    match open.filter(|notified| notified.opened_at == finding.opened_at) {
         // Severities are in order from the worst.
-        Some(told) => (finding.severity < told.severity).then_some(State::Changed),
+        Some(notified) => (finding.severity < notified.severity).then_some(State::Changed),
         None => (finding.severity <= filter.severity).then_some(State::Open),
     }
 }
 
-fn step(filter: &Filter, finding: &Finding, known: Option<&Told>, state: State) -> Step {
+fn step(filter: &Filter, finding: &Finding, known: Option<&LastNotified>, state: State) -> Step {
     let wanted = if state == State::Resolved { filter.resolve } else { filter.open };
-    let becomes = Told {
+    let becomes = LastNotified {
         opened_at: finding.opened_at,
         severity: finding.severity,
         resolved: state == State::Resolved,
-        times: known.map_or(0, |told| told.times).saturating_add(1),
+        times: known.map_or(0, |notified| notified.times).saturating_add(1),
     };
     Step { id: finding.id.clone(), state, wanted, becomes }
 }
@@ -209,13 +215,13 @@ pub(super) mod tests {
     /// Plays stages of one finding to a target that hears everything, and gives what it was told.
     #[track_caller]
     fn check(filter: &Filter, stages: &[(Finding, i64)], expected: &[(&str, bool)]) {
-        let (mut told, mut heard, mut standing) = (BTreeMap::new(), Vec::new(), Standing::new());
+        let (mut notified, mut heard, mut pending) = (BTreeMap::new(), Vec::new(), Pending::new());
         for (finding, now) in stages {
-            let plan = plan(filter, std::slice::from_ref(finding), &told, &standing, at(*now));
-            standing = plan.standing;
+            let plan = plan(filter, std::slice::from_ref(finding), &notified, &pending, at(*now));
+            pending = plan.pending;
             for step in plan.steps {
                 heard.push((step.state.as_str(), step.wanted));
-                told.insert(step.id, step.becomes);
+                notified.insert(step.id, step.becomes);
             }
         }
         assert_eq!(heard, expected);
@@ -226,7 +232,7 @@ pub(super) mod tests {
         let mut suppressed = finding("a", Severity::Critical, 0);
         suppressed.suppressed =
             Some(supwatch_model::finding::Suppression { reason: "known".into(), by: "operator/a".into(), at: None, until: None });
-        assert!(!is_told(&filter(), &[], &suppressed) && is_told(&filter(), &[], &finding("a", Severity::Critical, 0)));
+        assert!(!is_reportable(&filter(), &[], &suppressed) && is_reportable(&filter(), &[], &finding("a", Severity::Critical, 0)));
     }
 
     #[test]
@@ -234,17 +240,17 @@ pub(super) mod tests {
         let cause = finding("a", Severity::Critical, 0);
         let follows =
             Finding { site: "P02".parse().expect("code"), because_of: Some("a".into()), ..finding("b", Severity::Critical, 0) };
-        let told = |filter: &Filter, findings: &[Finding]| -> Vec<String> {
-            let plan = plan(filter, findings, &BTreeMap::new(), &Standing::new(), at(0));
+        let notified = |filter: &Filter, findings: &[Finding]| -> Vec<String> {
+            let plan = plan(filter, findings, &BTreeMap::new(), &Pending::new(), at(0));
             plan.steps.into_iter().map(|step| step.id).collect()
         };
         let both = [cause.clone(), follows.clone()];
-        assert_eq!(told(&filter(), &both), ["a"]);
+        assert_eq!(notified(&filter(), &both), ["a"]);
         let of_p02 = Filter { sites: vec![follows.site], ..filter() };
-        assert_eq!(told(&of_p02, &both), ["b"], "who hears nothing of the cause hears of what follows from it");
+        assert_eq!(notified(&of_p02, &both), ["b"], "who hears nothing of the cause hears of what follows from it");
         // Once the cause is gone, what remains stands in its own right.
         let remains = [Finding { resolved_at: cause.opened_at, ..cause }, Finding { because_of: None, ..follows }];
-        assert_eq!(told(&filter(), &remains), ["b"]);
+        assert_eq!(notified(&filter(), &remains), ["b"]);
     }
 
     #[test]
@@ -307,7 +313,7 @@ pub(super) mod tests {
         let usual = Filter { delay: None, ..filter() };
         for (rule, seconds) in [("sync-failed", 180), ("filter-drift", 3900), ("product-mismatch", 3900)] {
             let open = Finding { rule: rule.to_owned(), ..finding("a", Severity::Warning, 0) };
-            let next = plan(&usual, &[open], &BTreeMap::new(), &Standing::new(), at(0)).next;
+            let next = plan(&usual, &[open], &BTreeMap::new(), &Pending::new(), at(0)).next;
             assert_eq!(next, Some(at(seconds)), "{rule}");
         }
     }
@@ -328,17 +334,17 @@ pub(super) mod tests {
     fn the_plan_says_when_the_first_of_those_that_wait_is_due() {
         let patient = Filter { delay: Some(SignedDuration::from_secs(60)), ..filter() };
         let findings = [finding("a", Severity::Critical, 0), finding("b", Severity::Critical, 0)];
-        let first = plan(&patient, &findings[..1], &BTreeMap::new(), &Standing::new(), at(0));
-        let second = plan(&patient, &findings, &BTreeMap::new(), &first.standing, at(10));
+        let first = plan(&patient, &findings[..1], &BTreeMap::new(), &Pending::new(), at(0));
+        let second = plan(&patient, &findings, &BTreeMap::new(), &first.pending, at(10));
         assert_eq!((first.next, second.next, second.steps.len()), (Some(at(60)), Some(at(60)), 0));
-        let third = plan(&patient, &findings, &BTreeMap::new(), &second.standing, at(60));
+        let third = plan(&patient, &findings, &BTreeMap::new(), &second.pending, at(60));
         assert_eq!((third.next, third.steps.len()), (Some(at(70)), 1));
     }
 
     #[test]
     fn the_worst_comes_first_and_what_resolved_last() {
-        let told = plan(&filter(), &[finding("d", Severity::Critical, 0)], &BTreeMap::new(), &Standing::new(), at(1)).steps;
-        let told = told.into_iter().map(|step| (step.id, step.becomes)).collect();
+        let notified = plan(&filter(), &[finding("d", Severity::Critical, 0)], &BTreeMap::new(), &Pending::new(), at(1)).steps;
+        let notified = notified.into_iter().map(|step| (step.id, step.becomes)).collect();
         let findings = [
             resolved(finding("d", Severity::Critical, 0), 1),
             finding("c", Severity::Warning, 0),
@@ -346,7 +352,7 @@ pub(super) mod tests {
             finding("a", Severity::Critical, 4),
         ];
         let ids: Vec<String> =
-            plan(&filter(), &findings, &told, &Standing::new(), at(9)).steps.into_iter().map(|step| step.id).collect();
+            plan(&filter(), &findings, &notified, &Pending::new(), at(9)).steps.into_iter().map(|step| step.id).collect();
         assert_eq!(ids, ["a", "b", "c", "d"]);
     }
 }

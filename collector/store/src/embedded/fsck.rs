@@ -45,7 +45,7 @@ pub fn check(dir: &Path) -> Result<Report, StoreError> {
         return Err(io(std::io::Error::new(std::io::ErrorKind::NotFound, "no store lies here")));
     }
     if let Some(db) = opened(&state, &mut report)? {
-        look_through(&db, "the state", &mut report, &mut numbers);
+        check_database(&db, "the state", &mut report, &mut numbers);
         newest(&mut marks, &db, &mut report);
         witnesses = witnessed(&db);
     }
@@ -57,7 +57,7 @@ pub fn check(dir: &Path) -> Result<Report, StoreError> {
             if !matches!(db.get(keys::BEGUN), Ok(Some(_))) {
                 report.problems.push(format!("day {}: its beginning is gone, and maybe all of it", day.date));
             }
-            look_through(&db, &format!("day {}", day.date), &mut report, &mut numbers);
+            check_database(&db, &format!("day {}", day.date), &mut report, &mut numbers);
             newest(&mut marks, &db, &mut report);
         }
     }
@@ -113,7 +113,7 @@ fn newest(marks: &mut BTreeMap<AgentId, Marks>, db: &Durable, report: &mut Repor
     }
 }
 
-fn look_through(db: &Durable, what: &str, report: &mut Report, numbers: &mut Numbers) {
+fn check_database(db: &Durable, what: &str, report: &mut Report, numbers: &mut Numbers) {
     let (mut blocks, mut summaries) = (Vec::new(), Vec::new());
     for entry in db.scan(b"", b"") {
         let (key, value) = match entry {

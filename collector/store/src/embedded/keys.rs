@@ -76,7 +76,7 @@ fn short(text: &str) -> Cow<'_, str> {
 }
 
 /// Names of targets hold no slash, so none is the beginning of another's keys.
-pub(super) fn told(target: &str, id: &str) -> Vec<u8> {
+pub(super) fn notified(target: &str, id: &str) -> Vec<u8> {
     [b"T", target.as_bytes(), b"/", id.as_bytes()].concat()
 }
 

@@ -24,7 +24,7 @@ use super::days::{Day, Days, Extent, number};
 use super::keys::{self, VERSION};
 use super::{CACHE_BYTES, places_of, read_marks};
 use crate::marks::Marks;
-use crate::{Claims, Committed, KeptCoverage, Session, StoreError, Told};
+use crate::{Claims, Committed, KeptCoverage, LastNotified, Session, StoreError};
 use supwatch_model::ids::AGENT_BYTES;
 
 /// Uncompressed bytes of a block, apart from one event that may be larger.
@@ -63,9 +63,9 @@ pub(super) enum Request {
         finding: Box<Finding>,
         reply: Answer<()>,
     },
-    Told {
+    Notified {
         target: String,
-        told: Vec<(String, Told)>,
+        notified: Vec<(String, LastNotified)>,
         reply: Answer<()>,
     },
     Exported {
@@ -169,14 +169,14 @@ impl Writer {
 
     fn round(&mut self, waiting: Vec<Request>) {
         let ready = self.mend().and_then(|()| match came_at(&waiting) {
-            Some(date) => self.begin_day(date),
+            Some(date) => self.open_segment(date),
             None => Ok(()),
         });
         // What fails leaves everything as it is on disk.
         let (marks, extent) = (self.marks.clone(), self.current.as_ref().map(|current| current.extent));
         let mut round = Round::default();
         for request in waiting {
-            self.take(request, &mut round);
+            self.add_request(request, &mut round);
         }
         if self.witnessed.elapsed() >= WITNESS {
             self.witness(&mut round.state);
@@ -235,7 +235,7 @@ impl Writer {
     }
 
     /// Begins a day unless it is the one that goes on: with all marks and places, whole or not at all.
-    fn begin_day(&mut self, date: Date) -> Result<(), StoreError> {
+    fn open_segment(&mut self, date: Date) -> Result<(), StoreError> {
         if self.current.as_ref().is_some_and(|current| current.day.date == date) {
             return Ok(());
         }
@@ -275,7 +275,7 @@ impl Writer {
     }
 
     /// Adds a request to the round; what is wrong with it is told at once.
-    fn take(&mut self, request: Request, round: &mut Round) {
+    fn add_request(&mut self, request: Request, round: &mut Round) {
         // Whoever asked may be gone by the time of the answer; what is stored stays stored.
         match request {
             Request::Open { agent, claims, reply } => self.open(&agent, claims, reply, round),
@@ -291,9 +291,9 @@ impl Writer {
                 put_finding(&mut round.state, &finding);
                 round.then(reply);
             }
-            Request::Told { target, told, reply } => {
-                for (id, told) in &told {
-                    round.state.put(&keys::told(&target, id), VERSION, &serde_json::to_vec(told).unwrap_or_default());
+            Request::Notified { target, notified, reply } => {
+                for (id, notified) in &notified {
+                    round.state.put(&keys::notified(&target, id), VERSION, &serde_json::to_vec(notified).unwrap_or_default());
                 }
                 round.then(reply);
             }

@@ -50,9 +50,9 @@ async fn dispatcher(store: &Arc<Memory>, receiver: &Receiver, counters: &Arc<Cou
 
 /// One look and one attempt, without backoff.
 async fn once(dispatcher: &mut Dispatcher<Receiver>, findings: &[Finding], now: Timestamp) -> bool {
-    let plan = dispatcher.look(findings, now).await.expect("look");
+    let plan = dispatcher.update_plan(findings, now).await.expect("plan");
     let Some(step) = dispatcher.choose(&plan) else { return false };
-    dispatcher.tell(&step, findings, now).await.expect("tell");
+    dispatcher.send(&step, findings, now).await.expect("sent");
     true
 }
 
