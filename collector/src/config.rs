@@ -1,4 +1,4 @@
-//! `supwatch.toml`: what was typed → what it means. All faults are told at once.
+//! `supwatch.toml`: parsed and checked. All faults are reported at once.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ pub struct Config {
     pub rules: Option<PathBuf>,
     /// What errors are diagnosed by: the built-in causes and the administrator's own.
     pub catalogue: Arc<Catalogue>,
-    /// Who is told of findings.
+    /// Notification targets.
     pub notify: Vec<Target>,
     /// Where waves and metrics are sent over OTLP.
     pub otlp: Option<Otlp>,

@@ -324,7 +324,7 @@ mod tests {
     fn what_one_source_no_longer_says_is_not_known_any_more() {
         let mut settings = SiteSettings::default();
         apply(&mut settings, "wsus-api", "10:00", replica(true));
-        take(
+        apply(
             &mut settings,
             "wsus-api",
             "11:00",

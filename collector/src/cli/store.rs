@@ -72,7 +72,7 @@ impl Export {
         let dir = folder(self.store.as_ref(), global)?;
         // Opening makes a store where there is none.
         if !dir.join("db").is_file() && !dir.join("state").is_dir() {
-            return Err(Failure::usage(format!("{}: no store lies here", dir.display())));
+            return Err(Failure::usage(format!("{}: there is no store here", dir.display())));
         }
         let counts = match &self.file {
             Some(path) => {

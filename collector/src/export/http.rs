@@ -28,7 +28,7 @@ pub async fn serve(
             }
         }
     };
-    // The store is replayed before anything listens, so whoever gets an answer gets a ready collector.
+    // The store is replayed before anything listens, so any answer comes from a ready collector.
     let router = Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))

@@ -1,4 +1,4 @@
-//! What is known as Prometheus metrics: every name, help and label in one place.
+//! The collector's state as Prometheus metrics: every name, help and label in one place.
 //!
 //! Pure. Labels are sites, agents, rules, causes, states and notification targets, never message text, so their number is bounded by what is
 //! configured.
@@ -95,25 +95,25 @@ pub fn listed() -> impl Iterator<Item = Listed> {
     GAUGES.iter().map(of("gauge")).chain(COUNTERS.iter().map(of("counter")))
 }
 
-/// What metrics are made of.
+/// The values that the metrics are made of.
 #[derive(Debug, Clone)]
 pub struct Known {
-    /// The hierarchy as it is.
+    /// The hierarchy's current state.
     pub picture: Picture,
     /// Its newest waves, newest first.
     pub waves: Vec<Wave>,
-    /// Connections turned away.
+    /// Number of refused connections and streams.
     pub refused: u64,
-    /// How notifications fare, by target.
+    /// Counters of notifications, by target.
     pub notified: Vec<(String, Notified)>,
-    /// How large the store is.
+    /// Size of the store when last measured.
     pub store: StoreSize,
-    /// How sending over OTLP fares, where it is configured.
+    /// Counters of the OTLP export, where it is configured.
     pub exported: Option<Exported>,
 }
 
 impl Known {
-    /// As the engine and the counters have it now.
+    /// The current values of the engine and the counters.
     pub fn now(engine: &Engine, counters: &Counters) -> Known {
         Known {
             picture: engine.picture(None, false),

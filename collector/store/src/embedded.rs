@@ -1,11 +1,11 @@
-//! The embedded store: a folder with the state (findings, decisions, what was told) and a folder for each day of events.
+//! The embedded store: a folder with the state (findings, decisions, notifications) and a folder for each day of events.
 //!
 //! ```text
 //! <store>/state/                    one database
 //! <store>/days/00000012-2026-03-01/ one database a day
 //! ```
 //!
-//! What is damaged is set aside under another name, and the store goes on: agents send again what the store no longer has and
+//! What is damaged is set aside under another name, and the store continues: agents send again what the store no longer has and
 //! they still keep. Reading asks the summaries of blocks first, and looks at a bounded number of blocks at a time.
 
 use std::collections::BTreeMap;
@@ -62,7 +62,7 @@ impl Embedded {
         let state = match Durable::open(&state_dir, CACHE_BYTES) {
             Err(OpenError::Damaged { dir, reason }) => {
                 let aside = set_aside(&dir).map_err(io)?;
-                tracing::error!(aside = %aside.display(), reason, "the state of the store is damaged and was set aside: findings are judged again, suppressions and the record of notifications are gone; import an export to have them back");
+                tracing::error!(aside = %aside.display(), reason, "the state of the store is damaged and was set aside: findings are judged again; suppressions and the record of notifications are lost unless an export is imported");
                 Durable::open(&dir, CACHE_BYTES)?
             }
             opened => opened?,
@@ -200,7 +200,7 @@ impl Store for Embedded {
     }
 
     async fn notified(&self, target: &str) -> Result<BTreeMap<String, LastNotified>, StoreError> {
-        self.read_by_id(keys::notified(target, ""), "what was told", |value| serde_json::from_slice(value).ok()).await
+        self.read_by_id(keys::notified(target, ""), "the record of notifications", |value| serde_json::from_slice(value).ok()).await
     }
 
     async fn put_exported(&self, waves: &[(String, u64)]) -> Result<(), StoreError> {

@@ -23,14 +23,14 @@ const DELAY_SECONDS: i64 = 7 * 24 * 3600;
 /// Most recipients of a mail.
 const RECIPIENTS: usize = 50;
 
-/// Somebody who is told.
+/// A notification target.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// Its name, unique; what was told is kept under it.
+    /// Its unique name; the store records deliveries under it.
     pub name: String,
-    /// What it wants to hear of.
+    /// What it is notified of.
     pub filter: Filter,
-    /// Its language.
+    /// Language of its notifications.
     pub lang: Lang,
     /// How it is reached.
     pub way: Way,
@@ -110,11 +110,11 @@ fn filter(table: &mut Table) -> Filter {
     });
     let on = table.each("on", |word| match word {
         "open" | "resolve" => Ok(word.to_owned()),
-        _ => Err(format!("{word:?} is nothing to tell: write \"open\", \"resolve\" or both")),
+        _ => Err(format!("{word:?} is not a notification event: write \"open\", \"resolve\" or both")),
     });
     if on.as_ref().is_some_and(Vec::is_empty) {
         let line = table.line();
-        table.fault(line, "notify.on is empty, so nothing would be told: write \"open\", \"resolve\" or both");
+        table.fault(line, "notify.on is empty, so nothing would be sent: write \"open\", \"resolve\" or both");
     }
     let wants = |word: &str| on.as_ref().is_none_or(|words| words.iter().any(|one| one == word));
     let (open, resolve) = (wants("open"), wants("resolve"));
@@ -164,7 +164,10 @@ fn command(table: &mut Table, base: &Path) -> Option<Program> {
     let mut words = table.strings("command").unwrap_or_default().into_iter();
     let Some(program) = words.next().filter(|program| !program.is_empty()) else {
         let line = table.line();
-        table.fault(line, "notify.command is missing: give the program and its arguments, like [\"/usr/local/bin/tell\", \"ops\"]");
+        table.fault(
+            line,
+            "notify.command is missing: give the program and its arguments, like [\"/usr/local/bin/notify\", \"ops\"]",
+        );
         return None;
     };
     // A bare name is looked for where the system keeps programs.

@@ -1,6 +1,6 @@
-//! A step of the plan → what people and programs read: subject, text, JSON, and a key that tells repetitions apart.
+//! A step of the plan → what people and programs read: subject, text, JSON, and a key that identifies repetitions.
 //!
-//! Pure. Everything is cut to a size, because evidence is as long as somebody's log line. Control characters of log text
+//! Pure. Everything is cut to a size, because evidence may be a log line of any length. Control characters of log text
 //! are made harmless in the texts; JSON escapes them.
 
 use serde_json::{Value, json};
@@ -19,14 +19,14 @@ const PARTS: usize = 8;
 /// Characters of one line, setting, summary or remedy.
 const PART_CHARS: usize = 2000;
 
-/// What is sent.
+/// A notification as it is sent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Notice {
-    /// The same for every attempt to tell this target this state of this finding, and for nothing else.
+    /// Idempotency key: the same for every attempt to deliver this state of this finding to this target.
     pub key: String,
-    /// The same for everything this target is told of one life of this finding.
+    /// The same for all notifications to this target from one opening of this finding to its end.
     pub thread: String,
-    /// What is told.
+    /// What it reports of the finding.
     pub state: State,
     /// The finding, cut.
     pub finding: Finding,
@@ -36,11 +36,11 @@ pub struct Notice {
     pub subject: String,
     /// The whole text.
     pub text: String,
-    /// The form `supwatch/notification/v1`.
+    /// The JSON document `supwatch/notification/v1`.
     pub json: String,
 }
 
-/// Who is told by whom.
+/// Sender and receiver of a notification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     /// The hierarchy.
@@ -52,7 +52,7 @@ pub struct Address {
 }
 
 impl Notice {
-    /// Writes what a step tells.
+    /// Writes the notification of a step.
     pub fn new(address: &Address, step: &Step, finding: &Finding) -> Notice {
         let finding = cut(finding);
         let thread = format!("{}-{}-{}", address.target, step.id, step.becomes.opened_at.map_or(0, |time| time.as_second()));

@@ -1,7 +1,7 @@
-//! What a target was told, and what the findings now are → what it is to be told.
+//! What a target was last notified of, and the findings as they are now → what it is to be notified of.
 //!
 //! Pure. Only the difference between the two states counts, not the way there: a finding that opened and resolved before
-//! anybody was told is not told, a restart tells nothing twice, and what could not be sent is still a difference next time.
+//! a notification went out causes none, a restart sends nothing twice, and what could not be sent is still due next time.
 //! Nothing queues, so nothing can overflow.
 
 use std::collections::BTreeMap;
@@ -13,24 +13,24 @@ use supwatch_model::verdict::Severity;
 
 use supwatch_store::LastNotified;
 
-/// Which findings a target wants to hear of.
+/// Which findings a target is notified of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
-    /// At least this bad.
+    /// Least severity.
     pub severity: Severity,
     /// Sites; empty: all.
     pub sites: Vec<SiteCode>,
     /// Rules; empty: all.
     pub rules: Vec<String>,
-    /// Whether it wants to hear that a finding opened or grew worse.
+    /// Whether it is notified when a finding opens or grows worse.
     pub open: bool,
-    /// Whether it wants to hear that a finding resolved.
+    /// Whether it is notified when a finding resolves.
     pub resolve: bool,
-    /// How long a finding must stand here before it is told; `None`: as long as its rule gives it.
+    /// How long a finding must be open before it is notified; `None`: the delay of its rule.
     pub delay: Option<SignedDuration>,
 }
 
-/// How long a finding stands before it is told: what resolves, or turns out to be a consequence, within minutes is not notified.
+/// How long a finding is open before it is notified: one that resolves, or proves a consequence, within minutes is not.
 const DELAY: SignedDuration = SignedDuration::from_mins(3);
 
 impl Filter {
@@ -46,19 +46,19 @@ impl Filter {
     }
 }
 
-/// What is told of a finding.
+/// What a notification reports of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
     /// It opened.
     Open,
-    /// It is worse than it was told to be.
+    /// It is worse than last notified.
     Changed,
-    /// It ceased to hold.
+    /// It resolved.
     Resolved,
 }
 
 impl State {
-    /// The word of the contract.
+    /// The value of `state` in the JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             State::Open => "open",
@@ -68,43 +68,43 @@ impl State {
     }
 }
 
-/// One thing that the target does not know yet.
+/// One notification that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// The finding.
     pub id: String,
-    /// What is told.
+    /// What it reports.
     pub state: State,
-    /// Whether the target wants to hear it; otherwise it is merely recorded, as what later steps go on from.
+    /// Whether the target's filter includes it; otherwise it is only recorded, as the base of later steps.
     pub wanted: bool,
-    /// What the target knows afterwards.
+    /// The record after delivery.
     pub becomes: LastNotified,
 }
 
-/// Findings that are not told yet: since when each holds, and since when it stands here. A finding can be old when its line
-/// arrives, so the one says nothing of the other.
+/// Findings waiting for their delay: when each opened, and when this collector first saw it open. A finding can be old when
+/// its line arrives, so the two differ.
 pub type Pending = BTreeMap<String, (Option<Timestamp>, Timestamp)>;
 
-/// What is to be told, and when to look again though nothing changes.
+/// What is due, and when the next is due though nothing changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
     /// What opened or grew worse first, worst first; then what resolved.
     pub steps: Vec<Step>,
-    /// When the next finding has stood long enough.
+    /// When the next delay ends.
     pub next: Option<Timestamp>,
-    /// What stands and is not told, for the next plan.
+    /// Findings waiting for their delay, for the next plan.
     pub pending: Pending,
 }
 
-/// Whether a finding is told to the target: not one that is suppressed, nor the consequence of one that the target hears of. The
-/// end is told to whoever was told of it.
+/// Whether the target is notified of a finding: not of a suppressed one, nor of the consequence of one it is notified of. A
+/// target notified of a finding is notified of its end.
 fn is_reportable(filter: &Filter, findings: &[Finding], finding: &Finding) -> bool {
     let cause = finding.because_of.as_ref().and_then(|id| findings.iter().find(|other| other.id == *id));
     let with_its_cause = cause.is_some_and(|cause| cause.suppressed.is_some() || filter.concerns(cause));
     finding.resolved_at.is_some() || (finding.suppressed.is_none() && !with_its_cause)
 }
 
-/// What a target is to be told now; `standing` is that of the plan before.
+/// What a target is to be notified of now; `pending` is that of the previous plan.
 pub fn plan(
     filter: &Filter,
     findings: &[Finding],

@@ -1,4 +1,4 @@
-//! `[otlp]`: what was typed → what it means.
+//! `[otlp]` of `supwatch.toml`, parsed and checked.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,9 +18,9 @@ pub struct Otlp {
     pub traces: bool,
     /// Whether metrics are sent.
     pub metrics: bool,
-    /// Time between two sendings of metrics.
+    /// Interval between two exports of metrics.
     pub interval: Duration,
-    /// How long a wave must have stood as it is before it is sent.
+    /// How long a wave must be unchanged before it is sent.
     pub settle: Duration,
     /// Waves that began longer before the very first start are not sent.
     pub since: Duration,

@@ -33,7 +33,7 @@ pub fn spans(hierarchy: &str, wave: &Wave, runs: &[Run]) -> Vec<Span> {
     for edge in &wave.edges {
         let (parent, ended) = above.get(&edge.parent).or_else(|| above.get(&wave.top)).cloned().unwrap_or_default();
         if edge.outcome == EdgeOutcome::Cut {
-            // The wave stopped further up: nobody told anybody.
+            // The wave stopped further up: no parent notified a child.
             continue;
         }
         let notification = trace.notification(edge, parent, ended);
@@ -114,7 +114,7 @@ impl Trace<'_> {
         (span_id, end)
     }
 
-    /// Stands for the run of a top site whose log nobody reads.
+    /// Represents the run of a top site whose log no agent reads.
     fn unseen_root(&self, spans: &mut Vec<Span>) -> (Vec<u8>, u64) {
         let wave = self.wave;
         let first = wave.edges.iter().filter_map(|edge| edge.notified_at.or(edge.received_at).or(edge.started_at)).min();
@@ -132,7 +132,7 @@ impl Trace<'_> {
         (span_id, start)
     }
 
-    /// From when the parent told the child to when the child began.
+    /// From the parent's notification to the start of the child's run.
     fn notification(&self, edge: &WaveEdge, parent: Vec<u8>, parent_ended: u64) -> Span {
         let told = edge.notified_at.or(edge.received_at).or(edge.started_at);
         let start = told.map_or(parent_ended, |told| nanos(Some(told)));

@@ -1,6 +1,6 @@
 //! Reading events in the order of their coming, forwards and backwards, a bounded number of blocks at a time.
 //!
-//! A block that cannot be read is left out, counted and told, so that damage to one costs that one.
+//! A block that cannot be read is skipped, counted and reported, so that damage to one costs that one.
 
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ fn open(state: &Arc<Durable>, days: &Days, ordinal: u32, day: Option<&Day>) -> R
     Ok(opened.map(|(db, extent)| Part { ordinal, db, extent, summed: true }))
 }
 
-/// Whether nothing of a day can be asked for; the extent tells, so that the day is not even opened.
+/// Whether no event of a day can match; known from the extent, so that the day is not even opened.
 fn is_beside(day: Option<&Day>, query: &EventQuery) -> bool {
     let extent = day.and_then(|day| day.extent);
     extent.is_some_and(|extent| extent.blocks == 0 || !within(extent.from_ms, extent.until_ms, query))
@@ -137,7 +137,7 @@ impl Part {
             Ok(events) => events,
             Err(error) => {
                 *damaged += 1;
-                tracing::warn!(%error, day = %self.db.dir().display(), "a block of the store cannot be read and is left out");
+                tracing::warn!(%error, day = %self.db.dir().display(), "unreadable block skipped");
                 Vec::new()
             }
         }

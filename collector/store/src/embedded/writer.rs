@@ -37,7 +37,7 @@ const COPIED: usize = 500;
 /// Time between two notes in the state how far events are stored. Those of the day itself are always right, but are lost with it.
 const WITNESS: Duration = Duration::from_secs(1);
 
-/// Where an answer goes.
+/// Channel for the reply to a request.
 pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
 #[derive(Debug)]
@@ -76,7 +76,7 @@ pub(super) enum Request {
         coverage: Vec<KeptCoverage>,
         reply: Answer<()>,
     },
-    /// Keeps the newest of what a day told that is about to be forgotten.
+    /// Keeps the newest events of a day that is about to be dropped.
     Carry {
         events: Vec<StoredEvent>,
         reply: Answer<()>,
@@ -117,10 +117,10 @@ pub(super) struct Writer {
     witnessed: Instant,
 }
 
-/// What to tell once the batches are durable.
+/// Sends a result once the batches are durable.
 type Reply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
-/// What one round writes.
+/// Batches and replies of one commit.
 #[derive(Default)]
 struct Round {
     day: Batch,
@@ -129,17 +129,17 @@ struct Round {
 }
 
 impl Writer {
-    /// Goes on with the newest day that is whole.
+    /// Resumes with the newest intact day.
     pub fn new(state: Arc<Durable>, days: Arc<Days>) -> Result<Writer, StoreError> {
         let (marks, moved, witnessed) = (BTreeMap::new(), BTreeSet::new(), Instant::now());
         let mut writer = Writer { state, days, current: None, marks, moved, witnessed };
         while let Some(day) = writer.days.list().pop() {
             let Some((db, extent)) = writer.days.open(&day)? else { continue };
             if db.get(keys::BEGUN)?.is_some() {
-                // What a day holds is asked anew: a cut may have come before it was written down.
+                // The extent is read again: a power cut may have come before it was written.
                 let _ = extent;
                 let extent = Extent::read(&db)?;
-                writer.days.grew(day.ordinal, extent);
+                writer.days.set_extent(day.ordinal, extent);
                 writer.current = Some(Current { day, db, extent });
                 break;
             }
@@ -151,7 +151,7 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Where marks and places are.
+    /// The database with the current marks and places.
     fn base(&self) -> &Arc<Durable> {
         self.current.as_ref().map_or(&self.state, |current| &current.db)
     }
@@ -168,7 +168,7 @@ impl Writer {
     }
 
     fn round(&mut self, waiting: Vec<Request>) {
-        let ready = self.mend().and_then(|()| match came_at(&waiting) {
+        let ready = self.reopen_failed().and_then(|()| match came_at(&waiting) {
             Some(date) => self.open_segment(date),
             None => Ok(()),
         });
@@ -192,7 +192,7 @@ impl Writer {
             Ok(())
         });
         match (&result, &mut self.current) {
-            (Ok(()), Some(current)) => self.days.grew(current.day.ordinal, current.extent),
+            (Ok(()), Some(current)) => self.days.set_extent(current.day.ordinal, current.extent),
             (Ok(()), None) => {}
             (Err(_), current) => {
                 self.marks = marks;
@@ -220,8 +220,8 @@ impl Writer {
         self.witnessed = Instant::now();
     }
 
-    /// Opens again what a disk error has made useless. A batch that failed may be there nevertheless.
-    fn mend(&mut self) -> Result<(), StoreError> {
+    /// Reopens databases after a disk error. A batch that failed may have been written nevertheless.
+    fn reopen_failed(&mut self) -> Result<(), StoreError> {
         if self.state.has_failed() {
             self.state.reopen()?;
         }
@@ -229,22 +229,22 @@ impl Writer {
             current.db.reopen()?;
             current.extent = Extent::read(&current.db)?;
             self.marks = read_marks(&current.db)?;
-            tracing::info!(day = %current.day.date, "the store was opened again after a disk error");
+            tracing::info!(day = %current.day.date, "daily segment reopened after a disk error");
         }
         Ok(())
     }
 
-    /// Begins a day unless it is the one that goes on: with all marks and places, whole or not at all.
+    /// Opens the segment of a day unless it is the current one: with all marks and places, all or nothing.
     fn open_segment(&mut self, date: Date) -> Result<(), StoreError> {
         if self.current.as_ref().is_some_and(|current| current.day.date == date) {
             return Ok(());
         }
         let day = self.days.next(date);
         let db = self.make_day(&day).inspect_err(|_| {
-            // On a disk that is nearly full each try would leave one. What it holds so far stands in the day before.
+            // On a disk that is nearly full each try would leave one. The day before has all of it.
             let _ = std::fs::remove_dir_all(&day.dir);
         })?;
-        tracing::info!(%date, "a day of the store begins");
+        tracing::info!(%date, "daily segment opened");
         self.days.begin(day.clone(), Arc::clone(&db));
         self.current = Some(Current { day, db, extent: Extent::default() });
         Ok(())
@@ -257,7 +257,7 @@ impl Writer {
         for (agent, marks) in &self.marks {
             if agent.0.len() > AGENT_BYTES {
                 // Of an earlier version; its certificate is refused now.
-                tracing::warn!(%agent, "an agent with more sites than the store takes is forgotten");
+                tracing::warn!(%agent, "agent name is too long for the store; its position is dropped");
                 continue;
             }
             put_marks(&mut batch, agent, marks);
@@ -274,9 +274,9 @@ impl Writer {
         Ok(db)
     }
 
-    /// Adds a request to the round; what is wrong with it is told at once.
+    /// Adds a request to the round; an invalid one is answered at once.
     fn add_request(&mut self, request: Request, round: &mut Round) {
-        // Whoever asked may be gone by the time of the answer; what is stored stays stored.
+        // The caller may be gone before the reply; what is stored stays stored.
         match request {
             Request::Open { agent, claims, reply } => self.open(&agent, claims, reply, round),
             Request::Commit { session, received_at, events, places, reply } => {

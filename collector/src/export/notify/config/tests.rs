@@ -47,7 +47,7 @@ fn every_fault_is_told_with_its_line_and_what_to_write() {
             "notify.severity: \"bad\" is no severity",
             "notify.sites: \"P0\" is no site code",
             "notify.rules: there is no rule \"topolgy\"",
-            "notify.on: \"close\" is nothing to tell",
+            "notify.on: \"close\" is not a notification event",
             "notify.on is empty",
             "notify.lang: \"de\" is no language",
             "notify.delay_seconds is -1",
