@@ -29,30 +29,30 @@ pub use discover::SiteInput;
 pub use nothing::Nothing;
 use work::{Newest, Work};
 
-/// The path that stands for standard input.
+/// The path that means standard input.
 pub const STANDARD_INPUT: &str = "-";
 
 /// Why an input cannot be analysed.
 #[derive(Debug, thiserror::Error)]
 pub enum AnalyzeError {
-    /// Cannot be opened or read.
+    /// An input cannot be opened or read.
     #[error("{}: {source}; check the path and the rights to it", path.display())]
     Read {
-        /// Path.
+        /// Path as it was given.
         path: PathBuf,
         /// Why.
         source: std::io::Error,
     },
-    /// Nothing was recognised.
+    /// No line was recognised.
     #[error("{0}")]
     Nothing(String),
-    /// Something in an archive is wrong, told with the path that was given.
+    /// An input inside an archive is wrong; named by the path that was given.
     #[error("{0}")]
     Archived(String),
     /// An archive that must not be opened.
     #[error("{}: {reason}; unpack it yourself and give the folder", path.display())]
     Archive {
-        /// Path.
+        /// Path as it was given.
         path: PathBuf,
         /// Why.
         reason: String,
@@ -83,26 +83,26 @@ pub struct InputFile {
     pub recognised: u64,
     /// Lines that are not.
     pub unrecognised: u64,
-    /// Lines that have a type: an event, or progress that is told thinned.
+    /// Lines that have a type: an event, or progress that is reported thinned out.
     pub typed: u64,
     /// Records whose marks had to be mended.
     pub mended: u64,
     /// Records put together from several lines.
     pub joined: u64,
-    /// What stood around the lines of a paste and was taken off.
+    /// Pieces removed from around the lines of a paste.
     pub taken_off: Vec<&'static str>,
 }
 
-/// What came of it.
+/// Result of an analysis.
 #[derive(Debug)]
 pub struct Analysis {
-    /// What was read.
+    /// Files that were read.
     pub input: Vec<InputFile>,
     /// The picture.
     pub picture: Picture,
     /// Waves, newest first.
     pub waves: Vec<Wave>,
-    /// What it was drawn from.
+    /// Hierarchy the picture was drawn from.
     pub hierarchy: Hierarchy,
     /// Limits and exceptions it was judged by.
     pub limits: Limits,
@@ -110,11 +110,11 @@ pub struct Analysis {
     pub judged_at: Timestamp,
     /// Set where nothing was recognised: then there is no verdict of anything.
     pub nothing: Option<Nothing>,
-    /// Things worth telling on the way, such as an empty log.
+    /// Remarks on the input, such as an empty log.
     pub remarks: Vec<String>,
 }
 
-/// Reads and judges everything, at `at` or at the newest time in the input; `now` stands in where it has none.
+/// Reads and judges everything, at `at` or at the newest time in the input; `now` is used where it has none.
 pub fn analyze(
     paths: &[PathBuf],
     at: Option<Timestamp>,
@@ -155,7 +155,7 @@ pub fn analyze(
     let judged_at = time.unwrap_or(now);
     let mut picture = supwatch_judgement::picture::at(&work.hierarchy, &found.limits, judged_at);
     if time.is_none() {
-        // Nothing in the input says when: the moment of this analysis is nobody's "since".
+        // The input has no times: the time of this analysis is no "since".
         picture.at = None;
         for finding in &mut picture.findings {
             (finding.opened_at, finding.changed_at) = (None, None);
@@ -169,7 +169,7 @@ pub fn analyze(
 }
 
 impl Analysis {
-    /// The same, or why nothing can be said of it: for questions that an empty answer would answer wrongly.
+    /// The analysis, or why nothing was recognised: for queries where an empty answer would be wrong.
     pub fn with_substance(self) -> Result<Analysis, AnalyzeError> {
         match self.nothing {
             None => Ok(self),

@@ -42,10 +42,10 @@ struct Cli {
     command: Command,
 }
 
-/// What every command takes.
+/// Options of every command.
 #[derive(Debug, clap::Args)]
 struct Global {
-    /// How to write
+    /// Output format
     #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
     output: Output,
     /// Language of texts
@@ -63,7 +63,7 @@ struct Global {
     /// The collector's configuration
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Folder of your own causes, for what is read from folders and for explain
+    /// Folder of your own causes, for commands that read folders and for explain
     #[arg(long, global = true, value_name = "FOLDER")]
     causes: Option<PathBuf>,
 }
@@ -120,7 +120,7 @@ impl FailOn {
 enum Command {
     /// A whole hierarchy on this machine: authority, collector, agents, and a moving story
     Demo(admin::Demo),
-    /// The collector
+    /// Run the collector
     Serve,
     /// Judge site folders, folders of logs, single logs or a zip; no installation
     Analyze(analyze::Analyze),
@@ -134,23 +134,23 @@ enum Command {
     Explain(explain::Explain),
     /// History of runs
     Runs(read::Runs),
-    /// How far a synchronisation got: who was told, when each site began, how long it took, where it stopped
+    /// How far a synchronisation got: which sites were notified, when each began, how long it took, where it stopped
     Wave(wave::Wave),
     /// History of events
     Events(read::Events),
-    /// What a site is set to: now, then, before, and compared with another
+    /// Settings of a site: now, at a time, their changes, and compared with another
     Settings(settings::Settings),
-    /// Which rules would say otherwise if a site were set otherwise
+    /// Verdicts that would change if a site had other settings
     Whatif(whatif::WhatIf),
-    /// The rules and what they say here
+    /// The rules and their verdicts here
     Rules(rules::Rules),
     /// Monitoring-plugin form: one line, exit 0/1/2/3
     Check(check::Check),
-    /// Look through a store for damage; the collector must not run
+    /// Check a store for damage; the collector must not run
     Fsck(store::Fsck),
     /// Write a whole store as lines of JSON; the collector must not run
     Export(store::Export),
-    /// Make a store of what export wrote
+    /// Make a store from an export
     Import(store::Import),
     /// Certificates
     #[command(subcommand)]
@@ -158,7 +158,7 @@ enum Command {
     /// The collector's configuration
     #[command(subcommand)]
     Config(admin::ConfigCommand),
-    /// Completions for a shell
+    /// Shell completions
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -184,7 +184,7 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
     (OWN, "the command itself failed: input, store, port"),
 ];
 
-/// How a command ended badly.
+/// Why a command failed.
 #[derive(Debug)]
 enum Failure {
     /// [`USAGE`].
@@ -220,7 +220,7 @@ pub fn main() -> ExitCode {
                 (true, true) => check::UNKNOWN,
                 (true, false) => USAGE,
             };
-            // Nobody reads on when even this cannot be written.
+            // If this cannot be written, no one is reading.
             let _ = error.print();
             return ExitCode::from(code);
         }
@@ -323,12 +323,12 @@ impl Global {
     }
 }
 
-/// Writes data; a reader that went away (`| head`) is no error.
+/// Writes data; a reader that closed the pipe (`| head`) is no error.
 fn print(text: &str) -> Result<(), Failure> {
     print_more(text).map(|_| ())
 }
 
-/// The same, and tells whether anybody still reads.
+/// Writes data; returns whether the reader is still there.
 fn print_more(text: &str) -> Result<bool, Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

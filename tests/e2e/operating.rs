@@ -1,4 +1,4 @@
-//! What operators do: bear with findings, and change the limits of rules while the collector runs.
+//! What operators do: suppress findings, and change the limits of rules while the collector runs.
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! `rules.toml`: what an administrator knows better than the rules. Limits, severities, rules that do not count here, and
-//! differences that are meant to be. Each has a reason and an end, so that an exception does not outlive who made it.
+//! `rules.toml`: what an administrator knows better than the rules. Limits, severities, disabled rules, and
+//! intended differences. Each has a reason and an end, so that an exception does not outlive its author.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,15 +16,15 @@ pub struct Limits {
     pub overdue_warning_gaps: u32,
     /// Gaps of the schedule without success that are critical.
     pub overdue_critical_gaps: u32,
-    /// Minutes a run may stand still.
+    /// Minutes a run may go without progress.
     pub stuck_minutes: u32,
-    /// Minutes a child may take to start after it was told.
+    /// Minutes a child may take to start after its parent's notification.
     pub wave_minutes: u32,
     /// Minutes by which a WSUS synchronisation may miss the run it belongs to.
     pub outside_minutes: u32,
     /// Minutes of silence of an agent; `None`: what `hierarchy.toml` says, or 5.
     pub silent_minutes: Option<u32>,
-    /// Events an agent may hold back.
+    /// Events an agent's spool may hold before it counts as lagging.
     pub lagging_events: u64,
     /// Seconds by which clocks may differ.
     pub clock_seconds: i64,
@@ -32,7 +32,7 @@ pub struct Limits {
     expected: Vec<Expected>,
 }
 
-/// What is otherwise for a rule.
+/// A changed severity of a rule, or its disabling.
 #[derive(Debug, Clone, PartialEq)]
 struct Setting {
     rule: String,
@@ -42,7 +42,7 @@ struct Setting {
     until: Option<Timestamp>,
 }
 
-/// A difference that is meant to be.
+/// An intended difference.
 #[derive(Debug, Clone, PartialEq)]
 struct Expected {
     rule: String,
@@ -112,7 +112,7 @@ impl Limits {
         table.finish(limits)
     }
 
-    /// The same of what reading the file gave.
+    /// Parses the result of reading the file.
     pub fn of_file(text: std::io::Result<String>, path: &Path, known: &[&str]) -> Result<Limits, Faults> {
         match text {
             Ok(text) => Limits::parse(&text, path, known),
@@ -133,12 +133,12 @@ impl Limits {
         self.clock_seconds = number("clock_skew_seconds", 100_000).map_or(self.clock_seconds, i64::from);
     }
 
-    /// Whether a rule does not count at a site now.
+    /// Whether a rule is disabled at a site now.
     pub fn disabled(&self, rule: &str, site: SiteCode, now: Timestamp) -> bool {
         self.settings(rule, site, now).any(|setting| setting.disabled)
     }
 
-    /// The severity of a rule at a site, where it is another one; the last entry that says so counts.
+    /// The severity configured for a rule at a site; the last entry counts.
     pub fn severity(&self, rule: &str, site: SiteCode, now: Timestamp) -> Option<Severity> {
         self.settings(rule, site, now).filter_map(|setting| setting.severity).last()
     }
@@ -147,7 +147,7 @@ impl Limits {
         self.rules.iter().filter(move |entry| entry.rule == rule && concerns(&entry.sites, site) && is_active(entry.until, now))
     }
 
-    /// Why a failed verdict is meant to be, whatever it says.
+    /// The reason of an exception that covers a failed verdict as a whole.
     pub fn expected_reason(&self, verdict: &Verdict, now: Timestamp) -> Option<&str> {
         let fits = |entry: &&Expected| {
             entry.values.is_empty()
@@ -169,7 +169,7 @@ impl Limits {
         })
     }
 
-    /// Entries that are over: they do nothing any more and can be taken out.
+    /// Number of expired entries, which can be removed.
     pub fn ended(&self, now: Timestamp) -> usize {
         let ends = self.rules.iter().map(|entry| entry.until).chain(self.expected.iter().map(|entry| entry.until));
         ends.filter(|until| !is_active(*until, now)).count()
@@ -188,7 +188,7 @@ fn is_active(until: Option<Timestamp>, now: Timestamp) -> bool {
 const BY_NAME: &[&str] =
     &["language-mismatch", "classification-mismatch", "product-mismatch", "filter-drift", "languages-added-late"];
 
-/// What every exception says.
+/// The fields that every exception has.
 struct Common {
     rule: String,
     sites: Vec<SiteCode>,
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn all_faults_are_told_with_their_lines() {
+    fn all_faults_are_reported_with_their_lines() {
         let text = "[limits]\nwave_mised_minutes = 9\n[[rule]]\nname = \"sync-overdu\"\nuntil = \"soon\"\n[[expected]]\nrule = \"language-mismatch\"\nreason = \" \"\nsites = [\"TOOLONG\"]\n";
         let shown = Limits::parse(text, Path::new("rules.toml"), KNOWN).expect_err("faults").to_string();
         for part in [

@@ -28,13 +28,13 @@ pub const RUNS_KEPT: usize = 400;
 pub struct TrackedRun {
     /// The run.
     pub run: Run,
-    /// When it was last seen to come on: a new phase, more done. That it merely says it lives is no progress.
+    /// When it last progressed: a new phase, or more done. A mere heartbeat line is no progress.
     pub progressed_at: Option<Timestamp>,
     /// The line that showed it.
     pub progress_line: Option<Evidence>,
     /// The line that began it.
     pub start_line: Option<Evidence>,
-    /// Lines of its own log that tell its failure.
+    /// Lines of its own log that report its failure.
     told: Vec<Evidence>,
     /// What other logs, and earlier lines of its own, show of the same failure: the best line of each log.
     joined: Vec<Joined>,
@@ -59,7 +59,7 @@ impl TrackedRun {
         }
     }
 
-    /// Whether a moment lies within the run, or so near to it that a line of then belongs to it. Without times it may.
+    /// Whether a moment is within the run, or so near to it that a line of then belongs to it. Without times it may.
     pub fn is_around(&self, time: Option<Timestamp>) -> bool {
         let within = |time: Timestamp| {
             let from = self.run.started_at.or(self.run.ended_at).and_then(|at| at.checked_sub(BREATH).ok());
@@ -134,7 +134,7 @@ impl Runs {
         self.kept.iter().rev().find(|tracked| tracked.run.outcome == RunOutcome::Failed)
     }
 
-    /// The runs as they stood at a moment: later ones are gone, and one that ended later still runs.
+    /// The runs as known at a moment: later ones are removed, and one that ended later still runs.
     pub fn as_of(&self, at: Timestamp) -> Runs {
         let begun = |tracked: &&TrackedRun| tracked.run.started_at.or(tracked.run.ended_at).is_none_or(|time| time <= at);
         let kept = self.kept.iter().filter(begun).cloned().map(|mut tracked| {
@@ -167,7 +167,7 @@ impl Runs {
         Runs { site: self.site, kept: kept.collect(), earlier_success, troubles: self.troubles.clone(), wcm }
     }
 
-    /// A failure of WCM that stands and that no run has shown since: one that ran into it has it as its evidence.
+    /// An open failure of WCM that no run has reported since: a run that hit it has it as its evidence.
     pub fn wcm_failure(&self) -> Option<&WcmFailure> {
         let failure = self.wcm.failure.as_ref()?;
         let ended = |tracked: &&TrackedRun| matches!(tracked.run.outcome, RunOutcome::Succeeded | RunOutcome::Failed);
@@ -177,7 +177,7 @@ impl Runs {
         (!seen).then_some(failure)
     }
 
-    /// Takes an event in.
+    /// Applies an event.
     pub fn fold(&mut self, event: &Event, catalogue: &Catalogue) {
         match &event.kind {
             EventKind::RunStarted { trigger: Trigger::Unknown, scope: Scope::Full, .. } => {
@@ -257,7 +257,7 @@ impl Runs {
         }
     }
 
-    /// A catalogue version is set while a run goes on, or in the line after the one that tells its success.
+    /// A catalogue version is set while a run is in progress, or in the line after the one that reports its success.
     fn version(&mut self, event: &Event, version: u64) {
         let after = |last: &&mut TrackedRun| {
             last.run.outcome == RunOutcome::Running
@@ -275,7 +275,7 @@ impl Runs {
         self.kept.back_mut().filter(|tracked| tracked.run.outcome == RunOutcome::Running)
     }
 
-    /// The end of the run that goes on will not be seen any more.
+    /// Closes the run in progress, whose end will not be seen any more.
     fn abandon(&mut self) {
         if let Some(tracked) = self.running() {
             tracked.run.outcome = RunOutcome::Unknown;
@@ -449,7 +449,7 @@ fn is_twin(last: &TrackedRun, event: &Event) -> bool {
     ended.is_some() && event.time.is_some() && in_one_breath(ended, event.time)
 }
 
-/// Whether two lines may tell the same end of a run; without times the order of the lines is all there is.
+/// Whether two lines may report the same end of a run; without times the order of the lines is all there is.
 fn in_one_breath(one: Option<Timestamp>, other: Option<Timestamp>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => one.duration_since(other).abs() <= BREATH,

@@ -1,7 +1,7 @@
 //! Runs and notifications of all sites → waves: each run of a top site, and how far it got below, edge by edge.
 //!
 //! Pure, and put together when asked for: what is kept are runs and notifications. `pair` tells which run of a child
-//! belongs to which of its parent; here they are hung below each other, and what no log tells is inferred from what the
+//! belongs to which of its parent; here they are linked into a tree, and what no log reports is inferred from what the
 //! sites below did, or from what the provider of the top site says of them. An inferred edge says so.
 
 use std::cell::RefCell;
@@ -22,7 +22,7 @@ mod pair;
 pub(crate) use pair::SKEW;
 use pair::{Chain, Link};
 
-/// Clocks that differ by less are not worth a word.
+/// Clock differences below this are not reported.
 const NOTICEABLE: SignedDuration = SignedDuration::from_secs(5);
 
 /// The waves of a hierarchy, put together when asked for.
@@ -30,32 +30,32 @@ pub struct Waves<'a> {
     hierarchy: &'a Hierarchy,
     limits: &'a Limits,
     now: Timestamp,
-    /// Parents and children that were looked at already.
+    /// Pairs of parent and child computed so far.
     links: RefCell<Known<'a>>,
 }
 
 /// What was put together of parents and children so far.
 type Known<'a> = BTreeMap<(SiteCode, SiteCode), Rc<Vec<Link<'a>>>>;
 
-/// How the parent of an edge fared.
+/// Result of the parent of an edge.
 #[derive(Clone, Copy)]
 enum Above<'a> {
-    /// Its run succeeded, so it tells its children.
+    /// Its run succeeded, so it notifies its children.
     Ran(&'a Run),
-    /// It is not that far yet.
+    /// Its run is still in progress.
     Waiting,
     /// The wave stopped there or further up.
     Cut,
-    /// Its log is not read; it cannot have told them before this moment.
+    /// Its log is not read; it cannot have notified them before this moment.
     Unseen(Timestamp),
 }
 
-/// What a wave began with.
+/// The start of a wave.
 #[derive(Clone, Copy)]
 enum Begin<'a> {
     /// A run of the top site.
     Run(&'a Run),
-    /// A run that nobody saw: when the first child was told, and the version.
+    /// A run that no log shows: when the first child was notified, and the version.
     Unseen { at: Timestamp, version: Option<u64> },
 }
 
@@ -83,7 +83,7 @@ impl<'a> Begin<'a> {
 }
 
 impl<'a> Waves<'a> {
-    /// As they stand at a moment.
+    /// The waves as of a moment.
     pub fn new(hierarchy: &'a Hierarchy, limits: &'a Limits, now: Timestamp) -> Waves<'a> {
         Waves { hierarchy, limits, now, links: RefCell::default() }
     }
@@ -103,7 +103,7 @@ impl<'a> Waves<'a> {
     /// Where waves began.
     fn begun(&self) -> Vec<(&'a Site, Begin<'a>)> {
         let tops = self.hierarchy.tops().iter().filter_map(|code| self.hierarchy.site(*code));
-        // Where nobody says who is at the top, it is whoever is told by nobody.
+        // Where no source names the top site, it is the one without a notification from a parent.
         let nobody = self.hierarchy.tops().is_empty();
         let guessed = self.hierarchy.sites.values().filter(move |site| nobody && site.implied_parent.is_none());
         let begun = |top: &'a Site| -> Vec<(&'a Site, Begin<'a>)> {
@@ -115,7 +115,7 @@ impl<'a> Waves<'a> {
         tops.chain(guessed).flat_map(begun).collect()
     }
 
-    /// Runs of a top site whose log nobody reads: what its children say it told them, of one version or at one time.
+    /// Runs of a top site whose log no agent reads, derived from its children's notifications of one version or at one time.
     fn unseen_runs(&self, top: &'a Site) -> Vec<Begin<'a>> {
         let children: Vec<&'a Site> = self.hierarchy.children(top.code).filter_map(|code| self.hierarchy.site(code)).collect();
         let links: Vec<Rc<Vec<Link<'a>>>> = children.iter().map(|child| self.links(top, child)).collect();
@@ -316,7 +316,7 @@ impl<'a> Waves<'a> {
         }
     }
 
-    /// The child was told, or should have been, and no run of it shows.
+    /// The child was notified, or should have been, and no run of it shows.
     fn did_not_run(&self, parent: &Site, child: &Site, edge: &mut WaveEdge) {
         let Some(told) = edge.notified_at else {
             edge.note = Some(untold(parent, child));
@@ -347,7 +347,7 @@ impl<'a> Waves<'a> {
         };
     }
 
-    /// Of a site whose log nobody reads, the provider of the top site knows the catalogue version.
+    /// Of a site whose log no agent reads, the provider of the top site knows the catalogue version.
     fn ask_the_top(&self, child: &Site, version: Option<u64>, edge: &mut WaveEdge) {
         let Some((top, row)) = self.hierarchy.status_of(child.code) else { return };
         let (Some(has), Some(wanted)) = (row.catalog_version.value().copied(), version) else { return };
@@ -370,8 +370,8 @@ impl<'a> Waves<'a> {
     }
 }
 
-/// Until when a child was busy with the run that went on when it was told: it takes the word up when that is over. A run that
-/// stands still, or whose end nobody saw, keeps nobody waiting for ever.
+/// Until when a child was busy with a run in progress when it was notified: it acts on the notification after that run. A
+/// stalled run, or one without a seen end, does not extend the wait for ever.
 pub(crate) fn busy_until(child: &Site, told: Timestamp, limits: &Limits, now: Timestamp) -> Option<Timestamp> {
     let began = |run: &Run| run.started_at.is_none_or(|start| start.duration_since(told) <= SKEW);
     let going_on = child.runs.iter().rev().find(|tracked| began(&tracked.run))?;
@@ -389,7 +389,7 @@ pub(crate) fn is_covered(child: &Site, from: Timestamp, limit: SignedDuration) -
     child.read_until().is_some_and(|until| until.duration_since(from) >= limit)
 }
 
-/// That no log shows the word of a parent.
+/// A note that no log shows the parent's notification.
 fn untold(parent: &Site, child: &Site) -> Text {
     let (parent_code, child) = (parent.code, child.code);
     if parent.runs.last().is_none() {
@@ -402,7 +402,7 @@ fn untold(parent: &Site, child: &Site) -> Text {
     )
 }
 
-/// What a child made of the word of a parent whose log does not show its run: by the catalogue version, else the first one
+/// The child's run for a notification of a parent whose log does not show its own: by the catalogue version, else the first one
 /// that can have come of it.
 fn unseen<'l, 'a>(links: &'l [Link<'a>], from: Timestamp, version: Option<u64>) -> Option<&'l Link<'a>> {
     let after =

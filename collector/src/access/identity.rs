@@ -1,4 +1,4 @@
-//! Certificate → who speaks, and for which sites.
+//! Certificate → identity of the peer, and the sites it may send events of.
 //!
 //! Pure. The certificate's one SAN URI decides, never what a message claims:
 //! `spiffe://<hierarchy>/agent/<CODE>[.<CODE>…]/<host>`, `/operator/<name>`, `/reader/<name>`, `/collector/<name>`.
@@ -13,9 +13,9 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 pub enum Role {
     /// Streams events of its own sites.
     Agent {
-        /// Who.
+        /// The agent's id.
         id: AgentId,
-        /// Sites it may speak for.
+        /// Sites whose events it may send.
         sites: Vec<SiteCode>,
     },
     /// Reads and administers.
@@ -37,13 +37,13 @@ pub struct Peer {
     pub uri: String,
 }
 
-/// Why a certificate names nobody.
+/// Why a certificate identifies no peer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
-    /// It cannot be read.
-    #[error("the certificate cannot be read")]
+    /// The certificate cannot be parsed.
+    #[error("the certificate cannot be parsed")]
     Unreadable,
-    /// None, or more than one.
+    /// No SAN URI, or more than one.
     #[error("the certificate has {0} SAN URIs; it must have exactly one, as `supwatch pki issue` makes it")]
     UriCount(usize),
     /// The URI is of another form.
@@ -51,7 +51,7 @@ pub enum IdentityError {
     Form(String),
     /// The name of an agent is longer than the store takes.
     #[error(
-        "the certificate's sites and host have {0} characters, at most {AGENT_BYTES} are taken; issue several agents with fewer sites each"
+        "the certificate's sites and host have {0} characters, at most {AGENT_BYTES} are allowed; issue several agents with fewer sites each"
     )]
     TooLong(usize),
 }
@@ -100,7 +100,7 @@ impl Peer {
         Ok(Peer { hierarchy: (*hierarchy).to_owned(), role, uri: uri.to_owned() })
     }
 
-    /// Whether it may read.
+    /// Whether the peer may use the query service.
     pub fn may_read(&self) -> bool {
         matches!(self.role, Role::Operator | Role::Reader)
     }

@@ -23,33 +23,33 @@ use crate::access::refusals::Refusals;
 
 /// Handshakes at once; further connections wait in the kernel's queue.
 const HANDSHAKES: usize = 256;
-/// Accepted connections that the server has not taken yet.
+/// Accepted connections queued for the server.
 const ACCEPTED: usize = 64;
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
-/// Why the collector's identity is of no use.
+/// Why the collector's identity is unusable.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file is missing or no PEM.
     #[error("{}: {reason}; make the collector's identity with `supwatch pki init`", path.display())]
     File {
-        /// File.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// What is wrong.
         reason: String,
     },
-    /// Certificate and key do not fit.
+    /// Certificate and key do not match.
     #[error("{}: {reason}", path.display())]
     Config {
-        /// Folder.
+        /// Path of the identity folder.
         path: PathBuf,
-        /// Why.
+        /// What is wrong.
         reason: String,
     },
     /// The certificate is not a collector's.
     #[error("{}: {source}", path.display())]
     Identity {
-        /// File.
+        /// Path of the file.
         path: PathBuf,
         /// Why.
         source: IdentityError,
@@ -59,7 +59,7 @@ pub enum TlsError {
 /// The collector's side of TLS.
 #[derive(Debug, Clone)]
 pub struct ServerIdentity {
-    /// For the acceptor.
+    /// Configuration of the TLS acceptor.
     pub config: Arc<rustls::ServerConfig>,
     /// Its own name; the trust domain all peers must share.
     pub own: Peer,
@@ -98,7 +98,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     CertificateDer::pem_file_iter(path).map_err(wrong)?.collect::<Result<_, _>>().map_err(wrong)
 }
 
-/// What the server takes.
+/// A TLS connection handed to the gRPC server.
 pub type Accepted = Result<TlsStream<TcpStream>, std::io::Error>;
 
 /// Accepts until the receiver is dropped. No error of one connection ends the loop.

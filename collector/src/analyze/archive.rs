@@ -1,4 +1,4 @@
-//! Unpacks a zip archive of logs into a folder of its own, with bounds: an archive is somebody else's input.
+//! Unpacks a zip archive of logs into a folder of its own, with bounds: an archive is untrusted input.
 
 use std::fs::File;
 use std::io::{Read, copy};
@@ -13,7 +13,7 @@ const BYTES: u64 = 2 << 30;
 /// How many times larger than packed an entry may be, beyond a first mebibyte; logs compress to a twentieth at best.
 const RATIO: u64 = 200;
 
-/// Unpacks an archive; the folder goes away with the value.
+/// Unpacks an archive; the folder is removed with the value.
 pub fn unpack(path: &Path) -> Result<tempfile::TempDir, AnalyzeError> {
     let refuse = |reason: String| AnalyzeError::Archive { path: path.to_owned(), reason };
     let failed = |source| AnalyzeError::Read { path: path.to_owned(), source };

@@ -1,4 +1,4 @@
-//! What to say where nothing was recognised: that, why, and what to do. Silence is no clean bill.
+//! What to say where nothing was recognised: that, why, and what to do. Silence does not mean health.
 
 use supwatch_model::event::{Event, EventKind};
 use supwatch_model::text::Text;
@@ -19,10 +19,10 @@ pub struct Nothing {
     pub cause: Option<String>,
 }
 
-/// Reasons told; a folder may hold hundreds of files.
+/// Most reasons reported; a folder may have hundreds of files.
 const REASONS: usize = 20;
 
-/// Whether an event tells anything of a synchronisation: words that many programs write count only on a log's own line.
+/// Whether an event concerns a synchronisation: words that many programs write count only on a log's own line.
 pub(super) fn is_relevant(event: &Event) -> bool {
     let common = matches!(event.kind, EventKind::Step { .. } | EventKind::Notice { .. } | EventKind::ComponentError { .. });
     !common || !event.component.is_empty()

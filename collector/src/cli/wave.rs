@@ -15,9 +15,9 @@ use supwatch_judgement::waves::Waves;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Wave {
-    /// Which one, such as CEN-20260301T040000Z; without: the newest
+    /// Id of the wave, such as CEN-20260301T040000Z; by default the newest
     id: Option<String>,
-    /// List the newest so many
+    /// List this many of the newest
     #[arg(long, value_name = "COUNT", num_args = 0..=1, default_missing_value = "10", conflicts_with = "id")]
     list: Option<u32>,
     /// As of this time

@@ -1,6 +1,6 @@
-//! What is different from what was known before, and whether somebody put it back.
+//! Changes of settings, and whether they were reverted.
 //!
-//! Not to know a field any more is no change, nor is what merely tells how things go: states, answers, clocks.
+//! A field no longer known is no change, nor is a difference in runtime state: states, answers, clocks.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use supwatch_model::history::{SettingChange as Change, UndoneChange};
 use super::paths::{NAMED, name_of, same_element};
 use super::{SiteSettings, Snapshot};
 
-/// Parts that tell how things go, not how they are set.
+/// Parts that are runtime state, not settings.
 const STATES: &[&str] = &[
     "services",
     "state",
@@ -45,7 +45,7 @@ pub(super) fn of<'a>(changes: impl Iterator<Item = &'a Change>) -> Vec<Change> {
 /// A snapshot with its fields by their paths.
 pub(super) type Values<'a> = (&'a Snapshot, &'a BTreeMap<String, &'a Value>);
 
-/// What one source said otherwise than before.
+/// Differences between two snapshots of one source.
 pub(super) fn differing((before, old): Values<'_>, (after, new): Values<'_>) -> Vec<Change> {
     let change = |path: String, was: Option<&Value>, is: Option<&Value>| Change {
         path,
@@ -102,7 +102,7 @@ pub fn same(one: &Value, other: &Value) -> bool {
 /// WCM looks every hour and its log may be read a little later or earlier than the settings.
 const SLACK: SignedDuration = SignedDuration::from_mins(5);
 
-/// The changes that somebody undid, oldest first.
+/// The changes that were reverted, oldest first.
 pub fn undone(settings: &SiteSettings) -> Vec<UndoneChange> {
     let changes = settings.changes();
     let mut found = Vec::new();
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_back_is_told_with_who_did_it() {
+    fn a_reverted_change_names_who_reverted_it() {
         let mut settings = SiteSettings::default();
         for (hour, languages) in [(1, &["en"][..]), (2, &["en", "de"]), (3, &["en"]), (4, &["fr"]), (5, &["en"])] {
             if hour == 3 {

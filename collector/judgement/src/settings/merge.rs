@@ -1,8 +1,8 @@
-//! Several sources → one snapshot, field by field: the younger word on a field wins, and a source that does not know a field
+//! Several sources → one snapshot, field by field: the newer value of a field wins, and a source that does not know a field
 //! takes nothing away from one that does.
 //!
 //! Which servers there are is said by a *complete* source alone, such as the dump script or a file. A log or a probe sees one
-//! server at a time: it adds fields to servers that are known, and a server only where nobody complete lists any and the
+//! server at a time: it adds fields to servers that are known, and a server only where no complete source lists any and the
 //! log names it as the active one.
 
 use std::collections::BTreeMap;
@@ -13,10 +13,10 @@ use supwatch_model::settings::Settings;
 use super::paths::{NAMED, name_of, same_element};
 use super::{Merged, Origin, Snapshot};
 
-/// Sources that see a part only.
+/// Sources that see only a part of the settings.
 const PARTIAL: &[&str] = &["log", "probe", "registry"];
 
-/// Puts together what each source said last.
+/// Merges the last snapshot of each source.
 pub(super) fn merge<'a>(parts: impl Iterator<Item = &'a Snapshot>) -> Merged {
     let mut parts: Vec<&Snapshot> = parts.collect();
     parts.sort_by_key(|part| part.confirmed_at);
@@ -66,7 +66,7 @@ impl Work {
     fn merge_list(&mut self, list: &'static str, elements: &[Value], part: &Snapshot) {
         let was_told = self.raw.get(list).is_some();
         self.fill_list(list, elements, part);
-        // That a log or a probe tells of none that counts does not say that there is none.
+        // A log or a probe that reports none of interest does not show that there is none.
         let empty = self.raw.get(list).and_then(Value::as_array).is_some_and(Vec::is_empty);
         if empty && !was_told && is_partial(part) {
             self.raw.as_object_mut().map(|raw| raw.remove(list));

@@ -9,12 +9,12 @@ use supwatch_model::event::{Event, EventKind};
 pub enum Seen {
     /// Fields of a snapshot.
     Fields {
-        /// What kind of word it is: a newer one of the same kind replaces it.
+        /// Kind of the line: a newer one of the same kind replaces it.
         facet: String,
         /// The fields.
         raw: Value,
     },
-    /// WCM looked at the settings of WSUS.
+    /// WCM checked the settings of WSUS.
     Checked,
     /// WCM wrote its settings to WSUS.
     Written,

@@ -31,12 +31,12 @@ impl<'a> Chain<'a> {
         self.runs.last().copied()
     }
 
-    /// When it began, as far as its log tells.
+    /// When it began, as far as its log shows.
     pub fn start(&self) -> Option<Timestamp> {
         self.first().and_then(|run| run.started_at.or(run.ended_at))
     }
 
-    /// Whether its log says that this parent told it.
+    /// Whether its log names this parent's notification.
     fn is_notified_by(&self, parent: SiteCode) -> bool {
         self.first().is_some_and(|first| first.trigger == Trigger::Parent && first.from.is_none_or(|from| from == parent))
     }
@@ -56,9 +56,9 @@ impl<'a> Chain<'a> {
 pub(super) struct Link<'a> {
     /// The parent's run; `None` where its log does not show it.
     pub run: Option<&'a Run>,
-    /// When the parent told the child.
+    /// When the parent notified the child.
     pub told: Option<Timestamp>,
-    /// What the child did.
+    /// The child's attempt.
     pub chain: Option<Chain<'a>>,
     /// Whether it did so together with the parent's next run.
     pub merged: bool,
@@ -86,8 +86,8 @@ pub(super) fn chains(child: &Site) -> Vec<Chain<'_>> {
     chains
 }
 
-/// Every run of the parent that may have told the child, oldest first, with what the child made of it; then what the child
-/// says the parent told it, and the parent's log does not show.
+/// Every run of the parent that may have notified the child, oldest first, with the child's result; then notifications that
+/// only the child's log shows.
 pub(super) fn links<'a>(parent: &'a Site, child: &'a Site) -> Vec<Link<'a>> {
     let told = notifications(parent, child);
     let mut links: Vec<Link<'a>> =
@@ -106,7 +106,7 @@ pub(super) fn links<'a>(parent: &'a Site, child: &'a Site) -> Vec<Link<'a>> {
     links
 }
 
-/// Runs of the parent that succeeded, or told the child anyway.
+/// Runs of the parent that succeeded, or notified the child anyway.
 fn notifications<'a>(parent: &'a Site, child: &Site) -> Vec<(&'a Run, Option<Timestamp>)> {
     let times: Vec<Timestamp> = child.notified.iter().filter(|told| told.parent == parent.code).map(|told| told.at).collect();
     let runs: Vec<&Run> = parent.runs.iter().map(|tracked| &tracked.run).collect();
@@ -139,14 +139,14 @@ fn by_version<'a>(links: &mut [Link<'a>], free: &mut [Option<Chain<'a>>]) {
     }
 }
 
-/// Whether an attempt began after the parent's next word, or, by a clock that differs, just before it.
+/// Whether an attempt began after the parent's next notification, or, by a clock that differs, just before it.
 fn is_nearer(chain: &Chain<'_>, from: Option<Timestamp>, next: Option<Timestamp>) -> bool {
     let (Some(start), Some(from), Some(next)) = (chain.start(), from, next) else { return false };
     let before = next.duration_since(start);
     before <= SKEW && before < start.duration_since(from)
 }
 
-/// In the order of both: the first attempt that is not taken, not before its time, and not nearer to the parent's next word.
+/// In the order of both: the first attempt that is not taken, not before its time, and not nearer to the parent's next notification.
 fn by_time<'a>(links: &mut [Link<'a>], free: &mut [Option<Chain<'a>>], parent: SiteCode) {
     let froms: Vec<Option<Timestamp>> = links.iter().map(Link::from).collect();
     for (index, link) in links.iter_mut().enumerate() {
@@ -158,7 +158,7 @@ fn by_time<'a>(links: &mut [Link<'a>], free: &mut [Option<Chain<'a>>], parent: S
         let wanted = link.run.and_then(|run| run.catalog_version);
         let fits = |chain: &Option<Chain<'_>>| {
             let Some(chain) = chain else { return false };
-            // What began by itself needs the parent's word right before it.
+            // A run that began by itself needs the parent's notification right before it.
             let by_itself = |first: &Run| matches!(first.trigger, Trigger::Unknown | Trigger::Retry) && link.told.is_some();
             let of_parent = chain.is_notified_by(parent) || chain.first().is_some_and(by_itself);
             // One that ended with another version is another run's.
@@ -169,7 +169,7 @@ fn by_time<'a>(links: &mut [Link<'a>], free: &mut [Option<Chain<'a>>], parent: S
     }
 }
 
-/// An attempt that did not succeed is taken up again by whatever the child ran next, before the parent's next word.
+/// An attempt that did not succeed is taken up again by whatever the child ran next, before the parent's next notification.
 fn again<'a>(links: &mut [Link<'a>], free: &mut [Option<Chain<'a>>]) {
     let starts: Vec<Option<Timestamp>> = links.iter().map(|link| link.chain.as_ref().and_then(Chain::start)).collect();
     for (index, link) in links.iter_mut().enumerate() {
@@ -188,7 +188,7 @@ fn again<'a>(links: &mut [Link<'a>], free: &mut [Option<Chain<'a>>]) {
     }
 }
 
-/// A child that was busy takes up several words at once: the run for the later one is that of the earlier ones too.
+/// A child that was busy acts on several notifications at once: the run for the later one is that of the earlier ones too.
 fn merge(links: &mut [Link<'_>]) {
     let mut next: Option<Chain<'_>> = None;
     for link in links.iter_mut().rev() {

@@ -16,24 +16,24 @@ pub(super) enum Found {
     Message(&'static messages::Message),
     Code(u32, &'static Code),
     Finding(Box<supwatch_model::finding::Finding>),
-    /// A section of the article that no cause stands for.
+    /// A section of the article without a cause of its own.
     Section(&'static Section),
     /// The sections of the article, any of which may apply.
     Sections,
     /// A line that reports no error.
     Normal(NormalLine),
-    /// What would tell more.
+    /// What would show more.
     Hint(Text),
 }
 
 /// A line that reports no error.
 #[derive(PartialEq)]
 pub(super) struct NormalLine {
-    /// The log it is from, as far as it tells.
+    /// The log it is from, where it shows that.
     pub log: Option<&'static str>,
     /// There is an error before it.
     pub follows_failure: bool,
-    /// What it tells.
+    /// Its meaning.
     pub meaning: Text,
 }
 
@@ -161,7 +161,7 @@ fn of_text(what: &str, catalogue: &Catalogue) -> Answer {
     Answer { found, candidates: fits(&candidates), near }
 }
 
-/// What the lines of a paste tell where none of them reports an error; nothing where any is not known.
+/// The meaning of pasted lines where none of them reports an error; nothing where any is unknown.
 fn normal_lines(what: &str) -> Vec<Found> {
     let mut told: Vec<NormalLine> = Vec::new();
     for text in what.lines().filter(|line| !line.trim().is_empty()).take(LINES) {

@@ -1,4 +1,4 @@
-//! A wave as a tree with a timeline: who was told, when each site began, how long it took, where it stopped.
+//! A wave as a tree with a timeline: which sites were notified, when each began, how long it took, where it stopped.
 
 use std::collections::BTreeMap;
 

@@ -7,7 +7,7 @@ use crate::show::render::Look;
 /// A setting as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {
-    /// Nobody could tell.
+    /// No source reports it.
     Unknown,
     /// Known to be none.
     None,
@@ -17,7 +17,7 @@ pub(super) enum Value {
     Many(Vec<String>),
 }
 
-/// How two settings stand to each other.
+/// Result of comparing two settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
     /// The same.
