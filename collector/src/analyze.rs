@@ -140,7 +140,7 @@ pub fn analyze(
         input: Vec::new(),
         remarks,
         newest: Newest::default(),
-        told: 0,
+        relevant: 0,
         reasons: found.reasons,
         text: String::new(),
         names: found.names,
@@ -161,8 +161,8 @@ pub fn analyze(
             (finding.opened_at, finding.changed_at) = (None, None);
         }
     }
-    let Work { hierarchy, input, remarks, told, reasons, text, .. } = work;
-    let nothing = (told == 0 && picture.findings.is_empty()).then(|| nothing::recognised(&input, &reasons, &text, &catalogue));
+    let Work { hierarchy, input, remarks, relevant, reasons, text, .. } = work;
+    let nothing = (relevant == 0 && picture.findings.is_empty()).then(|| nothing::recognised(&input, &reasons, &text, &catalogue));
     let past = hierarchy.as_of(judged_at);
     let waves = Waves::new(&past, &found.limits, judged_at).newest(WAVES_SHOWN);
     Ok(Analysis { input, picture, waves, hierarchy, limits: found.limits, judged_at, remarks, nothing })

@@ -225,7 +225,7 @@ async fn export(engine: Arc<Engine>, counters: Arc<Counters>, config: Otlp, hier
 
 /// Waits out a disk that rejects writes; the task then restarts from what the store has.
 async fn retry_later(part: &'static str, error: StoreError, engine: &Engine) -> Result<(), AppError> {
-    if !error.may_pass() {
+    if !error.is_transient() {
         return Err(error.into());
     }
     tracing::warn!(part, %error, "store unavailable; retrying");

@@ -209,13 +209,13 @@ impl Engine {
         }
         match self.store.put_coverage(&news).await {
             // The agent reports it again.
-            Err(error) if error.may_pass() => Ok(()),
+            Err(error) if error.is_transient() => Ok(()),
             kept => kept,
         }
     }
 
     /// Reserves memory for a batch of that many bytes, until dropped.
-    pub async fn room(&self, bytes: u32) -> Option<OwnedSemaphorePermit> {
+    pub async fn reserve(&self, bytes: u32) -> Option<OwnedSemaphorePermit> {
         // The semaphore is never closed.
         Arc::clone(&self.room).acquire_many_owned((bytes / 1024 + 1).min(8 * 1024)).await.ok()
     }
@@ -288,7 +288,7 @@ impl Engine {
                 }
                 Ok(())
             }
-            Err(error) if error.may_pass() => {
+            Err(error) if error.is_transient() => {
                 tracing::warn!(%error, findings = waiting.len(), "findings not stored; will retry with the next change");
                 Ok(())
             }

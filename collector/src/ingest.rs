@@ -249,7 +249,7 @@ impl AgentStream {
                     answer(answers, stream_response::Body::Ack(wire::Ack { durable_sequence: last.sequence })).await?;
                 }
                 // Batches waiting for the disk are bounded across all agents; the rest stays in the agents' spools.
-                let room = self.engine.room(bytes).await;
+                let room = self.engine.reserve(bytes).await;
                 let taken = self.store(events, places, &coverage, answers).await;
                 drop(room);
                 match taken {
@@ -292,7 +292,7 @@ impl AgentStream {
         let mut throttled = false;
         loop {
             match self.engine.ingest(&self.session, events.clone(), places.clone(), coverage).await {
-                Err(error) if error.may_pass() => {
+                Err(error) if error.is_transient() => {
                     if !throttled {
                         throttled = true;
                         tracing::error!(agent = %self.id, %error, "store unavailable; agents keep spooling");

@@ -1,5 +1,5 @@
 //! What judging costs: verdicts a second, and the cost of one event in hierarchies of 10 to 10,000 sites, beside the cost of
-//! judging everything anew in the same run.
+//! judging everything again in the same run.
 //!
 //! `cargo bench -p supwatch-judgement --bench judging`; `SUPWATCH_BENCH_SITES=100` ends at a smaller hierarchy.
 
@@ -117,7 +117,7 @@ fn main() {
     let most = std::env::var("SUPWATCH_BENCH_SITES").ok().and_then(|sites| sites.parse().ok()).unwrap_or(10_000usize);
     println!(
         "{:>6}  {:>13}  {:>13}  {:>13}  {:>13}  {:>12}",
-        "sites", "log event", "failed run", "one snapshot", "all anew", "verdicts/s"
+        "sites", "log event", "failed run", "one snapshot", "all again", "verdicts/s"
     );
     for sites in [10usize, 100, 1000, 10_000].into_iter().filter(|sites| *sites <= most) {
         let mut judge = hierarchy(sites);

@@ -254,7 +254,7 @@ impl Hierarchy {
             }
         }
         if self.parent(event.site) == Parent::Top && self.site(event.site).and_then(Site::synced_version) != synced {
-            // What everybody below is measured by.
+            // All sites below are measured by it.
             self.index.below(event.site, &mut touched);
         }
         touched
@@ -272,8 +272,8 @@ impl Hierarchy {
         self.place(child, touched);
     }
 
-    /// The settings of a site are others: so may be the verdicts on its children, and for what the top site says for all, on
-    /// everybody.
+    /// Marks the sites affected by changed settings: the site's children, and for settings of the top site that apply to all,
+    /// every site.
     fn settings_changed(&mut self, code: SiteCode, before: &Shared, touched: &mut BTreeSet<SiteCode>) {
         touched.extend(self.index.children(code));
         self.rename(code, touched);
@@ -410,36 +410,36 @@ impl Hierarchy {
     }
 
     /// What agents, then `hierarchy.toml`, then the provider of a site say of a site.
-    fn said<'a, T>(&'a self, code: SiteCode, read: impl Fn(&'a SiteDescription) -> Option<T>) -> Option<T> {
+    fn described<'a, T>(&'a self, code: SiteCode, read: impl Fn(&'a SiteDescription) -> Option<T>) -> Option<T> {
         let told = self.site(code).into_iter().flat_map(|site| site.descriptions.values());
         told.chain(self.expected_site(code)).chain(self.site(code).and_then(|site| site.listed.as_ref())).find_map(read)
     }
 
     /// Its type. A site whose logs show a parent or its notifications is not the top; more is not guessed.
     pub fn site_type(&self, code: SiteCode) -> Option<SiteType> {
-        self.said(code, |description| description.site_type)
+        self.described(code, |description| description.site_type)
     }
 
     /// Its generation.
     pub fn generation(&self, code: SiteCode) -> Option<Generation> {
-        self.said(code, |description| description.generation)
+        self.described(code, |description| description.generation)
             .or(self.expected.generation)
             .or_else(|| self.site(code)?.implied_generation)
     }
 
     /// Its security mode, on 2007.
     pub fn mode(&self, code: SiteCode) -> Option<SiteMode> {
-        self.said(code, |description| description.mode)
+        self.described(code, |description| description.mode)
     }
 
     /// Its site server.
     pub fn server(&self, code: SiteCode) -> Option<&str> {
-        self.said(code, |description| description.server.as_deref())
+        self.described(code, |description| description.server.as_deref())
     }
 
     /// Its place in the hierarchy.
     pub fn parent(&self, code: SiteCode) -> Parent {
-        match self.said(code, |description| description.parent) {
+        match self.described(code, |description| description.parent) {
             Some(Some(parent)) => Parent::Of(parent),
             Some(None) => Parent::Top,
             None => match self.site(code).and_then(|site| site.implied_parent) {
@@ -479,7 +479,7 @@ fn starts_on_schedule(event: &Event) -> bool {
     matches!(&event.kind, EventKind::RunStarted { trigger: Trigger::Schedule, .. })
 }
 
-/// What a top site says for everybody below it.
+/// Settings of a top site that apply to all sites below it.
 type Shared = Option<(Option<serde_json::Value>, Option<serde_json::Value>)>;
 
 impl Site {

@@ -125,7 +125,7 @@ pub const RULES: &[Rule] = &[
     log_unreadable::RULE,
 ];
 
-pub use confidence::asked_at;
+pub use confidence::judged_at;
 pub(crate) use names::Names;
 
 /// The longest that what was set at the top takes to be set at a site: WCM looks every 60 minutes.

@@ -231,7 +231,7 @@ fn date(said: &mut [Snapshot], from: usize) {
     }
 }
 
-/// Makes room: of two snapshots between which nothing was set otherwise the older goes, else the oldest of all.
+/// Makes room: of two snapshots without a difference between them the older is dropped, else the oldest of all.
 fn thin(said: &mut Vec<Snapshot>) {
     let quiet = said.iter().skip(1).position(|next| next.changes.is_empty());
     let place = quiet.unwrap_or(0);
@@ -264,7 +264,7 @@ impl Merged {
             }
             _ => path,
         };
-        // A rule may point at a whole part, such as an upstream server: its youngest field speaks for it.
+        // A rule may point at a whole part, such as an upstream server: its newest field counts for it.
         let part = |known: &str| known.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
         self.origins
             .get(path)

@@ -29,7 +29,7 @@ pub(super) fn is_relevant(event: &Event) -> bool {
 }
 
 /// What to say. `text` is what was read, where it is short enough to be an error message alone.
-pub(super) fn recognised(input: &[InputFile], told: &[Text], text: &str, catalogue: &Catalogue) -> Nothing {
+pub(super) fn recognised(input: &[InputFile], reasons: &[Text], text: &str, catalogue: &Catalogue) -> Nothing {
     let cause = Some(catalogue.cause_of(&Subject::of_paste(text)).id.clone()).filter(|id| !text.is_empty() && id != UNKNOWN);
     let of_file = |file: &InputFile| {
         let InputFile { path, lines, .. } = file;
@@ -67,7 +67,7 @@ pub(super) fn recognised(input: &[InputFile], told: &[Text], text: &str, catalog
             "Nothing about software update synchronisation was recognised, so nothing can be said about its health",
             "ソフトウェアの更新の同期に関する情報を読み取れなかったため、状態は判定できません",
         ),
-        reasons: told.iter().cloned().chain(files).take(REASONS).collect(),
+        reasons: reasons.iter().cloned().chain(files).take(REASONS).collect(),
         remedies,
         cause,
     }

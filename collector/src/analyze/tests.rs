@@ -127,7 +127,7 @@ fn nothing_recognised_is_said() {
 }
 
 #[test]
-fn a_broken_snapshot_costs_its_settings_and_is_told() {
+fn a_broken_snapshot_costs_its_settings_and_is_reported() {
     let folder = tempfile::tempdir().expect("folder");
     for (code, settings) in [("CEN", "{\n \"sups\": [\n"), ("P01", "{\"sups\": []}")] {
         let site = folder.path().join(code);
@@ -136,12 +136,12 @@ fn a_broken_snapshot_costs_its_settings_and_is_told() {
         write(&site, "settings.json", settings);
     }
     let analysis = of(&[folder.path().to_owned()]);
-    let told = |rule: &str| -> Vec<_> { analysis.picture.findings.iter().filter(|finding| finding.rule == rule).collect() };
-    let [finding] = told("log-unreadable").try_into().expect("one finding");
+    let reported = |rule: &str| -> Vec<_> { analysis.picture.findings.iter().filter(|finding| finding.rule == rule).collect() };
+    let [finding] = reported("log-unreadable").try_into().expect("one finding");
     assert_eq!((finding.site.as_str(), finding.severity), ("CEN", supwatch_model::verdict::Severity::Warning));
     let summary = &finding.summary.en;
     assert!(summary.contains("settings.json") && summary.contains("line 3"), "{summary}");
-    assert_eq!(told("sync-failed").len(), 2, "everything else is judged");
+    assert_eq!(reported("sync-failed").len(), 2, "everything else is judged");
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub(super) struct Work {
     pub remarks: Vec<String>,
     pub newest: Newest,
     /// Number of snapshots and relevant events.
-    pub told: usize,
+    pub relevant: usize,
     /// Why files gave nothing.
     pub reasons: Vec<Text>,
     /// The beginning of the first file, to be looked at as an error message alone.
@@ -75,8 +75,8 @@ impl Work {
                 logs.push((stem(path), events, resume));
             }
         }
-        let told: Vec<Option<SiteCode>> = logs.iter().map(|(_, events, _)| reported_site(events)).collect();
-        let only = single(told.iter().flatten());
+        let codes: Vec<Option<SiteCode>> = logs.iter().map(|(_, events, _)| reported_site(events)).collect();
+        let only = single(codes.iter().flatten());
         let of_site = if code == SiteCode::UNKNOWN { only.unwrap_or(code) } else { code };
         if let Some((file, _)) = &site.file {
             self.fold(site_folder::described(file), &agent);
@@ -102,8 +102,8 @@ impl Work {
             self.relevant += 1;
             self.fold(event, &agent);
         }
-        for ((_, events, _), told) in logs.iter_mut().zip(told) {
-            let site = if code == SiteCode::UNKNOWN { told.or(only).unwrap_or(code) } else { code };
+        for ((_, events, _), own) in logs.iter_mut().zip(codes) {
+            let site = if code == SiteCode::UNKNOWN { own.or(only).unwrap_or(code) } else { code };
             events.iter_mut().for_each(|event| event.site = site);
         }
         for event in by_time(logs.into_iter().map(|(stem, events, _)| (stem, events)).collect()) {

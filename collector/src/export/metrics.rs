@@ -97,7 +97,7 @@ pub fn listed() -> impl Iterator<Item = Listed> {
 
 /// The values that the metrics are made of.
 #[derive(Debug, Clone)]
-pub struct Known {
+pub struct Snapshot {
     /// The hierarchy's current state.
     pub picture: Picture,
     /// Its newest waves, newest first.
@@ -112,10 +112,10 @@ pub struct Known {
     pub exported: Option<Exported>,
 }
 
-impl Known {
+impl Snapshot {
     /// The current values of the engine and the counters.
-    pub fn now(engine: &Engine, counters: &Counters) -> Known {
-        Known {
+    pub fn now(engine: &Engine, counters: &Counters) -> Snapshot {
+        Snapshot {
             picture: engine.picture(None, false),
             waves: engine.measured_waves(),
             refused: engine.refusals.total(),
@@ -134,7 +134,7 @@ pub fn page(registry: &Registry) -> Result<String, prometheus::Error> {
 }
 
 /// The metrics.
-pub fn registry(known: &Known) -> Result<Registry, prometheus::Error> {
+pub fn registry(known: &Snapshot) -> Result<Registry, prometheus::Error> {
     let picture = &known.picture;
     let registry = Registry::new();
     let gauges = GAUGES
@@ -312,8 +312,9 @@ mod tests {
         let now = "2026-03-01T05:00:00Z".parse().expect("time");
         let waves =
             supwatch_judgement::waves::Waves::new(world.hierarchy(), &supwatch_judgement::limits::Limits::default(), now).newest(3);
-        let store = StoreSize { bytes: 1_048_576, days: 2, events: 7, oldest: Some(jiff::civil::date(2026, 3, 1)), forgotten: 0 };
-        let known = Known { picture, waves, store, refused: 2, notified: notified.to_vec(), exported };
+        let store =
+            StoreSize { bytes: 1_048_576, days: 2, events: 7, oldest: Some(jiff::civil::date(2026, 3, 1)), dropped_days: 0 };
+        let known = Snapshot { picture, waves, store, refused: 2, notified: notified.to_vec(), exported };
         let page = page(&registry(&known).expect("registry")).expect("page");
         for sample in [
             "supwatch_last_run_failed{cause=\"cannot-connect\",site=\"CEN\"} 1",

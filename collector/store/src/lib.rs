@@ -63,7 +63,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// Whether a retry may succeed: an operator frees disk space, or the disk comes back.
-    pub fn may_pass(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         matches!(self, StoreError::Disk(_) | StoreError::Durable(_))
     }
 }
@@ -95,7 +95,7 @@ pub struct StoreSize {
     /// The oldest of them.
     pub oldest: Option<jiff::civil::Date>,
     /// Days dropped by this pass of retention.
-    pub forgotten: u64,
+    pub dropped_days: u64,
 }
 
 /// What an agent's hello claims.
@@ -183,7 +183,7 @@ pub struct EventQuery {
 
 impl EventQuery {
     /// Whether the filter includes an event. An event without a time counts by its arrival.
-    pub fn takes(&self, stored: &StoredEvent) -> bool {
+    pub fn matches(&self, stored: &StoredEvent) -> bool {
         let time = stored.event.time.unwrap_or(stored.received_at);
         (self.sites.is_empty() || self.sites.contains(&stored.event.site))
             && self.since.is_none_or(|since| time >= since)

@@ -113,7 +113,7 @@ impl Marks {
         };
         let is_replaced = later.any(|mark| mark.durable > 0) && !planted::is(Fault::ReplacedGoesOn);
         let is_new = mark.durable == 0;
-        // Neither we nor the agent has what lies between: a store restored from a copy, or a spool that was emptied.
+        // Neither the store nor the agent has the events between: a store restored from a copy, or a spool that was emptied.
         let next = if planted::is(Fault::EdgeOfTheMark) { mark.durable } else { mark.durable + 1 };
         let lost = claims.oldest_sequence.saturating_sub(next);
         if lost > 0 {

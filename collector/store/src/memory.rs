@@ -84,7 +84,7 @@ impl Store for Memory {
                 continue;
             }
             let seen = if number == after.block { after.index } else { 0 };
-            page.events.extend(block.iter().skip(seen).filter(|stored| query.takes(stored)).cloned());
+            page.events.extend(block.iter().skip(seen).filter(|stored| query.matches(stored)).cloned());
             page.next = Cursor { block: number + 1, index: 0 };
         }
         Ok(page)
@@ -94,7 +94,7 @@ impl Store for Memory {
         let inner = self.inner();
         let end = before.map_or(inner.blocks.len(), |before| usize::try_from(before.block).unwrap_or(usize::MAX));
         let all = inner.blocks.iter().take(end).flatten();
-        Ok(Page { events: all.filter(|stored| query.takes(stored)).cloned().collect(), end: true, ..Page::default() })
+        Ok(Page { events: all.filter(|stored| query.matches(stored)).cloned().collect(), end: true, ..Page::default() })
     }
 
     async fn end(&self) -> Result<Cursor, StoreError> {

@@ -11,9 +11,9 @@ pub enum Fault {
     AcknowledgedFirst,
     /// Duplicates are recognised because they came lately, whatever their number.
     DuplicatesByTime,
-    /// An older session of an agent goes on storing beside the newer one.
+    /// An older session of an agent keeps storing beside the newer one.
     FenceIgnored,
-    /// An epoch that was replaced by a later one goes on.
+    /// An epoch that was replaced by a later one continues.
     ReplacedGoesOn,
     /// Off by one at the mark: the first event that the agent still has counts as lost.
     EdgeOfTheMark,

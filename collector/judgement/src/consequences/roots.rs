@@ -5,7 +5,7 @@ use supwatch_model::ids::SiteCode;
 
 use super::{Tree, filters};
 use crate::diagnosis::{At, Cause, UNKNOWN};
-use crate::rules::asked_at;
+use crate::rules::judged_at;
 
 /// Faults of a site's servers and their settings: a failed run with an unspecific error is reported with one of them.
 const FAULTS: &[&str] = &[
@@ -94,7 +94,7 @@ fn failed(tree: &Tree<'_>, finding: &Finding) -> Vec<usize> {
     let cause = tree.hierarchy.catalogue.get(id);
     let mut found = Vec::new();
     for rule in cause.into_iter().flat_map(|cause| &cause.confirmed_by).filter(|rule| *rule != "sync-failed") {
-        let place = cause.map_or(here, |cause| asked_at(cause, rule, here, parent));
+        let place = cause.map_or(here, |cause| judged_at(cause, rule, here, parent));
         found.extend(tree.at(place, &[rule.as_str()], first_sup(tree, place)));
     }
     let at_parent = cause.is_some_and(|cause| cause.at == At::Parent);

@@ -53,7 +53,7 @@ impl Part {
 }
 
 impl Candidate<'_> {
-    /// Whether nothing but words fits: they may be anybody's.
+    /// Whether only words match: they may come from any program.
     pub fn is_words_alone(&self) -> bool {
         self.parts.iter().all(|part| part.what == "words")
     }

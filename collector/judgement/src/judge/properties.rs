@@ -1,4 +1,4 @@
-//! What must hold of judging whatever comes: the verdicts kept are those of a replay, and an event judges few sites.
+//! Invariants of judging, for any input: the verdicts kept are those of a replay, and an event judges few sites.
 
 use super::*;
 use crate::rules::testing::{events, healthy};
@@ -133,7 +133,7 @@ proptest! {
         }
     }
 
-    /// What is told in another order is known alike, as far as settings go.
+    /// Settings do not depend on the order in which snapshots arrive.
     #[test]
     fn snapshots_in_any_order_give_the_same_settings(
         changes in proptest::collection::vec((0u32..50, proptest::collection::vec(0usize..100, 0..3)), 1..8),
@@ -157,7 +157,7 @@ proptest! {
         };
         let (one, other) = (take(&snapshots), take(&shuffled));
         // Of a word that stood for a while its first and last time are kept: what comes late between them may date a change
-        // less well, or not show that the word came back in between. What holds now is the same.
+        // less well, or not show that a value came back in between. The current values are the same.
         prop_assert_eq!(one.merged().map(|merged| &merged.raw), other.merged().map(|merged| &merged.raw));
     }
 }

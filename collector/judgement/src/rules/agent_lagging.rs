@@ -1,4 +1,4 @@
-//! No agent holds back more events than it should. Judges the watcher, so it gives no verdict offline.
+//! No agent's spool exceeds the lag limit. Judges the agent, so it gives no verdict offline.
 
 use jiff::SignedDuration;
 

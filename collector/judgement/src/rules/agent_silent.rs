@@ -1,4 +1,4 @@
-//! Each agent of a site has been heard of lately, also where another one of the site has. Judges the watcher, so it gives no verdict offline.
+//! Each agent of a site was seen lately, also where another one of the site was. Judges the agent, so it gives no verdict offline.
 
 use super::{Failure, Judged, Rule, Scene};
 use jiff::SignedDuration;
@@ -25,7 +25,7 @@ pub(super) const RULE: Rule = Rule {
 
 const LOOKED_AT: &[&str] = &["agent heartbeats"];
 
-/// Minutes without a sign of life, unless `hierarchy.toml` says otherwise.
+/// Minutes without a contact, unless `hierarchy.toml` sets another limit.
 pub const SILENT_MINUTES: u32 = 5;
 
 /// How long an agent may be silent beside a live one of the same site before it counts as replaced.
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_agent_beside_a_live_one_is_told_until_it_counts_as_replaced() {
+    fn a_silent_agent_beside_a_live_one_is_reported_until_it_counts_as_replaced() {
         let two = World::new().live().agent_seen("old", "P01", 0);
         two.clone().later_hours(1).agent_seen("new", "P01", 0).check("agent-silent", "P01 pass, P01 fail");
         two.later_hours(24 * 8).agent_seen("new", "P01", 0).check("agent-silent", "P01 pass");

@@ -26,7 +26,7 @@ const CLASSIFICATIONS: &[(&str, &[&str])] = &[
 ];
 
 /// Titles of classifications on servers of other languages, by the English ones. Source: memory of localised WSUS consoles; what
-/// is missing here costs a comparison, and accuses nobody.
+/// is missing here costs a comparison, and causes no false alarm.
 const ELSEWHERE: &[(&str, &[(&str, &str)])] = &[
     (
         "de",
@@ -89,7 +89,7 @@ fn language_of(title: &str) -> Option<&'static str> {
     TITLES.get(&title.to_lowercase()).and_then(|known| known.language)
 }
 
-/// What a title of a classification stands for.
+/// The meaning of a classification's title.
 struct Known {
     id: &'static str,
     /// Where it is a title of [`ELSEWHERE`].
@@ -123,7 +123,7 @@ pub(super) fn language_of_site(site: &Site) -> Option<&'static str> {
     wsus.chain(own).filter_map(|list| list.value()).flatten().find_map(|title| language_of(title))
 }
 
-/// The id behind a title: what the site itself tells, else the fixed one, else the title where it is an id.
+/// The id behind a title: the one the site itself reports, else the fixed one, else the title where it is an id.
 pub(super) fn id(title: &str, told: Option<&BTreeMap<String, String>>) -> Option<String> {
     let title = title.trim().trim_matches(['{', '}']);
     let small = title.to_lowercase();

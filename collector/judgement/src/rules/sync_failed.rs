@@ -85,7 +85,7 @@ fn last_run(scene: &Scene<'_>) -> Vec<Judged> {
     vec![Judged::fail(LOOKED_AT, failure(scene, last))]
 }
 
-/// Of a site whose own log nobody reads the provider of the top site knows how its last run ended.
+/// For a site whose own log no agent reads, the provider of the top site knows how its last run ended.
 fn reported_by_the_top(scene: &Scene<'_>) -> Option<Judged> {
     let code = scene.site.code;
     let (top, row) = scene.hierarchy.status_of(code)?;
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_configuration_is_told_until_it_succeeds_or_a_run_shows_it() {
+    fn a_failed_configuration_is_reported_until_it_succeeds_or_a_run_shows_it() {
         let failed = &[
             "System.Net.WebException: The request failed with HTTP status 503: Service Unavailable",
             "Remote configuration failed on WSUS Server.",

@@ -50,7 +50,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     };
     let row = scene.hierarchy.status_of(site.code);
     let told = row.and_then(|(_, row)| row.last_success_at.value().copied());
-    // The provider of the top site may know of a younger one than a log that nobody reads on.
+    // The provider of the top site may know of a younger one than a log that is no longer read.
     let success = site.runs.last_success().and_then(|tracked| tracked.run.ended_at).max(told);
     // What came after that is not known, so nothing is said of it.
     let asked_at = told.and(row).and_then(|(top, _)| top.merged()?.taken_at);

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parent_nobody_tells_of_is_unknown_and_one_that_is_not_listed_fails() {
+    fn a_parent_without_a_report_is_unknown_and_one_that_is_not_listed_fails() {
         World::new().primary("P01", "CEN").check("topology", "P01 unknown");
         World::new().expect("P01", "primary", "CEN").primary("P01", "CEN").check("topology", "P01 fail");
         World::new().untold("P01").check("topology", "P01 unknown");

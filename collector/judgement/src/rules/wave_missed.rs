@@ -1,4 +1,4 @@
-//! A child that was told of new metadata starts its own run in time. Names the edge where a wave stopped.
+//! A child notified of new metadata starts its own run in time. Names the edge where a wave stopped.
 
 use super::{Failure, Judged, Outcome, Rule, Scene, no_parent};
 use crate::hierarchy::{Parent, Site};
@@ -65,7 +65,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     if scene.now.duration_since(from) <= limit {
         return vec![Judged::usual(Outcome::Pass)];
     }
-    // Only a log that goes back as far, and goes on, shows that nothing began.
+    // Only a log that reaches back as far, and continues, shows that nothing began.
     let begins_later = site.covered_since.is_none_or(|since| since > told.at) || begins_within(site, told.at);
     if begins_later || !is_covered(site, from, limit) {
         let missing = Text::new(
@@ -160,7 +160,7 @@ mod tests {
             .log("CEN", &["Sending sync notification to child site(s): P01"])
             .log("P01", &["sync: WSUS synchronizing updates, processed 10 out of 900 items (1%)"]);
         busy.clone().later_hours(2).check("wave-missed", "P01 pass");
-        // A run whose end nobody saw keeps nobody waiting for ever.
+        // A run without a seen end does not extend the wait for ever.
         busy.pause_minutes(300).log("P01", &["Wakeup for a polling cycle"]).later_hours(9).check("wave-missed", "P01 fail");
     }
 }

@@ -68,7 +68,7 @@ impl Troubles {
     /// Records an event that reports an error, and returns it.
     pub fn record(&mut self, event: &Event, catalogue: &Catalogue) -> Option<Trouble> {
         let time = event.time?;
-        let (text, source, code) = said(&event.kind)?;
+        let (text, source, code) = reported_error(&event.kind)?;
         let mut subject = Subject::new(text, source, code);
         if let EventKind::StatusMessage(message) = &event.kind {
             subject = subject.of_message(message.id);
@@ -157,7 +157,7 @@ pub(super) fn is_well(event: &Event) -> bool {
 }
 
 /// The error an event reports: text, source, code.
-fn said(kind: &EventKind) -> Option<(&str, &str, Option<&str>)> {
+fn reported_error(kind: &EventKind) -> Option<(&str, &str, Option<&str>)> {
     Some(match kind {
         EventKind::ComponentError { text, source } | EventKind::UpdateFailed { text, source, .. } => (text, source, None),
         EventKind::WcmState { state: 3 } => ("", "", None),

@@ -125,7 +125,7 @@ fn truths() -> impl Strategy<Value = Vec<Truth>> {
     let does =
         prop_oneof![4 => Just(Does::Succeeds), 1 => Just(Does::Fails), 1 => Just(Does::FailsThenRetries), 1 => Just(Does::Misses)];
     let one = (60i64..400, [does.clone(), does.clone(), does]).prop_map(|(minute, does)| Truth { minute, does });
-    // So close together that clocks mislead: then only the versions tell.
+    // So close together that clocks mislead: then only the versions decide.
     let close = (8i64..15).prop_map(|minute| Truth { minute, does: [Does::Succeeds; 3] });
     prop_oneof![prop::collection::vec(one, 1..6), prop::collection::vec(close, 1..6)]
 }
@@ -167,7 +167,7 @@ proptest! {
         for (code, ..) in SITES {
             logs.say(code, end, "Wakeup for a polling cycle");
         }
-        // A word that was missed is taken up with the next one, as far as the versions tell: that site has what it missed.
+        // A missed notification is covered by the next one, as far as the versions show: that site has what it missed.
         for site in ["P01", "P02", "S01"] {
             let mut later = false;
             for edges in expected.iter_mut().rev() {

@@ -212,7 +212,7 @@ pub(super) mod tests {
         proptest::sample::select(vec![Severity::Critical, Severity::Warning, Severity::Info])
     }
 
-    /// Plays stages of one finding to a target that hears everything, and gives what it was told.
+    /// Plays stages of one finding to a target that gets everything, and returns its notifications.
     #[track_caller]
     fn check(filter: &Filter, stages: &[(Finding, i64)], expected: &[(&str, bool)]) {
         let (mut notified, mut heard, mut pending) = (BTreeMap::new(), Vec::new(), Pending::new());
@@ -248,7 +248,7 @@ pub(super) mod tests {
         assert_eq!(notified(&filter(), &both), ["a"]);
         let of_p02 = Filter { sites: vec![follows.site], ..filter() };
         assert_eq!(notified(&of_p02, &both), ["b"], "who hears nothing of the cause hears of what follows from it");
-        // Once the cause is gone, what remains stands in its own right.
+        // Once the cause is gone, what remains is reported itself.
         let remains = [Finding { resolved_at: cause.opened_at, ..cause }, Finding { because_of: None, ..follows }];
         assert_eq!(notified(&filter(), &remains), ["b"]);
     }

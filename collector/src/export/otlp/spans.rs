@@ -1,4 +1,4 @@
-//! A wave as a trace: runs are spans, their phases child spans, and between a parent's run and a child's stands the span of
+//! A wave as a trace: runs are spans, their phases child spans, and between a parent's run and a child's is the span of
 //! the notification.
 //!
 //! Pure. Every id is a hash of what the span is about, so that a wave that is sent again is the same trace again.

@@ -84,7 +84,7 @@ pub(super) fn forward(state: &Arc<Durable>, days: &Days, query: &EventQuery, aft
             let this = number(ordinal, place);
             let seen = if this == after.block { after.index } else { 0 };
             let events = part.block(place, query, &mut budget, &mut page.damaged);
-            page.events.extend(events.into_iter().skip(seen).filter(|stored| query.takes(stored)));
+            page.events.extend(events.into_iter().skip(seen).filter(|stored| query.matches(stored)));
             page.next = Cursor { block: this + 1, index: 0 };
         }
     }
@@ -121,7 +121,7 @@ pub(super) fn back(state: &Arc<Durable>, days: &Days, query: &EventQuery, before
                 break 'days;
             }
             let events = part.block(place, query, &mut budget, &mut page.damaged);
-            found.push(events.into_iter().filter(|stored| query.takes(stored)).collect());
+            found.push(events.into_iter().filter(|stored| query.matches(stored)).collect());
             page.next = Cursor { block: number(ordinal, place), index: 0 };
         }
     }

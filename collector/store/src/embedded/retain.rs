@@ -35,7 +35,7 @@ pub(super) fn carried(state: &Durable) -> Result<Vec<StoredEvent>, StoreError> {
 /// Applies the retention policy; returns the size of the store afterwards.
 pub(super) async fn expire(store: &Embedded, now: Timestamp, retention: Retention) -> Result<StoreSize, StoreError> {
     let today = now.to_zoned(TimeZone::UTC).date();
-    let mut forgotten = 0;
+    let mut dropped_days = 0;
     loop {
         let sizes = store.days.sizes();
         let total = sizes.iter().map(|(_, bytes)| bytes).sum::<u64>() + store.state.disk_bytes();
@@ -46,11 +46,11 @@ pub(super) async fn expire(store: &Embedded, now: Timestamp, retention: Retentio
             let oldest = dates.first().copied();
             let events = sizes.iter().filter_map(|(day, _)| day.extent).map(|extent| extent.events).sum();
             expire_first_form(store, today, retention).await?;
-            return Ok(StoreSize { bytes: total, days: sizes.len() as u64, events, oldest, forgotten });
+            return Ok(StoreSize { bytes: total, days: sizes.len() as u64, events, oldest, dropped_days });
         };
         carry_on(store, &day).await?;
         store.days.remove(&day)?;
-        forgotten += 1;
+        dropped_days += 1;
         tracing::info!(day = %day.date, "daily segment dropped by retention");
     }
 }

@@ -12,7 +12,7 @@ use supwatch_model::text::Lang;
 use supwatch_model::verdict::Severity;
 use supwatch_store::memory::Memory;
 
-/// A target that takes notices or not, and remembers those it took.
+/// A target that accepts notices or not, and records those it accepted.
 #[derive(Clone, Default)]
 struct Receiver {
     up: Arc<Mutex<bool>>,
@@ -112,7 +112,7 @@ fn is_known(finding: &Finding, took: &[Notice]) -> bool {
     }
 }
 
-/// Nobody hears the end of what they never heard of.
+/// No target is notified of the end of a finding it was not notified of.
 fn ends_have_beginnings(took: &[Notice]) -> bool {
     took.iter().enumerate().filter(|(_, notice)| notice.state == State::Resolved).all(|(index, end)| {
         let before = took[..index].iter().rfind(|notice| notice.finding.id == end.finding.id);
