@@ -40,7 +40,7 @@ pub enum AnalyzeError {
     Read {
         /// Path as it was given.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
     /// No line was recognised.
@@ -54,7 +54,7 @@ pub enum AnalyzeError {
     Archive {
         /// Path as it was given.
         path: PathBuf,
-        /// Why.
+        /// What is wrong with the archive.
         reason: String,
     },
     /// `site.toml` or `hierarchy.toml` is wrong.
@@ -65,7 +65,7 @@ pub enum AnalyzeError {
     Settings(#[from] settings::SettingsError),
 }
 
-/// Waves an analysis gives.
+/// Most waves in an analysis.
 const WAVES_SHOWN: usize = 100;
 
 /// One file that was read.
@@ -85,7 +85,7 @@ pub struct InputFile {
     pub unrecognised: u64,
     /// Lines that have a type: an event, or progress that is reported thinned out.
     pub typed: u64,
-    /// Records whose marks had to be mended.
+    /// Records whose damaged marks were repaired.
     pub mended: u64,
     /// Records put together from several lines.
     pub joined: u64,
@@ -181,7 +181,7 @@ impl Analysis {
     }
 }
 
-/// What `hierarchy.toml` says, if a folder has one.
+/// Content of a folder's `hierarchy.toml`, if it has one.
 pub fn hierarchy_file(folder: &Path) -> Result<Option<HierarchyFile>, AnalyzeError> {
     let path = folder.join("hierarchy.toml");
     match std::fs::read_to_string(&path) {
@@ -191,7 +191,7 @@ pub fn hierarchy_file(folder: &Path) -> Result<Option<HierarchyFile>, AnalyzeErr
     }
 }
 
-/// What `rules.toml` says, if a folder has one.
+/// Content of a folder's `rules.toml`, if it has one.
 pub fn rules_file(folder: &Path) -> Result<Option<Limits>, AnalyzeError> {
     let path = folder.join("rules.toml");
     if !path.is_file() {

@@ -1,4 +1,4 @@
-//! The command line: one command a file. Data goes to stdout, talk to stderr.
+//! The command line: one command a file. Data goes to stdout, messages to stderr.
 //!
 //! Exit codes: [`EXIT_CODES`]; `check` uses the plugin codes alone.
 
@@ -208,12 +208,12 @@ impl Failure {
 /// 0, or 1 where findings ask for it.
 type Outcome = Result<u8, Failure>;
 
-/// Parses the arguments, runs the command, gives the exit code.
+/// Parses the arguments, runs the command, returns the exit code.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version go to stdout and are fine; a monitoring system takes 2 for "critical".
+            // Help and version go to stdout and are fine; a monitoring system reads 2 as "critical".
             let is_check = std::env::args().skip(1).any(|word| word == "check") && !std::env::args().any(|word| word == "config");
             let code = match (error.use_stderr(), is_check) {
                 (false, _) => 0,
@@ -349,7 +349,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 /// `2026-03-01T04:00:00Z`, a date alone, or minus a span such as `-2h`.
 fn moment(text: &str) -> Result<Timestamp, String> {
-    let wrong = || format!("{text:?} is no time: write 2026-03-01T04:00:00Z, 2026-03-01, or a span back from now such as -2h");
+    let wrong = || format!("{text:?} is not a time: write 2026-03-01T04:00:00Z, 2026-03-01, or a span back from now such as -2h");
     if let Ok(time) = text.parse() {
         return Ok(time);
     }
@@ -362,7 +362,7 @@ fn moment(text: &str) -> Result<Timestamp, String> {
 
 /// The same ahead: a time, a date (to its end), or plus a span such as +14d.
 fn moment_ahead(text: &str) -> Result<Timestamp, String> {
-    let wrong = || format!("{text:?} is no time to come: write 2027-01-31, 2027-01-31T18:00:00Z, or a span such as +2w");
+    let wrong = || format!("{text:?} is not a time in the future: write 2027-01-31, 2027-01-31T18:00:00Z, or a span such as +2w");
     if let Ok(date) = text.parse::<jiff::civil::Date>() {
         let end = date.tomorrow().and_then(|next| next.to_zoned(jiff::tz::TimeZone::UTC));
         return end.map(|zoned| zoned.timestamp()).map_err(|_| wrong());

@@ -51,8 +51,9 @@ impl Config {
         })?;
         let base = path.parent().unwrap_or(Path::new("")).to_owned();
         let folder = |text: &str| Ok::<_, String>(base.join(text));
-        let address =
-            |text: &str| text.parse::<SocketAddr>().map_err(|_| format!("{text:?} is no address: write one like \"0.0.0.0:7443\""));
+        let address = |text: &str| {
+            text.parse::<SocketAddr>().map_err(|_| format!("{text:?} is not an address: write one like \"0.0.0.0:7443\""))
+        };
         let mut table = Table::parse(&text, path)?;
         let listen = table.required("listen", "the address for agents and the CLI, like \"0.0.0.0:7443\"", address);
         let http = table.optional("http", address).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9464)));

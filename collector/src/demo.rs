@@ -148,7 +148,7 @@ impl Demo {
             agents.spawn(agent::run(
                 config,
                 async move {
-                    // A sender that is gone means the same.
+                    // A dropped sender means the same.
                     let _ = stopping.wait_for(|stop| *stop).await;
                 },
                 std::future::pending(),

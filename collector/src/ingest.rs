@@ -1,6 +1,6 @@
 //! Certificate → site; wire event → event; append; acknowledge once durable.
 //!
-//! **Invariant: an acknowledgement means durable.** Its certificate alone says which agent a peer is and for which sites it may
+//! **Invariant: an acknowledgement means durable.** A certificate alone says which agent a peer is and for which sites it may
 //! send; a claim beyond that is refused, recorded and shown. A protocol violation ends the stream; unknown fields inside an
 //! event are kept.
 
@@ -100,7 +100,7 @@ impl IngestService for Ingest {
         let now = (self.engine.clock)();
         let Role::Agent { id, sites: allowed } = &peer.role else {
             let reason = Text::new(
-                format!("{peer} is no agent and may not send events"),
+                format!("{peer} is not an agent and may not send events"),
                 format!("{peer} はエージェントではないため、イベントを送信できません"),
             );
             let remedy = Text::new(

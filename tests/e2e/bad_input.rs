@@ -32,7 +32,7 @@ fn inputs_that_are_no_logs_are_named() {
     assert!(said.contains("folder.log") && said.contains("holds no logs") && !said.contains("no findings"), "{said}");
     refused(&["analyze", &path("missing.log")], 4, &["missing.log", "check the path"]);
     file("text.zip", b"no archive");
-    refused(&["analyze", &path("text.zip")], 4, &["text.zip", "no readable zip"]);
+    refused(&["analyze", &path("text.zip")], 4, &["text.zip", "not a readable zip"]);
     std::fs::create_dir_all(dir.path().join("P01/logs")).expect("folder");
     file("P01/site.toml", b"code = \"P01\"\ntpye = \"primary\"\ngeneration = \"2013\"\n");
     refused(&["analyze", &path("P01")], 4, &["site.toml:2", "did you mean \"type\"", "site.toml:3", "2013"]);

@@ -83,7 +83,7 @@ impl Limits {
         for mut entry in table.tables("rule") {
             let common = common(&mut entry, "name", known);
             let severity = entry.optional("severity", |word| {
-                Severity::from_word(word).ok_or_else(|| format!("{word:?} is no severity: write critical, warning or info"))
+                Severity::from_word(word).ok_or_else(|| format!("{word:?} is not a severity: write critical, warning or info"))
             });
             let disabled = entry.boolean("disabled").unwrap_or(false);
             if severity.is_none() && !disabled {
@@ -203,8 +203,8 @@ fn common(entry: &mut Table, key: &str, known: &[&str]) -> Option<Common> {
         }
         let near = known.iter().find(|rule| strsim::damerau_levenshtein(rule, name) <= 3);
         Err(match near {
-            Some(near) => format!("{name:?} is no rule; did you mean {near:?}?"),
-            None => format!("{name:?} is no rule: `supwatch rules` lists them"),
+            Some(near) => format!("{name:?} is not a rule; did you mean {near:?}?"),
+            None => format!("{name:?} is not a rule: `supwatch rules` lists them"),
         })
     });
     let sites = entry.each("sites", str::parse::<SiteCode>).unwrap_or_default();
@@ -220,7 +220,7 @@ fn end(text: &str) -> Result<Option<Timestamp>, String> {
     if text == "never" {
         return Ok(None);
     }
-    let wrong = || format!("{text:?} is no day: write one like \"2027-01-31\", or \"never\"");
+    let wrong = || format!("{text:?} is not a day: write one like \"2027-01-31\", or \"never\"");
     let day: jiff::civil::Date = text.parse().map_err(|_| wrong())?;
     let next = day.tomorrow().map_err(|_| wrong())?;
     next.to_zoned(jiff::tz::TimeZone::UTC).map(|zoned| Some(zoned.timestamp())).map_err(|_| wrong())
@@ -266,8 +266,8 @@ mod tests {
         let shown = Limits::parse(text, Path::new("rules.toml"), KNOWN).expect_err("faults").to_string();
         for part in [
             "rules.toml:2: limits.wave_mised_minutes is no known key; did you mean \"wave_missed_minutes\"?",
-            "rules.toml:4: rule.name: \"sync-overdu\" is no rule; did you mean \"sync-overdue\"?",
-            "\"soon\" is no day",
+            "rules.toml:4: rule.name: \"sync-overdu\" is not a rule; did you mean \"sync-overdue\"?",
+            "\"soon\" is not a day",
             "an empty reason is none",
             "expected.until is missing",
             "this says nothing about the rule",

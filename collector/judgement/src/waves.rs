@@ -100,7 +100,7 @@ impl<'a> Waves<'a> {
         self.begun().into_iter().find(|(top, begin)| begin.id(top.code) == id).map(|(top, begin)| self.wave(top, begin))
     }
 
-    /// Where waves began.
+    /// The starts of all waves.
     fn begun(&self) -> Vec<(&'a Site, Begin<'a>)> {
         let tops = self.hierarchy.tops().iter().filter_map(|code| self.hierarchy.site(*code));
         // Where no source names the top site, it is the one without a notification from a parent.

@@ -8,7 +8,7 @@ use std::fmt;
 use supwatch_model::ids::{AGENT_BYTES, AgentId, SiteCode};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-/// What a peer may do.
+/// Role of a peer, which decides what it may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Role {
     /// Streams events of its own sites.
@@ -46,10 +46,10 @@ pub enum IdentityError {
     /// No SAN URI, or more than one.
     #[error("the certificate has {0} SAN URIs; it must have exactly one, as `supwatch pki issue` makes it")]
     UriCount(usize),
-    /// The URI is of another form.
+    /// The URI has another form.
     #[error("the certificate's SAN URI {0:?} names no agent, operator, reader or collector")]
     Form(String),
-    /// The name of an agent is longer than the store takes.
+    /// The name of an agent is longer than the store allows.
     #[error(
         "the certificate's sites and host have {0} characters, at most {AGENT_BYTES} are allowed; issue several agents with fewer sites each"
     )]

@@ -40,7 +40,7 @@ pub enum PkiError {
     Name {
         /// The name.
         name: String,
-        /// What is wrong.
+        /// What is wrong with it.
         reason: String,
     },
     /// The certificate cannot be generated.
@@ -115,8 +115,8 @@ pub fn issue(authority: &Path, subject: &Subject, out: &Path, now: OffsetDateTim
 /// The hierarchy an authority belongs to: its organisation name.
 fn hierarchy_of(pem: &str) -> Result<String, PkiError> {
     let unreadable = |reason: &str| PkiError::Name { name: AUTHORITY.to_owned(), reason: reason.to_owned() };
-    let (_, pem) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).map_err(|_| unreadable("this is no certificate in PEM"))?;
-    let certificate = pem.parse_x509().map_err(|_| unreadable("this is no certificate"))?;
+    let (_, pem) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).map_err(|_| unreadable("this is not a certificate in PEM"))?;
+    let certificate = pem.parse_x509().map_err(|_| unreadable("this is not a certificate"))?;
     let name = certificate.subject().iter_organization().next().and_then(|name| name.as_str().ok());
     name.map(str::to_owned).ok_or_else(|| unreadable("it names no organization; it was not made by `supwatch pki init`"))
 }

@@ -34,7 +34,7 @@ impl Refusals {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).0.iter().rev().cloned().collect()
     }
 
-    /// How many in all.
+    /// Number of refusals since the start.
     pub fn total(&self) -> u64 {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).1
     }

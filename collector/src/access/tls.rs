@@ -51,7 +51,7 @@ pub enum TlsError {
     Identity {
         /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: IdentityError,
     },
 }

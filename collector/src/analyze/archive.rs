@@ -18,7 +18,7 @@ pub fn unpack(path: &Path) -> Result<tempfile::TempDir, AnalyzeError> {
     let refuse = |reason: String| AnalyzeError::Archive { path: path.to_owned(), reason };
     let failed = |source| AnalyzeError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
-    let mut archive = zip::ZipArchive::new(file).map_err(|error| refuse(format!("this is no readable zip archive ({error})")))?;
+    let mut archive = zip::ZipArchive::new(file).map_err(|error| refuse(format!("not a readable zip archive ({error})")))?;
     if archive.len() > ENTRIES {
         return Err(refuse(format!("it has {} entries, more than {ENTRIES}", archive.len())));
     }
@@ -74,7 +74,7 @@ mod tests {
         refused("bomb.log", &vec![b'0'; 64 << 20], "zip bomb");
         let text = tempfile::NamedTempFile::new().expect("file");
         let error = unpack(text.path()).expect_err("refused").to_string();
-        assert!(error.contains("no readable zip"), "{error}");
+        assert!(error.contains("not a readable zip"), "{error}");
     }
 
     #[test]

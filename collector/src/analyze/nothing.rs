@@ -9,13 +9,13 @@ use supwatch_judgement::diagnosis::{Catalogue, Subject, UNKNOWN};
 /// Nothing of a synchronisation was recognised in the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nothing {
-    /// That, in a sentence.
+    /// Summary, in a sentence.
     pub summary: Text,
     /// Why, for each input.
     pub reasons: Vec<Text>,
     /// What to do, in order.
     pub remedies: Vec<Text>,
-    /// A cause that the text by itself speaks of.
+    /// A cause that the text by itself matches.
     pub cause: Option<String>,
 }
 

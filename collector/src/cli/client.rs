@@ -55,7 +55,7 @@ pub fn picture(global: &Global, at: Option<Timestamp>, resolved: bool) -> Result
         let answer = client.picture(request).await.map_err(|status| refused(&status))?.into_inner();
         let picture = answer.picture.ok_or_else(|| Failure::Collector("the collector gave an empty answer".to_owned()))?;
         Picture::try_from(picture).map_err(|error| {
-            Failure::Collector(format!("the collector's answer makes no sense: {error}; are both of the same version?"))
+            Failure::Collector(format!("the collector's answer is invalid: {error}; are both of the same version?"))
         })
     })
 }

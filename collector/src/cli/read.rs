@@ -113,7 +113,7 @@ fn site_json(picture: &Picture, site: &SitePicture, global: &Global) -> serde_js
     })
 }
 
-/// How long its runs take, by phase, the whole run first.
+/// Durations of the site's runs, by phase, the whole run first.
 fn trend_table(site: &SitePicture, look: Look) -> String {
     let mut table = Table::new(&[
         look.say("how long it takes", "所要時間"),
@@ -410,7 +410,7 @@ impl Events {
                 let mut out = String::new();
                 for event in message.events {
                     let stored = StoredEvent::try_from(event)
-                        .map_err(|error| Failure::Collector(format!("the collector's answer makes no sense: {error}")))?;
+                        .map_err(|error| Failure::Collector(format!("the collector's answer is invalid: {error}")))?;
                     if global.is_json() {
                         out.push_str(&serde_json::to_string(&stored).map_err(Failure::own)?);
                         out.push('\n');

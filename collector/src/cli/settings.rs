@@ -83,7 +83,7 @@ impl Settings {
                     _ => refused(&status),
                 })?;
                 let view = SettingsView::try_from(answer.into_inner());
-                views.push(view.map_err(|error| Failure::Collector(format!("the collector's answer makes no sense: {error}")))?);
+                views.push(view.map_err(|error| Failure::Collector(format!("the collector's answer is invalid: {error}")))?);
             }
             Ok(views)
         })

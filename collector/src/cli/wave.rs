@@ -75,7 +75,7 @@ impl Wave {
             client.waves(request).await.map_err(|status| refused(&status))
         })?;
         let waves = answer.into_inner().waves.into_iter().map(WaveType::try_from).collect::<Result<Vec<_>, _>>();
-        let waves = waves.map_err(|error| Failure::Collector(format!("the collector's answer makes no sense: {error}")))?;
+        let waves = waves.map_err(|error| Failure::Collector(format!("the collector's answer is invalid: {error}")))?;
         Ok((waves, self.at.unwrap_or_else(crate::app::now)))
     }
 }

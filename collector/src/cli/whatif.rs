@@ -56,7 +56,7 @@ impl WhatIf {
                 _ => refused(&status),
             })?;
             let changes = answer.into_inner().changes.into_iter().map(VerdictChange::try_from).collect::<Result<_, _>>();
-            changes.map_err(|error| Failure::Collector(format!("the collector's answer makes no sense: {error}")))
+            changes.map_err(|error| Failure::Collector(format!("the collector's answer is invalid: {error}")))
         })
     }
 }

@@ -49,7 +49,7 @@ const SPANS: usize = 1_000;
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// Backoff while the receiver is unavailable.
 const BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(60) };
-/// The record that says since when waves are sent.
+/// Key of the record with the time from which waves are sent.
 const BEGIN: &str = "";
 
 /// Exports until the collector stops. Only a store error ends it early.

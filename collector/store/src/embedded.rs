@@ -6,7 +6,7 @@
 //! ```
 //!
 //! What is damaged is set aside under another name, and the store continues: agents send again what the store no longer has and
-//! they still keep. Reading asks the summaries of blocks first, and looks at a bounded number of blocks at a time.
+//! they still keep. Reading scans the summaries of blocks first, and a bounded number of blocks at a time.
 
 use std::collections::BTreeMap;
 use std::path::Path;

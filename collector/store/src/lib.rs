@@ -159,7 +159,7 @@ pub struct Committed {
     pub stored: Vec<StoredEvent>,
 }
 
-/// Place in the order of arrival: the next event is behind it. Stable for ever.
+/// Position in the order of arrival, before the next event. It never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Cursor {
     /// Number of the block.
@@ -199,7 +199,7 @@ pub struct Page {
     pub events: Vec<StoredEvent>,
     /// Cursor behind the last event scanned.
     pub next: Cursor,
-    /// Whether there is nothing behind it now.
+    /// Whether no event follows it now.
     pub end: bool,
     /// Unreadable blocks that were skipped.
     pub damaged: u64,
@@ -289,7 +289,7 @@ pub trait Store: Send + Sync + 'static {
     async fn exported(&self) -> Result<BTreeMap<String, u64>, StoreError>;
 
     /// Keeps how far agents have read, the newest report of each for each site. Agents report it again, so it need not survive a
-    /// power cut; but it is never kept before what it is about.
+    /// power cut; but it is never stored before the events it covers.
     async fn put_coverage(&self, coverage: &[KeptCoverage]) -> Result<(), StoreError>;
 
     /// The newest coverage of each agent for each site.

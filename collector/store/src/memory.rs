@@ -105,7 +105,7 @@ impl Store for Memory {
         Ok(Vec::new())
     }
 
-    /// Forgets nothing: what is in memory is gone soon enough.
+    /// Drops nothing: a store in memory is short-lived.
     async fn expire(&self, _: Timestamp, _: Retention) -> Result<StoreSize, StoreError> {
         let blocks = &self.inner().blocks;
         Ok(StoreSize { events: blocks.iter().map(|block| block.len() as u64).sum(), ..StoreSize::default() })

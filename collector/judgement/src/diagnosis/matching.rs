@@ -20,9 +20,9 @@ const SENTENCE: usize = 24;
 pub struct Candidate<'a> {
     /// The entry.
     pub cause: &'a Cause,
-    /// How specifically.
+    /// Score: how specific the match is.
     pub score: u32,
-    /// What fits.
+    /// The matching parts.
     pub parts: Vec<Part>,
 }
 

@@ -38,7 +38,7 @@ pub(super) struct Joined {
     pub evidence: Evidence,
     /// The cause it points to.
     pub cause: String,
-    /// How surely.
+    /// How sure the cause is.
     pub score: u32,
     /// Whether that cause says more than that something failed.
     pub specific: bool,

@@ -109,7 +109,7 @@ pub enum PathError {
     #[error("{0:?}: write a setting and its value, like wsus.is_replica=true")]
     Form(String),
     /// No such field.
-    #[error("{path:?} is no setting: {field:?} is not known there{hint}")]
+    #[error("{path:?} is not a setting: {field:?} is not known there{hint}")]
     Field {
         /// The path that was given.
         path: String,

@@ -104,7 +104,7 @@ fn of_number(what: &str, number: u32, catalogue: &Catalogue) -> Answer {
     let candidates = fits(&candidates);
     if found.is_empty() {
         found.push(Found::Hint(Text::new(
-            format!("{what} is no status message, error code or HTTP status that is known here. Give the whole line."),
+            format!("{what} is not a status message, error code or HTTP status that is known here. Give the whole line."),
             format!("{what} は、ここで既知のステータス メッセージ、エラー コード、HTTP ステータスのいずれでもありません。行全体を渡してください。"),
         )));
         // Numbers of the three components: what they mean is in the message's own text.

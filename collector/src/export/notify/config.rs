@@ -32,7 +32,7 @@ pub struct Target {
     pub filter: Filter,
     /// Language of its notifications.
     pub lang: Lang,
-    /// How it is reached.
+    /// Delivery: webhook, mail or program.
     pub way: Way,
 }
 
@@ -101,7 +101,7 @@ fn target(table: &mut Table, base: &Path) -> Option<Target> {
 
 fn filter(table: &mut Table) -> Filter {
     let severity = table.optional("severity", |word| {
-        Severity::from_word(word).ok_or_else(|| format!("{word:?} is no severity: write \"critical\", \"warning\" or \"info\""))
+        Severity::from_word(word).ok_or_else(|| format!("{word:?} is not a severity: write \"critical\", \"warning\" or \"info\""))
     });
     let sites = table.each("sites", str::parse::<SiteCode>).unwrap_or_default();
     let rules = table.each("rules", |name| match supwatch_judgement::rules::get(name) {
@@ -135,7 +135,7 @@ fn webhook(table: &mut Table, base: &Path) -> Option<Webhook> {
 fn smtp(table: &mut Table, base: &Path) -> Option<Smtp> {
     let server = table.required("server", "the name of the mail server, like \"mail.corp.example\"", |text| {
         if text.is_empty() || text.contains(['/', '@', ' ']) {
-            Err(format!("{text:?} is no host name"))
+            Err(format!("{text:?} is not a host name"))
         } else {
             Ok(text.to_owned())
         }
@@ -174,7 +174,7 @@ fn command(table: &mut Table, base: &Path) -> Option<Program> {
     let path = if program.contains(['/', '\\']) { base.join(&program) } else { PathBuf::from(&program) };
     if program.contains(['/', '\\']) && !path.is_file() {
         let line = table.line();
-        table.fault(line, format!("notify.command: {} is no file: name the program to run", path.display()));
+        table.fault(line, format!("notify.command: {} is not a file: name the program to run", path.display()));
     }
     Some(Program { path, arguments: words.collect() })
 }
@@ -189,7 +189,7 @@ fn ca(table: &mut Table, base: &Path) -> Option<PathBuf> {
 fn name(text: &str) -> Result<String, String> {
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if text.is_empty() || text.len() > NAME_CHARS || !text.chars().all(good) {
-        return Err(format!("{text:?} is no name: use up to {NAME_CHARS} letters, digits, dashes, underscores and dots"));
+        return Err(format!("{text:?} is not a name: use up to {NAME_CHARS} letters, digits, dashes, underscores and dots"));
     }
     Ok(text.to_owned())
 }
@@ -199,7 +199,7 @@ fn kind(text: &str) -> Result<Kind, String> {
         "webhook" => Ok(Kind::Webhook),
         "smtp" => Ok(Kind::Smtp),
         "command" => Ok(Kind::Command),
-        _ => Err(format!("{text:?} is no kind: write \"webhook\", \"smtp\" or \"command\"")),
+        _ => Err(format!("{text:?} is not a kind of target: write \"webhook\", \"smtp\" or \"command\"")),
     }
 }
 
@@ -207,7 +207,7 @@ fn lang(text: &str) -> Result<Lang, String> {
     match text {
         "en" => Ok(Lang::En),
         "ja" => Ok(Lang::Ja),
-        _ => Err(format!("{text:?} is no language known here: write \"en\" or \"ja\"")),
+        _ => Err(format!("{text:?} is not a supported language: write \"en\" or \"ja\"")),
     }
 }
 

@@ -30,7 +30,7 @@ pub struct Notice {
     pub state: State,
     /// The finding, cut.
     pub finding: Finding,
-    /// What the finding says, in one harmless line.
+    /// The finding's summary, in one line without control characters.
     pub summary: String,
     /// One line for a mail.
     pub subject: String,
@@ -83,7 +83,7 @@ fn text(lang: Lang, state: State, finding: &Finding) -> String {
         State::Changed => look.say("A finding got worse.", "問題が悪化しました。"),
         State::Resolved => look.say("A finding is resolved; nothing is left to do.", "問題は解決しました。対処は不要です。"),
     };
-    // What showed a trouble and what to do about it would only mislead once it is gone.
+    // Evidence and remedies would only mislead once the finding is resolved.
     let shown = match state {
         State::Resolved => Finding { evidence: Vec::new(), remedy: Vec::new(), ..finding.clone() },
         State::Open | State::Changed => finding.clone(),

@@ -31,7 +31,7 @@ pub enum SecretError {
         path: PathBuf,
         /// Line, from 1.
         line: usize,
-        /// What belongs there.
+        /// What the line must contain.
         wanted: &'static str,
     },
 }

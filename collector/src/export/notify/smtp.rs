@@ -46,7 +46,7 @@ impl FromStr for Protection {
             "none" => Ok(Protection::None),
             "starttls" => Ok(Protection::StartTls),
             "tls" => Ok(Protection::Tls),
-            _ => Err(format!("{text:?} is no protection: write \"none\", \"starttls\" or \"tls\"")),
+            _ => Err(format!("{text:?} is not a TLS mode: write \"none\", \"starttls\" or \"tls\"")),
         }
     }
 }
@@ -59,7 +59,8 @@ impl FromStr for MailAddress {
     type Err = String;
 
     fn from_str(text: &str) -> Result<MailAddress, String> {
-        let wrong = |_| format!("{text:?} is no mail address: write one like \"ops@corp.example\" or \"Ops <ops@corp.example>\"");
+        let wrong =
+            |_| format!("{text:?} is not a mail address: write one like \"ops@corp.example\" or \"Ops <ops@corp.example>\"");
         text.parse().map(MailAddress).map_err(wrong)
     }
 }

@@ -51,7 +51,7 @@ impl FromStr for Url {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Url, &'static str> {
-        let wrong = "this is no address: write one like \"https://hooks.corp.example/supwatch\"";
+        let wrong = "this is not an address: write one like \"https://hooks.corp.example/supwatch\"";
         let uri: Uri = text.parse().map_err(|_| wrong)?;
         let https = match uri.scheme_str() {
             Some("https") => true,

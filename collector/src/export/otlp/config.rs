@@ -39,7 +39,7 @@ impl std::str::FromStr for Address {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Address, &'static str> {
-        let wrong = "this is no address: write one like \"http://otel.corp.example:4317\"";
+        let wrong = "this is not an address: write one like \"http://otel.corp.example:4317\"";
         let uri: tonic::codegen::http::Uri = text.parse().map_err(|_| wrong)?;
         let tls = match uri.scheme_str() {
             Some("https") => true,
@@ -117,7 +117,7 @@ mod tests {
     fn what_makes_no_sense_is_told() {
         for (text, said) in [
             ("", "endpoint is missing"),
-            ("endpoint = \"otel:4317\"", "this is no address"),
+            ("endpoint = \"otel:4317\"", "this is not an address"),
             ("endpoint = \"http://a:b@otel:4317\"", "must not hold a user"),
             ("endpoint = \"http://otel:4318/v1/traces\"", "has no path"),
             ("endpoint = \"http://otel:4317\"\ninterval_seconds = 0", "it must be 1 to 3600"),

@@ -113,7 +113,7 @@ impl Sender {
         Sender { config, resource: Resource { attributes, ..Resource::default() }, channel: None }
     }
 
-    /// Sends spans; gives how many the receiver rejected.
+    /// Sends spans; returns how many the receiver rejected.
     pub async fn traces(&mut self, spans: Vec<Span>) -> Result<u64, SendError> {
         let resource_spans = ResourceSpans {
             resource: Some(self.resource.clone()),
@@ -126,7 +126,7 @@ impl Sender {
         Ok(answer.partial_success.map_or(0, |partial| u64::try_from(partial.rejected_spans).unwrap_or(0)))
     }
 
-    /// Sends metrics; gives how many points the receiver rejected.
+    /// Sends metrics; returns how many points the receiver rejected.
     pub async fn metrics(&mut self, metrics: Vec<Metric>) -> Result<u64, SendError> {
         let resource_metrics = ResourceMetrics {
             resource: Some(self.resource.clone()),

@@ -23,7 +23,7 @@ pub fn spans(hierarchy: &str, wave: &Wave, runs: &[Run]) -> Vec<Span> {
     let trace = Trace { id: id::<16>(&["trace", hierarchy, &wave.id]), hierarchy, wave };
     let by_id: BTreeMap<&str, &Run> = runs.iter().map(|run| (run.id.as_str(), run)).collect();
     let mut spans = Vec::new();
-    // Under what the notifications of a site hang, and when that ended.
+    // The parent span of a site's notifications, and its end.
     let mut above: BTreeMap<SiteCode, (Vec<u8>, u64)> = BTreeMap::new();
     let root = match by_id.get(wave.id.as_str()) {
         Some(run) => trace.run(run, Vec::new(), SpanKind::Internal, &mut spans),
@@ -55,7 +55,7 @@ struct Trace<'a> {
 }
 
 impl Trace<'_> {
-    /// A run and its phases; gives the run's span and its end.
+    /// A run and its phases; returns the run's span and its end.
     fn run(&self, run: &Run, parent: Vec<u8>, kind: SpanKind, spans: &mut Vec<Span>) -> (Vec<u8>, u64) {
         let span_id = id::<8>(&["run", self.hierarchy, &self.wave.id, &run.id]);
         let ends = run.phases.iter().filter_map(|phase| phase.ended_at.or(phase.started_at));

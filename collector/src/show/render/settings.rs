@@ -118,7 +118,7 @@ pub fn shown(value: Option<&Value>, look: Look) -> String {
     }
 }
 
-/// What changed, oldest first, and what was put back.
+/// Changes, oldest first, and which were reverted.
 pub fn history(view: &SettingsView, look: Look) -> String {
     if view.changes.is_empty() {
         let text = look.say("no change was seen", "変更は記録されていません");

@@ -217,7 +217,7 @@ impl Scale {
         usize::try_from(part * i128::try_from(last).unwrap_or(0) / all).unwrap_or(0).min(last)
     }
 
-    /// Dots from the word to the start, blocks for the run, a cross where it failed.
+    /// Dots from the notification to the start, blocks for the run, a cross where it failed.
     fn bar(&self, told: Option<Timestamp>, start: Option<Timestamp>, end: Option<Timestamp>, failed: bool) -> String {
         let mut cells = vec![' '; self.columns];
         let mut fill = |from: usize, to: usize, with: char| {

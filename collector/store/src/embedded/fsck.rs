@@ -26,7 +26,7 @@ pub struct Report {
     pub agents: u64,
     /// Folders that an earlier start set aside.
     pub set_aside: Vec<PathBuf>,
-    /// What is damaged or gone, in words.
+    /// What is damaged or missing, as sentences.
     pub problems: Vec<String>,
 }
 
@@ -95,7 +95,7 @@ fn opened(dir: &Path, report: &mut Report) -> Result<Option<Durable>, StoreError
     }
 }
 
-/// How far each agent's newest epochs were stored, a moment before the end.
+/// How far each agent's newest epochs were stored, shortly before the end.
 fn witnessed(db: &Durable) -> Vec<(AgentId, Mark)> {
     let read = |entry: Entry| {
         let agent = AgentId(String::from_utf8_lossy(entry.0.get(1..)?).into_owned());

@@ -13,7 +13,7 @@ use super::days::{Day, Days, Extent, number, parts};
 use super::keys::{self, check_version};
 use crate::{Cursor, EventQuery, PAGE_BLOCKS, Page, StoreError};
 
-/// Most summaries that one page looks at.
+/// Most summaries scanned for one page.
 const PAGE_SUMMARIES: usize = 4_096;
 
 /// A day, or what there was before days.
@@ -25,7 +25,7 @@ struct Part {
     summed: bool,
 }
 
-/// How much more a page may look at.
+/// What one page may still scan.
 struct Budget {
     blocks: usize,
     summaries: usize,

@@ -1,4 +1,4 @@
-//! The one thread that writes. It takes everything that waits and commits it together, so that many agents share one fsync:
+//! The one thread that writes. It commits all waiting requests together, so that many agents share one fsync:
 //! events, marks and places into the day, the rest into the state. A disk error leaves everything as it is on disk, and the
 //! database is opened again at the next request.
 
@@ -81,17 +81,17 @@ pub(super) enum Request {
         events: Vec<StoredEvent>,
         reply: Answer<()>,
     },
-    /// Takes over entries of the state of an exported store.
+    /// Imports entries of the state of an exported store.
     Keep {
         entries: Vec<(Vec<u8>, Vec<u8>)>,
         reply: Answer<()>,
     },
-    /// Takes over events of one block of it, whatever the marks say.
+    /// Imports events of one block, whatever the marks say.
     Import {
         events: Vec<StoredEvent>,
         reply: Answer<()>,
     },
-    /// Takes over marks of it.
+    /// Imports marks.
     Restore {
         agent: AgentId,
         marks: Box<Marks>,
@@ -143,9 +143,9 @@ impl Writer {
                 writer.current = Some(Current { day, db, extent });
                 break;
             }
-            // Its beginning was cut off, before any event; or sled took damage for an empty database.
+            // Its beginning was cut off, before any event; or sled treated damage as an empty database.
             drop(db);
-            writer.days.set_aside(&day, "it does not hold its own beginning")?;
+            writer.days.set_aside(&day, "its first record is missing")?;
         }
         writer.marks = read_marks(writer.base())?;
         Ok(writer)

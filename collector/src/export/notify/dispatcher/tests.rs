@@ -98,7 +98,7 @@ fn play(findings: &mut BTreeMap<String, Finding>, act: &Act, now: i64) {
     }
 }
 
-/// The last word a target has of a finding fits what the finding is.
+/// Whether the last notification a target got of a finding matches its current state.
 fn is_known(finding: &Finding, took: &[Notice]) -> bool {
     let last = took.iter().rfind(|notice| notice.finding.id == finding.id);
     match last {

@@ -24,9 +24,9 @@ pub(super) enum Mark {
     Same,
     /// Not the same.
     Differs,
-    /// The child takes from its parent.
+    /// The child's upstream is its parent.
     Parent,
-    /// The child takes from elsewhere.
+    /// The child's upstream is another server.
     NotParent,
     /// One of them is not known.
     Unknown,
