@@ -85,7 +85,7 @@ fn ports_stores_and_identities_that_cannot_be_had_are_named() {
         .expect("file");
         refused(&["serve", "--config", config.to_str().expect("path")], code, parts);
     };
-    serve(house.port, "pki/collector", "other-store", &["another program may listen there", "`listen`"], 4);
+    serve(house.port, "pki/collector", "other-store", &["another program uses this address", "`listen`"], 4);
     serve(0, "pki/collector", "store", &["store", "in use by another process"], 4);
     serve(0, "pki/nobody", "other-store", &["nobody/certificate.pem", "supwatch pki init"], 2);
     std::fs::write(house.path("no-folder"), b"a file").expect("file");
