@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_faults_of_both_files_are_told_together() {
+    fn all_faults_of_both_files_are_reported_together() {
         let dir = tempfile::tempdir().expect("folder");
         std::fs::write(dir.path().join("hierarchy.toml"), "nmae = \"x\"\n").expect("file");
         let path = dir.path().join("supwatch.toml");
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_store_is_kept_as_long_as_the_example_says() {
+    fn the_default_retention_is_that_of_the_example() {
         let dir = tempfile::tempdir().expect("folder");
         let path = dir.path().join("supwatch.toml");
         let read = |more: &str| {

@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_said_again_is_no_change_and_keeps_its_since() {
+    fn the_same_value_reported_again_is_no_change_and_keeps_its_since() {
         let mut settings = SiteSettings::default();
         assert!(apply(&mut settings, "wsus-api", "10:00", replica(false)));
         assert!(!apply(&mut settings, "wsus-api", "11:00", replica(false)));
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_source_no_longer_says_is_not_known_any_more() {
+    fn a_field_that_its_only_source_no_longer_reports_becomes_unknown() {
         let mut settings = SiteSettings::default();
         apply(&mut settings, "wsus-api", "10:00", replica(true));
         apply(

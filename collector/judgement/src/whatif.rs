@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_change_is_told_for_the_site_and_those_below() {
+    fn what_would_change_is_reported_for_the_site_and_those_below() {
         assert_eq!(
             ask("P01", &["wsus.is_replica=true"]),
             Ok(vec![
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_question_that_makes_no_sense_says_why() {
+    fn an_invalid_query_says_why() {
         assert!(matches!(ask("P09", &["wsus.is_replica=true"]), Err(WhatIfError::Site { .. })));
         assert_eq!(ask("P01", &[]), Err(WhatIfError::Nothing));
         assert!(matches!(ask("P01", &["wsus.colour=red"]), Err(WhatIfError::Path(_))));

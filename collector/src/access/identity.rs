@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_agent_speaks_for_the_sites_in_its_uri() {
+    fn an_agent_may_send_events_of_the_sites_in_its_uri() {
         let peer = Peer::of_uri("spiffe://corp/agent/P01.S01/srv1.corp.example").expect("good");
         let Role::Agent { id, sites } = peer.role else { panic!("no agent") };
         assert_eq!((id.0.as_str(), sites.len()), ("P01.S01/srv1.corp.example", 2));
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_of_more_sites_than_the_store_takes_is_told_so() {
+    fn an_agent_of_more_sites_than_the_store_allows_is_refused() {
         let uri = |sites| format!("spiffe://corp/agent/{}/srv1", vec!["P01"; sites].join("."));
         assert!(Peer::of_uri(&uri(100)).is_ok());
         assert_eq!(Peer::of_uri(&uri(120)), Err(IdentityError::TooLong(484)));

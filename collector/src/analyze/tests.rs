@@ -145,7 +145,7 @@ fn a_broken_snapshot_costs_its_settings_and_is_reported() {
 }
 
 #[test]
-fn of_a_folder_as_it_was_collected_only_what_tells_is_read() {
+fn of_a_collected_folder_only_relevant_logs_are_read() {
     let folder = tempfile::tempdir().expect("folder");
     let deep = folder.path().join("2026/April/CEN/Program Files/Logs");
     write(&deep, "wsyncmgr.log", &server(|_, line| line.to_owned()));

@@ -101,10 +101,10 @@ async fn notified(store: &dyn Store) {
     assert_eq!(store.exported().await.expect("exported"), BTreeMap::new());
     store.put_exported(&[(String::new(), 9), ("CEN-1".to_owned(), 2)]).await.expect("kept");
     store.put_exported(&[("CEN-1".to_owned(), 3)]).await.expect("kept");
-    told_stands(store).await;
+    check_notified(store).await;
 }
 
-async fn told_stands(store: &dyn Store) {
+async fn check_notified(store: &dyn Store) {
     assert_eq!(store.exported().await.expect("exported"), BTreeMap::from([(String::new(), 9), ("CEN-1".to_owned(), 3)]));
     let found = store.notified("ops").await.expect("told");
     let times: Vec<_> = found.iter().map(|(id, notified)| (id.as_str(), notified.times)).collect();
@@ -127,7 +127,7 @@ async fn the_embedded_store_keeps_the_promises_also_after_opening_again() {
     };
     let store = Embedded::open(dir.path()).expect("open");
     assert_eq!(all(&store).await, before);
-    told_stands(&store).await;
+    check_notified(&store).await;
     let session = store.open_session(&agent(), claims(1, 1)).await.expect("open");
     assert_eq!(session.durable_sequence, 8);
 }

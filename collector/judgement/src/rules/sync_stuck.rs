@@ -88,7 +88,7 @@ mod tests {
     use crate::rules::testing::World;
 
     #[test]
-    fn a_run_that_stands_still_is_stuck_and_one_that_progresses_is_not() {
+    fn a_run_without_progress_is_stuck_and_one_that_progresses_is_not() {
         let running = World::new().central("CEN").log(
             "CEN",
             &["Performing sync on regular schedule", "sync: WSUS synchronizing updates, processed 10 out of 900 items (1%)"],

@@ -103,30 +103,30 @@ mod tests {
         World::new().central("CEN").primary("P01", "CEN")
     }
 
-    fn told() -> World {
+    fn notified() -> World {
         let before = pair().log("P01", &["Wakeup for a polling cycle"]);
         before.log("CEN", &["Sending sync notification to child site(s): P01"])
     }
 
     #[test]
     fn a_child_that_starts_in_time_passes() {
-        told()
+        notified()
             .log("P01", &["Found parent sync notification file CEN.SYN", "Performing sync on parent request"])
             .later_hours(3)
             .check("wave-missed", "P01 pass");
-        told().check("wave-missed", "P01 pass");
+        notified().check("wave-missed", "P01 pass");
     }
 
     #[test]
     fn a_child_whose_log_is_covered_without_a_run_missed_it() {
-        told().pause_minutes(90).log("P01", &["Wakeup for a polling cycle"]).later_hours(3).check("wave-missed", "P01 fail");
+        notified().pause_minutes(90).log("P01", &["Wakeup for a polling cycle"]).later_hours(3).check("wave-missed", "P01 fail");
         // A log that ends shortly after the word shows nothing.
-        told().log("P01", &["Wakeup for a polling cycle"]).later_hours(3).check("wave-missed", "P01 unknown");
-        told().later_hours(3).check("wave-missed", "P01 unknown");
+        notified().log("P01", &["Wakeup for a polling cycle"]).later_hours(3).check("wave-missed", "P01 unknown");
+        notified().later_hours(3).check("wave-missed", "P01 unknown");
     }
 
     #[test]
-    fn a_log_that_begins_after_the_word_does_not_show_what_came_of_it() {
+    fn a_log_that_begins_after_the_notification_does_not_show_its_result() {
         pair()
             .log("CEN", &["Sending sync notification to child site(s): P01"])
             .pause_minutes(90)
@@ -134,7 +134,7 @@ mod tests {
             .later_hours(3)
             .check("wave-missed", "P01 unknown");
         // The run that its first lines are of may be the one that came of it.
-        told()
+        notified()
             .log("P01", &["Sync succeeded. x"])
             .pause_minutes(90)
             .log("P01", &["Wakeup for a polling cycle"])
@@ -146,12 +146,12 @@ mod tests {
     fn a_new_notification_does_not_make_an_old_one_young() {
         let again = ["Sending sync notification to child site(s): P01"];
         let lines: Vec<&str> = std::iter::repeat_n("Wakeup for a polling cycle", 150).chain(again).collect();
-        let world = told().log("CEN", &lines).log("P01", &["Wakeup for a polling cycle"]).later_minutes(100);
+        let world = notified().log("CEN", &lines).log("P01", &["Wakeup for a polling cycle"]).later_minutes(100);
         world.check("wave-missed", "P01 fail");
     }
 
     #[test]
-    fn a_child_that_is_busy_takes_it_up_later() {
+    fn a_child_that_is_busy_acts_on_it_later() {
         let busy = World::new()
             .central("CEN")
             .primary("P01", "CEN")

@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn three_logs_tell_one_failure_in_the_order_of_time_whichever_is_read_first() {
+    fn three_logs_report_one_failure_in_the_order_of_time_whichever_is_read_first() {
         let [sync, wcm, wsus] = story();
         for order in [[&sync, &wcm, &wsus], [&wsus, &wcm, &sync], [&wcm, &sync, &wsus]] {
             let (run, files) = failed(&order.map(Clone::clone));

@@ -228,7 +228,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_suppressed_finding_is_told_to_nobody() {
+    fn a_suppressed_finding_is_not_notified() {
         let mut suppressed = finding("a", Severity::Critical, 0);
         suppressed.suppressed =
             Some(supwatch_model::finding::Suppression { reason: "known".into(), by: "operator/a".into(), at: None, until: None });
@@ -236,7 +236,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_consequence_is_told_with_its_cause_alone() {
+    fn a_consequence_is_notified_only_with_its_cause() {
         let cause = finding("a", Severity::Critical, 0);
         let follows =
             Finding { site: "P02".parse().expect("code"), because_of: Some("a".into()), ..finding("b", Severity::Critical, 0) };
@@ -254,45 +254,45 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_finding_is_told_when_it_opens_and_when_it_resolves_each_once() {
+    fn a_finding_is_notified_once_when_it_opens_and_once_when_it_resolves() {
         let open = finding("a", Severity::Warning, 0);
         let stages = [(open.clone(), 1), (open.clone(), 2), (resolved(open.clone(), 3), 3), (resolved(open, 3), 4)];
         check(&filter(), &stages, &[("open", true), ("resolved", true)]);
     }
 
     #[test]
-    fn what_opened_and_resolved_unnoticed_is_not_told() {
+    fn a_finding_that_opened_and_resolved_in_between_is_not_notified() {
         check(&filter(), &[(resolved(finding("a", Severity::Critical, 0), 1), 2)], &[]);
     }
 
     #[test]
-    fn what_opens_again_is_told_again_even_when_it_holds_since_the_same_time() {
+    fn a_reopened_finding_is_notified_again_even_with_the_same_start() {
         let open = finding("a", Severity::Critical, 0);
         let stages = [(open.clone(), 1), (resolved(open.clone(), 2), 2), (open, 3), (finding("a", Severity::Critical, 4), 4)];
         check(&filter(), &stages, &[("open", true), ("resolved", true), ("open", true), ("open", true)]);
     }
 
     #[test]
-    fn what_grows_worse_is_told_again_and_what_eases_is_not() {
+    fn a_worse_finding_is_notified_again_and_a_milder_one_is_not() {
         let (warning, critical) = (finding("a", Severity::Warning, 0), finding("a", Severity::Critical, 0));
         let stages = [(warning.clone(), 1), (critical.clone(), 2), (warning, 3), (critical, 4)];
         check(&filter(), &stages, &[("open", true), ("changed", true)]);
     }
 
     #[test]
-    fn what_is_not_bad_enough_is_told_once_it_is() {
+    fn a_finding_below_the_threshold_is_notified_once_it_reaches_it() {
         let stages = [(finding("a", Severity::Info, 0), 1), (finding("a", Severity::Warning, 0), 2)];
         check(&filter(), &stages, &[("open", true)]);
     }
 
     #[test]
-    fn what_was_told_and_eased_below_the_threshold_is_still_told_to_be_resolved() {
+    fn a_notified_finding_now_below_the_threshold_is_still_notified_as_resolved() {
         let (critical, info) = (finding("a", Severity::Critical, 0), finding("a", Severity::Info, 0));
         check(&filter(), &[(critical, 1), (info.clone(), 2), (resolved(info, 3), 3)], &[("open", true), ("resolved", true)]);
     }
 
     #[test]
-    fn other_sites_and_rules_are_not_told() {
+    fn other_sites_and_rules_are_not_notified() {
         let open = [(finding("a", Severity::Critical, 0), 1)];
         check(&Filter { sites: vec!["P02".parse().expect("code")], ..filter() }, &open, &[]);
         check(&Filter { rules: vec!["topology".to_owned()], ..filter() }, &open, &[]);
@@ -319,7 +319,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_finding_must_stand_for_the_delay_however_old_it_is() {
+    fn a_finding_must_be_open_for_the_delay_however_old_it_is() {
         let patient = Filter { delay: Some(SignedDuration::from_secs(60)), ..filter() };
         for opened in [-9000, 0, 9000] {
             let open = finding("a", Severity::Critical, opened);

@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_told() {
+    fn an_invalid_configuration_is_reported() {
         for (text, said) in [
             ("", "endpoint is missing"),
             ("endpoint = \"otel:4317\"", "this is not an address"),

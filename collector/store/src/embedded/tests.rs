@@ -107,7 +107,7 @@ async fn each_day_has_its_folder_and_reading_goes_over_all_of_them_both_ways() {
 }
 
 #[tokio::test]
-async fn old_days_are_forgotten_and_what_was_last_known_is_carried_on() {
+async fn old_days_are_dropped_and_the_last_known_state_is_carried_on() {
     let dir = tempfile::tempdir().expect("folder");
     let store = filled(dir.path(), 5).await;
     let size = store.expire(day(6), Retention { days: 4, bytes: u64::MAX }).await.expect("forgotten");

@@ -26,7 +26,7 @@ fn what_is_left_out_has_its_default() {
 }
 
 #[test]
-fn every_fault_is_told_with_its_line_and_what_to_write() {
+fn every_fault_is_reported_with_its_line_and_what_to_write() {
     refused(
         "[[notify]]\nname = \"a b\"\nkind = \"webhok\"\nurl = \"x\"\n\n[[notify]]\nkind = \"smtp\"\nserver = \"\"\nfrom = \"x\"\nto = [\"y\"]\n",
         &[

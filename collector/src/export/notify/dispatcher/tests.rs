@@ -124,7 +124,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn whatever_happens_the_target_knows_in_the_end_and_heard_nothing_twice(acts in proptest::collection::vec(act(), 1..40)) {
+    fn whatever_happens_the_target_is_up_to_date_in_the_end_and_got_nothing_twice(acts in proptest::collection::vec(act(), 1..40)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
         runtime.block_on(async {
             let (store, receiver, counters) = (Arc::new(Memory::default()), Receiver::default(), Arc::new(Counters::default()));
@@ -167,7 +167,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn one_notification_that_is_never_taken_does_not_keep_the_others() {
+async fn a_notification_that_is_never_accepted_does_not_block_the_others() {
     let (store, receiver, counters) = (Arc::new(Memory::default()), Receiver::default(), Arc::new(Counters::default()));
     receiver.set(true);
     receiver.never.lock().expect("lock").insert("a".to_owned());
@@ -182,7 +182,7 @@ async fn one_notification_that_is_never_taken_does_not_keep_the_others() {
 }
 
 #[tokio::test]
-async fn a_collector_that_dies_before_the_record_tells_again_under_the_same_key() {
+async fn a_collector_that_dies_before_the_record_sends_again_under_the_same_key() {
     let (store, receiver, counters) = (Arc::new(Memory::default()), Receiver::default(), Arc::new(Counters::default()));
     receiver.set(true);
     let findings = [finding("a", Severity::Critical, 0)];

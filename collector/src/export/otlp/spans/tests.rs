@@ -149,7 +149,7 @@ fn a_failure_is_the_status_of_its_span_with_the_cause() {
 }
 
 #[test]
-fn a_child_that_was_told_and_did_not_begin_is_an_error_and_a_clock_that_is_behind_is_named() {
+fn a_child_that_was_notified_and_did_not_begin_is_an_error_and_a_clock_that_is_behind_is_named() {
     let missed = (0, Some(120), None, 0, 0, 1);
     let skewed = (0, Some(120), Some(60), 0, 1, 0);
     let (wave, runs) = wave(&[missed, skewed], true);

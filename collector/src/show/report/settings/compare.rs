@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_knows_neither_differs_nor_agrees() {
+    fn an_unknown_setting_neither_differs_nor_agrees() {
         check("languages", json!({}), json!({"languages": ["en"]}), Mark::Unknown);
         check("replica", json!({}), json!({}), Mark::Unknown);
         check("proxy", json!({"proxy": {"enabled": true}}), json!({"proxy": {"enabled": false}}), Mark::Unknown);
