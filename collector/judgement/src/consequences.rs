@@ -110,17 +110,17 @@ fn causes(tree: &Tree<'_>) -> Vec<(usize, usize)> {
     let mut order: Vec<(Place<'_>, usize)> = (0..tree.findings.len()).filter_map(|i| Some((tree.place(i)?, i))).collect();
     order.sort_unstable();
     let mut found: BTreeMap<usize, usize> = BTreeMap::new();
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for (place, index) in &order {
         let before = |other: &usize| tree.place(*other).is_some_and(|other| other < *place);
         let root = |other: usize| found.get(&other).copied().unwrap_or(other);
         let cause = roots::candidates(tree, *index).into_iter().filter(before).map(root).find(|root| tree.covers(*root, *index));
         if let Some(cause) = cause {
             found.insert(*index, cause);
-            told.push((*index, cause));
+            reported.push((*index, cause));
         }
     }
-    told
+    reported
 }
 
 impl<'a> Tree<'a> {

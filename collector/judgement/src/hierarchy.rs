@@ -279,12 +279,12 @@ impl Hierarchy {
         self.rename(code, touched);
         self.list(code, touched);
         let Some(site) = self.site(code).filter(|site| site.shared_settings() != *before) else { return };
-        let told: Vec<SiteCode> = site.status_rows().filter_map(|row| row.site.value().copied()).collect();
+        let reported: Vec<SiteCode> = site.status_rows().filter_map(|row| row.site.value().copied()).collect();
         if self.parent(code) == Parent::Top {
             self.index.below(code, touched);
         }
         // The provider of the top site knows every site, also those without an agent.
-        for known in told {
+        for known in reported {
             touched.insert(known);
             self.sites.entry(known).or_insert_with(|| Site::new(known));
             self.place(known, touched);
@@ -411,8 +411,8 @@ impl Hierarchy {
 
     /// What agents, then `hierarchy.toml`, then the provider of a site say of a site.
     fn described<'a, T>(&'a self, code: SiteCode, read: impl Fn(&'a SiteDescription) -> Option<T>) -> Option<T> {
-        let told = self.site(code).into_iter().flat_map(|site| site.descriptions.values());
-        told.chain(self.expected_site(code)).chain(self.site(code).and_then(|site| site.listed.as_ref())).find_map(read)
+        let reported = self.site(code).into_iter().flat_map(|site| site.descriptions.values());
+        reported.chain(self.expected_site(code)).chain(self.site(code).and_then(|site| site.listed.as_ref())).find_map(read)
     }
 
     /// Its type. A site whose logs show a parent or its notifications is not the top; more is not guessed.

@@ -49,9 +49,9 @@ fn draw(
     live: bool,
 ) -> Picture {
     consequences::fold(hierarchy, limits, at, &mut findings);
-    let standing = |f: &Finding| (f.resolved_at.is_some(), f.suppressed.is_some(), f.because_of.is_some());
+    let order = |f: &Finding| (f.resolved_at.is_some(), f.suppressed.is_some(), f.because_of.is_some());
     findings.sort_by(|a, b| {
-        let key = |f: &Finding| (standing(f), f.severity, f.site, f.rule.clone(), f.subject.clone());
+        let key = |f: &Finding| (order(f), f.severity, f.site, f.rule.clone(), f.subject.clone());
         key(a).cmp(&key(b))
     });
     let mut runs: Vec<Run> = hierarchy
@@ -90,7 +90,7 @@ fn draw_site(hierarchy: &Hierarchy, site: &Site, findings: &[Finding], verdicts:
         }
     }
     // The provider of the top site knows sites whose logs no agent reads.
-    let told = hierarchy.status_of(code).and_then(|(_, row)| row.last_success_at.value().copied());
+    let reported = hierarchy.status_of(code).and_then(|(_, row)| row.last_success_at.value().copied());
     let agents = hierarchy.agents.iter().filter(|(_, agent)| agent.sites.contains(&code) && agent.last_heard_at.is_some());
     SitePicture {
         code,
@@ -99,8 +99,8 @@ fn draw_site(hierarchy: &Hierarchy, site: &Site, findings: &[Finding], verdicts:
             Parent::Of(parent) => Some(parent),
             Parent::Top | Parent::Unknown => None,
         },
-        state: state(shown, told.is_some(), findings, verdicts),
-        last_success_at: shown.runs.last_success().and_then(|tracked| tracked.run.ended_at).max(told),
+        state: state(shown, reported.is_some(), findings, verdicts),
+        last_success_at: shown.runs.last_success().and_then(|tracked| tracked.run.ended_at).max(reported),
         last_failure_at: shown.runs.last_failure().and_then(|tracked| tracked.run.ended_at),
         next_run_at: shown.next_run,
         catalog_version: shown.catalog_version(),
@@ -129,8 +129,8 @@ fn draw_site(hierarchy: &Hierarchy, site: &Site, findings: &[Finding], verdicts:
 
 fn state(site: &Site, told_of_success: bool, findings: &[Finding], verdicts: &[Verdict]) -> SiteState {
     // A finding stays open while its site is not judged: after a restart, and while agents read a backlog.
-    let stands = |rule: &str| findings.iter().any(|f| f.rule == rule && f.site == site.code && f.resolved_at.is_none());
-    let failed = |rule: &str| verdicts.iter().any(|v| failed_at(v, rule, site.code)) || stands(rule);
+    let is_open = |rule: &str| findings.iter().any(|f| f.rule == rule && f.site == site.code && f.resolved_at.is_none());
+    let failed = |rule: &str| verdicts.iter().any(|v| failed_at(v, rule, site.code)) || is_open(rule);
     let outcome = site.runs.last().map(|tracked| tracked.run.outcome);
     if failed("agent-silent") {
         SiteState::Silent

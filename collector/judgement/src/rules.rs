@@ -377,8 +377,8 @@ impl<'a> Scene<'a> {
     /// Up to which moment something may be said to be absent from the site's wsyncmgr.log: as far as it is known to be read.
     /// `None`: it is not read at all. What is judged offline is read whole.
     fn seen_until(&self) -> Option<Timestamp> {
-        let told = self.site.readings.read_until("wsyncmgr").is_some();
-        if self.live || told { self.site.read_until().map(|until| until.min(self.now)) } else { Some(self.now) }
+        let reported = self.site.readings.read_until("wsyncmgr").is_some();
+        if self.live || reported { self.site.read_until().map(|until| until.min(self.now)) } else { Some(self.now) }
     }
 
     /// The site's settings, or what is missing.

@@ -35,7 +35,7 @@ pub struct TrackedRun {
     /// The line that began it.
     pub start_line: Option<Evidence>,
     /// Lines of its own log that report its failure.
-    told: Vec<Evidence>,
+    reported: Vec<Evidence>,
     /// What other logs, and earlier lines of its own, show of the same failure: the best line of each log.
     joined: Vec<Joined>,
 }
@@ -47,7 +47,7 @@ impl TrackedRun {
             progress_line: None,
             start_line: None,
             run,
-            told: Vec::new(),
+            reported: Vec::new(),
             joined: Vec::new(),
         }
     }
@@ -72,7 +72,7 @@ impl TrackedRun {
     /// Every line that shows the failure, in the order of time.
     pub fn evidence(&self) -> Vec<Evidence> {
         let mut all: Vec<Evidence> =
-            self.joined.iter().map(|joined| joined.evidence.clone()).chain(self.told.iter().cloned()).collect();
+            self.joined.iter().map(|joined| joined.evidence.clone()).chain(self.reported.iter().cloned()).collect();
         all.sort_by_key(|evidence| if let Evidence::Line { time, .. } = evidence { *time } else { None });
         all
     }
@@ -149,7 +149,7 @@ impl Runs {
                     catalog_version: None,
                     ..tracked.run
                 };
-                tracked.told.clear();
+                tracked.reported.clear();
                 tracked.joined.clear();
                 tracked.run.progress = None;
                 let phases = tracked.run.phases.iter().filter_map(|phase| phase.started_at).filter(|time| *time <= at);
@@ -410,8 +410,9 @@ impl Runs {
 
     fn failed(&mut self, event: &Event, text: &str, source: &str, code: Option<&str>, catalogue: &Catalogue) {
         // "Sync failed" and 6703 say the same once.
-        let twin =
-            self.last().is_some_and(|last| last.run.outcome == RunOutcome::Failed && last.told.len() < 4 && is_twin(last, event));
+        let twin = self
+            .last()
+            .is_some_and(|last| last.run.outcome == RunOutcome::Failed && last.reported.len() < 4 && is_twin(last, event));
         if !twin {
             self.end(event, RunOutcome::Failed);
         }
@@ -423,7 +424,7 @@ impl Runs {
             run.source = Some(source.to_owned()).filter(|source| !source.is_empty());
         }
         run.code = run.code.take().or_else(|| code.map(str::to_owned));
-        tracked.told.push(line_of(event));
+        tracked.reported.push(line_of(event));
         for trouble in self.troubles.iter() {
             self.troubles.consider(tracked, trouble);
         }
@@ -441,7 +442,7 @@ pub fn line_of(event: &Event) -> Evidence {
 fn is_twin(last: &TrackedRun, event: &Event) -> bool {
     let ended = last.run.ended_at;
     let is_message = |line: &str| line.contains("STATMSG:");
-    let was_message = last.told.iter().any(|told| matches!(told, Evidence::Line { line, .. } if is_message(line)));
+    let was_message = last.reported.iter().any(|reported| matches!(reported, Evidence::Line { line, .. } if is_message(line)));
     if was_message != is_message(&event.line) {
         return in_one_breath(ended, event.time);
     }

@@ -119,15 +119,15 @@ impl<'a> Waves<'a> {
     fn unseen_runs(&self, top: &'a Site) -> Vec<Begin<'a>> {
         let children: Vec<&'a Site> = self.hierarchy.children(top.code).filter_map(|code| self.hierarchy.site(code)).collect();
         let links: Vec<Rc<Vec<Link<'a>>>> = children.iter().map(|child| self.links(top, child)).collect();
-        let mut told: Vec<(Timestamp, Option<u64>)> = links
+        let mut notified: Vec<(Timestamp, Option<u64>)> = links
             .iter()
             .flat_map(|links| links.iter())
             .filter_map(|link| link.chain.as_ref().and_then(|chain| Some((chain.start()?, chain.version()))))
             .collect();
-        told.sort_unstable();
+        notified.sort_unstable();
         let apart = SignedDuration::from_mins(i64::from(self.limits.wave_minutes));
         let mut found: Vec<(Timestamp, Option<u64>)> = Vec::new();
-        for (at, version) in told {
+        for (at, version) in notified {
             let known = found.iter_mut().rev().find(|(first, known)| match (*known, version) {
                 (Some(known), Some(version)) => known == version,
                 _ => at.duration_since(*first) <= apart,
@@ -243,11 +243,11 @@ impl<'a> Waves<'a> {
     }
 
     fn edge(&self, parent: &Site, child: &Site, above: Above<'_>, link: Option<&Link<'_>>, chain: Option<&Chain<'_>>) -> WaveEdge {
-        let told = link.and_then(|link| link.told);
+        let notified = link.and_then(|link| link.notified);
         let mut edge = WaveEdge {
             parent: parent.code,
             child: child.code,
-            notified_at: told,
+            notified_at: notified,
             received_at: None,
             started_at: None,
             ended_at: None,
@@ -262,7 +262,7 @@ impl<'a> Waves<'a> {
         match (above, chain) {
             (_, Some(chain)) => {
                 self.ran(child, chain, &mut edge);
-                if told.is_none() {
+                if notified.is_none() {
                     edge.inferred = true;
                     edge.note = Some(untold(parent, child));
                 } else if link.is_some_and(|link| link.merged) {
@@ -301,11 +301,11 @@ impl<'a> Waves<'a> {
         let before =
             |(at, parent): &&(Timestamp, SiteCode)| *parent == edge.parent && first.started_at.is_some_and(|start| *at <= start);
         edge.received_at = child.received.iter().rev().find(before).map(|(at, _)| *at);
-        if let (Some(told), Some(started)) = (edge.notified_at, first.started_at) {
-            let lag = started.duration_since(told);
+        if let (Some(notified), Some(started)) = (edge.notified_at, first.started_at) {
+            let lag = started.duration_since(notified);
             edge.lag = Some(lag.max(SignedDuration::ZERO));
-            let heard = edge.received_at.unwrap_or(started).min(started);
-            let behind = told.duration_since(heard);
+            let received = edge.received_at.unwrap_or(started).min(started);
+            let behind = notified.duration_since(received);
             if behind > NOTICEABLE && behind <= SKEW {
                 let seconds = behind.as_secs();
                 edge.note = Some(Text::new(
@@ -318,14 +318,14 @@ impl<'a> Waves<'a> {
 
     /// The child was notified, or should have been, and no run of it shows.
     fn did_not_run(&self, parent: &Site, child: &Site, edge: &mut WaveEdge) {
-        let Some(told) = edge.notified_at else {
+        let Some(notified) = edge.notified_at else {
             edge.note = Some(untold(parent, child));
             return;
         };
         // The child wrote that it found the notification, by its own clock.
-        let near = |(at, from): &&(Timestamp, SiteCode)| *from == parent.code && told.duration_since(*at) <= SKEW;
+        let near = |(at, from): &&(Timestamp, SiteCode)| *from == parent.code && notified.duration_since(*at) <= SKEW;
         edge.received_at = child.received.iter().find(near).map(|(at, _)| *at);
-        let from = told.max(busy_until(child, told, self.limits, self.now).unwrap_or(told));
+        let from = notified.max(busy_until(child, notified, self.limits, self.now).unwrap_or(notified));
         let limit = SignedDuration::from_mins(i64::from(self.limits.wave_minutes));
         let covered = is_covered(child, from, limit);
         let waits = self.now.duration_since(from) <= limit || self.hierarchy.is_reading_back(child.code);
@@ -372,8 +372,8 @@ impl<'a> Waves<'a> {
 
 /// Until when a child was busy with a run in progress when it was notified: it acts on the notification after that run. A
 /// stalled run, or one without a seen end, does not extend the wait for ever.
-pub(crate) fn busy_until(child: &Site, told: Timestamp, limits: &Limits, now: Timestamp) -> Option<Timestamp> {
-    let began = |run: &Run| run.started_at.is_none_or(|start| start.duration_since(told) <= SKEW);
+pub(crate) fn busy_until(child: &Site, notified: Timestamp, limits: &Limits, now: Timestamp) -> Option<Timestamp> {
+    let began = |run: &Run| run.started_at.is_none_or(|start| start.duration_since(notified) <= SKEW);
     let going_on = child.runs.iter().rev().find(|tracked| began(&tracked.run))?;
     match going_on.run.outcome {
         RunOutcome::Running => {

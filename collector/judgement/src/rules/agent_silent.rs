@@ -37,26 +37,25 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     }
     let code = scene.site.code;
     let limit = scene.limits.silent_minutes.or(scene.hierarchy.expected.agent_silent_minutes).unwrap_or(SILENT_MINUTES);
-    let heard: Vec<_> = scene.hierarchy.agents_of(scene.site).filter_map(|(id, agent)| Some((id, agent.last_heard_at?))).collect();
-    if heard.is_empty() {
+    let seen: Vec<_> = scene.hierarchy.agents_of(scene.site).filter_map(|(id, agent)| Some((id, agent.last_heard_at?))).collect();
+    if seen.is_empty() {
         let missing = Text::new(
             format!("an agent for {code}: none has ever connected"),
             format!("{code} のエージェント (一度も接続していません)"),
         );
         return vec![Judged::unknown(LOOKED_AT, vec![missing])];
     }
-    let newest = heard.iter().map(|(_, at)| *at).max();
-    heard
-        .iter()
+    let newest = seen.iter().map(|(_, at)| *at).max();
+    seen.iter()
         // One that another has replaced for a week is gone, not silent.
         .filter(|(_, at)| newest.is_none_or(|newest| newest.duration_since(*at) <= REPLACED))
         .map(|(id, at)| one(scene, &id.0, *at, limit))
         .collect()
 }
 
-fn one(scene: &Scene<'_>, id: &str, heard: jiff::Timestamp, limit: u32) -> Judged {
+fn one(scene: &Scene<'_>, id: &str, seen: jiff::Timestamp, limit: u32) -> Judged {
     let code = scene.site.code;
-    if scene.now.duration_since(heard) <= SignedDuration::from_mins(i64::from(limit)) {
+    if scene.now.duration_since(seen) <= SignedDuration::from_mins(i64::from(limit)) {
         return Judged::pass(LOOKED_AT).of(id);
     }
     let summary = Text::new(
@@ -64,7 +63,7 @@ fn one(scene: &Scene<'_>, id: &str, heard: jiff::Timestamp, limit: u32) -> Judge
         format!("{code} のエージェント ({id}) から {limit} 分以上連絡がありません"),
     );
     let mut failure = Failure::new(Severity::Warning, summary);
-    failure.since = Some(heard);
+    failure.since = Some(seen);
     Judged::fail(LOOKED_AT, failure).of(id)
 }
 

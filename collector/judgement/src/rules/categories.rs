@@ -124,12 +124,12 @@ pub(super) fn language_of_site(site: &Site) -> Option<&'static str> {
 }
 
 /// The id behind a title: the one the site itself reports, else the fixed one, else the title where it is an id.
-pub(super) fn id(title: &str, told: Option<&BTreeMap<String, String>>) -> Option<String> {
+pub(super) fn id(title: &str, reported: Option<&BTreeMap<String, String>>) -> Option<String> {
     let title = title.trim().trim_matches(['{', '}']);
     let small = title.to_lowercase();
-    let of_the_site = told.and_then(|told| {
+    let of_the_site = reported.and_then(|reported| {
         // Mostly it is written as the site's own servers write it.
-        told.get(title).or_else(|| told.iter().find(|(own, _)| own.to_lowercase() == small).map(|(_, id)| id))
+        reported.get(title).or_else(|| reported.iter().find(|(own, _)| own.to_lowercase() == small).map(|(_, id)| id))
     });
     if let Some(id) = of_the_site {
         return Some(id.trim_matches(['{', '}']).to_lowercase());
@@ -166,8 +166,8 @@ mod tests {
         assert_eq!(id("critical updates", None), id("{E6CF1350-C01B-414D-A61F-263D14D133B4}", None));
         assert_ne!(id("Updates", None), id("Upgrades", None));
         assert_eq!(id("Windows 11", None), None);
-        let told = BTreeMap::from([("Windows 11".to_owned(), "{ABC}".to_owned())]);
-        assert_eq!(id("windows 11", Some(&told)), Some("abc".to_owned()));
+        let reported = BTreeMap::from([("Windows 11".to_owned(), "{ABC}".to_owned())]);
+        assert_eq!(id("windows 11", Some(&reported)), Some("abc".to_owned()));
     }
 
     #[test]

@@ -157,8 +157,8 @@ fn by_the_rules(scene: &Scene<'_>, cause: &Cause, parent: Option<SiteCode>) -> (
             passed.push(format!("{} at {place}", rule.name));
         }
         // Evidence from the same log confirms nothing: settings or probes must.
-        let told = |failure: &Failure| failure.evidence.iter().any(|evidence| matches!(evidence, Evidence::Setting { .. }));
-        if let Some(failure) = verdicts.into_iter().filter_map(|(_, failure)| failure).find(told) {
+        let reported = |failure: &Failure| failure.evidence.iter().any(|evidence| matches!(evidence, Evidence::Setting { .. }));
+        if let Some(failure) = verdicts.into_iter().filter_map(|(_, failure)| failure).find(reported) {
             return (Some(Confirmed { rule, place, failure }), None);
         }
     }

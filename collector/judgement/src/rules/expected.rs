@@ -32,9 +32,9 @@ pub(super) struct Turn {
 /// Where no source reports the component, those of its first SUP's WSUS.
 pub(super) fn turn(scene: &Scene<'_>, owner: &Site, field: &str) -> Turn {
     let component = format!("component.{field}");
-    let told = owner.merged().is_some_and(|merged| merged.origin(&component).is_some());
+    let reported = owner.merged().is_some_and(|merged| merged.origin(&component).is_some());
     let wsus = owner.first_sup().and_then(|sup| sup.server.value()).map(|server| format!("wsus[{server}].{field}"));
-    let path = if told { component } else { wsus.unwrap_or_default() };
+    let path = if reported { component } else { wsus.unwrap_or_default() };
     let mut turn = Turn::default();
     for change in owner.configured.changes().iter().rev().filter(|change| change.path == path) {
         let Some(changed_at) = change.seen_at.filter(|at| *at <= scene.now && scene.now.duration_since(*at) <= OLDEST) else {

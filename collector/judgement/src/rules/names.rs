@@ -22,8 +22,8 @@ impl<'a> Names<'a> {
 
     /// Classifications or products, by the ids that their site reports and the fixed ones.
     pub(super) fn categories(list: &'a [String], site: &'a Site) -> Names<'a> {
-        let told = site.settings().and_then(|settings| settings.category_ids.value());
-        Names::with(list, |title| categories::id(title, told), Some(site))
+        let reported = site.settings().and_then(|settings| settings.category_ids.value());
+        Names::with(list, |title| categories::id(title, reported), Some(site))
     }
 
     /// Either, by the name of the field.

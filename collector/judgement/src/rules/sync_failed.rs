@@ -67,8 +67,8 @@ fn configuration(scene: &Scene<'_>, failure: &WcmFailure) -> Judged {
 fn last_run(scene: &Scene<'_>) -> Vec<Judged> {
     let site = scene.site;
     let Some(last) = site.runs.iter().rev().find(ended) else {
-        if let Some(told) = reported_by_the_top(scene) {
-            return vec![told];
+        if let Some(reported) = reported_by_the_top(scene) {
+            return vec![reported];
         }
         if site.has_no_sup() || scene.hierarchy.site_type(site.code) == Some(SiteType::Secondary) {
             return Vec::new();

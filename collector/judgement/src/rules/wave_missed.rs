@@ -45,9 +45,9 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     let secondary = scene.hierarchy.site_type(site.code) == Some(SiteType::Secondary);
     // What is asked is the oldest word that no run has followed: a new one every hour does not make it young.
     let started = |at: Timestamp| site.runs.iter().any(|t| t.run.started_at.is_some_and(|run| at.duration_since(run) <= SKEW));
-    let mut by_parent = site.notified.iter().filter(|told| told.parent == parent);
+    let mut by_parent = site.notified.iter().filter(|notification| notification.parent == parent);
     let newest = by_parent.clone().next_back();
-    let Some(told) = by_parent.find(|told| !started(told.at)).or(newest) else {
+    let Some(notification) = by_parent.find(|notification| !started(notification.at)).or(newest) else {
         if secondary && site.runs.last().is_none() {
             return Vec::new();
         }
@@ -57,42 +57,42 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         );
         return vec![Judged::usual(Outcome::Unknown(vec![missing]))];
     };
-    if started(told.at) {
+    if started(notification.at) {
         return vec![Judged::usual(Outcome::Pass)];
     }
     let limit = SignedDuration::from_mins(i64::from(scene.limits.wave_minutes));
-    let from = told.at.max(busy_until(site, told.at, scene.limits, scene.now).unwrap_or(told.at));
+    let from = notification.at.max(busy_until(site, notification.at, scene.limits, scene.now).unwrap_or(notification.at));
     if scene.now.duration_since(from) <= limit {
         return vec![Judged::usual(Outcome::Pass)];
     }
     // Only a log that reaches back as far, and continues, shows that nothing began.
-    let begins_later = site.covered_since.is_none_or(|since| since > told.at) || begins_within(site, told.at);
+    let begins_later = site.covered_since.is_none_or(|since| since > notification.at) || begins_within(site, notification.at);
     if begins_later || !is_covered(site, from, limit) {
         let missing = Text::new(
-            format!("the wsyncmgr.log of {} from {:.0} on, when {parent} told it", site.code, told.at),
-            format!("{parent} が通知した {:.0} 以降の {} の wsyncmgr.log", told.at, site.code),
+            format!("the wsyncmgr.log of {} from {:.0} on, when {parent} told it", site.code, notification.at),
+            format!("{parent} が通知した {:.0} 以降の {} の wsyncmgr.log", notification.at, site.code),
         );
         return vec![Judged::usual(Outcome::Unknown(vec![missing]))];
     }
     let summary = Text::new(
         format!(
             "{} did not start after {parent} told it at {:.0}: the wave stopped between {parent} and {}",
-            site.code, told.at, site.code
+            site.code, notification.at, site.code
         ),
         format!(
             "{parent} が {:.0} に通知しましたが、{} は同期を開始していません。同期は {parent} と {} の間で止まっています",
-            told.at, site.code, site.code
+            notification.at, site.code, site.code
         ),
     );
-    let mut failure = Failure::new(Severity::Critical, summary).shown_by([told.evidence.clone()]);
-    failure.since = told.at.checked_add(limit).ok();
+    let mut failure = Failure::new(Severity::Critical, summary).shown_by([notification.evidence.clone()]);
+    failure.since = notification.at.checked_add(limit).ok();
     vec![Judged::usual(Outcome::Fail(Box::new(failure)))]
 }
 
 /// Whether the log begins within a run that may have come of the word.
-fn begins_within(site: &Site, told: Timestamp) -> bool {
+fn begins_within(site: &Site, notification: Timestamp) -> bool {
     let first = site.runs.iter().next().map(|tracked| &tracked.run);
-    first.is_some_and(|run| run.started_at.is_none() && run.ended_at.is_none_or(|ended| ended >= told))
+    first.is_some_and(|run| run.started_at.is_none() && run.ended_at.is_none_or(|ended| ended >= notification))
 }
 
 #[cfg(test)]

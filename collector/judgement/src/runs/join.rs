@@ -207,12 +207,12 @@ mod tests {
     fn story() -> [Vec<Event>; 3] {
         let mut wsus =
             Reader::new("CEN".parse().expect("code"), "SoftwareDistribution.log", &Reading::default(), &Resume::default());
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         wsus.feed(
             b"2026-03-01 04:00:30.000 UTC\tError\tw3wp.9\tSoapUtilities.LogException\tUSS ThrowException: ErrorCode=InternalServerError\r\n",
-            &mut told,
+            &mut reported,
         );
-        wsus.finish(&mut told);
+        wsus.finish(&mut reported);
         [
             events(
                 "wsyncmgr.log",
@@ -236,7 +236,7 @@ mod tests {
                     ("03:20:01", "Setting new configuration state to 3 (WSUS_CONFIG_FAILED)"),
                 ],
             ),
-            told,
+            reported,
         ]
     }
 
@@ -279,12 +279,12 @@ mod tests {
         let [sync, ..] = story();
         let complaint = "System.Net.WebException: The request failed with HTTP status 503: Service Unavailable";
         let state = "Setting new configuration state to 2 (WSUS_CONFIG_SUCCESS)";
-        for (told, well, lines) in [("03:30:00", "03:40:00", 1), ("02:30:00", "02:40:00", 1), ("03:30:00", "03:20:00", 2)] {
-            let mut wcm = vec![(told, complaint), (well, state)];
+        for (reported, well, lines) in [("03:30:00", "03:40:00", 1), ("02:30:00", "02:40:00", 1), ("03:30:00", "03:20:00", 2)] {
+            let mut wcm = vec![(reported, complaint), (well, state)];
             wcm.sort_unstable();
             let wcm = events("WCM.log", "SMS_WSUS_CONFIGURATION_MANAGER", &wcm);
             for order in [[&sync, &wcm], [&wcm, &sync]] {
-                assert_eq!(failed(&order.map(Clone::clone)).1.len(), lines, "told at {told}, well at {well}");
+                assert_eq!(failed(&order.map(Clone::clone)).1.len(), lines, "reported at {reported}, well at {well}");
             }
         }
     }

@@ -100,8 +100,8 @@ impl Work {
                     let sup = known_sups.iter().find(|sup| list == "wsus" && same_element("sups", sup, element));
                     let mut named = Map::new();
                     for field in ["site", "server"] {
-                        let told = listed.flatten().or(sup).unwrap_or(element).get(field);
-                        told.map(|value| named.insert(field.to_owned(), value.clone()));
+                        let reported = listed.flatten().or(sup).unwrap_or(element).get(field);
+                        reported.map(|value| named.insert(field.to_owned(), value.clone()));
                     }
                     kept.push(Value::Object(named));
                     kept.len() - 1

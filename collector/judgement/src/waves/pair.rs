@@ -57,7 +57,7 @@ pub(super) struct Link<'a> {
     /// The parent's run; `None` where its log does not show it.
     pub run: Option<&'a Run>,
     /// When the parent notified the child.
-    pub told: Option<Timestamp>,
+    pub notified: Option<Timestamp>,
     /// The child's attempt.
     pub chain: Option<Chain<'a>>,
     /// Whether it did so together with the parent's next run.
@@ -67,7 +67,7 @@ pub(super) struct Link<'a> {
 impl Link<'_> {
     /// From when on the child may have begun, by the parent's clock.
     fn from(&self) -> Option<Timestamp> {
-        self.told.or(self.run.and_then(|run| run.ended_at))
+        self.notified.or(self.run.and_then(|run| run.ended_at))
     }
 }
 
@@ -89,9 +89,9 @@ pub(super) fn chains(child: &Site) -> Vec<Chain<'_>> {
 /// Every run of the parent that may have notified the child, oldest first, with the child's result; then notifications that
 /// only the child's log shows.
 pub(super) fn links<'a>(parent: &'a Site, child: &'a Site) -> Vec<Link<'a>> {
-    let told = notifications(parent, child);
+    let notified = notifications(parent, child);
     let mut links: Vec<Link<'a>> =
-        told.into_iter().map(|(run, told)| Link { run: Some(run), told, chain: None, merged: false }).collect();
+        notified.into_iter().map(|(run, notified)| Link { run: Some(run), notified, chain: None, merged: false }).collect();
     let mut free: Vec<Option<Chain<'a>>> = chains(child).into_iter().map(Some).collect();
     by_version(&mut links, &mut free);
     by_time(&mut links, &mut free, parent.code);
@@ -99,7 +99,7 @@ pub(super) fn links<'a>(parent: &'a Site, child: &'a Site) -> Vec<Link<'a>> {
     merge(&mut links);
     links.extend(free.into_iter().flatten().filter(|chain| chain.is_notified_by(parent.code)).map(|chain| Link {
         run: None,
-        told: None,
+        notified: None,
         chain: Some(chain),
         merged: false,
     }));
@@ -108,16 +108,17 @@ pub(super) fn links<'a>(parent: &'a Site, child: &'a Site) -> Vec<Link<'a>> {
 
 /// Runs of the parent that succeeded, or notified the child anyway.
 fn notifications<'a>(parent: &'a Site, child: &Site) -> Vec<(&'a Run, Option<Timestamp>)> {
-    let times: Vec<Timestamp> = child.notified.iter().filter(|told| told.parent == parent.code).map(|told| told.at).collect();
+    let times: Vec<Timestamp> =
+        child.notified.iter().filter(|notified| notified.parent == parent.code).map(|notified| notified.at).collect();
     let runs: Vec<&Run> = parent.runs.iter().map(|tracked| &tracked.run).collect();
     let begin = |run: &Run| run.started_at.or(run.ended_at);
     let mut found = Vec::new();
     for (index, run) in runs.iter().enumerate() {
         let Some(start) = begin(run) else { continue };
         let next = runs.get(index + 1..).into_iter().flatten().find_map(|next| begin(next));
-        let told = times.iter().copied().find(|told| *told >= start && next.is_none_or(|next| *told < next));
-        if told.is_some() || run.outcome == RunOutcome::Succeeded {
-            found.push((*run, told));
+        let notified = times.iter().copied().find(|notified| *notified >= start && next.is_none_or(|next| *notified < next));
+        if notified.is_some() || run.outcome == RunOutcome::Succeeded {
+            found.push((*run, notified));
         }
     }
     found
@@ -159,7 +160,7 @@ fn by_time<'a>(links: &mut [Link<'a>], free: &mut [Option<Chain<'a>>], parent: S
         let fits = |chain: &Option<Chain<'_>>| {
             let Some(chain) = chain else { return false };
             // A run that began by itself needs the parent's notification right before it.
-            let by_itself = |first: &Run| matches!(first.trigger, Trigger::Unknown | Trigger::Retry) && link.told.is_some();
+            let by_itself = |first: &Run| matches!(first.trigger, Trigger::Unknown | Trigger::Retry) && link.notified.is_some();
             let of_parent = chain.is_notified_by(parent) || chain.first().is_some_and(by_itself);
             // One that ended with another version is another run's.
             let other = chain.version().zip(wanted).is_some_and(|(has, wanted)| chain.succeeded() && has < wanted);

@@ -125,14 +125,14 @@ fn of_text(what: &str, catalogue: &Catalogue) -> Answer {
     let cause = catalogue.cause_of(&subject);
     let best = candidates.first();
     // A harmless entry or a term is shown if it fits better than any cause.
-    let told = best.filter(|best| {
+    let reported = best.filter(|best| {
         let cause = candidates.iter().find(|candidate| candidate.cause.id == cause.id);
         matches!(best.cause.kind, Kind::Harmless | Kind::Term) && cause.is_none_or(|cause| cause.score < best.score)
     });
     let unknown = candidates.is_empty();
     let mut found = Vec::new();
     // What says only that something failed says less than a heading.
-    let vague = told.is_none() && cause.is_general();
+    let vague = reported.is_none() && cause.is_general();
     let section = article::headed(what).or_else(|| vague.then(|| article::nearly_headed(what)).flatten());
     if let Some(section) = section {
         found.extend(subject.message.and_then(messages::get).map(Found::Message));
@@ -152,7 +152,7 @@ fn of_text(what: &str, catalogue: &Catalogue) -> Answer {
         }
     }
     if found.is_empty() {
-        found.push(Found::Cause(Box::new(told.map_or(cause, |best| best.cause).clone())));
+        found.push(Found::Cause(Box::new(reported.map_or(cause, |best| best.cause).clone())));
     } else if found.iter().any(|found| matches!(found, Found::Code(..))) {
         found.extend(cause.next.iter().cloned().map(Found::Hint));
     }
@@ -163,7 +163,7 @@ fn of_text(what: &str, catalogue: &Catalogue) -> Answer {
 
 /// The meaning of pasted lines where none of them reports an error; nothing where any is unknown.
 fn normal_lines(what: &str) -> Vec<Found> {
-    let mut told: Vec<NormalLine> = Vec::new();
+    let mut reported: Vec<NormalLine> = Vec::new();
     for text in what.lines().filter(|line| !line.trim().is_empty()).take(LINES) {
         let one = match (normal::of_line(text), line::quiet(text)) {
             (Some(known), _) => {
@@ -176,11 +176,11 @@ fn normal_lines(what: &str) -> Vec<Found> {
             },
             (None, None) => return Vec::new(),
         };
-        if !told.contains(&one) {
-            told.push(one);
+        if !reported.contains(&one) {
+            reported.push(one);
         }
     }
-    told.into_iter().map(Found::Normal).collect()
+    reported.into_iter().map(Found::Normal).collect()
 }
 
 /// A status message that a text names by its id: `message id 6703`, `メッセージ ID 6703`, `event 7000`.

@@ -215,16 +215,16 @@ pub(super) mod tests {
     /// Plays stages of one finding to a target that gets everything, and returns its notifications.
     #[track_caller]
     fn check(filter: &Filter, stages: &[(Finding, i64)], expected: &[(&str, bool)]) {
-        let (mut notified, mut heard, mut pending) = (BTreeMap::new(), Vec::new(), Pending::new());
+        let (mut notified, mut sent, mut pending) = (BTreeMap::new(), Vec::new(), Pending::new());
         for (finding, now) in stages {
             let plan = plan(filter, std::slice::from_ref(finding), &notified, &pending, at(*now));
             pending = plan.pending;
             for step in plan.steps {
-                heard.push((step.state.as_str(), step.wanted));
+                sent.push((step.state.as_str(), step.wanted));
                 notified.insert(step.id, step.becomes);
             }
         }
-        assert_eq!(heard, expected);
+        assert_eq!(sent, expected);
     }
 
     #[test]

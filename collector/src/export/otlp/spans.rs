@@ -134,8 +134,8 @@ impl Trace<'_> {
 
     /// From the parent's notification to the start of the child's run.
     fn notification(&self, edge: &WaveEdge, parent: Vec<u8>, parent_ended: u64) -> Span {
-        let told = edge.notified_at.or(edge.received_at).or(edge.started_at);
-        let start = told.map_or(parent_ended, |told| nanos(Some(told)));
+        let notified = edge.notified_at.or(edge.received_at).or(edge.started_at);
+        let start = notified.map_or(parent_ended, |notified| nanos(Some(notified)));
         let end = nanos(edge.started_at.or(edge.received_at)).max(start);
         let mut attributes = vec![
             text("supwatch.parent", edge.parent.as_str()),
@@ -145,8 +145,8 @@ impl Trace<'_> {
         if edge.inferred {
             attributes.push(flag("supwatch.inferred"));
         }
-        if let (Some(told), Some(began)) = (edge.notified_at, edge.received_at.or(edge.started_at))
-            && began < told
+        if let (Some(notified), Some(began)) = (edge.notified_at, edge.received_at.or(edge.started_at))
+            && began < notified
         {
             attributes.push(flag("supwatch.clock_skew"));
         }

@@ -218,16 +218,16 @@ impl Scale {
     }
 
     /// Dots from the notification to the start, blocks for the run, a cross where it failed.
-    fn bar(&self, told: Option<Timestamp>, start: Option<Timestamp>, end: Option<Timestamp>, failed: bool) -> String {
+    fn bar(&self, notified: Option<Timestamp>, start: Option<Timestamp>, end: Option<Timestamp>, failed: bool) -> String {
         let mut cells = vec![' '; self.columns];
         let mut fill = |from: usize, to: usize, with: char| {
             cells.iter_mut().take(to + 1).skip(from).for_each(|cell| *cell = with);
         };
-        if let Some(told) = told {
-            let at = self.column(told);
+        if let Some(notified) = notified {
+            let at = self.column(notified);
             fill(at, start.map_or(at, |start| self.column(start)), '·');
         }
-        let begin = start.or(end.filter(|_| told.is_none()));
+        let begin = start.or(end.filter(|_| notified.is_none()));
         if let Some(begin) = begin {
             let (from, to) = (self.column(begin), self.column(end.unwrap_or(begin)));
             fill(from, to.max(from), '█');

@@ -79,8 +79,8 @@ fn play(findings: &mut BTreeMap<String, Finding>, act: &Act, now: i64) {
     let id = |which: &usize| format!("f{which}");
     match act {
         Act::Open(which, severity) => {
-            let stands = findings.get(&id(which)).is_some_and(|finding| finding.resolved_at.is_none());
-            if !stands {
+            let is_open = findings.get(&id(which)).is_some_and(|finding| finding.resolved_at.is_none());
+            if !is_open {
                 findings.insert(id(which), finding(&id(which), *severity, now));
             }
         }

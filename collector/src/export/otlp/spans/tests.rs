@@ -54,7 +54,7 @@ fn wave(children: &[Child], seen: bool) -> (Wave, Vec<Run>) {
     let edges = children
         .iter()
         .enumerate()
-        .map(|(number, (parent, told, began, retries, phases, outcome))| {
+        .map(|(number, (parent, notified, began, retries, phases, outcome))| {
             let child = site(number + 1);
             let own: Vec<Run> = (0..=*retries)
                 .filter(|_| began.is_some())
@@ -68,7 +68,7 @@ fn wave(children: &[Child], seen: bool) -> (Wave, Vec<Run>) {
             WaveEdge {
                 parent: site(parent % (number + 1)),
                 child,
-                notified_at: told.map(at),
+                notified_at: notified.map(at),
                 received_at: None,
                 started_at: began.map(at),
                 ended_at: None,
@@ -77,7 +77,7 @@ fn wave(children: &[Child], seen: bool) -> (Wave, Vec<Run>) {
                 runs: ids,
                 catalog_version: None,
                 cause: None,
-                inferred: told.is_none(),
+                inferred: notified.is_none(),
                 note: None,
             }
         })
