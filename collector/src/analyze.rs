@@ -29,32 +29,32 @@ pub use discover::SiteInput;
 pub use nothing::Nothing;
 use work::{Newest, Work};
 
-/// The path that stands for standard input.
+/// The path that means standard input.
 pub const STANDARD_INPUT: &str = "-";
 
 /// Why an input cannot be analysed.
 #[derive(Debug, thiserror::Error)]
 pub enum AnalyzeError {
-    /// Cannot be opened or read.
+    /// An input cannot be opened or read.
     #[error("{}: {source}; check the path and the rights to it", path.display())]
     Read {
-        /// Path.
+        /// Path as it was given.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// Nothing was recognised.
+    /// No line was recognised.
     #[error("{0}")]
     Nothing(String),
-    /// Something in an archive is wrong, told with the path that was given.
+    /// An input inside an archive is wrong; named by the path that was given.
     #[error("{0}")]
     Archived(String),
     /// An archive that must not be opened.
     #[error("{}: {reason}; unpack it yourself and give the folder", path.display())]
     Archive {
-        /// Path.
+        /// Path as it was given.
         path: PathBuf,
-        /// Why.
+        /// What is wrong with the archive.
         reason: String,
     },
     /// `site.toml` or `hierarchy.toml` is wrong.
@@ -65,7 +65,7 @@ pub enum AnalyzeError {
     Settings(#[from] settings::SettingsError),
 }
 
-/// Waves an analysis gives.
+/// Most waves in an analysis.
 const WAVES_SHOWN: usize = 100;
 
 /// One file that was read.
@@ -83,26 +83,26 @@ pub struct InputFile {
     pub recognised: u64,
     /// Lines that are not.
     pub unrecognised: u64,
-    /// Lines that have a type: an event, or progress that is told thinned.
+    /// Lines that have a type: an event, or progress that is reported thinned out.
     pub typed: u64,
-    /// Records whose marks had to be mended.
+    /// Records whose damaged marks were repaired.
     pub mended: u64,
     /// Records put together from several lines.
     pub joined: u64,
-    /// What stood around the lines of a paste and was taken off.
+    /// Pieces removed from around the lines of a paste.
     pub taken_off: Vec<&'static str>,
 }
 
-/// What came of it.
+/// Result of an analysis.
 #[derive(Debug)]
 pub struct Analysis {
-    /// What was read.
+    /// Files that were read.
     pub input: Vec<InputFile>,
     /// The picture.
     pub picture: Picture,
     /// Waves, newest first.
     pub waves: Vec<Wave>,
-    /// What it was drawn from.
+    /// Hierarchy the picture was drawn from.
     pub hierarchy: Hierarchy,
     /// Limits and exceptions it was judged by.
     pub limits: Limits,
@@ -110,11 +110,11 @@ pub struct Analysis {
     pub judged_at: Timestamp,
     /// Set where nothing was recognised: then there is no verdict of anything.
     pub nothing: Option<Nothing>,
-    /// Things worth telling on the way, such as an empty log.
+    /// Remarks on the input, such as an empty log.
     pub remarks: Vec<String>,
 }
 
-/// Reads and judges everything, at `at` or at the newest time in the input; `now` stands in where it has none.
+/// Reads and judges everything, at `at` or at the newest time in the input; `now` is used where it has none.
 pub fn analyze(
     paths: &[PathBuf],
     at: Option<Timestamp>,
@@ -140,7 +140,7 @@ pub fn analyze(
         input: Vec::new(),
         remarks,
         newest: Newest::default(),
-        told: 0,
+        relevant: 0,
         reasons: found.reasons,
         text: String::new(),
         names: found.names,
@@ -155,21 +155,21 @@ pub fn analyze(
     let judged_at = time.unwrap_or(now);
     let mut picture = supwatch_judgement::picture::at(&work.hierarchy, &found.limits, judged_at);
     if time.is_none() {
-        // Nothing in the input says when: the moment of this analysis is nobody's "since".
+        // The input has no times: the time of this analysis is no "since".
         picture.at = None;
         for finding in &mut picture.findings {
             (finding.opened_at, finding.changed_at) = (None, None);
         }
     }
-    let Work { hierarchy, input, remarks, told, reasons, text, .. } = work;
-    let nothing = (told == 0 && picture.findings.is_empty()).then(|| nothing::recognised(&input, &reasons, &text, &catalogue));
+    let Work { hierarchy, input, remarks, relevant, reasons, text, .. } = work;
+    let nothing = (relevant == 0 && picture.findings.is_empty()).then(|| nothing::recognised(&input, &reasons, &text, &catalogue));
     let past = hierarchy.as_of(judged_at);
     let waves = Waves::new(&past, &found.limits, judged_at).newest(WAVES_SHOWN);
     Ok(Analysis { input, picture, waves, hierarchy, limits: found.limits, judged_at, remarks, nothing })
 }
 
 impl Analysis {
-    /// The same, or why nothing can be said of it: for questions that an empty answer would answer wrongly.
+    /// The analysis, or why nothing was recognised: for queries where an empty answer would be wrong.
     pub fn with_substance(self) -> Result<Analysis, AnalyzeError> {
         match self.nothing {
             None => Ok(self),
@@ -181,7 +181,7 @@ impl Analysis {
     }
 }
 
-/// What `hierarchy.toml` says, if a folder has one.
+/// Content of a folder's `hierarchy.toml`, if it has one.
 pub fn hierarchy_file(folder: &Path) -> Result<Option<HierarchyFile>, AnalyzeError> {
     let path = folder.join("hierarchy.toml");
     match std::fs::read_to_string(&path) {
@@ -191,7 +191,7 @@ pub fn hierarchy_file(folder: &Path) -> Result<Option<HierarchyFile>, AnalyzeErr
     }
 }
 
-/// What `rules.toml` says, if a folder has one.
+/// Content of a folder's `rules.toml`, if it has one.
 pub fn rules_file(folder: &Path) -> Result<Option<Limits>, AnalyzeError> {
     let path = folder.join("rules.toml");
     if !path.is_file() {

@@ -1,7 +1,6 @@
 //! Wires the collector together and runs it. The only place that reads the clock.
 //!
-//! Order of starting: identity, store, replay, listeners. Order of stopping: nothing new is accepted, streams end, the store
-//! is let go last.
+//! Start order: identity, store, replay, listeners. Stop order: nothing new is accepted, streams end, the store closes last.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -30,63 +29,65 @@ use supwatch_judgement::limits::Limits;
 use supwatch_store::embedded::Embedded;
 use supwatch_store::{Retention, Store, StoreError};
 
-/// Time between two judgements of what time alone changes.
+/// Interval between judgements of what changes with time alone.
 const TICK: Duration = Duration::from_secs(5);
-/// Time between two looks whether days of the store are to be forgotten.
-const FORGET: Duration = Duration::from_secs(60);
-/// Largest question or order.
+/// Interval between two passes of retention over the store.
+const EXPIRE_EVERY: Duration = Duration::from_secs(60);
+/// Largest request of the query and operate services, in bytes.
 const REQUEST_BYTES: usize = 64 * 1024;
-/// Time that streams have to end when stopping.
+/// Time open streams get to end when the collector stops.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Why the collector ended.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// Its identity is of no use.
+    /// The collector's certificate, key or authority is unusable.
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// An address cannot be had.
-    #[error("{address}: {source}; another program may listen there: stop it, or choose another address with `{key}`")]
+    /// A listen address is unavailable.
+    #[error(
+        "cannot listen on {address}: {source}; if another program uses this address, stop it, or choose another address with `{key}`"
+    )]
     Listen {
-        /// Address.
+        /// The configured listen address.
         address: SocketAddr,
-        /// Key of the configuration.
+        /// Key of `supwatch.toml` that sets it.
         key: &'static str,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A part ended that must not.
+    /// A task ended that must run until the collector stops.
     #[error("{part} ended unexpectedly: {reason}")]
     Part {
-        /// Which.
+        /// Name of the task, for the error text.
         part: &'static str,
-        /// Why.
+        /// The error it ended with.
         reason: String,
     },
 }
 
-/// The clock.
+/// The current time.
 pub fn now() -> jiff::Timestamp {
     #[allow(clippy::disallowed_methods)]
     jiff::Timestamp::now()
 }
 
-/// A collector that runs.
+/// A running collector.
 pub struct Collector {
-    /// Where agents and the CLI connect.
+    /// Address of the gRPC listener, for agents and the CLI.
     pub listen: SocketAddr,
-    /// Where `/metrics` is.
+    /// Address of the HTTP listener, for `/metrics`.
     pub http: SocketAddr,
-    /// What it knows.
+    /// The collector's state.
     pub engine: Arc<Engine>,
     parts: JoinSet<Result<(), AppError>>,
 }
 
 impl Collector {
-    /// Starts one; when this returns it listens.
+    /// Starts the collector; when this returns, it listens.
     pub async fn start(config: Config) -> Result<Collector, AppError> {
         let identity = ServerIdentity::read(&config.identity)?;
         let listener = bind(config.listen, "listen").await?;
@@ -98,24 +99,25 @@ impl Collector {
         let mut expected = config.hierarchy;
         let hierarchy = identity.own.hierarchy.clone();
         expected.name.get_or_insert_with(|| hierarchy.clone());
-        let engine = Arc::new(Engine::awake(store, Hierarchy::new(expected, config.catalogue), config.limits, now).await?);
+        let engine = Arc::new(Engine::replay(store, Hierarchy::new(expected, config.catalogue), config.limits, now).await?);
         let (listen, http) = (address(&listener, config.listen), address(&http_listener, config.http));
         let (mut parts, counters) = (JoinSet::new(), Arc::new(Counters::default()));
         parts.spawn(serve_grpc(listener, identity, Arc::clone(&engine), hierarchy.clone()));
         parts.spawn(serve_http(http_listener, Arc::clone(&engine), Arc::clone(&counters)));
         parts.spawn(tick(Arc::clone(&engine), config.rules));
-        parts.spawn(forget(Arc::clone(&engine), config.retention));
+        parts.spawn(expire(Arc::clone(&engine), config.retention));
         for target in config.notify {
             parts.spawn(notify(Arc::clone(&engine), Arc::clone(&counters), target, hierarchy.clone()));
         }
         if let Some(otlp) = config.otlp {
             parts.spawn(export(Arc::clone(&engine), counters, otlp, hierarchy.clone()));
         }
-        tracing::info!(%listen, %http, store = %config.store.display(), "collector listens");
+        tracing::info!(%listen, %http, store = %config.store.display(), "collector is listening");
         Ok(Collector { listen, http, engine, parts })
     }
 
-    /// Runs until `stop` resolves or a part ends; `hurry` is asked only then, and ends the wait for streams to end.
+    /// Runs until `stop` resolves or a part ends; `hurry` is polled only then, and cuts short the wait for
+    /// open streams.
     pub async fn run(mut self, stop: impl Future<Output = ()>, hurry: impl Future<Output = ()>) -> Result<(), AppError> {
         let early = tokio::select! {
             () = stop => None,
@@ -132,14 +134,18 @@ impl Collector {
             () = hurry => (false, true),
         };
         if !ended {
-            tracing::warn!(parts = self.parts.len(), "some connections did not end in time and were cut");
+            tracing::warn!(parts = self.parts.len(), "some connections did not close in time and were dropped");
         }
-        tracing::info!(events = *self.engine.arrived().borrow(), hurried, "collector stops; what was acknowledged is durable");
+        tracing::info!(
+            events = *self.engine.arrived().borrow(),
+            hurried,
+            "collector is stopping; every acknowledged event is durable"
+        );
         match early {
             None => Ok(()),
-            Some(Ok(Ok(()))) => Err(AppError::Part { part: "a part of the collector", reason: "no reason given".to_owned() }),
+            Some(Ok(Ok(()))) => Err(AppError::Part { part: "a collector task", reason: "no reason given".to_owned() }),
             Some(Ok(Err(error))) => Err(error),
-            Some(Err(error)) => Err(AppError::Part { part: "a part of the collector", reason: error.to_string() }),
+            Some(Err(error)) => Err(AppError::Part { part: "a collector task", reason: error.to_string() }),
         }
     }
 }
@@ -147,8 +153,8 @@ impl Collector {
 fn log_part(ended: &Result<Result<(), AppError>, tokio::task::JoinError>) {
     match ended {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "while stopping"),
-        Err(error) => tracing::warn!(%error, "while stopping"),
+        Ok(Err(error)) => tracing::warn!(%error, "a task failed during shutdown"),
+        Err(error) => tracing::warn!(%error, "a task failed during shutdown"),
     }
 }
 
@@ -203,7 +209,7 @@ async fn notify(engine: Arc<Engine>, counters: Arc<Counters>, target: Target, hi
     while let Err(error) =
         crate::export::notify::run(Arc::clone(&engine), Arc::clone(&counters), target.clone(), hierarchy.clone()).await
     {
-        bear("notifying", error, &engine).await?;
+        retry_later("notifications", error, &engine).await?;
     }
     Ok(())
 }
@@ -212,17 +218,17 @@ async fn export(engine: Arc<Engine>, counters: Arc<Counters>, config: Otlp, hier
     while let Err(error) =
         crate::export::otlp::run(Arc::clone(&engine), Arc::clone(&counters), config.clone(), hierarchy.clone()).await
     {
-        bear("sending over OTLP", error, &engine).await?;
+        retry_later("OTLP export", error, &engine).await?;
     }
     Ok(())
 }
 
-/// A disk that takes nothing now is waited for; a part that depends on it then begins again from what is stored.
-async fn bear(part: &'static str, error: StoreError, engine: &Engine) -> Result<(), AppError> {
-    if !error.may_pass() {
+/// Waits out a disk that rejects writes; the task then restarts from what the store has.
+async fn retry_later(part: &'static str, error: StoreError, engine: &Engine) -> Result<(), AppError> {
+    if !error.is_transient() {
         return Err(error.into());
     }
-    tracing::warn!(part, %error, "waits for the store");
+    tracing::warn!(part, %error, "store unavailable; retrying");
     tokio::select! {
         () = tokio::time::sleep(TICK) => {}
         () = engine.stopped() => {}
@@ -230,22 +236,22 @@ async fn bear(part: &'static str, error: StoreError, engine: &Engine) -> Result<
     Ok(())
 }
 
-/// Forgets what is no longer to be kept, and looks how large the store is.
-async fn forget(engine: Arc<Engine>, retention: Retention) -> Result<(), AppError> {
-    let mut ticks = tokio::time::interval(FORGET);
+/// Applies the retention policy and measures the store.
+async fn expire(engine: Arc<Engine>, retention: Retention) -> Result<(), AppError> {
+    let mut ticks = tokio::time::interval(EXPIRE_EVERY);
     loop {
         tokio::select! {
             () = engine.stopped() => return Ok(()),
             _ = ticks.tick() => {}
         }
-        // Looked at again at the next tick; nothing depends on it but space.
+        // Retried at the next tick; only disk space depends on it.
         if let Err(error) = engine.expire(retention).await {
-            tracing::warn!(%error, "cannot forget old days now");
+            tracing::warn!(%error, "retention failed; will retry");
         }
     }
 }
 
-/// Time passes, and `rules.toml` may have changed.
+/// Judges what changes with time, and reloads `rules.toml` when it changed.
 async fn tick(engine: Arc<Engine>, rules: Option<PathBuf>) -> Result<(), AppError> {
     let mut ticks = tokio::time::interval(TICK);
     let stop = engine.stopped();
@@ -260,13 +266,13 @@ async fn tick(engine: Arc<Engine>, rules: Option<PathBuf>) -> Result<(), AppErro
             _ = ticks.tick() => engine.tick().await?,
         }
         if let Some(path) = &rules {
-            reread(&engine, path, &mut read).await?;
+            reload_rules(&engine, path, &mut read).await?;
         }
     }
 }
 
-/// A `rules.toml` that is wrong changes nothing, and is told once.
-async fn reread(engine: &Engine, path: &Path, read: &mut Vec<u8>) -> Result<(), AppError> {
+/// Reloads a changed `rules.toml`. A faulty one changes nothing and is logged once.
+async fn reload_rules(engine: &Engine, path: &Path, read: &mut Vec<u8>) -> Result<(), AppError> {
     let Ok(bytes) = tokio::fs::read(path).await else { return Ok(()) };
     if bytes == *read {
         return Ok(());
@@ -276,7 +282,7 @@ async fn reread(engine: &Engine, path: &Path, read: &mut Vec<u8>) -> Result<(), 
             tracing::info!(rules = %path.display(), "rules reloaded");
             engine.set_limits(limits).await?;
         }
-        Err(faults) => tracing::warn!(%faults, "rules.toml has faults; the rules stay as they were"),
+        Err(faults) => tracing::warn!(%faults, "rules.toml rejected; the previous rules stay in effect"),
     }
     *read = bytes;
     Ok(())

@@ -1,4 +1,4 @@
-//! The command line: one command a file. Data goes to stdout, talk to stderr.
+//! The command line: one command a file. Data goes to stdout, messages to stderr.
 //!
 //! Exit codes: [`EXIT_CODES`]; `check` uses the plugin codes alone.
 
@@ -44,10 +44,10 @@ struct Cli {
     command: Command,
 }
 
-/// What every command takes.
+/// Options of every command.
 #[derive(Debug, clap::Args)]
 struct Global {
-    /// How to write
+    /// Output format
     #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
     output: Output,
     /// Language of texts
@@ -65,7 +65,7 @@ struct Global {
     /// The collector's configuration
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Folder of your own causes, for what is read from folders and for explain
+    /// Folder of your own causes, for commands that read folders and for explain
     #[arg(long, global = true, value_name = "FOLDER")]
     causes: Option<PathBuf>,
 }
@@ -122,7 +122,7 @@ impl FailOn {
 enum Command {
     /// A whole hierarchy on this machine: authority, collector, agents, and a moving story
     Demo(admin::Demo),
-    /// The collector
+    /// Run the collector
     Serve,
     /// Judge site folders, folders of logs, single logs or a zip; no installation
     Analyze(analyze::Analyze),
@@ -136,23 +136,23 @@ enum Command {
     Explain(explain::Explain),
     /// History of runs
     Runs(read::Runs),
-    /// How far a synchronisation got: who was told, when each site began, how long it took, where it stopped
+    /// How far a synchronisation got: which sites were notified, when each began, how long it took, where it stopped
     Wave(wave::Wave),
     /// History of events
     Events(read::Events),
-    /// What a site is set to: now, then, before, and compared with another
+    /// Settings of a site: now, at a time, their changes, and compared with another
     Settings(settings::Settings),
-    /// Which rules would say otherwise if a site were set otherwise
+    /// Verdicts that would change if a site had other settings
     Whatif(whatif::WhatIf),
-    /// The rules and what they say here
+    /// The rules and their verdicts here
     Rules(rules::Rules),
     /// Monitoring-plugin form: one line, exit 0/1/2/3
     Check(check::Check),
-    /// Look through a store for damage; the collector must not run
+    /// Check a store for damage; the collector must not run
     Fsck(store::Fsck),
     /// Write a whole store as lines of JSON; the collector must not run
     Export(store::Export),
-    /// Make a store of what export wrote
+    /// Make a store from an export
     Import(store::Import),
     /// Certificates
     #[command(subcommand)]
@@ -160,7 +160,7 @@ enum Command {
     /// The collector's configuration
     #[command(subcommand)]
     Config(admin::ConfigCommand),
-    /// Completions for a shell
+    /// Shell completions
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -186,7 +186,7 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
     (OWN, "the command itself failed: input, store, port"),
 ];
 
-/// How a command ended badly.
+/// Why a command failed.
 #[derive(Debug)]
 enum Failure {
     /// [`USAGE`].
@@ -210,19 +210,19 @@ impl Failure {
 /// 0, or 1 where findings ask for it.
 type Outcome = Result<u8, Failure>;
 
-/// Parses the arguments, runs the command, gives the exit code.
+/// Parses the arguments, runs the command, returns the exit code.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version go to stdout and are fine; a monitoring system takes 2 for "critical".
+            // Help and version go to stdout and are fine; a monitoring system reads 2 as "critical".
             let is_check = std::env::args().skip(1).any(|word| word == "check") && !std::env::args().any(|word| word == "config");
             let code = match (error.use_stderr(), is_check) {
                 (false, _) => 0,
                 (true, true) => check::UNKNOWN,
                 (true, false) => USAGE,
             };
-            // Nobody reads on when even this cannot be written.
+            // If this cannot be written, no one is reading.
             let _ = error.print();
             return ExitCode::from(code);
         }
@@ -323,12 +323,12 @@ impl Global {
     }
 }
 
-/// Writes data; a reader that went away (`| head`) is no error.
+/// Writes data; a reader that closed the pipe (`| head`) is no error.
 fn print(text: &str) -> Result<(), Failure> {
     print_more(text).map(|_| ())
 }
 
-/// The same, and tells whether anybody still reads.
+/// Writes data; returns whether the reader is still there.
 fn print_more(text: &str) -> Result<bool, Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -349,7 +349,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 /// `2026-03-01T04:00:00Z`, a date alone, or minus a span such as `-2h`.
 fn moment(text: &str) -> Result<Timestamp, String> {
-    let wrong = || format!("{text:?} is no time: write 2026-03-01T04:00:00Z, 2026-03-01, or a span back from now such as -2h");
+    let wrong = || format!("{text:?} is not a time: write 2026-03-01T04:00:00Z, 2026-03-01, or a span back from now such as -2h");
     if let Ok(time) = text.parse() {
         return Ok(time);
     }
@@ -362,7 +362,7 @@ fn moment(text: &str) -> Result<Timestamp, String> {
 
 /// The same ahead: a time, a date (to its end), or plus a span such as +14d.
 fn moment_ahead(text: &str) -> Result<Timestamp, String> {
-    let wrong = || format!("{text:?} is no time to come: write 2027-01-31, 2027-01-31T18:00:00Z, or a span such as +2w");
+    let wrong = || format!("{text:?} is not a time in the future: write 2027-01-31, 2027-01-31T18:00:00Z, or a span such as +2w");
     if let Ok(date) = text.parse::<jiff::civil::Date>() {
         let end = date.tomorrow().and_then(|next| next.to_zoned(jiff::tz::TimeZone::UTC));
         return end.map(|zoned| zoned.timestamp()).map_err(|_| wrong());

@@ -1,4 +1,4 @@
-//! `supwatch.toml`: what was typed → what it means. All faults are told at once.
+//! `supwatch.toml`: parsed and checked. All faults are reported at once.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ pub struct Config {
     pub rules: Option<PathBuf>,
     /// What errors are diagnosed by: the built-in causes and the administrator's own.
     pub catalogue: Arc<Catalogue>,
-    /// Who is told of findings.
+    /// Notification targets.
     pub notify: Vec<Target>,
     /// Where waves and metrics are sent over OTLP.
     pub otlp: Option<Otlp>,
@@ -51,8 +51,9 @@ impl Config {
         })?;
         let base = path.parent().unwrap_or(Path::new("")).to_owned();
         let folder = |text: &str| Ok::<_, String>(base.join(text));
-        let address =
-            |text: &str| text.parse::<SocketAddr>().map_err(|_| format!("{text:?} is no address: write one like \"0.0.0.0:7443\""));
+        let address = |text: &str| {
+            text.parse::<SocketAddr>().map_err(|_| format!("{text:?} is not an address: write one like \"0.0.0.0:7443\""))
+        };
         let mut table = Table::parse(&text, path)?;
         let listen = table.required("listen", "the address for agents and the CLI, like \"0.0.0.0:7443\"", address);
         let http = table.optional("http", address).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9464)));
@@ -122,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_faults_of_both_files_are_told_together() {
+    fn all_faults_of_both_files_are_reported_together() {
         let dir = tempfile::tempdir().expect("folder");
         std::fs::write(dir.path().join("hierarchy.toml"), "nmae = \"x\"\n").expect("file");
         let path = dir.path().join("supwatch.toml");
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_store_is_kept_as_long_as_the_example_says() {
+    fn the_default_retention_is_that_of_the_example() {
         let dir = tempfile::tempdir().expect("folder");
         let path = dir.path().join("supwatch.toml");
         let read = |more: &str| {

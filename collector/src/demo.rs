@@ -33,32 +33,32 @@ const PACE: Duration = Duration::from_millis(1200);
 /// Why the demo ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
-    /// The authority.
+    /// The certificate authority cannot be made.
     #[error(transparent)]
     Pki(#[from] pki::PkiError),
-    /// The collector.
+    /// The collector failed.
     #[error(transparent)]
     Collector(#[from] AppError),
-    /// An agent.
+    /// An agent failed.
     #[error("agent: {0}")]
     Agent(#[from] agent::AppError),
-    /// A file of the story.
+    /// A file of the demo cannot be written.
     #[error("{}: {source}", path.display())]
     File {
-        /// File.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The files the demo wrote itself.
+    /// The configuration the demo wrote has faults.
     #[error(transparent)]
     Faults(#[from] supwatch_model::config::Faults),
     /// The collector did not see what the story did.
-    #[error("the collector did not see within 20 s: {0}")]
+    #[error("the collector did not report within 20 s: {0}")]
     Unseen(&'static str),
 }
 
-/// The demo hierarchy, alive.
+/// The running demo hierarchy.
 pub struct Demo {
     folder: PathBuf,
     /// Goes away with the demo, unless the user named a folder.
@@ -148,7 +148,7 @@ impl Demo {
             agents.spawn(agent::run(
                 config,
                 async move {
-                    // A sender that is gone means the same.
+                    // A dropped sender means the same.
                     let _ = stopping.wait_for(|stop| *stop).await;
                 },
                 std::future::pending(),
@@ -156,11 +156,11 @@ impl Demo {
             sites.push(site);
         }
         let demo = Demo { folder, _temporary: temporary, collector, agents, stop, sites, look };
-        demo.tell_how_to_ask();
+        demo.print_commands();
         Ok(demo)
     }
 
-    fn tell_how_to_ask(&self) {
+    fn print_commands(&self) {
         let program = std::env::current_exe().map_or_else(|_| "supwatch".to_owned(), |path| path.display().to_string());
         let endpoint = format!("https://localhost:{}", self.collector.listen.port());
         let identity = self.folder.join("pki/operator");
@@ -173,7 +173,7 @@ impl Demo {
         eprintln!();
     }
 
-    /// Lives the story; gives the final status.
+    /// Plays the story; returns the final status.
     pub async fn story(&self) -> Result<String, DemoError> {
         self.act("four sites connect and describe themselves", |picture| {
             picture.sites.iter().filter(|site| !site.agents.is_empty()).count() == 4
@@ -188,7 +188,7 @@ impl Demo {
         .await?;
         self.what_if("P02", "wsus.is_replica=true");
         self.site("P02")?.change_settings(|settings| set(settings, "/wsus/0/is_replica", true.into()))?;
-        self.act("somebody turns the WSUS of P02 into a replica", finding("child-replica", "P02", true)).await?;
+        self.act("an administrator turns the WSUS of P02 into a replica", finding("child-replica", "P02", true)).await?;
         self.site("P01")?.change_settings(|settings| set(settings, "/wsus/0/languages", serde_json::json!(["en"])))?;
         self.act("P01 loses Japanese", finding("language-mismatch", "P01", true)).await?;
         self.site("CEN")?.fail("regular schedule")?;
@@ -204,11 +204,11 @@ impl Demo {
         Ok(tree::draw(&self.collector.engine.picture(None, false), self.look))
     }
 
-    /// Asks before it happens.
+    /// Runs a what-if query before the change.
     fn what_if(&self, site: &str, set: &str) {
         eprintln!("  what if {site} {set}? (supwatch whatif --site {site} --set {set})");
         let Ok(code) = site.parse() else { return };
-        // What cannot be asked is not part of the story.
+        // A failed query is not part of the story.
         let changes = self.collector.engine.whatif(code, &[set.to_owned()]).unwrap_or_default();
         for verdict in changes.iter().filter_map(|change| change.after.as_ref()) {
             let subject = if verdict.subject.is_empty() { String::new() } else { format!(" {}", verdict.subject) };
@@ -216,14 +216,14 @@ impl Demo {
         }
     }
 
-    /// Tells what happens, and waits until the collector has seen it.
+    /// Prints what happens, and waits until the collector has seen it.
     async fn act(&self, what: &'static str, seen: impl Fn(&Picture) -> bool) -> Result<(), DemoError> {
         let clock = now().strftime("%H:%M:%S").to_string();
         eprint!("{clock}  {what} … ");
         let watching = async {
-            let mut looks = tokio::time::interval(Duration::from_millis(50));
+            let mut polls = tokio::time::interval(Duration::from_millis(50));
             while !seen(&self.collector.engine.picture(None, true)) {
-                looks.tick().await;
+                polls.tick().await;
             }
         };
         tokio::time::timeout(PATIENCE, watching).await.map_err(|_| DemoError::Unseen(what))?;
@@ -236,14 +236,14 @@ impl Demo {
         self.sites.iter().find(|site| site.code == code).ok_or(DemoError::Unseen(code))
     }
 
-    /// Stays up until told to stop, then ends everything in order.
+    /// Runs until `stop` resolves, then stops everything in order.
     pub async fn end(mut self, stop: impl Future<Output = ()>) -> Result<(), DemoError> {
         let agents = &mut self.agents;
         tokio::select! {
             () = stop => {}
             Some(ended) = agents.join_next() => match ended {
                 Ok(ended) => ended?,
-                Err(error) => tracing::error!(%error, "an agent ended"),
+                Err(error) => tracing::error!(%error, "an agent ended unexpectedly"),
             },
         }
         self.stop.send_replace(true);
@@ -287,7 +287,7 @@ fn write(path: &Path, text: &str) -> Result<(), DemoError> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
-    // At once, as whoever writes a snapshot should: an agent may be looking.
+    // Atomically, as any writer of snapshots should: an agent may be reading.
     let whole = path.with_extension("new");
     std::fs::write(&whole, text).and_then(|()| std::fs::rename(&whole, path)).map_err(failed)
 }

@@ -1,4 +1,4 @@
-//! Joins store and judge: what is stored is judged, what is judged is kept, who follows is told.
+//! The collector's state: stores events, judges them, keeps the findings, and wakes subscribers.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -26,32 +26,32 @@ use supwatch_judgement::waves::Waves;
 use supwatch_judgement::whatif::{WhatIfError, whatif};
 use supwatch_store::{Cursor, EventQuery, Retention, Session, Store, StoreError, StoreSize};
 
-/// An agent heard of so shortly before the newest was there when the collector went away.
-const LATELY: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
+/// An agent seen within this time before the newest contact counts as connected when the collector stopped.
+const RECENT: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
 
-/// KiB of batches that may wait for the store, of all agents together.
+/// KiB of batches that may wait for the store, across all agents.
 const ROOM_KIB: usize = 64 * 1024;
 
-/// Newest waves that are looked at for metrics: those that go on, and the last that ended of each top site.
+/// Newest waves considered for metrics: those in progress, and the last that ended of each top site.
 const MEASURED_WAVES: usize = 8;
 
 mod covered;
 
 use covered::Kept;
 
-/// What somebody decides about a finding.
+/// An operator's decision on a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// To bear with it.
+    /// Suppress it.
     Suppress {
-        /// Why.
+        /// The operator's reason.
         reason: String,
-        /// Until when; `None`: until somebody lifts it.
+        /// End of the suppression; `None`: until an operator lifts it.
         until: Option<Timestamp>,
     },
-    /// No longer to.
+    /// Lift a suppression.
     Unsuppress {
-        /// Why.
+        /// The operator's reason.
         reason: String,
     },
 }
@@ -60,18 +60,18 @@ pub enum Decision {
 pub struct Engine {
     judge: RwLock<Judge>,
     store: Arc<dyn Store>,
-    /// What was turned away.
+    /// Refused connections and streams.
     pub refusals: Arc<Refusals>,
-    /// The clock.
+    /// Source of the current time.
     pub clock: fn() -> Timestamp,
-    /// What of the agents' coverage is kept.
+    /// Coverage last written to the store, by agent and site.
     covered: Mutex<Kept>,
-    /// The newest waves as they were when nobody read back.
+    /// The newest waves when no site was last reading a backlog.
     measured: Mutex<Vec<Wave>>,
-    /// Findings that the store could not keep yet.
+    /// Findings not yet written, because the store was unavailable.
     unsaved: Mutex<BTreeMap<String, Finding>>,
     room: Arc<Semaphore>,
-    /// How large the store was at the last look.
+    /// Size of the store when last measured.
     size: RwLock<StoreSize>,
     arrived: watch::Sender<u64>,
     findings_changed: watch::Sender<u64>,
@@ -79,8 +79,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Replays the store, so that a restarted collector knows what it knew.
-    pub async fn awake(
+    /// Rebuilds the collector's state by replaying the store.
+    pub async fn replay(
         store: Arc<dyn Store>,
         hierarchy: Hierarchy,
         limits: Limits,
@@ -88,34 +88,34 @@ impl Engine {
     ) -> Result<Engine, StoreError> {
         let mut judge = Judge::new(hierarchy, limits, store.findings().await?, true);
         let carried = store.carried().await?;
-        carried.iter().for_each(|stored| judge.take(stored));
+        carried.iter().for_each(|stored| judge.apply(stored));
         let (mut at, mut count, mut damaged) = (Cursor::default(), 0u64, 0);
         loop {
             let page = store.scan(&EventQuery::default(), at).await?;
             damaged += page.damaged;
-            page.events.iter().for_each(|stored| judge.take(stored));
+            page.events.iter().for_each(|stored| judge.apply(stored));
             count += page.events.len() as u64;
             at = page.next;
             if page.end {
                 break;
             }
         }
-        // What agents said of their reading: where events came behind it, the site is still reading back.
+        // Coverage last reported: a site with later events is still reading its backlog.
         for kept in store.coverage().await? {
-            judge.cover(&kept.agent, kept.epoch, kept.coverage);
+            judge.apply_coverage(&kept.agent, kept.epoch, kept.coverage);
         }
-        // While the collector was away nobody could be heard: silence counts from now. Who was silent long before stays so.
+        // No agent could reach the collector while it was down: silence counts from now, except for agents silent long before.
         let newest = judge.hierarchy().agents.values().filter_map(|agent| agent.last_heard_at).max();
-        let lately = |at: Timestamp| newest.is_some_and(|newest| newest.duration_since(at) <= LATELY);
+        let recent = |at: Timestamp| newest.is_some_and(|newest| newest.duration_since(at) <= RECENT);
         let agents: Vec<(AgentId, Vec<SiteCode>)> = judge
             .hierarchy()
             .agents
             .iter()
-            .filter(|(_, agent)| agent.last_heard_at.is_some_and(lately))
+            .filter(|(_, agent)| agent.last_heard_at.is_some_and(recent))
             .map(|(id, agent)| (id.clone(), agent.sites.iter().copied().collect()))
             .collect();
         for (agent, sites) in agents {
-            judge.heard(&agent, &sites, clock(), 0, None);
+            judge.mark_seen(&agent, &sites, clock(), 0, None);
         }
         let (arrived, _) = watch::channel(count);
         let (stopping, _) = watch::channel(false);
@@ -130,17 +130,17 @@ impl Engine {
         Ok(engine)
     }
 
-    /// The store.
+    /// The store that events and findings are kept in.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
     }
 
-    /// Tells when events arrive: how many so far.
+    /// Notifies of new events; the value counts them since the store began.
     pub fn arrived(&self) -> watch::Receiver<u64> {
         self.arrived.subscribe()
     }
 
-    /// Every finding, open or resolved; each consequence names its cause.
+    /// Every finding, open or resolved, with consequences linked to their causes.
     pub fn findings(&self) -> Vec<Finding> {
         let judge = self.read();
         let mut findings = judge.findings().cloned().collect::<Vec<_>>();
@@ -148,12 +148,12 @@ impl Engine {
         findings
     }
 
-    /// Tells when findings changed and are kept: how often so far.
+    /// Notifies when changed findings are stored; the value counts the changes.
     pub fn findings_changed(&self) -> watch::Receiver<u64> {
         self.findings_changed.subscribe()
     }
 
-    /// Asks every stream and part to end.
+    /// Asks every stream and task to end.
     pub fn stop(&self) {
         self.stopping.send_replace(true);
     }
@@ -162,13 +162,13 @@ impl Engine {
     pub fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut stopping = self.stopping.subscribe();
         async move {
-            // A sender that is gone means the same.
+            // A dropped sender means the same.
             let _ = stopping.wait_for(|stop| *stop).await;
         }
     }
 
-    /// Stores events, durably, then judges those that were new. Gives the mark to acknowledge.
-    pub async fn take(
+    /// Stores events durably, then applies and judges those that were new. Returns the sequence number to acknowledge.
+    pub async fn ingest(
         &self,
         session: &Session,
         events: Vec<Event>,
@@ -176,81 +176,81 @@ impl Engine {
         coverage: &[Coverage],
     ) -> Result<u64, StoreError> {
         let committed = self.store.commit(session, (self.clock)(), events, places).await?;
-        self.learn(&committed.stored);
-        self.learn_coverage(session, committed.durable_sequence, coverage).await?;
+        self.apply(&committed.stored);
+        self.apply_coverage(session, committed.durable_sequence, coverage).await?;
         self.judge_and_keep().await?;
         Ok(committed.durable_sequence)
     }
 
-    /// An agent says how far it has read; `durable` is how far its events are stored.
-    pub async fn cover(&self, session: &Session, durable: u64, coverage: &[Coverage]) -> Result<(), StoreError> {
+    /// Applies the coverage an agent reports; `durable` is how far its events are stored.
+    pub async fn ingest_coverage(&self, session: &Session, durable: u64, coverage: &[Coverage]) -> Result<(), StoreError> {
         if coverage.is_empty() {
             return Ok(());
         }
-        self.learn_coverage(session, durable, coverage).await?;
+        self.apply_coverage(session, durable, coverage).await?;
         self.judge_and_keep().await
     }
 
-    /// Takes over what holds by now, and keeps what is worth a write.
-    async fn learn_coverage(&self, session: &Session, durable: u64, coverage: &[Coverage]) -> Result<(), StoreError> {
-        let holds: Vec<&Coverage> = coverage.iter().filter(|one| one.after_sequence <= durable).collect();
-        if holds.is_empty() {
+    /// Applies coverage whose events are durable, and stores what is worth a write.
+    async fn apply_coverage(&self, session: &Session, durable: u64, coverage: &[Coverage]) -> Result<(), StoreError> {
+        let settled: Vec<&Coverage> = coverage.iter().filter(|one| one.after_sequence <= durable).collect();
+        if settled.is_empty() {
             return Ok(());
         }
         let news = {
             let mut judge = self.write();
-            holds.iter().for_each(|one| judge.cover(&session.agent, session.epoch, (*one).clone()));
+            settled.iter().for_each(|one| judge.apply_coverage(&session.agent, session.epoch, (*one).clone()));
             drop(judge);
             let mut kept = self.covered.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.worth_keeping(&session.agent, session.epoch, &holds)
+            kept.worth_keeping(&session.agent, session.epoch, &settled)
         };
         if news.is_empty() {
             return Ok(());
         }
         match self.store.put_coverage(&news).await {
-            // What is not kept is told again by the agent.
-            Err(error) if error.may_pass() => Ok(()),
+            // The agent reports it again.
+            Err(error) if error.is_transient() => Ok(()),
             kept => kept,
         }
     }
 
-    /// Room for a batch of that many bytes; given back when dropped.
-    pub async fn room(&self, bytes: u32) -> Option<OwnedSemaphorePermit> {
+    /// Reserves memory for a batch of that many bytes, until dropped.
+    pub async fn reserve(&self, bytes: u32) -> Option<OwnedSemaphorePermit> {
         // The semaphore is never closed.
         Arc::clone(&self.room).acquire_many_owned((bytes / 1024 + 1).min(8 * 1024)).await.ok()
     }
 
-    fn learn(&self, stored: &[StoredEvent]) {
+    fn apply(&self, stored: &[StoredEvent]) {
         if stored.is_empty() {
             return;
         }
         let mut judge = self.write();
-        stored.iter().for_each(|event| judge.take(event));
+        stored.iter().for_each(|event| judge.apply(event));
         drop(judge);
         self.arrived.send_modify(|count| *count += stored.len() as u64);
     }
 
-    /// A sign of life.
-    pub fn heard(&self, agent: &AgentId, sites: &[SiteCode], spooled_events: u64, clock: Option<Timestamp>) {
-        self.write().heard(agent, sites, (self.clock)(), spooled_events, clock);
+    /// Records a contact with an agent; `clock` is the agent's time.
+    pub fn mark_seen(&self, agent: &AgentId, sites: &[SiteCode], spooled_events: u64, clock: Option<Timestamp>) {
+        self.write().mark_seen(agent, sites, (self.clock)(), spooled_events, clock);
     }
 
-    /// What an agent says of its spool.
-    pub fn spool(&self, agent: &AgentId, bytes: u64, waiting_seconds: u32) {
-        self.write().spool(agent, bytes, waiting_seconds);
+    /// Records the spool size and lag that an agent reports.
+    pub fn record_spool(&self, agent: &AgentId, bytes: u64, waiting_seconds: u32) {
+        self.write().record_spool(agent, bytes, waiting_seconds);
     }
 
-    /// An agent's stream opened.
-    pub fn connected(&self, session: &Session, version: &str, tells_coverage: bool) {
-        self.write().connected(&session.agent, session.fence, version, tells_coverage, session.lost_ever);
+    /// Records that an agent's stream opened.
+    pub fn connected(&self, session: &Session, version: &str, reports_coverage: bool) {
+        self.write().connected(&session.agent, session.fence, version, reports_coverage, session.lost_ever);
     }
 
-    /// An agent's stream ended.
+    /// Records that an agent's stream ended.
     pub fn disconnected(&self, session: &Session) {
         self.write().disconnected(&session.agent, session.fence);
     }
 
-    /// Time passed.
+    /// Judges what changes with time.
     pub async fn tick(&self) -> Result<(), StoreError> {
         self.write().tick();
         self.judge_and_keep().await
@@ -260,7 +260,7 @@ impl Engine {
         let changed = self.write().judge((self.clock)());
         for finding in &changed {
             let state = if finding.resolved_at.is_some() { "resolved" } else { "open" };
-            tracing::info!(rule = finding.rule, site = %finding.site, severity = %finding.severity, state, summary = finding.summary.en, "finding");
+            tracing::info!(rule = finding.rule, site = %finding.site, severity = %finding.severity, state, summary = finding.summary.en, "finding changed");
         }
         let any = !changed.is_empty();
         self.keep(changed).await?;
@@ -270,7 +270,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Keeps findings, with those that could not be kept before. A disk that is full holds up no judgement.
+    /// Stores changed findings, with those that failed before. A full disk does not stop judgement.
     async fn keep(&self, changed: Vec<Finding>) -> Result<(), StoreError> {
         let waiting: Vec<Finding> = {
             let mut unsaved = self.unsaved.lock().unwrap_or_else(PoisonError::into_inner);
@@ -281,22 +281,22 @@ impl Engine {
             Ok(()) => {
                 let mut unsaved = self.unsaved.lock().unwrap_or_else(PoisonError::into_inner);
                 for finding in &waiting {
-                    // One that changed meanwhile waits for the next time.
+                    // One that changed meanwhile is stored with the next.
                     if unsaved.get(&finding.id) == Some(finding) {
                         unsaved.remove(&finding.id);
                     }
                 }
                 Ok(())
             }
-            Err(error) if error.may_pass() => {
-                tracing::warn!(%error, findings = waiting.len(), "findings are not kept now; they are with the next");
+            Err(error) if error.is_transient() => {
+                tracing::warn!(%error, findings = waiting.len(), "findings not stored; will retry with the next change");
                 Ok(())
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Forgets events that are no longer to be kept.
+    /// Applies the retention policy to the store.
     pub async fn expire(&self, retention: Retention) -> Result<(), StoreError> {
         let size = self.store.expire((self.clock)(), retention).await?;
         *self.size.write().unwrap_or_else(PoisonError::into_inner) = size;
@@ -322,12 +322,12 @@ impl Engine {
         self.with_waves(at, |waves| waves.get(id))
     }
 
-    /// How large the store was at the last look.
+    /// Size of the store when last measured.
     pub fn store_size(&self) -> StoreSize {
         *self.size.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The newest waves for metrics. While a site reads back, what arrives is history: those of before count.
+    /// The newest waves for metrics. While a site reads its backlog, the waves from before it are returned.
     pub fn measured_waves(&self) -> Vec<Wave> {
         let reads_back = {
             let judge = self.read();
@@ -343,7 +343,7 @@ impl Engine {
         measured.clone()
     }
 
-    /// Of the newest waves those on which nothing goes on, each with its runs.
+    /// The settled among the newest waves, each with its runs.
     pub fn settled_waves(&self, last: usize) -> Vec<(Wave, Vec<Run>)> {
         let judge = self.read();
         let settled =
@@ -382,14 +382,13 @@ impl Engine {
         })
     }
 
-    /// Which verdicts would be others if a site were set otherwise.
+    /// Verdicts that would change if a site had other settings.
     pub fn whatif(&self, site: SiteCode, set: &[String]) -> Result<Vec<VerdictChange>, WhatIfError> {
         let judge = self.read();
         whatif(judge.hierarchy(), judge.limits(), site, set, (self.clock)())
     }
 
-    /// Somebody decides to bear with a finding, or no longer to. Durable when this returns; `None` where
-    /// there is no such finding.
+    /// Suppresses a finding or lifts its suppression. Durable when this returns; `None` if there is no such finding.
     pub async fn decide(&self, id: &str, by: &str, decision: Decision) -> Result<Option<Finding>, StoreError> {
         let now = (self.clock)();
         let (action, reason, until) = match &decision {
@@ -415,22 +414,22 @@ impl Engine {
             until,
         };
         self.store.decide(&entry, &finding).await?;
-        tracing::info!(by, action, finding = id, rule = finding.rule, site = %finding.site, "decided");
+        tracing::info!(by, action, finding = id, rule = finding.rule, site = %finding.site, "decision recorded");
         let decided = self.write().suppress(id, suppression);
-        // A judgement meanwhile may have kept the finding as it was before.
+        // A judgement meanwhile may have stored the finding without the decision.
         self.keep(decided.iter().cloned().collect()).await?;
         self.findings_changed.send_modify(|count| *count += 1);
         Ok(decided)
     }
 
-    /// Other limits of the rules, from now on.
+    /// Replaces the limits and exceptions of the rules.
     pub async fn set_limits(&self, limits: Limits) -> Result<(), StoreError> {
         self.write().set_limits(limits);
         self.judge_and_keep().await
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Judge> {
-        // A panic while folding cannot be mended; what is shown next is what was known.
+        // A panic while applying events leaves the state as it was; continue with it.
         self.judge.read().unwrap_or_else(PoisonError::into_inner)
     }
 

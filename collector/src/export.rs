@@ -1,4 +1,4 @@
-//! What leaves the collector by itself: metrics over HTTP and OTLP, waves as traces, notifications.
+//! What the collector exports: metrics over HTTP and OTLP, waves as traces, notifications.
 //!
 //! ```text
 //! engine → metrics ─┬→ http

@@ -1,8 +1,8 @@
 //! Certificate → site; wire event → event; append; acknowledge once durable.
 //!
-//! **Invariant: an acknowledgement means durable.** Who an agent is and for which sites it speaks is in its certificate alone;
-//! a claim beyond it is refused, recorded and shown. What breaks the protocol ends the stream; what is merely not understood
-//! inside an event is kept.
+//! **Invariant: an acknowledgement means durable.** A certificate alone says which agent a peer is and for which sites it may
+//! send; a claim beyond that is refused, recorded and shown. A protocol violation ends the stream; unknown fields inside an
+//! event are kept.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,35 +27,35 @@ use crate::engine::Engine;
 use supwatch_store::planted::{self, Fault};
 use supwatch_store::{Claims, Session, StoreError};
 
-/// Version of the protocol.
+/// Protocol version this collector speaks.
 const PROTOCOL: u32 = 1;
-/// Events that may be under way to us.
+/// Unacknowledged events an agent may have in flight.
 const WINDOW: u32 = 2_000;
-/// Largest message of a peer.
+/// Largest message of a peer, in bytes.
 pub const MESSAGE_BYTES: usize = 4 << 20;
 /// Events of a batch.
 const BATCH_EVENTS: usize = 2_000;
-/// Largest event, so that the store can keep it.
+/// Largest event the store accepts, in bytes.
 const EVENT_BYTES: usize = 80 * 1024;
-/// Files whose places come with a batch, and their bytes; so that they fit into the store beside the events.
+/// Read positions a batch may carry, and the length of a file's name; bounded so that they fit into one commit.
 const PLACES: usize = 16;
 const PLACE_NAME_BYTES: usize = 300;
-/// Sites whose coverage a message may tell, and logs of each: more than a certificate names, and more than a site server has.
+/// Sites a message may report coverage for, and logs of each: more than a certificate names, and more than a site server has.
 const COVERED_SITES: usize = 256;
 const COVERED_LOGS: usize = 64;
 const PLACE_BYTES: usize = 16 * 1024;
-/// Answers that wait for the socket.
+/// Responses queued for the socket.
 const ANSWERS: usize = 8;
 const FIRST_MESSAGE: Duration = Duration::from_secs(10);
-/// Time between two attempts to store a batch while the disk takes nothing.
-const AGAIN: Duration = Duration::from_secs(2);
-/// Four heartbeats.
+/// Retry interval for a batch while the disk rejects writes.
+const RETRY_EVERY: Duration = Duration::from_secs(2);
+/// A stream without a message for this long ends: four heartbeats.
 const IDLE: Duration = Duration::from_secs(60);
 
 /// The ingest service.
 #[derive(Clone)]
 pub struct Ingest {
-    /// What takes the events.
+    /// The collector's state, which ingests the events.
     pub engine: Arc<Engine>,
     /// Trust domain.
     pub hierarchy: String,
@@ -66,17 +66,17 @@ type Answers = Pin<Box<dyn Stream<Item = Result<wire::StreamResponse, Status>> +
 /// The peer of a request, by its certificate.
 pub fn peer_of<T>(request: &Request<T>, hierarchy: &str) -> Result<Peer, Status> {
     let peer = match request.extensions().get::<Peer>() {
-        // Said by whoever serves, in this very process, as a simulation does: nothing that is sent becomes an extension.
+        // Set by the server within this process, as the simulation does; nothing a peer sends becomes an extension.
         Some(peer) => peer.clone(),
-        None => shown_by(request)?,
+        None => peer_certificate(request)?,
     };
     if peer.hierarchy != hierarchy {
-        return Err(Status::permission_denied(format!("{peer} is of another hierarchy than {hierarchy}")));
+        return Err(Status::permission_denied(format!("{peer} belongs to another hierarchy than {hierarchy}")));
     }
     Ok(peer)
 }
 
-fn shown_by<T>(request: &Request<T>) -> Result<Peer, Status> {
+fn peer_certificate<T>(request: &Request<T>) -> Result<Peer, Status> {
     let info = request.extensions().get::<TlsConnectInfo<TcpConnectInfo>>();
     let certificates =
         info.and_then(TlsConnectInfo::peer_certs).ok_or_else(|| Status::unauthenticated("no client certificate was shown"))?;
@@ -84,7 +84,7 @@ fn shown_by<T>(request: &Request<T>) -> Result<Peer, Status> {
     Peer::of_certificate(leaf).map_err(|error| Status::unauthenticated(error.to_string()))
 }
 
-/// Notes a refusal and gives the status to answer.
+/// Records a refusal and returns the gRPC status for it.
 pub fn refuse(refusals: &Refusals, at: jiff::Timestamp, peer: &str, reason: Text, remedy: Text) -> Status {
     let status = Status::permission_denied(format!("{}; {}", reason.en, remedy.en));
     refusals.record(at, peer, reason, remedy);
@@ -100,7 +100,7 @@ impl IngestService for Ingest {
         let now = (self.engine.clock)();
         let Role::Agent { id, sites: allowed } = &peer.role else {
             let reason = Text::new(
-                format!("{peer} is no agent and may not send events"),
+                format!("{peer} is not an agent and may not send events"),
                 format!("{peer} はエージェントではないため、イベントを送信できません"),
             );
             let remedy = Text::new(
@@ -148,11 +148,11 @@ impl IngestService for Ingest {
             None => session,
         };
         if session.lost > 0 {
-            tracing::warn!(agent = %id, lost = session.lost, "events that neither the agent nor this store has any more");
+            tracing::warn!(agent = %id, lost = session.lost, "events lost: neither the agent nor the store has them any more");
         }
         self.engine.connected(&session, &hello.version, hello.tells_coverage);
         let newest = hello.next_sequence.saturating_sub(1);
-        self.engine.heard(id, &sites, newest.saturating_sub(session.durable_sequence), None);
+        self.engine.mark_seen(id, &sites, newest.saturating_sub(session.durable_sequence), None);
         let (answers, outbound) = mpsc::channel(ANSWERS);
         let welcome = wire::Welcome {
             protocol: PROTOCOL,
@@ -201,7 +201,7 @@ struct AgentStream {
     session: Session,
     /// Everything up to this number is durable.
     durable: u64,
-    /// Number of the newest event the agent has told of.
+    /// Number of the newest event the agent has reported.
     newest: u64,
 }
 
@@ -216,30 +216,30 @@ impl AgentStream {
             let message = tokio::select! {
                 biased;
                 () = &mut stopped => {
-                    result = Err(Status::unavailable("the collector stops"));
+                    result = Err(Status::unavailable("the collector is stopping"));
                     break;
                 }
                 message = tokio::time::timeout(IDLE, inbound.message()) => message,
             };
             result = match message {
-                Ok(Ok(Some(message))) => self.take(message, &answers).await,
+                Ok(Ok(Some(message))) => self.handle(message, &answers).await,
                 Ok(Ok(None)) => break,
                 Ok(Err(status)) => Err(status),
-                Err(_) => Err(Status::deadline_exceeded("no sign of life for 60 s")),
+                Err(_) => Err(Status::deadline_exceeded("no message for 60 s")),
             };
         }
         self.engine.disconnected(&self.session);
         match result {
-            Ok(()) => tracing::info!(agent = %self.id, "agent went away"),
+            Ok(()) => tracing::info!(agent = %self.id, "agent disconnected"),
             Err(status) => {
-                tracing::warn!(agent = %self.id, reason = status.message(), "stream ended");
-                // The agent may be gone already.
+                tracing::warn!(agent = %self.id, reason = status.message(), "agent stream failed");
+                // The agent may have disconnected already.
                 let _ = answers.send(Err(status)).await;
             }
         }
     }
 
-    async fn take(&mut self, message: wire::StreamRequest, answers: &Answer) -> Result<(), Status> {
+    async fn handle(&mut self, message: wire::StreamRequest, answers: &Answer) -> Result<(), Status> {
         match message.body {
             Some(stream_request::Body::Batch(batch)) => {
                 let bytes = u32::try_from(prost::Message::encoded_len(&batch)).unwrap_or(u32::MAX);
@@ -248,15 +248,15 @@ impl AgentStream {
                 if let Some(last) = events.last().filter(|_| planted::is(Fault::AcknowledgedFirst)) {
                     answer(answers, stream_response::Body::Ack(wire::Ack { durable_sequence: last.sequence })).await?;
                 }
-                // What waits for the disk is bounded for all agents together; the others wait in their spools.
-                let room = self.engine.room(bytes).await;
-                let taken = self.stored(events, places, &coverage, answers).await;
+                // Batches waiting for the disk are bounded across all agents; the rest stays in the agents' spools.
+                let room = self.engine.reserve(bytes).await;
+                let taken = self.store(events, places, &coverage, answers).await;
                 drop(room);
                 match taken {
                     Ok(durable_sequence) => {
                         self.durable = durable_sequence;
                         self.newest = self.newest.max(durable_sequence);
-                        self.engine.heard(&self.id, &self.sites, self.newest - durable_sequence, None);
+                        self.engine.mark_seen(&self.id, &self.sites, self.newest - durable_sequence, None);
                         answer(answers, stream_response::Body::Ack(wire::Ack { durable_sequence })).await
                     }
                     Err(StoreError::Gap { expected }) => {
@@ -267,44 +267,44 @@ impl AgentStream {
             }
             Some(stream_request::Body::Heartbeat(heartbeat)) => {
                 self.newest = self.durable.saturating_add(heartbeat.spooled_events);
-                self.engine.spool(&self.id, heartbeat.spool_bytes, heartbeat.waiting_seconds);
-                self.engine.heard(
+                self.engine.record_spool(&self.id, heartbeat.spool_bytes, heartbeat.waiting_seconds);
+                self.engine.mark_seen(
                     &self.id,
                     &self.sites,
                     heartbeat.spooled_events,
                     supwatch_proto::time::from_wire(heartbeat.clock),
                 );
                 let coverage = self.read_coverage(&heartbeat.coverage)?;
-                self.engine.cover(&self.session, self.durable, &coverage).await.map_err(status)
+                self.engine.ingest_coverage(&self.session, self.durable, &coverage).await.map_err(status)
             }
             Some(stream_request::Body::Hello(_)) | None => Err(Status::invalid_argument("neither a batch nor a heartbeat")),
         }
     }
 
-    /// Stores a batch, however long the disk takes: an agent that sent it in vain would only send it again.
-    async fn stored(
+    /// Stores a batch, retrying for as long as the disk is unavailable: a rejected batch would only be sent again.
+    async fn store(
         &self,
         events: Vec<Event>,
         places: Vec<Place>,
         coverage: &[Coverage],
         answers: &Answer,
     ) -> Result<u64, StoreError> {
-        let mut told = false;
+        let mut throttled = false;
         loop {
-            match self.engine.take(&self.session, events.clone(), places.clone(), coverage).await {
-                Err(error) if error.may_pass() => {
-                    if !told {
-                        told = true;
-                        tracing::error!(agent = %self.id, %error, "the store takes nothing now; agents keep what they have");
-                        let wait_ms = u32::try_from(AGAIN.as_millis()).unwrap_or(u32::MAX);
+            match self.engine.ingest(&self.session, events.clone(), places.clone(), coverage).await {
+                Err(error) if error.is_transient() => {
+                    if !throttled {
+                        throttled = true;
+                        tracing::error!(agent = %self.id, %error, "store unavailable; agents keep spooling");
+                        let wait_ms = u32::try_from(RETRY_EVERY.as_millis()).unwrap_or(u32::MAX);
                         let throttle = wire::Throttle { wait_ms, reason: error.to_string() };
-                        // An agent that is gone needs no word, and what it sent is stored all the same.
+                        // If the agent is gone, its batch is stored all the same.
                         let _ = answer(answers, stream_response::Body::Throttle(throttle)).await;
                     }
-                    self.engine.heard(&self.id, &self.sites, self.newest - self.durable, None);
+                    self.engine.mark_seen(&self.id, &self.sites, self.newest - self.durable, None);
                     let stopped = self.engine.stopped();
                     tokio::select! {
-                        () = tokio::time::sleep(AGAIN) => {}
+                        () = tokio::time::sleep(RETRY_EVERY) => {}
                         () = stopped => return Err(StoreError::Closed),
                         () = answers.closed() => return Err(error),
                     }
@@ -314,7 +314,7 @@ impl AgentStream {
         }
     }
 
-    /// How far the agent has read the logs of its own sites.
+    /// Checks and converts the coverage the agent reports for its own sites.
     fn read_coverage(&self, coverage: &[wire::Coverage]) -> Result<Vec<Coverage>, Status> {
         let small = |one: &wire::Coverage| {
             let named = |log: &wire::LogCoverage| log.file.len() <= PLACE_NAME_BYTES && log.log.len() <= PLACE_NAME_BYTES;
@@ -322,14 +322,14 @@ impl AgentStream {
         };
         if coverage.len() > COVERED_SITES || !coverage.iter().all(small) {
             return Err(Status::invalid_argument(format!(
-                "coverage is taken of at most {COVERED_SITES} sites with {COVERED_LOGS} logs each"
+                "too much coverage: at most {COVERED_SITES} sites with {COVERED_LOGS} logs each"
             )));
         }
         let read =
             |one: &wire::Coverage| Coverage::try_from(one.clone()).map_err(|error| Status::invalid_argument(error.to_string()));
         let coverage: Vec<Coverage> = coverage.iter().map(read).collect::<Result<_, _>>()?;
         match coverage.iter().find(|one| !self.sites.contains(&one.site)) {
-            Some(one) => Err(Status::invalid_argument(format!("{} is no site of this agent", one.site))),
+            Some(one) => Err(Status::invalid_argument(format!("{} is not a site of this agent", one.site))),
             None => Ok(coverage),
         }
     }
@@ -337,7 +337,7 @@ impl AgentStream {
     fn read(&self, batch: wire::Batch) -> Result<(Vec<Event>, Vec<Place>), Status> {
         if batch.events.len() > BATCH_EVENTS {
             return Err(Status::invalid_argument(format!(
-                "a batch has {} events, at most {BATCH_EVENTS} are taken",
+                "batch too large: {} events, at most {BATCH_EVENTS} are allowed",
                 batch.events.len()
             )));
         }
@@ -345,17 +345,17 @@ impl AgentStream {
         let small = |place: &wire::Place| place.name.len() <= PLACE_NAME_BYTES && place.checkpoint.len() <= PLACE_BYTES;
         if batch.places.len() > PLACES || !batch.places.iter().all(small) {
             return Err(Status::invalid_argument(format!(
-                "a batch tells of {} files, at most {PLACES} of {PLACE_BYTES} bytes are taken",
+                "too many or too large read positions: {} files, at most {PLACES} of {PLACE_BYTES} bytes are allowed",
                 batch.places.len()
             )));
         }
-        // Of its own sites alone, so that what is kept for it is bounded by their files.
+        // Only its own sites, so that the store keeps no more positions than their files.
         let own = |place: &wire::Place| {
             let site = place.name.split_once('/').map_or("", |(site, _)| site);
             self.sites.iter().any(|own| own.as_str() == site)
         };
         if let Some(place) = batch.places.iter().find(|place| !own(place)) {
-            return Err(Status::invalid_argument(format!("{:?} is no file of a site of this agent", place.name)));
+            return Err(Status::invalid_argument(format!("{:?} is not a file of a site of this agent", place.name)));
         }
         Ok((events, batch.places.into_iter().map(Place::from).collect()))
     }
@@ -384,10 +384,10 @@ impl AgentStream {
 
 async fn answer(answers: &Answer, body: stream_response::Body) -> Result<(), Status> {
     let sent = answers.send(Ok(wire::StreamResponse { body: Some(body) })).await;
-    sent.map_err(|_| Status::cancelled("the agent is gone"))
+    sent.map_err(|_| Status::cancelled("the agent has disconnected"))
 }
 
-/// What went wrong in the store, as gRPC says it. None of it makes the agent forget anything.
+/// A store error as a gRPC status. None of them makes the agent discard events.
 fn status(error: StoreError) -> Status {
     match error {
         StoreError::Fenced => Status::aborted(error.to_string()),

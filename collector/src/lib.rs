@@ -5,7 +5,7 @@
 //!                                                               → export → metrics, OTLP, notifications
 //! ```
 //!
-//! What judges is pure and is `supwatch-judgement`'s; here are the edges. `analyze` gives a folder of logs the same judgement
+//! Judgement is pure and in `supwatch-judgement`; here are the edges. `analyze` gives a folder of logs the same judgement
 //! without a collector, `demo` runs a whole hierarchy on one machine.
 
 pub mod access;

@@ -25,13 +25,13 @@ pub mod operate;
 const MESSAGE_EVENTS: usize = 200;
 /// Waves of one message.
 const WAVES_SENT: usize = 20;
-/// Messages that wait for the socket.
+/// Messages queued for the socket.
 const WAITING: usize = 4;
 
 /// The query service.
 #[derive(Clone)]
 pub struct Query {
-    /// What answers.
+    /// The collector's state, which answers the queries.
     pub engine: Arc<Engine>,
     /// Trust domain.
     pub hierarchy: String,
@@ -79,9 +79,9 @@ impl QueryService for Query {
         let wire::WhatIfRequest { site, set } = request.into_inner();
         let engine = Arc::clone(&self.engine);
         let site = code(&site)?;
-        // Judging everything twice takes its time with thousands of sites.
+        // Judging everything twice takes long with thousands of sites.
         let changes = tokio::task::spawn_blocking(move || engine.whatif(site, &set)).await;
-        let changes = changes.map_err(|_| Status::internal("the question could not be worked out"))?;
+        let changes = changes.map_err(|_| Status::internal("the what-if query failed"))?;
         let changes = changes.map_err(|error| Status::invalid_argument(error.to_string()))?;
         Ok(Response::new(wire::WhatIfResponse { changes: changes.into_iter().map(wire::VerdictChange::from).collect() }))
     }
@@ -102,7 +102,7 @@ impl QueryService for Query {
             "" => engine.waves(from_wire(at), last),
             id => engine.wave(from_wire(at), id).into_iter().collect(),
         });
-        let waves = waves.await.map_err(|_| Status::internal("the waves could not be put together"))?;
+        let waves = waves.await.map_err(|_| Status::internal("the waves query failed"))?;
         Ok(Response::new(wire::WavesResponse { waves: waves.into_iter().map(wire::Wave::from).collect() }))
     }
 
@@ -115,8 +115,8 @@ impl QueryService for Query {
         let (sender, receiver) = mpsc::channel(WAITING);
         let engine = Arc::clone(&self.engine);
         tokio::spawn(async move {
-            if let Err(status) = tell(&engine, &query, last as usize, follow, &sender).await {
-                // Whoever asked may have gone.
+            if let Err(status) = stream_events(&engine, &query, last as usize, follow, &sender).await {
+                // The client may have disconnected.
                 let _ = sender.send(Err(status)).await;
             }
         });
@@ -130,7 +130,7 @@ fn code(text: &str) -> Result<SiteCode, Status> {
 
 type Sender = mpsc::Sender<Result<wire::EventsResponse, Status>>;
 
-async fn tell(engine: &Engine, query: &EventQuery, last: usize, follow: bool, sender: &Sender) -> Result<(), Status> {
+async fn stream_events(engine: &Engine, query: &EventQuery, last: usize, follow: bool, sender: &Sender) -> Result<(), Status> {
     let mut arrived = engine.arrived();
     let unavailable = |error: supwatch_store::StoreError| Status::unavailable(error.to_string());
     let mut at = Cursor::default();
@@ -138,7 +138,7 @@ async fn tell(engine: &Engine, query: &EventQuery, last: usize, follow: bool, se
         at = engine.store().end().await.map_err(unavailable)?;
         send(sender, newest(engine, query, last, at).await?).await?;
     }
-    // What came meanwhile follows what was told, and nothing comes twice.
+    // Events that arrived meanwhile follow those already sent; none is sent twice.
     let mut more = last == 0 || follow;
     while more {
         arrived.borrow_and_update();
@@ -152,7 +152,7 @@ async fn tell(engine: &Engine, query: &EventQuery, last: usize, follow: bool, se
     }
     loop {
         tokio::select! {
-            changed = arrived.changed() => changed.map_err(|_| Status::unavailable("the collector stops"))?,
+            changed = arrived.changed() => changed.map_err(|_| Status::unavailable("the collector is stopping"))?,
             () = sender.closed() => return Ok(()),
             () = engine.stopped() => return Ok(()),
         }
@@ -167,7 +167,7 @@ async fn tell(engine: &Engine, query: &EventQuery, last: usize, follow: bool, se
     }
 }
 
-/// The newest events before a place, found from its side.
+/// The newest events before a cursor, found by scanning backwards.
 async fn newest(engine: &Engine, query: &EventQuery, last: usize, before: Cursor) -> Result<Vec<StoredEvent>, Status> {
     let (mut found, mut before) = (VecDeque::new(), before);
     loop {
@@ -186,7 +186,10 @@ async fn send(sender: &Sender, events: Vec<StoredEvent>) -> Result<(), Status> {
     let mut events = events.into_iter().map(wire::StoredEvent::from).peekable();
     while events.peek().is_some() {
         let some: Vec<wire::StoredEvent> = events.by_ref().take(MESSAGE_EVENTS).collect();
-        sender.send(Ok(wire::EventsResponse { events: some })).await.map_err(|_| Status::cancelled("nobody listens"))?;
+        sender
+            .send(Ok(wire::EventsResponse { events: some }))
+            .await
+            .map_err(|_| Status::cancelled("the client has disconnected"))?;
     }
     Ok(())
 }

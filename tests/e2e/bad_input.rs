@@ -32,7 +32,7 @@ fn inputs_that_are_no_logs_are_named() {
     assert!(said.contains("folder.log") && said.contains("holds no logs") && !said.contains("no findings"), "{said}");
     refused(&["analyze", &path("missing.log")], 4, &["missing.log", "check the path"]);
     file("text.zip", b"no archive");
-    refused(&["analyze", &path("text.zip")], 4, &["text.zip", "no readable zip"]);
+    refused(&["analyze", &path("text.zip")], 4, &["text.zip", "not a readable zip"]);
     std::fs::create_dir_all(dir.path().join("P01/logs")).expect("folder");
     file("P01/site.toml", b"code = \"P01\"\ntpye = \"primary\"\ngeneration = \"2013\"\n");
     refused(&["analyze", &path("P01")], 4, &["site.toml:2", "did you mean \"type\"", "site.toml:3", "2013"]);
@@ -85,7 +85,7 @@ fn ports_stores_and_identities_that_cannot_be_had_are_named() {
         .expect("file");
         refused(&["serve", "--config", config.to_str().expect("path")], code, parts);
     };
-    serve(house.port, "pki/collector", "other-store", &["another program may listen there", "`listen`"], 4);
+    serve(house.port, "pki/collector", "other-store", &["another program uses this address", "`listen`"], 4);
     serve(0, "pki/collector", "store", &["store", "in use by another process"], 4);
     serve(0, "pki/nobody", "other-store", &["nobody/certificate.pem", "supwatch pki init"], 2);
     std::fs::write(house.path("no-folder"), b"a file").expect("file");

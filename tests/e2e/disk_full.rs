@@ -62,7 +62,7 @@ fn a_full_disk_of_the_store_loses_nothing_and_passes() {
     one.start();
     one.write(10);
     one.check();
-    story(&mut one, &disk, &mut dice, "the store takes nothing now", |one| one.house.collector_said());
+    story(&mut one, &disk, &mut dice, "store unavailable; agents keep spooling", |one| one.house.collector_said());
     one.kill();
     one.house.kill_collector();
     disk.unmount();

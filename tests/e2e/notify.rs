@@ -133,7 +133,7 @@ fn a_webhook_is_told_once_although_it_was_down_and_the_collector_died() {
         if enough && waits { Ok(()) } else { Err(page) }
     });
     let said = house.collector_said();
-    assert_eq!(said.matches("cannot notify").count(), 1, "an outage is told once:\n{said}");
+    assert_eq!(said.matches("notification failed").count(), 1, "an outage is logged once:\n{said}");
     assert!(said.contains("503") && said.contains("check `url`, and the receiver's log"), "{said}");
 
     *receiver.up.lock().expect("lock") = true;

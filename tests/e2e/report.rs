@@ -60,7 +60,7 @@ fn a_page_that_cannot_be_written_is_an_error_and_costs_no_log() {
     std::fs::copy(&input, &log).expect("copied");
     for (report, reason) in [
         (folder.path().join("nowhere/report.html"), "there is no folder"),
-        (folder.path().to_owned(), "this is no file"),
+        (folder.path().to_owned(), "this is not a file"),
         (log.clone(), "is no HTML page"),
     ] {
         let (code, stdout, stderr) = analyze(&log, &report, &[]);

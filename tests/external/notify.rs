@@ -53,7 +53,7 @@ fn story(house: &mut House, notify: &str, start: impl FnOnce(&House) -> Running)
     ]);
     wait_for("a failed attempt", || {
         let said = house.collector_said();
-        if said.contains("cannot notify") { Ok(()) } else { Err(said) }
+        if said.contains("notification failed") { Ok(()) } else { Err(said) }
     });
 
     let receiver = start(house);

@@ -12,7 +12,7 @@ use supwatch_model::ids::AgentId;
 use supwatch_model::place::Place;
 use supwatch_store::memory::Memory;
 use supwatch_store::{
-    Claims, Committed, Cursor, EventQuery, KeptCoverage, Page, Retention, Session, Store, StoreError, StoreSize, Told,
+    Claims, Committed, Cursor, EventQuery, KeptCoverage, LastNotified, Page, Retention, Session, Store, StoreError, StoreSize,
 };
 
 use crate::ledger::{self, Ledger};
@@ -130,12 +130,12 @@ impl Store for Disk {
         self.memory().audit().await
     }
 
-    async fn put_told(&self, target: &str, told: &[(String, Told)]) -> Result<(), StoreError> {
-        self.memory().put_told(target, told).await
+    async fn put_notified(&self, target: &str, notified: &[(String, LastNotified)]) -> Result<(), StoreError> {
+        self.memory().put_notified(target, notified).await
     }
 
-    async fn told(&self, target: &str) -> Result<BTreeMap<String, Told>, StoreError> {
-        self.memory().told(target).await
+    async fn notified(&self, target: &str) -> Result<BTreeMap<String, LastNotified>, StoreError> {
+        self.memory().notified(target).await
     }
 
     async fn put_exported(&self, waves: &[(String, u64)]) -> Result<(), StoreError> {

@@ -87,7 +87,7 @@ pub async fn collector(disk: Arc<Disk>) -> turmoil::Result {
     let hierarchy = HierarchyFile { name: Some("corp".to_owned()), ..HierarchyFile::default() };
     let store: Arc<dyn Store> = disk;
     let engine = Arc::new(
-        Engine::awake(store, Hierarchy::new(hierarchy, Arc::clone(Catalogue::built_in())), Limits::default(), clock).await?,
+        Engine::replay(store, Hierarchy::new(hierarchy, Arc::clone(Catalogue::built_in())), Limits::default(), clock).await?,
     );
     let listener = TcpListener::bind(("0.0.0.0", PORT)).await?;
     let (sender, accepted) = mpsc::channel(16);

@@ -193,7 +193,7 @@ impl World {
             // Also that nothing more is written by now.
             let written = self.written(site) as u64;
             let coverage = covered(site, written, written, Some(self.now));
-            self.whole.cover(&agent(site), Epoch([1; 16]), coverage);
+            self.whole.apply_coverage(&agent(site), Epoch([1; 16]), coverage);
         }
     }
 
@@ -235,17 +235,17 @@ impl World {
         }
         let caught_up = self.delivered[site] == self.written(site);
         let waiting = (self.written(site) - self.delivered[site]) as u64;
-        self.judge.heard(&agent(site), &[code(site)], self.now, waiting, None);
+        self.judge.mark_seen(&agent(site), &[code(site)], self.now, waiting, None);
         let before = self.told.iter().rev().find(|(of, _)| *of == site).and_then(|(_, told)| told.logs[0].read_until);
         let read_until = if caught_up { Some(self.now) } else { before };
         let coverage = covered(site, self.delivered[site] as u64, self.written(site) as u64, read_until);
-        self.judge.cover(&agent(site), Epoch([1; 16]), coverage.clone());
+        self.judge.apply_coverage(&agent(site), Epoch([1; 16]), coverage.clone());
         self.told.push((site, coverage));
         self.judge();
     }
 
     fn store(&mut self, event: StoredEvent) {
-        self.judge.take(&event);
+        self.judge.apply(&event);
         self.stored.push(event);
     }
 
@@ -257,7 +257,7 @@ impl World {
         self.judge = Judge::new(hierarchy, Limits::default(), kept, true);
         for site in 0..3 {
             if let Some((_, coverage)) = self.told.iter().rev().find(|(of, _)| *of == site) {
-                self.judge.cover(&agent(site), Epoch([1; 16]), coverage.clone());
+                self.judge.apply_coverage(&agent(site), Epoch([1; 16]), coverage.clone());
             }
         }
         self.connected = [false; 3];

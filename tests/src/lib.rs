@@ -225,7 +225,7 @@ impl House {
         let mut command = Command::new(binary("supwatch"));
         command.args(["serve", "--config"]).arg(&config).env("NO_COLOR", "1");
         let mut running = Running::start(command);
-        let line = running.says("collector listens");
+        let line = running.says("collector is listening");
         let value = |name: &str| line.split_whitespace().find_map(|word| word.strip_prefix(name)).expect("a value").to_owned();
         self.port = value("listen=127.0.0.1:").parse().expect("a port");
         self.http = value("http=");

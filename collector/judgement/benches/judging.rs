@@ -1,5 +1,5 @@
 //! What judging costs: verdicts a second, and the cost of one event in hierarchies of 10 to 10,000 sites, beside the cost of
-//! judging everything anew in the same run.
+//! judging everything again in the same run.
 //!
 //! `cargo bench -p supwatch-judgement --bench judging`; `SUPWATCH_BENCH_SITES=100` ends at a smaller hierarchy.
 
@@ -89,15 +89,15 @@ fn hierarchy(sites: usize) -> Judge {
             _ => SiteType::Secondary,
         };
         let description = SiteDescription { site_type: Some(site_type), parent: Some(parent), ..SiteDescription::default() };
-        judge.take(&stored(site, 0, EventKind::SiteDescribed(description)));
-        judge.take(&stored(site, 0, EventKind::SettingsSnapshot { settings: settings(site, parent, 0, false) }));
-        judge.take(&stored(site, 1, EventKind::RunStarted { trigger: Trigger::Parent, from: parent, scope: Scope::Unknown }));
-        judge.take(&stored(site, 2, EventKind::RunSucceeded));
+        judge.apply(&stored(site, 0, EventKind::SiteDescribed(description)));
+        judge.apply(&stored(site, 0, EventKind::SettingsSnapshot { settings: settings(site, parent, 0, false) }));
+        judge.apply(&stored(site, 1, EventKind::RunStarted { trigger: Trigger::Parent, from: parent, scope: Scope::Unknown }));
+        judge.apply(&stored(site, 2, EventKind::RunSucceeded));
         // A site in the middle of a backlog is not judged, so each is known to be read for good.
         let read_until = Some(Timestamp::MAX);
         let log = LogCoverage { log: "wsyncmgr".into(), file: "wsyncmgr.log".into(), offset: 0, size: 0, read_until };
         let coverage = Coverage { site, after_sequence: u64::MAX, caught_up: true, logs: vec![log] };
-        judge.cover(&AgentId(format!("{site}/srv")), Epoch([0; 16]), coverage);
+        judge.apply_coverage(&AgentId(format!("{site}/srv")), Epoch([0; 16]), coverage);
     }
     judge.judge(at(3));
     judge
@@ -117,7 +117,7 @@ fn main() {
     let most = std::env::var("SUPWATCH_BENCH_SITES").ok().and_then(|sites| sites.parse().ok()).unwrap_or(10_000usize);
     println!(
         "{:>6}  {:>13}  {:>13}  {:>13}  {:>13}  {:>12}",
-        "sites", "log event", "failed run", "one snapshot", "all anew", "verdicts/s"
+        "sites", "log event", "failed run", "one snapshot", "all again", "verdicts/s"
     );
     for sites in [10usize, 100, 1000, 10_000].into_iter().filter(|sites| *sites <= most) {
         let mut judge = hierarchy(sites);
@@ -126,24 +126,24 @@ fn main() {
         let (leaf, parent) = (code(number), parent_of(number));
         let line = mean(|count| {
             let minute = 10 + count;
-            judge.take(&stored(leaf, minute, EventKind::RunProgress { done: count, total: 1 << 40, phase: "wsus".into() }));
+            judge.apply(&stored(leaf, minute, EventKind::RunProgress { done: count, total: 1 << 40, phase: "wsus".into() }));
             judge.judge(at(minute));
         });
         let failed = mean(|count| {
             let kind =
                 EventKind::RunFailed { text: "Unable to connect to the remote server".into(), source: "X".into(), code: None };
-            judge.take(&stored(
+            judge.apply(&stored(
                 leaf,
                 100 + 10 * count,
                 EventKind::RunStarted { trigger: Trigger::Parent, from: parent, scope: Scope::Unknown },
             ));
-            judge.take(&stored(leaf, 105 + 10 * count, kind));
+            judge.apply(&stored(leaf, 105 + 10 * count, kind));
             judge.judge(at(106 + 10 * count));
         });
         let snapshot = mean(|count| {
             let minute = 1_000_000 + count;
             let settings = settings(leaf, parent, minute, count % 2 == 0);
-            judge.take(&stored(leaf, minute, EventKind::SettingsSnapshot { settings }));
+            judge.apply(&stored(leaf, minute, EventKind::SettingsSnapshot { settings }));
             judge.judge(at(minute));
         });
         let all = mean(|count| {

@@ -2,7 +2,7 @@
 //!
 //! Pure, over all findings and the hierarchy, and never kept: so it is the same live, for a moment in the past, and offline.
 //! A finding follows only from one that comes before it in a fixed order (further up in the tree, then nearer to the root of
-//! such trouble). So there are no circles, and what is told as a cause is no consequence itself.
+//! such trouble). So there are no circles, and what is reported as a cause is no consequence itself.
 
 use std::collections::BTreeMap;
 
@@ -51,10 +51,10 @@ const ORDER: &[&str] = &[
     "catalog-lag",
 ];
 
-/// Rules that say of several sites what is one fault.
+/// Rules that report one fault at several sites.
 const SPREAD: &[&str] = &["topology", "agent-silent", "agent-lagging", "clock-skew"];
 
-/// What is asked: findings by place and rule, and the tree they stand in.
+/// The findings by site and rule, and the hierarchy.
 struct Tree<'a> {
     hierarchy: &'a Hierarchy,
     limits: &'a Limits,
@@ -70,8 +70,8 @@ struct Tree<'a> {
 /// A finding's place in the order in which causes come before consequences.
 type Place<'a> = (usize, usize, SiteCode, &'a str);
 
-/// Says of each open finding whose consequence it is and what follows from it. What is told as a cause is as bad as the worst
-/// that comes of it. A suppressed finding covers only what is no worse than itself.
+/// Links each open finding to its cause and its consequences. A cause is as severe as the worst of its
+/// consequences. A suppressed finding covers only what is no worse than itself.
 pub fn fold(hierarchy: &Hierarchy, limits: &Limits, now: jiff::Timestamp, findings: &mut [Finding]) {
     let causes = causes(&Tree::new(hierarchy, limits, now, findings));
     for (index, cause) in &causes {
@@ -110,17 +110,17 @@ fn causes(tree: &Tree<'_>) -> Vec<(usize, usize)> {
     let mut order: Vec<(Place<'_>, usize)> = (0..tree.findings.len()).filter_map(|i| Some((tree.place(i)?, i))).collect();
     order.sort_unstable();
     let mut found: BTreeMap<usize, usize> = BTreeMap::new();
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for (place, index) in &order {
         let before = |other: &usize| tree.place(*other).is_some_and(|other| other < *place);
         let root = |other: usize| found.get(&other).copied().unwrap_or(other);
         let cause = roots::candidates(tree, *index).into_iter().filter(before).map(root).find(|root| tree.covers(*root, *index));
         if let Some(cause) = cause {
             found.insert(*index, cause);
-            told.push((*index, cause));
+            reported.push((*index, cause));
         }
     }
-    told
+    reported
 }
 
 impl<'a> Tree<'a> {
@@ -177,7 +177,7 @@ impl<'a> Tree<'a> {
         rules.iter().flat_map(of).collect()
     }
 
-    /// Whether what follows from a finding is told with it.
+    /// Whether a finding may be reported with its consequences.
     fn covers(&self, root: usize, index: usize) -> bool {
         let Some((root, finding)) = self.findings.get(root).zip(self.findings.get(index)) else { return false };
         root.suppressed.is_none() || root.severity <= finding.severity

@@ -1,8 +1,8 @@
 //! Events → what is last known of each site, and of the hierarchy they form.
 //!
-//! Pure: folding one event touches one site, and says which other sites' verdicts may hang on it, so that no event judges
-//! the whole hierarchy. What people expect (`hierarchy.toml`) stands beside what agents tell; what an agent says of its own
-//! site wins, and what logs merely imply (a notification names parent and child) comes last.
+//! Pure: applying one event changes one site, and returns the other sites whose verdicts may depend on it, so that no event
+//! judges the whole hierarchy. What an agent reports of its own site wins over `hierarchy.toml`; what logs merely imply (a
+//! notification names parent and child) comes last.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ mod reading;
 use index::Index;
 pub use reading::Readings;
 
-/// Gaps between scheduled starts that are looked at, and fewer than which say nothing.
+/// Gaps between scheduled starts that are considered, and the fewest that give a schedule.
 const GAPS_SEEN: usize = 14;
 const FEWEST_GAPS: usize = 3;
 
@@ -39,7 +39,7 @@ const NOTIFICATIONS_KEPT: usize = 170;
 /// All sites, their parents, and what is last known of each.
 #[derive(Debug, Clone)]
 pub struct Hierarchy {
-    /// What `hierarchy.toml` says.
+    /// Content of `hierarchy.toml`.
     pub expected: HierarchyFile,
     /// Its sites by code, since every question about a parent asks for one.
     listed: BTreeMap<SiteCode, SiteDescription>,
@@ -48,9 +48,9 @@ pub struct Hierarchy {
     /// Agents by identity.
     pub agents: BTreeMap<AgentId, Agent>,
     index: Index,
-    /// Whether agents deliver it; what is read offline is read whole.
+    /// Whether agents deliver the events; offline, all logs are read whole.
     pub live: bool,
-    /// What errors are diagnosed by.
+    /// The catalogue that errors are diagnosed with.
     pub catalogue: Arc<Catalogue>,
 }
 
@@ -65,11 +65,11 @@ impl Default for Hierarchy {
 pub struct Site {
     /// Its code.
     pub code: SiteCode,
-    /// What each agent says of it.
+    /// What each agent reports of the site.
     pub descriptions: BTreeMap<AgentId, SiteDescription>,
     /// Parent that a log implies.
     pub implied_parent: Option<SiteCode>,
-    /// What the provider of a site says of it.
+    /// What the SMS Provider of a site reports of it.
     pub listed: Option<SiteDescription>,
     /// Whether its log has a run on the schedule or its own database phase (6705), which only a top site has.
     pub scheduled: bool,
@@ -83,15 +83,15 @@ pub struct Site {
     active_wsus: Option<String>,
     /// Notifications that its parent sent it, oldest first.
     pub notified: Vec<Notification>,
-    /// When it found which parent's notification (its own clock), oldest first.
+    /// When it found the notification of which parent (its own clock), oldest first.
     pub received: Vec<(Timestamp, SiteCode)>,
-    /// Lines that tell of trouble with the database since the last success.
+    /// Lines that report database errors since the last success.
     pub database_trouble: Vec<Evidence>,
     /// What its agents could not read, by agent and file.
     pub unreadable: BTreeMap<(AgentId, String), Unreadable>,
-    /// Agents that speak for it.
+    /// Agents that send its events.
     pub agents: BTreeSet<AgentId>,
-    /// Next scheduled run, where the log proves it and it has not begun.
+    /// Next scheduled run, where the log names it and it has not begun.
     pub next_run: Option<Timestamp>,
     /// Newest catalogue version and when it was set.
     pub catalog_versions: Vec<(Option<Timestamp>, u64)>,
@@ -105,12 +105,12 @@ pub struct Site {
     pub readings: Readings,
 }
 
-/// A parent's word that new metadata is there.
+/// A parent's notification that new metadata is available.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Notification {
     /// When it was sent (the parent's clock).
     pub at: Timestamp,
-    /// By which parent.
+    /// Site code of the parent.
     pub parent: SiteCode,
     /// The parent's line.
     pub evidence: Evidence,
@@ -119,56 +119,56 @@ pub struct Notification {
 /// Something an agent could not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
-    /// What is wrong with it.
+    /// The error the agent reported.
     pub text: String,
-    /// Since when (collector's clock).
+    /// When it was first reported (collector's clock).
     pub since: Timestamp,
 }
 
 /// What is known of an agent.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Agent {
-    /// Sites it speaks for.
+    /// Sites whose events it sends.
     pub sites: BTreeSet<SiteCode>,
-    /// Last sign of life (collector's clock).
+    /// Last contact (collector's clock).
     pub last_heard_at: Option<Timestamp>,
     /// Whether its stream is open.
     pub connected: bool,
-    /// Fencing token of its newest stream: the end of an older one says nothing.
+    /// Fencing token of its newest stream: the end of an older one is ignored.
     pub fence: u64,
-    /// Events taken in from it.
+    /// Events received from it.
     pub events: u64,
     /// Its version.
     pub version: String,
-    /// Events it still holds.
+    /// Events in its spool, not yet acknowledged.
     pub spooled_events: u64,
     /// Events that neither it nor the store has any more.
     pub lost_events: u64,
     /// Bytes of its spool.
     pub spool_bytes: u64,
-    /// Seconds since something waits there and nothing was acknowledged.
+    /// Seconds the oldest spooled event has waited without an acknowledgement.
     pub waiting_seconds: u32,
-    /// Its clock minus the collector's, in milliseconds, where it told its time.
+    /// Its clock minus the collector's, in milliseconds, where it reported its time.
     pub clock_ahead_ms: Option<i64>,
-    /// Whether it tells how far it has read.
-    pub tells_coverage: bool,
-    /// Since when it holds more events than it should.
+    /// Whether it reports coverage (older versions do not).
+    pub reports_coverage: bool,
+    /// Since when its spool is above the lag limit.
     pub lags_since: Option<Timestamp>,
 }
 
-/// Where a site stands.
+/// A site's place in the hierarchy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Parent {
     /// At the top.
     Top,
     /// Below this site.
     Of(SiteCode),
-    /// Nobody says.
+    /// No source reports it.
     Unknown,
 }
 
 impl Hierarchy {
-    /// With the sites that are expected.
+    /// A hierarchy with the expected sites.
     pub fn new(expected: HierarchyFile, catalogue: Arc<Catalogue>) -> Hierarchy {
         let sites: BTreeMap<SiteCode, Site> = expected.sites.iter().map(|site| (site.code, Site::new(site.code))).collect();
         let listed = expected.sites.iter().map(|site| (site.code, site.description.clone())).collect();
@@ -179,7 +179,7 @@ impl Hierarchy {
         hierarchy
     }
 
-    /// Takes an event in, and gives the sites whose verdicts may be others now.
+    /// Applies an event, and returns the sites whose verdicts may have changed.
     pub fn fold(&mut self, stored: &StoredEvent) -> BTreeSet<SiteCode> {
         let event = &stored.event;
         let catalogue = Arc::clone(&self.catalogue);
@@ -197,12 +197,12 @@ impl Hierarchy {
             site.agents.insert(stored.agent.clone());
         }
         match &event.kind {
-            // What is told of the present is no backlog.
+            // A report of the current state is no backlog.
             EventKind::SettingsSnapshot { .. } | EventKind::SiteDescribed(_) | EventKind::AgentHealth { .. } => {}
-            _ => site.readings.heard(stored),
+            _ => site.readings.record_event(stored),
         }
         let synced = site.synced_version();
-        site.cover(event);
+        site.extend_covered(event);
         match &event.kind {
             EventKind::SiteDescribed(description) => {
                 site.descriptions.insert(stored.agent.clone(), description.clone());
@@ -213,7 +213,7 @@ impl Hierarchy {
             EventKind::SettingsSnapshot { settings } => {
                 site.is_read_again(event);
                 let before = site.shared_settings();
-                if site.configured.take(&stored.agent, settings) {
+                if site.configured.apply(&stored.agent, settings) {
                     self.settings_changed(event.site, &before, &mut touched);
                 }
             }
@@ -227,7 +227,7 @@ impl Hierarchy {
             EventKind::AgentHealth { trouble, .. } => site.trouble(stored, trouble.as_deref()),
             _ => {
                 let (before, scheduled) = (site.shared_settings(), site.scheduled);
-                // Where nobody configures the schedule, everybody below the top is measured by what its runs show.
+                // Where no schedule is configured, all sites below the top are measured by the one its runs show.
                 let hours = |site: &Site| starts_on_schedule(event).then(|| site.hours_between_runs());
                 let hours_before = hours(site);
                 let changed = site.fold(event, &catalogue);
@@ -254,13 +254,13 @@ impl Hierarchy {
             }
         }
         if self.parent(event.site) == Parent::Top && self.site(event.site).and_then(Site::synced_version) != synced {
-            // What everybody below is measured by.
+            // All sites below are measured by it.
             self.index.below(event.site, &mut touched);
         }
         touched
     }
 
-    /// A parent told a child that new metadata is there.
+    /// A parent notified a child of new metadata.
     fn notify(&mut self, event: &Event, child: SiteCode, touched: &mut BTreeSet<SiteCode>) {
         let site = self.sites.entry(child).or_insert_with(|| Site::new(child));
         site.implied_parent = Some(event.site);
@@ -272,19 +272,19 @@ impl Hierarchy {
         self.place(child, touched);
     }
 
-    /// The settings of a site are others: so may be the verdicts on its children, and for what the top site says for all, on
-    /// everybody.
+    /// Marks the sites affected by changed settings: the site's children, and for settings of the top site that apply to all,
+    /// every site.
     fn settings_changed(&mut self, code: SiteCode, before: &Shared, touched: &mut BTreeSet<SiteCode>) {
         touched.extend(self.index.children(code));
         self.rename(code, touched);
         self.list(code, touched);
         let Some(site) = self.site(code).filter(|site| site.shared_settings() != *before) else { return };
-        let told: Vec<SiteCode> = site.status_rows().filter_map(|row| row.site.value().copied()).collect();
+        let reported: Vec<SiteCode> = site.status_rows().filter_map(|row| row.site.value().copied()).collect();
         if self.parent(code) == Parent::Top {
             self.index.below(code, touched);
         }
         // The provider of the top site knows every site, also those without an agent.
-        for known in told {
+        for known in reported {
             touched.insert(known);
             self.sites.entry(known).or_insert_with(|| Site::new(known));
             self.place(known, touched);
@@ -295,12 +295,12 @@ impl Hierarchy {
     pub fn status_of(&self, code: SiteCode) -> Option<(&Site, &SupStatus)> {
         let tops = self.index.tops().iter().filter_map(|top| self.sites.get(top));
         let rows = tops.flat_map(|top| top.status_rows().map(move |row| (top, row)));
-        // Of several software update points the worst off speaks for the site.
+        // Of several software update points the worst one counts for the site.
         let worst = |(_, row): &(&Site, &SupStatus)| (row.state.value() != Some(&6703), row.last_success_at.value().copied());
         rows.filter(|(_, row)| row.site.value() == Some(&code)).min_by_key(worst)
     }
 
-    /// Keeps the index of who stands where true.
+    /// Updates the index of parents and children.
     fn place(&mut self, code: SiteCode, touched: &mut BTreeSet<SiteCode>) {
         let (parent, top) = match self.parent(code) {
             Parent::Of(parent) => (Some(parent), false),
@@ -310,7 +310,7 @@ impl Hierarchy {
         self.index.place(code, parent, top, touched);
     }
 
-    /// Keeps the index of who is called what true.
+    /// Updates the index of server names.
     fn rename(&mut self, code: SiteCode, touched: &mut BTreeSet<SiteCode>) {
         let mut names: BTreeSet<String> = self.server(code).map(str::to_owned).into_iter().collect();
         let settings = self.site(code).and_then(Site::settings);
@@ -333,8 +333,8 @@ impl Hierarchy {
         self.index.tops()
     }
 
-    /// A sign of life of an agent.
-    pub fn heard(&mut self, id: &AgentId, sites: &[SiteCode], at: Timestamp, spooled_events: u64) {
+    /// Records a contact with an agent.
+    pub fn mark_seen(&mut self, id: &AgentId, sites: &[SiteCode], at: Timestamp, spooled_events: u64) {
         let agent = self.agents.entry(id.clone()).or_default();
         agent.sites.extend(sites);
         agent.last_heard_at = agent.last_heard_at.max(Some(at));
@@ -346,26 +346,26 @@ impl Hierarchy {
         }
     }
 
-    /// An agent says how far it has read the logs of a site. Gives whether a backlog ended by it.
-    pub fn cover(&mut self, agent: &AgentId, epoch: Epoch, coverage: Coverage) -> bool {
+    /// Applies the coverage an agent reports for a site. Returns whether it ended a backlog.
+    pub fn apply_coverage(&mut self, agent: &AgentId, epoch: Epoch, coverage: Coverage) -> bool {
         let code = coverage.site;
         let before = self.is_reading_back(code);
         let site = self.sites.entry(code).or_insert_with(|| Site::new(code));
-        site.readings.cover(agent, epoch, coverage);
+        site.readings.apply_coverage(agent, epoch, coverage);
         before && !self.is_reading_back(code)
     }
 
-    /// An agent that does not tell its coverage holds nothing back.
-    pub fn assume_covered(&mut self, agent: &AgentId) {
+    /// Treats an agent that does not report coverage as caught up.
+    pub fn assume_caught_up(&mut self, agent: &AgentId) {
         let sites: Vec<SiteCode> = self.agents.get(agent).into_iter().flat_map(|agent| agent.sites.iter().copied()).collect();
         for code in sites {
             if let Some(site) = self.sites.get_mut(&code) {
-                site.readings.assume(agent);
+                site.readings.assume_caught_up(agent);
             }
         }
     }
 
-    /// Whether what is known of a site is the middle of a backlog, so that it is not the time to judge it.
+    /// Whether a site's agents are still reading a backlog, so that it is not judged yet.
     pub fn is_reading_back(&self, code: SiteCode) -> bool {
         if crate::planted::is_backlog_judged() {
             return false;
@@ -374,12 +374,12 @@ impl Hierarchy {
         self.site(code).filter(|_| self.live).is_some_and(|site| site.readings.is_reading_back(connected))
     }
 
-    /// Agents that speak for a site.
+    /// Agents that send a site's events.
     pub fn agents_of<'a>(&'a self, site: &'a Site) -> impl Iterator<Item = (&'a AgentId, &'a Agent)> {
         site.agents.iter().filter_map(|id| self.agents.get_key_value(id))
     }
 
-    /// The hierarchy as it was known to be at a moment.
+    /// The hierarchy as known at a moment in the past.
     pub fn as_of(&self, at: Timestamp) -> Hierarchy {
         let mut past = self.clone();
         for site in past.sites.values_mut() {
@@ -390,7 +390,7 @@ impl Hierarchy {
         past
     }
 
-    /// The same hierarchy with one site set otherwise, for the question what would be if.
+    /// The same hierarchy with other settings for one site, for what-if queries.
     pub fn assuming(&self, code: SiteCode, raw: serde_json::Value, at: Timestamp) -> Result<Hierarchy, serde_json::Error> {
         let mut next = self.clone();
         if let Some(site) = next.sites.get_mut(&code) {
@@ -410,36 +410,36 @@ impl Hierarchy {
     }
 
     /// What agents, then `hierarchy.toml`, then the provider of a site say of a site.
-    fn said<'a, T>(&'a self, code: SiteCode, read: impl Fn(&'a SiteDescription) -> Option<T>) -> Option<T> {
-        let told = self.site(code).into_iter().flat_map(|site| site.descriptions.values());
-        told.chain(self.expected_site(code)).chain(self.site(code).and_then(|site| site.listed.as_ref())).find_map(read)
+    fn described<'a, T>(&'a self, code: SiteCode, read: impl Fn(&'a SiteDescription) -> Option<T>) -> Option<T> {
+        let reported = self.site(code).into_iter().flat_map(|site| site.descriptions.values());
+        reported.chain(self.expected_site(code)).chain(self.site(code).and_then(|site| site.listed.as_ref())).find_map(read)
     }
 
-    /// Its type. A site that logs show to be told by a parent, or to have one, is not the top; more is not guessed.
+    /// Its type. A site whose logs show a parent or its notifications is not the top; more is not guessed.
     pub fn site_type(&self, code: SiteCode) -> Option<SiteType> {
-        self.said(code, |description| description.site_type)
+        self.described(code, |description| description.site_type)
     }
 
     /// Its generation.
     pub fn generation(&self, code: SiteCode) -> Option<Generation> {
-        self.said(code, |description| description.generation)
+        self.described(code, |description| description.generation)
             .or(self.expected.generation)
             .or_else(|| self.site(code)?.implied_generation)
     }
 
     /// Its security mode, on 2007.
     pub fn mode(&self, code: SiteCode) -> Option<SiteMode> {
-        self.said(code, |description| description.mode)
+        self.described(code, |description| description.mode)
     }
 
     /// Its site server.
     pub fn server(&self, code: SiteCode) -> Option<&str> {
-        self.said(code, |description| description.server.as_deref())
+        self.described(code, |description| description.server.as_deref())
     }
 
-    /// Where it stands.
+    /// Its place in the hierarchy.
     pub fn parent(&self, code: SiteCode) -> Parent {
-        match self.said(code, |description| description.parent) {
+        match self.described(code, |description| description.parent) {
             Some(Some(parent)) => Parent::Of(parent),
             Some(None) => Parent::Top,
             None => match self.site(code).and_then(|site| site.implied_parent) {
@@ -479,7 +479,7 @@ fn starts_on_schedule(event: &Event) -> bool {
     matches!(&event.kind, EventKind::RunStarted { trigger: Trigger::Schedule, .. })
 }
 
-/// What a top site says for everybody below it.
+/// Settings of a top site that apply to all sites below it.
 type Shared = Option<(Option<serde_json::Value>, Option<serde_json::Value>)>;
 
 impl Site {
@@ -508,7 +508,7 @@ impl Site {
         }
     }
 
-    /// The site as it was known to be at a moment.
+    /// The site as known at a moment in the past.
     pub fn as_of(&self, at: Timestamp) -> Site {
         let mut past = self.clone();
         past.runs = past.runs.as_of(at);
@@ -534,10 +534,10 @@ impl Site {
         u32::try_from((gaps.max()?.as_secs() + 1800) / 3600).ok().filter(|hours| *hours > 0)
     }
 
-    /// Which time its logs cover.
-    fn cover(&mut self, event: &Event) {
+    /// Extends the time that its logs cover.
+    fn extend_covered(&mut self, event: &Event) {
         if matches!(&event.kind, EventKind::SettingsSnapshot { .. } | EventKind::SiteDescribed(_) | EventKind::AgentHealth { .. }) {
-            // What a snapshot says holds from when it was taken; it does not show that the log covers that time.
+            // A snapshot is valid from when it was taken; it does not show that the log covers that time.
         } else if let Some(time) = event.time {
             if event.log == "wsyncmgr" {
                 self.covered_until = self.covered_until.max(Some(time));
@@ -547,10 +547,10 @@ impl Site {
         }
     }
 
-    /// Takes in what a log line says, and tells whether the settings are others now.
+    /// Applies a log line, and returns whether the settings changed.
     fn fold(&mut self, event: &Event, catalogue: &Catalogue) -> bool {
         match &event.kind {
-            // A date that nobody can read in one way does not undo what the retry line told.
+            // An ambiguous date does not undo what the retry line said.
             EventKind::NextRun { at_utc, .. } => self.next_run = at_utc.or(self.next_run),
             EventKind::RetryScheduled { in_minutes } => {
                 let minutes = jiff::SignedDuration::from_secs(i64::from(*in_minutes) * 60);
@@ -561,7 +561,7 @@ impl Site {
                 self.scheduled |= *trigger == Trigger::Schedule;
             }
             EventKind::StatusMessage(message) if message.id == 6705 && event.log == "wsyncmgr" => self.scheduled = true,
-            EventKind::CatalogVersion { version, .. } => self.take_catalog_version(event.time, *version),
+            EventKind::CatalogVersion { version, .. } => self.set_catalog_version(event.time, *version),
             EventKind::RunFailed { source, .. } => {
                 if source.contains("SoftwareUpdatesManagement.WSyncAction") {
                     self.implied_generation = Some(Generation::Cm2007);
@@ -607,7 +607,7 @@ impl Site {
         }
     }
 
-    fn take_catalog_version(&mut self, time: Option<Timestamp>, version: u64) {
+    fn set_catalog_version(&mut self, time: Option<Timestamp>, version: u64) {
         if self.catalog_versions.last().is_none_or(|(_, newest)| *newest != version) {
             self.catalog_versions.push((time, version));
             self.catalog_versions.drain(..self.catalog_versions.len().saturating_sub(KEPT));
@@ -623,7 +623,7 @@ impl Site {
     pub fn synced_version(&self) -> Option<u64> {
         let ended = self.runs.last_success()?.run.ended_at;
         let known = |(set, _): &&(Option<Timestamp>, u64)| match (set, ended) {
-            // The line may come a moment after the one that tells the success.
+            // The line may come a moment after the one that reports the success.
             (Some(set), Some(ended)) => set.duration_since(ended) <= jiff::SignedDuration::from_mins(1),
             _ => true,
         };
@@ -645,7 +645,7 @@ impl Site {
         self.merged().map(|merged| &merged.settings)
     }
 
-    /// What its provider says of all sites.
+    /// What its SMS Provider reports of all sites.
     fn status_rows(&self) -> impl Iterator<Item = &SupStatus> {
         self.settings().and_then(|settings| settings.sup_status.value()).into_iter().flatten()
     }

@@ -1,7 +1,7 @@
-//! Events and time arrive: fold, judge what they touch, keep what changed.
+//! Applies events and time to the state, judges the sites they affect, and collects the findings that changed.
 //!
-//! Pure: the clock is an argument and the store is somebody else's. An event judges the sites whose verdicts hang on it, which
-//! the hierarchy names; time judges all of them in turn.
+//! Pure: the clock is an argument, and the caller stores the findings. An event triggers judgement of the sites whose verdicts
+//! depend on it, which the hierarchy names; ticks judge all sites in turn.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use crate::hierarchy::Hierarchy;
 use crate::limits::Limits;
 use crate::rules::{Failure, RULES, Scene, closing_note};
 
-/// The collector's mind.
+/// The state that is judged: hierarchy, verdicts and findings.
 #[derive(Debug)]
 pub struct Judge {
     hierarchy: Hierarchy,
@@ -26,27 +26,27 @@ pub struct Judge {
     touched: BTreeSet<SiteCode>,
     /// Sites in the middle of a backlog.
     waiting: BTreeSet<SiteCode>,
-    /// Where the next tick goes on.
+    /// Site after which the next tick continues.
     turn: Option<SiteCode>,
     judged: u64,
     live: bool,
 }
 
-/// Ticks after which time has been looked at for every site.
+/// Ticks in which every site is judged once for the passage of time.
 const TICKS_A_ROUND: usize = 12;
 
-/// Sites that a tick looks at at least: a small hierarchy is looked at whole.
+/// Fewest sites a tick judges: a small hierarchy is judged whole.
 const SITES_A_TICK: usize = 100;
 
 impl Judge {
-    /// Begins with what is expected and with the findings of an earlier life.
+    /// Starts from the expected hierarchy and the stored findings.
     pub fn new(mut hierarchy: Hierarchy, limits: Limits, findings: Vec<Finding>, live: bool) -> Judge {
         hierarchy.live = live;
         let mut kept: BTreeMap<SiteCode, BTreeMap<String, Finding>> = BTreeMap::new();
         for finding in findings {
             kept.entry(finding.site).or_default().insert(finding.id.clone(), finding);
         }
-        // Findings of sites that are gone, such as one that was mistyped in `hierarchy.toml`, are looked at too.
+        // Findings of removed sites, such as one mistyped in `hierarchy.toml`, are judged too.
         let touched = hierarchy.sites.keys().chain(kept.keys()).copied().collect();
         Judge {
             hierarchy,
@@ -61,17 +61,17 @@ impl Judge {
         }
     }
 
-    /// What is known.
+    /// What is known of all sites and agents.
     pub fn hierarchy(&self) -> &Hierarchy {
         &self.hierarchy
     }
 
-    /// Limits and exceptions.
+    /// Limits and exceptions of the rules.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// Other limits: everything is judged by them.
+    /// Replaces the limits; if they differ, every site is judged next.
     pub fn set_limits(&mut self, limits: Limits) {
         if self.limits != limits {
             self.limits = limits;
@@ -99,61 +99,61 @@ impl Judge {
         self.judged
     }
 
-    /// Takes an event in; it is judged by the next [`Judge::judge`].
-    pub fn take(&mut self, stored: &StoredEvent) {
+    /// Applies an event; the next [`Judge::judge`] judges the sites it affects.
+    pub fn apply(&mut self, stored: &StoredEvent) {
         self.touched.extend(self.hierarchy.fold(stored));
     }
 
-    /// An agent says how far it has read a site's logs. Where a backlog ends by it, the site is judged next.
-    pub fn cover(&mut self, agent: &AgentId, epoch: Epoch, coverage: Coverage) {
+    /// Applies the coverage an agent reports for a site. Where it ends a backlog, the site is judged next.
+    pub fn apply_coverage(&mut self, agent: &AgentId, epoch: Epoch, coverage: Coverage) {
         let code = coverage.site;
-        if self.hierarchy.cover(agent, epoch, coverage) {
+        if self.hierarchy.apply_coverage(agent, epoch, coverage) {
             self.touched.insert(code);
-            // What was said of them may have waited for this one.
+            // Verdicts on the children may have waited for this site.
             self.touched.extend(self.hierarchy.children(code));
         }
     }
 
-    /// A sign of life; `clock` is the agent's time.
-    pub fn heard(&mut self, agent: &AgentId, sites: &[SiteCode], at: Timestamp, spooled_events: u64, clock: Option<Timestamp>) {
-        self.hierarchy.heard(agent, sites, at, spooled_events);
+    /// Records a contact with an agent; `clock` is the agent's time.
+    pub fn mark_seen(&mut self, agent: &AgentId, sites: &[SiteCode], at: Timestamp, spooled_events: u64, clock: Option<Timestamp>) {
+        self.hierarchy.mark_seen(agent, sites, at, spooled_events);
         if let Some(known) = self.hierarchy.agents.get_mut(agent) {
             known.lags_since = known.lags_since.or(Some(at)).filter(|_| spooled_events > self.limits.lagging_events);
         }
         if let (Some(clock), Some(known)) = (clock, self.hierarchy.agents.get_mut(agent)) {
             known.clock_ahead_ms = i64::try_from(clock.duration_since(at).as_millis()).ok();
         }
-        if spooled_events == 0 && self.hierarchy.agents.get(agent).is_some_and(|known| !known.tells_coverage) {
-            self.hierarchy.assume_covered(agent);
+        if spooled_events == 0 && self.hierarchy.agents.get(agent).is_some_and(|known| !known.reports_coverage) {
+            self.hierarchy.assume_caught_up(agent);
         }
         self.touched.extend(sites);
     }
 
-    /// What an agent says of its spool.
-    pub fn spool(&mut self, agent: &AgentId, bytes: u64, waiting_seconds: u32) {
+    /// Records the spool size and lag that an agent reports.
+    pub fn record_spool(&mut self, agent: &AgentId, bytes: u64, waiting_seconds: u32) {
         if let Some(known) = self.hierarchy.agents.get_mut(agent) {
             (known.spool_bytes, known.waiting_seconds) = (bytes, waiting_seconds);
         }
     }
 
-    /// An agent's stream opened.
-    pub fn connected(&mut self, agent: &AgentId, fence: u64, version: &str, tells_coverage: bool, lost_events: u64) {
+    /// Records that an agent's stream opened.
+    pub fn connected(&mut self, agent: &AgentId, fence: u64, version: &str, reports_coverage: bool, lost_events: u64) {
         let known = self.hierarchy.agents.entry(agent.clone()).or_default();
         known.connected = true;
-        known.tells_coverage = tells_coverage;
+        known.reports_coverage = reports_coverage;
         known.fence = fence;
         known.lost_events = lost_events;
         version.clone_into(&mut known.version);
     }
 
-    /// An agent's stream ended; an older one than the newest changes nothing.
+    /// Records that an agent's stream ended; the end of an older stream than the newest is ignored.
     pub fn disconnected(&mut self, agent: &AgentId, fence: u64) {
         if let Some(known) = self.hierarchy.agents.get_mut(agent).filter(|known| known.fence == fence) {
             known.connected = false;
         }
     }
 
-    /// Time passed: what hangs on it is judged for every site in turn, a part of them each tick.
+    /// Marks the next sites in turn for judgement by time, a part of them each tick.
     pub fn tick(&mut self) {
         let all = self.hierarchy.sites.len();
         let count = all.div_ceil(TICKS_A_ROUND).max(SITES_A_TICK).min(all);
@@ -164,14 +164,14 @@ impl Judge {
         self.touched.extend(turn);
     }
 
-    /// Everything is judged next.
+    /// Marks every site for the next judgement.
     pub fn touch_all(&mut self) {
         self.touched.extend(self.hierarchy.sites.keys());
         self.touched.extend(self.findings.keys());
     }
 
-    /// Judges what was touched and gives the findings that changed. A site whose agents are still reading back is not judged by
-    /// what arrived of it so far, which is history; only the watchers of the agents speak meanwhile.
+    /// Judges the sites marked since the last call and returns the findings that changed. A site whose agents are still reading
+    /// a backlog is not judged by its events, which are history; only the rules about agents run meanwhile.
     pub fn judge(&mut self, now: Timestamp) -> Vec<Finding> {
         let mut changed = Vec::new();
         for site in std::mem::take(&mut self.touched) {
@@ -183,20 +183,20 @@ impl Judge {
             if waits {
                 self.waiting.insert(site);
             } else if self.waiting.remove(&site) {
-                changed.extend(self.remember(site));
+                changed.extend(self.record_backlog_failure(site));
             }
             if self.hierarchy.site(site).is_none() {
                 continue;
             }
             let known = self.verdicts.entry(site).or_default();
-            known.retain(|verdict| !which.takes(&verdict.rule));
+            known.retain(|verdict| !which.includes(&verdict.rule));
             known.extend(verdicts);
         }
         changed
     }
 
-    /// What failed and was mended within a backlog that ended. What was open before it, or is, has its own story.
-    fn remember(&mut self, site: SiteCode) -> Option<Finding> {
+    /// Records a failure that occurred and was repaired within a finished backlog, unless its finding was open before or is now.
+    fn record_backlog_failure(&mut self, site: SiteCode) -> Option<Finding> {
         let past = history::of(&self.hierarchy, &self.limits, self.hierarchy.site(site)?)?;
         let of_site = self.findings.entry(site).or_default();
         let newer = |known: &Finding| known.resolved_at.is_none() || known.resolved_at >= past.opened_at;
@@ -220,13 +220,13 @@ impl Judge {
             return;
         }
         let findings = self.findings.entry(site).or_default();
-        let mut standing = BTreeSet::new();
+        let mut failing = BTreeSet::new();
         for (verdict, failure) in failures {
             let new = opened(&verdict, failure, now);
-            standing.insert(new.id.clone());
+            failing.insert(new.id.clone());
             let mut next = match findings.get(&new.id) {
                 Some(old) if old.resolved_at.is_none() => continued(old, new, now),
-                // What comes back may be another thing: only a decision with an end covers it.
+                // A reopened finding may have another cause: only a suppression with an end still covers it.
                 Some(old) => Finding { suppressed: old.suppressed.clone().filter(|suppressed| suppressed.until.is_some()), ..new },
                 None => new,
             };
@@ -241,8 +241,8 @@ impl Judge {
             finding.suppressed = None;
             changed.push(finding.clone());
         }
-        // What cannot be said any more is not mended: it stands until somebody can say.
-        let unsaid = |finding: &Finding| {
+        // A finding that can no longer be judged is not resolved: it stays open until its rule has data again.
+        let undecided = |finding: &Finding| {
             let concerns = |verdict: &&Verdict| {
                 verdict.rule == finding.rule && (verdict.subject.is_empty() || verdict.subject == finding.subject)
             };
@@ -255,9 +255,9 @@ impl Judge {
             live: self.live,
             limits: &self.limits,
         });
-        for finding in findings.values_mut().filter(|finding| which.takes(&finding.rule)) {
-            if finding.resolved_at.is_none() && !standing.contains(&finding.id) && !unsaid(finding) {
-                // An exception or a disabled rule ends a finding too, and mends nothing.
+        for finding in findings.values_mut().filter(|finding| which.includes(&finding.rule)) {
+            if finding.resolved_at.is_none() && !failing.contains(&finding.id) && !undecided(finding) {
+                // An exception or a disabled rule resolves a finding too, without a repair.
                 let mended = verdicts.iter().any(|verdict| {
                     verdict.rule == finding.rule
                         && verdict.answer == Answer::Pass
@@ -274,7 +274,7 @@ impl Judge {
         }
     }
 
-    /// Somebody decides to bear with a finding, or not to any longer. Gives the finding as it is then.
+    /// Suppresses a finding or lifts its suppression. Returns the changed finding.
     pub fn suppress(&mut self, id: &str, suppression: Option<Suppression>) -> Option<Finding> {
         let finding = self.findings.values_mut().find_map(|of_site| of_site.get_mut(id))?;
         finding.suppressed = suppression;
@@ -282,21 +282,21 @@ impl Judge {
     }
 }
 
-/// Which rules.
+/// Which rules judge a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Which {
     All,
-    /// Those that judge the agents.
+    /// Only the rules about the agents.
     Watchers,
 }
 
 impl Which {
-    fn takes(self, rule: &str) -> bool {
+    fn includes(self, rule: &str) -> bool {
         self == Which::All || crate::rules::get(rule).is_some_and(|rule| rule.watcher)
     }
 }
 
-/// Every rule over one site.
+/// Judges one site by every rule.
 pub fn judge_site(
     hierarchy: &Hierarchy,
     limits: &Limits,
@@ -328,7 +328,7 @@ fn judged_by(
     (verdicts, failures)
 }
 
-/// A finding as it opens.
+/// A new finding of a failed verdict.
 pub fn opened(verdict: &Verdict, failure: Failure, now: Timestamp) -> Finding {
     let Failure { severity, summary, evidence, remedy, cause, confidence, reasons, since, occurrences } = failure;
     Finding {
@@ -353,10 +353,10 @@ pub fn opened(verdict: &Verdict, failure: Failure, now: Timestamp) -> Finding {
     }
 }
 
-/// The same finding, seen again: it keeps when it opened, and changes only if what it says does.
+/// An open finding that fails again: it keeps its opening time, and changes only if its content does.
 fn continued(old: &Finding, new: Finding, now: Timestamp) -> Finding {
     let mut next = Finding { opened_at: old.opened_at, changed_at: old.changed_at, suppressed: old.suppressed.clone(), ..new };
-    // A summary that counts hours changes with the clock alone; that is no change worth telling.
+    // A summary that counts hours changes with the clock alone; that is no change worth a notification.
     let same = next.severity == old.severity
         && next.cause == old.cause
         && next.confidence == old.confidence
@@ -372,7 +372,7 @@ fn continued(old: &Finding, new: Finding, now: Timestamp) -> Finding {
     next
 }
 
-/// The same setting seen again in a later snapshot is nothing new.
+/// Whether evidence is the same; a setting repeated by a later snapshot is.
 fn same_evidence(one: &[Evidence], other: &[Evidence]) -> bool {
     let bare = |evidence: &Evidence| match evidence.clone() {
         Evidence::Setting { site, setting, value, .. } => {
@@ -401,7 +401,7 @@ mod tests {
 
     fn feed(judge: &mut Judge, lines: &[&str]) {
         for event in events("CEN", lines) {
-            judge.take(&StoredEvent {
+            judge.apply(&StoredEvent {
                 agent: AgentId("a".into()),
                 epoch: Epoch([0; 16]),
                 received_at: at("2026-03-01T04:00:00Z"),
@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_said_any_more_is_not_taken_for_mended() {
+    fn a_finding_that_can_no_longer_be_judged_stays_open() {
         let mut judge = Judge::new(Hierarchy::default(), Limits::default(), Vec::new(), false);
         let snapshot = |judge: &mut Judge, taken: &str, replica: serde_json::Value| {
             let mut settings = crate::rules::testing::healthy("cen", None);
@@ -450,7 +450,7 @@ mod tests {
             }
             let mut event = events("CEN", &["Sync succeeded. x"]).remove(0);
             event.kind = EventKind::SettingsSnapshot { settings };
-            judge.take(&StoredEvent {
+            judge.apply(&StoredEvent {
                 agent: AgentId("a".into()),
                 epoch: Epoch([0; 16]),
                 received_at: at("2026-03-01T04:00:00Z"),
@@ -462,7 +462,7 @@ mod tests {
             site_type: Some(supwatch_model::describe::SiteType::Central),
             ..Default::default()
         });
-        judge.take(&StoredEvent {
+        judge.apply(&StoredEvent {
             agent: AgentId("a".into()),
             epoch: Epoch([0; 16]),
             received_at: at("2026-03-01T04:00:00Z"),

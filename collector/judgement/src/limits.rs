@@ -1,5 +1,5 @@
-//! `rules.toml`: what an administrator knows better than the rules. Limits, severities, rules that do not count here, and
-//! differences that are meant to be. Each has a reason and an end, so that an exception does not outlive who made it.
+//! `rules.toml`: what an administrator knows better than the rules. Limits, severities, disabled rules, and
+//! intended differences. Each has a reason and an end, so that an exception does not outlive its author.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,15 +16,15 @@ pub struct Limits {
     pub overdue_warning_gaps: u32,
     /// Gaps of the schedule without success that are critical.
     pub overdue_critical_gaps: u32,
-    /// Minutes a run may stand still.
+    /// Minutes a run may go without progress.
     pub stuck_minutes: u32,
-    /// Minutes a child may take to start after it was told.
+    /// Minutes a child may take to start after its parent's notification.
     pub wave_minutes: u32,
     /// Minutes by which a WSUS synchronisation may miss the run it belongs to.
     pub outside_minutes: u32,
     /// Minutes of silence of an agent; `None`: what `hierarchy.toml` says, or 5.
     pub silent_minutes: Option<u32>,
-    /// Events an agent may hold back.
+    /// Events an agent's spool may hold before it counts as lagging.
     pub lagging_events: u64,
     /// Seconds by which clocks may differ.
     pub clock_seconds: i64,
@@ -32,7 +32,7 @@ pub struct Limits {
     expected: Vec<Expected>,
 }
 
-/// What is otherwise for a rule.
+/// A changed severity of a rule, or its disabling.
 #[derive(Debug, Clone, PartialEq)]
 struct Setting {
     rule: String,
@@ -42,7 +42,7 @@ struct Setting {
     until: Option<Timestamp>,
 }
 
-/// A difference that is meant to be.
+/// An intended difference.
 #[derive(Debug, Clone, PartialEq)]
 struct Expected {
     rule: String,
@@ -83,7 +83,7 @@ impl Limits {
         for mut entry in table.tables("rule") {
             let common = common(&mut entry, "name", known);
             let severity = entry.optional("severity", |word| {
-                Severity::from_word(word).ok_or_else(|| format!("{word:?} is no severity: write critical, warning or info"))
+                Severity::from_word(word).ok_or_else(|| format!("{word:?} is not a severity: write critical, warning or info"))
             });
             let disabled = entry.boolean("disabled").unwrap_or(false);
             if severity.is_none() && !disabled {
@@ -112,7 +112,7 @@ impl Limits {
         table.finish(limits)
     }
 
-    /// The same of what reading the file gave.
+    /// Parses the result of reading the file.
     pub fn of_file(text: std::io::Result<String>, path: &Path, known: &[&str]) -> Result<Limits, Faults> {
         match text {
             Ok(text) => Limits::parse(&text, path, known),
@@ -133,28 +133,28 @@ impl Limits {
         self.clock_seconds = number("clock_skew_seconds", 100_000).map_or(self.clock_seconds, i64::from);
     }
 
-    /// Whether a rule does not count at a site now.
+    /// Whether a rule is disabled at a site now.
     pub fn disabled(&self, rule: &str, site: SiteCode, now: Timestamp) -> bool {
         self.settings(rule, site, now).any(|setting| setting.disabled)
     }
 
-    /// The severity of a rule at a site, where it is another one; the last entry that says so counts.
+    /// The severity configured for a rule at a site; the last entry counts.
     pub fn severity(&self, rule: &str, site: SiteCode, now: Timestamp) -> Option<Severity> {
         self.settings(rule, site, now).filter_map(|setting| setting.severity).last()
     }
 
     fn settings<'a>(&'a self, rule: &'a str, site: SiteCode, now: Timestamp) -> impl Iterator<Item = &'a Setting> {
-        self.rules.iter().filter(move |entry| entry.rule == rule && concerns(&entry.sites, site) && stands(entry.until, now))
+        self.rules.iter().filter(move |entry| entry.rule == rule && concerns(&entry.sites, site) && is_active(entry.until, now))
     }
 
-    /// Why a failed verdict is meant to be, whatever it says.
-    pub fn meant(&self, verdict: &Verdict, now: Timestamp) -> Option<&str> {
+    /// The reason of an exception that covers a failed verdict as a whole.
+    pub fn expected_reason(&self, verdict: &Verdict, now: Timestamp) -> Option<&str> {
         let fits = |entry: &&Expected| {
             entry.values.is_empty()
                 && entry.rule == verdict.rule
                 && concerns(&entry.sites, verdict.site)
                 && entry.subject.as_ref().is_none_or(|subject| subject.eq_ignore_ascii_case(&verdict.subject))
-                && stands(entry.until, now)
+                && is_active(entry.until, now)
         };
         self.expected.iter().find(fits).map(|entry| entry.reason.as_str())
     }
@@ -165,14 +165,14 @@ impl Limits {
             entry.rule == rule
                 && concerns(&entry.sites, site)
                 && entry.values.contains(&name.to_lowercase())
-                && stands(entry.until, now)
+                && is_active(entry.until, now)
         })
     }
 
-    /// Entries that are over: they do nothing any more and can be taken out.
+    /// Number of expired entries, which can be removed.
     pub fn ended(&self, now: Timestamp) -> usize {
         let ends = self.rules.iter().map(|entry| entry.until).chain(self.expected.iter().map(|entry| entry.until));
-        ends.filter(|until| !stands(*until, now)).count()
+        ends.filter(|until| !is_active(*until, now)).count()
     }
 }
 
@@ -180,7 +180,7 @@ fn concerns(sites: &[SiteCode], site: SiteCode) -> bool {
     sites.is_empty() || sites.contains(&site)
 }
 
-fn stands(until: Option<Timestamp>, now: Timestamp) -> bool {
+fn is_active(until: Option<Timestamp>, now: Timestamp) -> bool {
     until.is_none_or(|until| now < until)
 }
 
@@ -188,7 +188,7 @@ fn stands(until: Option<Timestamp>, now: Timestamp) -> bool {
 const BY_NAME: &[&str] =
     &["language-mismatch", "classification-mismatch", "product-mismatch", "filter-drift", "languages-added-late"];
 
-/// What every exception says.
+/// The fields that every exception has.
 struct Common {
     rule: String,
     sites: Vec<SiteCode>,
@@ -203,8 +203,8 @@ fn common(entry: &mut Table, key: &str, known: &[&str]) -> Option<Common> {
         }
         let near = known.iter().find(|rule| strsim::damerau_levenshtein(rule, name) <= 3);
         Err(match near {
-            Some(near) => format!("{name:?} is no rule; did you mean {near:?}?"),
-            None => format!("{name:?} is no rule: `supwatch rules` lists them"),
+            Some(near) => format!("{name:?} is not a rule; did you mean {near:?}?"),
+            None => format!("{name:?} is not a rule: `supwatch rules` lists them"),
         })
     });
     let sites = entry.each("sites", str::parse::<SiteCode>).unwrap_or_default();
@@ -220,7 +220,7 @@ fn end(text: &str) -> Result<Option<Timestamp>, String> {
     if text == "never" {
         return Ok(None);
     }
-    let wrong = || format!("{text:?} is no day: write one like \"2027-01-31\", or \"never\"");
+    let wrong = || format!("{text:?} is not a day: write one like \"2027-01-31\", or \"never\"");
     let day: jiff::civil::Date = text.parse().map_err(|_| wrong())?;
     let next = day.tomorrow().map_err(|_| wrong())?;
     next.to_zoned(jiff::tz::TimeZone::UTC).map(|zoned| Some(zoned.timestamp())).map_err(|_| wrong())
@@ -261,13 +261,13 @@ mod tests {
     }
 
     #[test]
-    fn all_faults_are_told_with_their_lines() {
+    fn all_faults_are_reported_with_their_lines() {
         let text = "[limits]\nwave_mised_minutes = 9\n[[rule]]\nname = \"sync-overdu\"\nuntil = \"soon\"\n[[expected]]\nrule = \"language-mismatch\"\nreason = \" \"\nsites = [\"TOOLONG\"]\n";
         let shown = Limits::parse(text, Path::new("rules.toml"), KNOWN).expect_err("faults").to_string();
         for part in [
             "rules.toml:2: limits.wave_mised_minutes is not a known key; did you mean \"wave_missed_minutes\"?",
-            "rules.toml:4: rule.name: \"sync-overdu\" is no rule; did you mean \"sync-overdue\"?",
-            "\"soon\" is no day",
+            "rules.toml:4: rule.name: \"sync-overdu\" is not a rule; did you mean \"sync-overdue\"?",
+            "\"soon\" is not a day",
             "an empty reason is none",
             "expected.until is missing",
             "this says nothing about the rule",

@@ -18,17 +18,17 @@ use crate::trends::trends;
 /// Runs of a site that a picture shows.
 pub const RUNS_SHOWN: usize = 100;
 
-/// The picture now, with the findings as they live.
+/// The picture now, with the current findings.
 pub fn now(judge: &Judge, at: Timestamp, resolved: bool, refusals: Vec<Refusal>) -> Picture {
     let findings = judge.findings().filter(|finding| resolved || finding.resolved_at.is_none()).cloned().collect();
     let verdicts = judge.verdicts().cloned().collect();
     draw(judge.hierarchy(), judge.limits(), at, findings, verdicts, refusals, true)
 }
 
-/// The picture at a moment in the past: judged anew from what was known to hold then.
+/// The picture at a moment in the past: judged again from what was known then.
 pub fn at(hierarchy: &Hierarchy, limits: &Limits, at: Timestamp) -> Picture {
     let mut past = hierarchy.as_of(at);
-    // Who was connected then is not kept, so the past has no watchers to judge.
+    // Past connections are not stored, so rules about agents do not judge the past.
     past.agents.clear();
     let (mut verdicts, mut findings) = (Vec::new(), Vec::new());
     for site in past.sites.keys() {
@@ -49,9 +49,9 @@ fn draw(
     live: bool,
 ) -> Picture {
     consequences::fold(hierarchy, limits, at, &mut findings);
-    let standing = |f: &Finding| (f.resolved_at.is_some(), f.suppressed.is_some(), f.because_of.is_some());
+    let order = |f: &Finding| (f.resolved_at.is_some(), f.suppressed.is_some(), f.because_of.is_some());
     findings.sort_by(|a, b| {
-        let key = |f: &Finding| (standing(f), f.severity, f.site, f.rule.clone(), f.subject.clone());
+        let key = |f: &Finding| (order(f), f.severity, f.site, f.rule.clone(), f.subject.clone());
         key(a).cmp(&key(b))
     });
     let mut runs: Vec<Run> = hierarchy
@@ -73,7 +73,7 @@ fn draw(
 
 fn draw_site(hierarchy: &Hierarchy, site: &Site, findings: &[Finding], verdicts: &[Verdict], live: bool) -> SitePicture {
     let code = site.code;
-    // What arrived of a backlog so far is history: the site is shown as it stood when it was last known whole.
+    // Events of an unfinished backlog are history: the site is shown as of when it was last completely read.
     let backlog = (live && hierarchy.is_reading_back(code)).then(|| Backlog {
         unread_bytes: site.readings.unread(),
         spooled_events: hierarchy.agents_of(site).map(|(_, agent)| agent.spooled_events).sum(),
@@ -89,8 +89,8 @@ fn draw_site(hierarchy: &Hierarchy, site: &Site, findings: &[Finding], verdicts:
             Severity::Info => counts.info += 1,
         }
     }
-    // The provider of the top site knows sites whose logs nobody reads.
-    let told = hierarchy.status_of(code).and_then(|(_, row)| row.last_success_at.value().copied());
+    // The provider of the top site knows sites whose logs no agent reads.
+    let reported = hierarchy.status_of(code).and_then(|(_, row)| row.last_success_at.value().copied());
     let agents = hierarchy.agents.iter().filter(|(_, agent)| agent.sites.contains(&code) && agent.last_heard_at.is_some());
     SitePicture {
         code,
@@ -99,8 +99,8 @@ fn draw_site(hierarchy: &Hierarchy, site: &Site, findings: &[Finding], verdicts:
             Parent::Of(parent) => Some(parent),
             Parent::Top | Parent::Unknown => None,
         },
-        state: state(shown, told.is_some(), findings, verdicts),
-        last_success_at: shown.runs.last_success().and_then(|tracked| tracked.run.ended_at).max(told),
+        state: state(shown, reported.is_some(), findings, verdicts),
+        last_success_at: shown.runs.last_success().and_then(|tracked| tracked.run.ended_at).max(reported),
         last_failure_at: shown.runs.last_failure().and_then(|tracked| tracked.run.ended_at),
         next_run_at: shown.next_run,
         catalog_version: shown.catalog_version(),
@@ -128,9 +128,9 @@ fn draw_site(hierarchy: &Hierarchy, site: &Site, findings: &[Finding], verdicts:
 }
 
 fn state(site: &Site, told_of_success: bool, findings: &[Finding], verdicts: &[Verdict]) -> SiteState {
-    // A finding stands also while nobody judges: after a restart, and while agents read back.
-    let stands = |rule: &str| findings.iter().any(|f| f.rule == rule && f.site == site.code && f.resolved_at.is_none());
-    let failed = |rule: &str| verdicts.iter().any(|v| failed_at(v, rule, site.code)) || stands(rule);
+    // A finding stays open while its site is not judged: after a restart, and while agents read a backlog.
+    let is_open = |rule: &str| findings.iter().any(|f| f.rule == rule && f.site == site.code && f.resolved_at.is_none());
+    let failed = |rule: &str| verdicts.iter().any(|v| failed_at(v, rule, site.code)) || is_open(rule);
     let outcome = site.runs.last().map(|tracked| tracked.run.outcome);
     if failed("agent-silent") {
         SiteState::Silent

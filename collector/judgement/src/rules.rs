@@ -1,7 +1,7 @@
 //! The rules: every one in [`RULES`], each a pure judgement of one site in its hierarchy.
 //!
-//! A verdict depends on the hierarchy, the limits and the time passed in, on nothing else. A rule that lacks data says what it
-//! lacks and who could tell; a rule that does not concern a site gives no verdict.
+//! A verdict depends on the hierarchy, the limits and the time passed in, on nothing else. A rule that lacks data names what is
+//! missing and which source has it; a rule that does not concern a site gives no verdict.
 
 use std::borrow::Cow;
 
@@ -71,17 +71,17 @@ pub struct Rule {
     pub name: &'static str,
     /// Usual severity.
     pub severity: Severity,
-    /// What must hold, in English and Japanese.
+    /// The condition it checks, in English and Japanese.
     pub title: (&'static str, &'static str),
     /// Why it matters.
     pub why: (&'static str, &'static str),
     /// Settings and logs it looks at.
     pub looks_at: &'static [&'static str],
-    /// How to mend it, step by step.
+    /// Remedy, step by step.
     pub fix: &'static [(&'static str, &'static str)],
-    /// Where this is written.
+    /// Documentation of the condition.
     pub source: &'static str,
-    /// Judges the watcher itself, so it speaks also while the logs of a site are read back.
+    /// Whether it judges the agents, and so runs also while a site's backlog is read.
     pub watcher: bool,
     judge: fn(&Scene<'_>) -> Vec<Judged>,
 }
@@ -125,7 +125,7 @@ pub const RULES: &[Rule] = &[
     log_unreadable::RULE,
 ];
 
-pub use confidence::asked_at;
+pub use confidence::judged_at;
 pub(crate) use names::Names;
 
 /// The longest that what was set at the top takes to be set at a site: WCM looks every 60 minutes.
@@ -150,7 +150,7 @@ pub fn get(name: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.name == name)
 }
 
-/// What is still to be said when a finding is resolved.
+/// A note to add when a finding is resolved.
 pub fn closing_note(scene: &Scene<'_>, finding: &supwatch_model::finding::Finding) -> Option<Text> {
     if finding.rule == filter_drift::RULE.name { filter_drift::closing(scene, finding) } else { None }
 }
@@ -166,7 +166,7 @@ impl Rule {
         Text::new(self.why.0, self.why.1)
     }
 
-    /// How to mend it, in both languages.
+    /// The remedy in both languages.
     pub fn steps(&self) -> Vec<Text> {
         self.fix.iter().map(|(en, ja)| Text::new(*en, *ja)).collect()
     }
@@ -199,7 +199,7 @@ impl Rule {
                 (Verdict { answer: Answer::Unknown, missing: vec![text], expected_by: Some(by), ..verdict }, None)
             }
             Outcome::Fail(mut failure) => {
-                if let Some(reason) = scene.limits.meant(&verdict, scene.now) {
+                if let Some(reason) = scene.limits.expected_reason(&verdict, scene.now) {
                     verdict.looked_at.push(format!("rules.toml: {reason}").into());
                     return (verdict, None);
                 }
@@ -213,7 +213,7 @@ impl Rule {
     }
 }
 
-/// What a rule is given: one site in its hierarchy at one moment.
+/// Input of a rule: one site in its hierarchy at one moment.
 #[derive(Debug, Clone, Copy)]
 pub struct Scene<'a> {
     /// The hierarchy.
@@ -228,7 +228,7 @@ pub struct Scene<'a> {
     pub limits: &'a Limits,
 }
 
-/// A rule's word on one subject.
+/// A rule's judgement of one subject.
 #[derive(Debug)]
 pub(crate) struct Judged {
     subject: String,
@@ -241,29 +241,29 @@ enum Outcome {
     Pass,
     Fail(Box<Failure>),
     Unknown(Vec<Text>),
-    /// What differs was changed properly and is on its way: nobody can say yet.
+    /// The difference is a recent change still being propagated: not decided yet.
     Expected(Expected),
 }
 
-/// What is on its way to a site.
+/// A change being propagated to a site.
 #[derive(Debug)]
 struct Expected {
     /// When it should be there.
     by: Timestamp,
-    /// What.
+    /// Description of the change.
     text: Text,
 }
 
-/// How a rule does not hold.
+/// Details of a failed verdict.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Failure {
-    /// How bad.
+    /// Severity of the finding.
     pub severity: Severity,
-    /// One sentence.
+    /// Summary in one sentence.
     pub summary: Text,
-    /// What shows it.
+    /// Evidence.
     pub evidence: Vec<Evidence>,
-    /// What to do, in order.
+    /// Remedies, in order.
     pub remedy: Vec<Text>,
     /// Cause from the catalogue.
     pub cause: Option<String>,
@@ -271,7 +271,7 @@ pub struct Failure {
     pub confidence: Option<Confidence>,
     /// Why it is as sure as that.
     pub reasons: Vec<Text>,
-    /// Since when it holds.
+    /// When the failure began.
     pub since: Option<Timestamp>,
     /// How often it was seen.
     pub occurrences: u32,
@@ -360,12 +360,12 @@ fn evidence_time(evidence: &Evidence) -> Option<Timestamp> {
 }
 
 impl<'a> Scene<'a> {
-    /// Generation of the site; where nobody says, the current one, whose rules are the more lenient.
+    /// Generation of the site; where no source reports it, the current one, whose rules are the more lenient.
     fn generation(&self) -> Generation {
         self.hierarchy.generation(self.site.code).unwrap_or(Generation::CurrentBranch)
     }
 
-    /// Whether the site is at the top; `None` where nobody says.
+    /// Whether the site is at the top; `None` where no source reports it.
     fn is_top(&self) -> Option<bool> {
         match self.hierarchy.parent(self.site.code) {
             Parent::Top => Some(true),
@@ -377,8 +377,8 @@ impl<'a> Scene<'a> {
     /// Up to which moment something may be said to be absent from the site's wsyncmgr.log: as far as it is known to be read.
     /// `None`: it is not read at all. What is judged offline is read whole.
     fn seen_until(&self) -> Option<Timestamp> {
-        let told = self.site.readings.read_until("wsyncmgr").is_some();
-        if self.live || told { self.site.read_until().map(|until| until.min(self.now)) } else { Some(self.now) }
+        let reported = self.site.readings.read_until("wsyncmgr").is_some();
+        if self.live || reported { self.site.read_until().map(|until| until.min(self.now)) } else { Some(self.now) }
     }
 
     /// The site's settings, or what is missing.
@@ -422,7 +422,7 @@ fn no_setting(site: SiteCode, path: &str) -> Text {
     Text::new(format!("{path} of {site}: {}", supplied_by.0), format!("{site} の {path}。{}", supplied_by.1))
 }
 
-/// Where a site stands is not known.
+/// The missing fact of a site whose place in the hierarchy is unknown.
 fn no_parent(site: SiteCode) -> Text {
     Text::new(
         format!("the parent of {site}: give type and parent in its site.toml or in hierarchy.toml"),

@@ -28,14 +28,14 @@ pub const RUNS_KEPT: usize = 400;
 pub struct TrackedRun {
     /// The run.
     pub run: Run,
-    /// When it was last seen to come on: a new phase, more done. That it merely says it lives is no progress.
+    /// When it last progressed: a new phase, or more done. A mere heartbeat line is no progress.
     pub progressed_at: Option<Timestamp>,
     /// The line that showed it.
     pub progress_line: Option<Evidence>,
     /// The line that began it.
     pub start_line: Option<Evidence>,
-    /// Lines of its own log that tell its failure.
-    told: Vec<Evidence>,
+    /// Lines of its own log that report its failure.
+    reported: Vec<Evidence>,
     /// What other logs, and earlier lines of its own, show of the same failure: the best line of each log.
     joined: Vec<Joined>,
 }
@@ -47,7 +47,7 @@ impl TrackedRun {
             progress_line: None,
             start_line: None,
             run,
-            told: Vec::new(),
+            reported: Vec::new(),
             joined: Vec::new(),
         }
     }
@@ -59,7 +59,7 @@ impl TrackedRun {
         }
     }
 
-    /// Whether a moment lies within the run, or so near to it that a line of then belongs to it. Without times it may.
+    /// Whether a moment is within the run, or so near to it that a line of then belongs to it. Without times it may.
     pub fn is_around(&self, time: Option<Timestamp>) -> bool {
         let within = |time: Timestamp| {
             let from = self.run.started_at.or(self.run.ended_at).and_then(|at| at.checked_sub(BREATH).ok());
@@ -72,7 +72,7 @@ impl TrackedRun {
     /// Every line that shows the failure, in the order of time.
     pub fn evidence(&self) -> Vec<Evidence> {
         let mut all: Vec<Evidence> =
-            self.joined.iter().map(|joined| joined.evidence.clone()).chain(self.told.iter().cloned()).collect();
+            self.joined.iter().map(|joined| joined.evidence.clone()).chain(self.reported.iter().cloned()).collect();
         all.sort_by_key(|evidence| if let Evidence::Line { time, .. } = evidence { *time } else { None });
         all
     }
@@ -134,7 +134,7 @@ impl Runs {
         self.kept.iter().rev().find(|tracked| tracked.run.outcome == RunOutcome::Failed)
     }
 
-    /// The runs as they stood at a moment: later ones are gone, and one that ended later still runs.
+    /// The runs as known at a moment: later ones are removed, and one that ended later still runs.
     pub fn as_of(&self, at: Timestamp) -> Runs {
         let begun = |tracked: &&TrackedRun| tracked.run.started_at.or(tracked.run.ended_at).is_none_or(|time| time <= at);
         let kept = self.kept.iter().filter(begun).cloned().map(|mut tracked| {
@@ -149,7 +149,7 @@ impl Runs {
                     catalog_version: None,
                     ..tracked.run
                 };
-                tracked.told.clear();
+                tracked.reported.clear();
                 tracked.joined.clear();
                 tracked.run.progress = None;
                 let phases = tracked.run.phases.iter().filter_map(|phase| phase.started_at).filter(|time| *time <= at);
@@ -167,7 +167,7 @@ impl Runs {
         Runs { site: self.site, kept: kept.collect(), earlier_success, troubles: self.troubles.clone(), wcm }
     }
 
-    /// A failure of WCM that stands and that no run has shown since: one that ran into it has it as its evidence.
+    /// An open failure of WCM that no run has reported since: a run that hit it has it as its evidence.
     pub fn wcm_failure(&self) -> Option<&WcmFailure> {
         let failure = self.wcm.failure.as_ref()?;
         let ended = |tracked: &&TrackedRun| matches!(tracked.run.outcome, RunOutcome::Succeeded | RunOutcome::Failed);
@@ -177,7 +177,7 @@ impl Runs {
         (!seen).then_some(failure)
     }
 
-    /// Takes an event in.
+    /// Applies an event.
     pub fn fold(&mut self, event: &Event, catalogue: &Catalogue) {
         match &event.kind {
             EventKind::RunStarted { trigger: Trigger::Unknown, scope: Scope::Full, .. } => {
@@ -225,7 +225,7 @@ impl Runs {
                     tracked.diagnose(catalogue);
                 }
             }
-        } else if let Some(trouble) = self.troubles.take(event, catalogue) {
+        } else if let Some(trouble) = self.troubles.record(event, catalogue) {
             for tracked in self.kept.iter_mut().filter(|tracked| tracked.run.outcome == RunOutcome::Failed) {
                 if self.troubles.consider(tracked, &trouble) {
                     tracked.diagnose(catalogue);
@@ -257,7 +257,7 @@ impl Runs {
         }
     }
 
-    /// A catalogue version is set while a run goes on, or in the line after the one that tells its success.
+    /// A catalogue version is set while a run is in progress, or in the line after the one that reports its success.
     fn version(&mut self, event: &Event, version: u64) {
         let after = |last: &&mut TrackedRun| {
             last.run.outcome == RunOutcome::Running
@@ -275,7 +275,7 @@ impl Runs {
         self.kept.back_mut().filter(|tracked| tracked.run.outcome == RunOutcome::Running)
     }
 
-    /// The end of the run that goes on will not be seen any more.
+    /// Closes the run in progress, whose end will not be seen any more.
     fn abandon(&mut self) {
         if let Some(tracked) = self.running() {
             tracked.run.outcome = RunOutcome::Unknown;
@@ -410,8 +410,9 @@ impl Runs {
 
     fn failed(&mut self, event: &Event, text: &str, source: &str, code: Option<&str>, catalogue: &Catalogue) {
         // "Sync failed" and 6703 say the same once.
-        let twin =
-            self.last().is_some_and(|last| last.run.outcome == RunOutcome::Failed && last.told.len() < 4 && is_twin(last, event));
+        let twin = self
+            .last()
+            .is_some_and(|last| last.run.outcome == RunOutcome::Failed && last.reported.len() < 4 && is_twin(last, event));
         if !twin {
             self.end(event, RunOutcome::Failed);
         }
@@ -423,7 +424,7 @@ impl Runs {
             run.source = Some(source.to_owned()).filter(|source| !source.is_empty());
         }
         run.code = run.code.take().or_else(|| code.map(str::to_owned));
-        tracked.told.push(line_of(event));
+        tracked.reported.push(line_of(event));
         for trouble in self.troubles.iter() {
             self.troubles.consider(tracked, trouble);
         }
@@ -441,7 +442,7 @@ pub fn line_of(event: &Event) -> Evidence {
 fn is_twin(last: &TrackedRun, event: &Event) -> bool {
     let ended = last.run.ended_at;
     let is_message = |line: &str| line.contains("STATMSG:");
-    let was_message = last.told.iter().any(|told| matches!(told, Evidence::Line { line, .. } if is_message(line)));
+    let was_message = last.reported.iter().any(|reported| matches!(reported, Evidence::Line { line, .. } if is_message(line)));
     if was_message != is_message(&event.line) {
         return in_one_breath(ended, event.time);
     }
@@ -449,7 +450,7 @@ fn is_twin(last: &TrackedRun, event: &Event) -> bool {
     ended.is_some() && event.time.is_some() && in_one_breath(ended, event.time)
 }
 
-/// Whether two lines may tell the same end of a run; without times the order of the lines is all there is.
+/// Whether two lines may report the same end of a run; without times the order of the lines is all there is.
 fn in_one_breath(one: Option<Timestamp>, other: Option<Timestamp>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => one.duration_since(other).abs() <= BREATH,

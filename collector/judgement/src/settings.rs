@@ -1,8 +1,7 @@
-//! What a site is set to, put together from everything that tells: the dump script, files, the logs, the agent's probes.
+//! The settings of a site, merged from all sources: the dump script, files, the logs, the agent's probes.
 //!
-//! Pure. Each source's newest word counts field by field, and of two that tell the same field the younger one; every field
-//! keeps where it comes from, how old that is and since when it has its value. What was known before and is different now
-//! is a [`Change`].
+//! Pure. Each source's newest snapshot counts field by field, and of two sources for a field the newer one; every field keeps
+//! its source, its age and since when it has its value. A value that differs from the one known before is a [`Change`].
 
 use std::collections::BTreeMap;
 
@@ -32,24 +31,24 @@ const CHANGES_KEPT: usize = 500;
 pub struct Origin {
     /// Its source, such as `wsus-api`, `file`, `log` or `probe`.
     pub source: String,
-    /// When that source last said so.
+    /// When that source last reported it.
     pub taken_at: Option<Timestamp>,
-    /// Since when that source says so.
+    /// Since when that source reports it.
     pub since: Option<Timestamp>,
 }
 
-/// One source's word, as long as it said the same.
+/// A source's snapshot, for the time it reported the same.
 #[derive(Debug, Clone, PartialEq)]
 struct Snapshot {
     source: String,
-    /// When it was first said.
+    /// When it was first reported.
     taken_at: Option<Timestamp>,
-    /// When it was last said.
+    /// When it was last reported.
     confirmed_at: Option<Timestamp>,
     raw: Value,
     /// Since when each of its fields has its value.
     since: BTreeMap<String, Option<Timestamp>>,
-    /// What it says otherwise than the one before it.
+    /// Its differences from the snapshot before it.
     changes: Vec<Change>,
 }
 
@@ -59,30 +58,30 @@ impl Snapshot {
     }
 }
 
-/// Who says something: two agents, or two kinds of lines of a log, replace nothing of each other.
+/// A source of snapshots: two agents, or two kinds of lines of a log, do not replace each other's.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     source: String,
     by: String,
 }
 
-/// All sources together.
+/// The settings merged from all sources.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Merged {
-    /// Read.
+    /// The typed settings.
     pub settings: Settings,
-    /// As JSON, with fields that nobody here knows.
+    /// The settings as JSON, with unknown fields.
     pub raw: Value,
     /// Where each field comes from, by its path.
     pub origins: BTreeMap<String, Origin>,
-    /// When the youngest of it was taken.
+    /// When the newest snapshot was taken.
     pub taken_at: Option<Timestamp>,
 }
 
-/// The settings of one site over time. What it says depends on what was told and when, not on the order in which it came.
+/// The settings of one site over time. They depend on the snapshots and their times, not on the order of arrival.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SiteSettings {
-    /// What each source said, oldest first.
+    /// The snapshots of each source, oldest first.
     sources: BTreeMap<Key, Vec<Snapshot>>,
     merged: Option<Merged>,
     changes: Vec<Change>,
@@ -92,12 +91,12 @@ pub struct SiteSettings {
 }
 
 impl SiteSettings {
-    /// Everything known now; `None` where nobody ever told anything.
+    /// Everything known now; `None` where no source ever reported anything.
     pub fn merged(&self) -> Option<&Merged> {
         self.merged.as_ref()
     }
 
-    /// What changed, oldest first.
+    /// Changes of values, oldest first.
     pub fn changes(&self) -> &[Change] {
         &self.changes
     }
@@ -112,24 +111,24 @@ impl SiteSettings {
         &self.wcm_writes
     }
 
-    /// Takes a snapshot in, and tells whether anything is known differently now. One that cannot be read is kept in the
-    /// store and judged by nobody.
-    pub fn take(&mut self, by: &AgentId, raw: &Value) -> bool {
+    /// Applies a snapshot, and returns whether any known value changed. One that cannot be parsed stays in the store and is not
+    /// judged.
+    pub fn apply(&mut self, by: &AgentId, raw: &Value) -> bool {
         let Ok(settings) = Settings::from_json(raw) else { return false };
         let source = settings.source.value().cloned().unwrap_or_else(|| "file".to_owned());
         self.insert(Key { source, by: by.0.clone() }, settings.taken_at.value().copied(), raw)
     }
 
-    /// Takes in what a log line says of the settings.
+    /// Applies what a log line says of the settings.
     pub fn see(&mut self, seen: &Seen, at: Option<Timestamp>) -> bool {
         match seen {
             Seen::Fields { facet, raw } => self.insert(Key { source: "log".to_owned(), by: facet.clone() }, at, raw),
             Seen::Checked => {
-                remember(&mut self.wcm_checks, at);
+                insert_time(&mut self.wcm_checks, at);
                 false
             }
             Seen::Written => {
-                remember(&mut self.wcm_writes, at);
+                insert_time(&mut self.wcm_writes, at);
                 false
             }
         }
@@ -141,7 +140,7 @@ impl SiteSettings {
         let said = self.sources.entry(key).or_default();
         let place = said.partition_point(|known| known.taken_at <= taken_at);
         let before = place.checked_sub(1).and_then(|before| said.get_mut(before));
-        // What is said in between parts a word that seemed to stand all the time.
+        // A snapshot in between splits one that seemed unchanged all the time.
         let parted = before.as_ref().is_some_and(|known| known.confirmed_at > taken_at);
         match before {
             Some(known) if known.raw == raw => known.confirmed_at = known.confirmed_at.max(taken_at),
@@ -162,7 +161,7 @@ impl SiteSettings {
         self.refresh()
     }
 
-    /// Puts everything together anew; `true` where a value is another one.
+    /// Merges everything again; `true` where a value changed.
     fn refresh(&mut self) -> bool {
         let next = merge::merge(self.sources.values().filter_map(|said| said.last()));
         let mut changes = changes::of(self.sources.values().flatten().flat_map(|snapshot| &snapshot.changes));
@@ -172,7 +171,7 @@ impl SiteSettings {
         changed
     }
 
-    /// What was known at a moment.
+    /// The settings as known at a moment in the past.
     pub fn as_of(&self, at: Timestamp) -> SiteSettings {
         let mut past = self.clone();
         for said in past.sources.values_mut() {
@@ -192,7 +191,7 @@ impl SiteSettings {
         past
     }
 
-    /// The same site set to something else, for the question what would be if. Nothing of it is remembered as a change.
+    /// The site with other settings, for what-if queries. They are not recorded as changes.
     pub fn assume(&mut self, raw: Value, at: Timestamp) -> Result<(), serde_json::Error> {
         let settings = Settings::from_json(&raw)?;
         let before = self.merged.take().unwrap_or_default();
@@ -232,7 +231,7 @@ fn date(said: &mut [Snapshot], from: usize) {
     }
 }
 
-/// Makes room: of two snapshots between which nothing was set otherwise the older goes, else the oldest of all.
+/// Makes room: of two snapshots without a difference between them the older is dropped, else the oldest of all.
 fn thin(said: &mut Vec<Snapshot>) {
     let quiet = said.iter().skip(1).position(|next| next.changes.is_empty());
     let place = quiet.unwrap_or(0);
@@ -247,7 +246,7 @@ fn thin(said: &mut Vec<Snapshot>) {
 /// Times kept of what WCM did.
 const TIMES_KEPT: usize = 200;
 
-fn remember(times: &mut Vec<Timestamp>, at: Option<Timestamp>) {
+fn insert_time(times: &mut Vec<Timestamp>, at: Option<Timestamp>) {
     if let Some(at) = at {
         times.push(at);
         times.drain(..times.len().saturating_sub(TIMES_KEPT));
@@ -265,7 +264,7 @@ impl Merged {
             }
             _ => path,
         };
-        // A rule may point at a whole part, such as an upstream server: its youngest field speaks for it.
+        // A rule may point at a whole part, such as an upstream server: its newest field counts for it.
         let part = |known: &str| known.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
         self.origins
             .get(path)
@@ -282,10 +281,10 @@ mod tests {
         format!("2026-03-01T{text}:00Z").parse().expect("time")
     }
 
-    fn take(settings: &mut SiteSettings, source: &str, time: &str, mut raw: Value) -> bool {
+    fn apply(settings: &mut SiteSettings, source: &str, time: &str, mut raw: Value) -> bool {
         raw["source"] = source.into();
         raw["taken_at"] = at(time).to_string().into();
-        settings.take(&AgentId("a".into()), &raw)
+        settings.apply(&AgentId("a".into()), &raw)
     }
 
     fn replica(value: bool) -> Value {
@@ -295,8 +294,8 @@ mod tests {
     #[test]
     fn the_younger_source_wins_field_by_field_and_each_field_keeps_its_origin() {
         let mut settings = SiteSettings::default();
-        take(&mut settings, "wsus-api", "10:00", replica(false));
-        take(&mut settings, "probe", "10:05", json!({"wsus": [{"server": "SUP1", "reach": {"outcome": "answers"}}]}));
+        apply(&mut settings, "wsus-api", "10:00", replica(false));
+        apply(&mut settings, "probe", "10:05", json!({"wsus": [{"server": "SUP1", "reach": {"outcome": "answers"}}]}));
         let merged = settings.merged().expect("merged");
         assert_eq!(merged.raw["wsus"].as_array().map(Vec::len), Some(1), "{}", merged.raw);
         let of = |path: &str| merged.origin(path).map(|origin| origin.source.as_str());
@@ -306,13 +305,13 @@ mod tests {
     }
 
     #[test]
-    fn the_same_said_again_is_no_change_and_keeps_its_since() {
+    fn the_same_value_reported_again_is_no_change_and_keeps_its_since() {
         let mut settings = SiteSettings::default();
-        assert!(take(&mut settings, "wsus-api", "10:00", replica(false)));
-        assert!(!take(&mut settings, "wsus-api", "11:00", replica(false)));
+        assert!(apply(&mut settings, "wsus-api", "10:00", replica(false)));
+        assert!(!apply(&mut settings, "wsus-api", "11:00", replica(false)));
         let origin = settings.merged().and_then(|merged| merged.origin("wsus[first].is_replica")).cloned().expect("origin");
         assert_eq!((origin.taken_at, origin.since), (Some(at("11:00")), Some(at("10:00"))));
-        assert!(take(&mut settings, "wsus-api", "12:00", replica(true)));
+        assert!(apply(&mut settings, "wsus-api", "12:00", replica(true)));
         assert_eq!(settings.changes().len(), 1);
         let past = settings.as_of(at("11:30"));
         let known = past.merged().expect("merged");
@@ -321,10 +320,10 @@ mod tests {
     }
 
     #[test]
-    fn what_one_source_no_longer_says_is_not_known_any_more() {
+    fn a_field_that_its_only_source_no_longer_reports_becomes_unknown() {
         let mut settings = SiteSettings::default();
-        take(&mut settings, "wsus-api", "10:00", replica(true));
-        take(
+        apply(&mut settings, "wsus-api", "10:00", replica(true));
+        apply(
             &mut settings,
             "wsus-api",
             "11:00",

@@ -1,4 +1,4 @@
-//! What is known of a site's settings → the answer to whoever asks for them.
+//! The known settings of a site → the view that queries return.
 
 use jiff::{SignedDuration, Timestamp};
 use supwatch_model::describe::Generation;
@@ -8,7 +8,7 @@ use supwatch_model::text::Text;
 use crate::hierarchy::{Hierarchy, Parent, Site};
 use crate::settings::undone;
 
-/// How often WCM looks at WSUS.
+/// How often WCM checks WSUS.
 const WCM_EVERY: SignedDuration = SignedDuration::from_mins(60);
 
 /// The settings of a site, with their history and what WCM is going to do about them.

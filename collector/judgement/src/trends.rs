@@ -11,9 +11,9 @@ use supwatch_model::event::Scope;
 use supwatch_model::picture::PhaseTrend;
 use supwatch_model::run::{Run, RunOutcome};
 
-/// The name under which the whole run stands among its phases.
+/// Name of the whole run in the list of its phases.
 pub const WHOLE: &str = "run";
-/// Runs that are compared with those before: fewer say nothing.
+/// Newest runs compared with those before; with fewer there is no trend.
 const COMPARED: usize = 5;
 /// A growth below this is noise.
 const NOTABLE: f64 = 1.5;

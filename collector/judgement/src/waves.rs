@@ -1,7 +1,7 @@
 //! Runs and notifications of all sites → waves: each run of a top site, and how far it got below, edge by edge.
 //!
 //! Pure, and put together when asked for: what is kept are runs and notifications. `pair` tells which run of a child
-//! belongs to which of its parent; here they are hung below each other, and what no log tells is inferred from what the
+//! belongs to which of its parent; here they are linked into a tree, and what no log reports is inferred from what the
 //! sites below did, or from what the provider of the top site says of them. An inferred edge says so.
 
 use std::cell::RefCell;
@@ -22,7 +22,7 @@ mod pair;
 pub(crate) use pair::SKEW;
 use pair::{Chain, Link};
 
-/// Clocks that differ by less are not worth a word.
+/// Clock differences below this are not reported.
 const NOTICEABLE: SignedDuration = SignedDuration::from_secs(5);
 
 /// The waves of a hierarchy, put together when asked for.
@@ -30,32 +30,32 @@ pub struct Waves<'a> {
     hierarchy: &'a Hierarchy,
     limits: &'a Limits,
     now: Timestamp,
-    /// Parents and children that were looked at already.
+    /// Pairs of parent and child computed so far.
     links: RefCell<Known<'a>>,
 }
 
 /// What was put together of parents and children so far.
 type Known<'a> = BTreeMap<(SiteCode, SiteCode), Rc<Vec<Link<'a>>>>;
 
-/// How the parent of an edge fared.
+/// Result of the parent of an edge.
 #[derive(Clone, Copy)]
 enum Above<'a> {
-    /// Its run succeeded, so it tells its children.
+    /// Its run succeeded, so it notifies its children.
     Ran(&'a Run),
-    /// It is not that far yet.
+    /// Its run is still in progress.
     Waiting,
     /// The wave stopped there or further up.
     Cut,
-    /// Its log is not read; it cannot have told them before this moment.
+    /// Its log is not read; it cannot have notified them before this moment.
     Unseen(Timestamp),
 }
 
-/// What a wave began with.
+/// The start of a wave.
 #[derive(Clone, Copy)]
 enum Begin<'a> {
     /// A run of the top site.
     Run(&'a Run),
-    /// A run that nobody saw: when the first child was told, and the version.
+    /// A run that no log shows: when the first child was notified, and the version.
     Unseen { at: Timestamp, version: Option<u64> },
 }
 
@@ -83,7 +83,7 @@ impl<'a> Begin<'a> {
 }
 
 impl<'a> Waves<'a> {
-    /// As they stand at a moment.
+    /// The waves as of a moment.
     pub fn new(hierarchy: &'a Hierarchy, limits: &'a Limits, now: Timestamp) -> Waves<'a> {
         Waves { hierarchy, limits, now, links: RefCell::default() }
     }
@@ -100,10 +100,10 @@ impl<'a> Waves<'a> {
         self.begun().into_iter().find(|(top, begin)| begin.id(top.code) == id).map(|(top, begin)| self.wave(top, begin))
     }
 
-    /// Where waves began.
+    /// The starts of all waves.
     fn begun(&self) -> Vec<(&'a Site, Begin<'a>)> {
         let tops = self.hierarchy.tops().iter().filter_map(|code| self.hierarchy.site(*code));
-        // Where nobody says who is at the top, it is whoever is told by nobody.
+        // Where no source names the top site, it is the one without a notification from a parent.
         let nobody = self.hierarchy.tops().is_empty();
         let guessed = self.hierarchy.sites.values().filter(move |site| nobody && site.implied_parent.is_none());
         let begun = |top: &'a Site| -> Vec<(&'a Site, Begin<'a>)> {
@@ -115,19 +115,19 @@ impl<'a> Waves<'a> {
         tops.chain(guessed).flat_map(begun).collect()
     }
 
-    /// Runs of a top site whose log nobody reads: what its children say it told them, of one version or at one time.
+    /// Runs of a top site whose log no agent reads, derived from its children's notifications of one version or at one time.
     fn unseen_runs(&self, top: &'a Site) -> Vec<Begin<'a>> {
         let children: Vec<&'a Site> = self.hierarchy.children(top.code).filter_map(|code| self.hierarchy.site(code)).collect();
         let links: Vec<Rc<Vec<Link<'a>>>> = children.iter().map(|child| self.links(top, child)).collect();
-        let mut told: Vec<(Timestamp, Option<u64>)> = links
+        let mut notified: Vec<(Timestamp, Option<u64>)> = links
             .iter()
             .flat_map(|links| links.iter())
             .filter_map(|link| link.chain.as_ref().and_then(|chain| Some((chain.start()?, chain.version()))))
             .collect();
-        told.sort_unstable();
+        notified.sort_unstable();
         let apart = SignedDuration::from_mins(i64::from(self.limits.wave_minutes));
         let mut found: Vec<(Timestamp, Option<u64>)> = Vec::new();
-        for (at, version) in told {
+        for (at, version) in notified {
             let known = found.iter_mut().rev().find(|(first, known)| match (*known, version) {
                 (Some(known), Some(version)) => known == version,
                 _ => at.duration_since(*first) <= apart,
@@ -243,11 +243,11 @@ impl<'a> Waves<'a> {
     }
 
     fn edge(&self, parent: &Site, child: &Site, above: Above<'_>, link: Option<&Link<'_>>, chain: Option<&Chain<'_>>) -> WaveEdge {
-        let told = link.and_then(|link| link.told);
+        let notified = link.and_then(|link| link.notified);
         let mut edge = WaveEdge {
             parent: parent.code,
             child: child.code,
-            notified_at: told,
+            notified_at: notified,
             received_at: None,
             started_at: None,
             ended_at: None,
@@ -262,7 +262,7 @@ impl<'a> Waves<'a> {
         match (above, chain) {
             (_, Some(chain)) => {
                 self.ran(child, chain, &mut edge);
-                if told.is_none() {
+                if notified.is_none() {
                     edge.inferred = true;
                     edge.note = Some(untold(parent, child));
                 } else if link.is_some_and(|link| link.merged) {
@@ -301,11 +301,11 @@ impl<'a> Waves<'a> {
         let before =
             |(at, parent): &&(Timestamp, SiteCode)| *parent == edge.parent && first.started_at.is_some_and(|start| *at <= start);
         edge.received_at = child.received.iter().rev().find(before).map(|(at, _)| *at);
-        if let (Some(told), Some(started)) = (edge.notified_at, first.started_at) {
-            let lag = started.duration_since(told);
+        if let (Some(notified), Some(started)) = (edge.notified_at, first.started_at) {
+            let lag = started.duration_since(notified);
             edge.lag = Some(lag.max(SignedDuration::ZERO));
-            let heard = edge.received_at.unwrap_or(started).min(started);
-            let behind = told.duration_since(heard);
+            let received = edge.received_at.unwrap_or(started).min(started);
+            let behind = notified.duration_since(received);
             if behind > NOTICEABLE && behind <= SKEW {
                 let seconds = behind.as_secs();
                 edge.note = Some(Text::new(
@@ -316,16 +316,16 @@ impl<'a> Waves<'a> {
         }
     }
 
-    /// The child was told, or should have been, and no run of it shows.
+    /// The child was notified, or should have been, and no run of it shows.
     fn did_not_run(&self, parent: &Site, child: &Site, edge: &mut WaveEdge) {
-        let Some(told) = edge.notified_at else {
+        let Some(notified) = edge.notified_at else {
             edge.note = Some(untold(parent, child));
             return;
         };
         // The child wrote that it found the notification, by its own clock.
-        let near = |(at, from): &&(Timestamp, SiteCode)| *from == parent.code && told.duration_since(*at) <= SKEW;
+        let near = |(at, from): &&(Timestamp, SiteCode)| *from == parent.code && notified.duration_since(*at) <= SKEW;
         edge.received_at = child.received.iter().find(near).map(|(at, _)| *at);
-        let from = told.max(busy_until(child, told, self.limits, self.now).unwrap_or(told));
+        let from = notified.max(busy_until(child, notified, self.limits, self.now).unwrap_or(notified));
         let limit = SignedDuration::from_mins(i64::from(self.limits.wave_minutes));
         let covered = is_covered(child, from, limit);
         let waits = self.now.duration_since(from) <= limit || self.hierarchy.is_reading_back(child.code);
@@ -347,7 +347,7 @@ impl<'a> Waves<'a> {
         };
     }
 
-    /// Of a site whose log nobody reads, the provider of the top site knows the catalogue version.
+    /// Of a site whose log no agent reads, the provider of the top site knows the catalogue version.
     fn ask_the_top(&self, child: &Site, version: Option<u64>, edge: &mut WaveEdge) {
         let Some((top, row)) = self.hierarchy.status_of(child.code) else { return };
         let (Some(has), Some(wanted)) = (row.catalog_version.value().copied(), version) else { return };
@@ -370,10 +370,10 @@ impl<'a> Waves<'a> {
     }
 }
 
-/// Until when a child was busy with the run that went on when it was told: it takes the word up when that is over. A run that
-/// stands still, or whose end nobody saw, keeps nobody waiting for ever.
-pub(crate) fn busy_until(child: &Site, told: Timestamp, limits: &Limits, now: Timestamp) -> Option<Timestamp> {
-    let began = |run: &Run| run.started_at.is_none_or(|start| start.duration_since(told) <= SKEW);
+/// Until when a child was busy with a run in progress when it was notified: it acts on the notification after that run. A
+/// stalled run, or one without a seen end, does not extend the wait for ever.
+pub(crate) fn busy_until(child: &Site, notified: Timestamp, limits: &Limits, now: Timestamp) -> Option<Timestamp> {
+    let began = |run: &Run| run.started_at.is_none_or(|start| start.duration_since(notified) <= SKEW);
     let going_on = child.runs.iter().rev().find(|tracked| began(&tracked.run))?;
     match going_on.run.outcome {
         RunOutcome::Running => {
@@ -389,7 +389,7 @@ pub(crate) fn is_covered(child: &Site, from: Timestamp, limit: SignedDuration) -
     child.read_until().is_some_and(|until| until.duration_since(from) >= limit)
 }
 
-/// That no log shows the word of a parent.
+/// A note that no log shows the parent's notification.
 fn untold(parent: &Site, child: &Site) -> Text {
     let (parent_code, child) = (parent.code, child.code);
     if parent.runs.last().is_none() {
@@ -402,7 +402,7 @@ fn untold(parent: &Site, child: &Site) -> Text {
     )
 }
 
-/// What a child made of the word of a parent whose log does not show its run: by the catalogue version, else the first one
+/// The child's run for a notification of a parent whose log does not show its own: by the catalogue version, else the first one
 /// that can have come of it.
 fn unseen<'l, 'a>(links: &'l [Link<'a>], from: Timestamp, version: Option<u64>) -> Option<&'l Link<'a>> {
     let after =

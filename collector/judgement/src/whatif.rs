@@ -1,4 +1,4 @@
-//! What would be if a site were set otherwise: the rules over the changed hierarchy, compared with what they say now.
+//! What-if queries: the verdicts on a hierarchy with changed settings, compared with the current ones.
 //!
 //! Pure; nothing is kept.
 
@@ -15,31 +15,31 @@ use crate::judge::judge_site;
 use crate::limits::Limits;
 use crate::settings::{PathError, assign};
 
-/// Why the question makes no sense.
+/// Why a what-if query is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WhatIfError {
     /// No such site.
     #[error("there is no site {site} here; known: {known}")]
     Site {
-        /// What was asked.
+        /// The site code that was given.
         site: SiteCode,
-        /// What there is.
+        /// The known site codes, for the error text.
         known: String,
     },
-    /// Nothing to set.
-    #[error("nothing is set otherwise: give --set, like --set wsus.is_replica=true")]
+    /// The query sets nothing.
+    #[error("no setting is changed: give --set, like --set wsus.is_replica=true")]
     Nothing,
     /// A setting that cannot be set.
     #[error(transparent)]
     Path(#[from] PathError),
-    /// Together they make no snapshot.
-    #[error("these settings make no snapshot: {0}")]
+    /// The changed settings form no valid snapshot.
+    #[error("these settings form no valid snapshot: {0}")]
     Snapshot(String),
 }
 
 type Verdicts = BTreeMap<(SiteCode, String, String), (Verdict, Option<Text>)>;
 
-/// The verdicts that would be others, by site and rule.
+/// The verdicts that would change, by site and rule.
 pub fn whatif(
     hierarchy: &Hierarchy,
     limits: &Limits,
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_change_is_told_for_the_site_and_those_below() {
+    fn what_would_change_is_reported_for_the_site_and_those_below() {
         assert_eq!(
             ask("P01", &["wsus.is_replica=true"]),
             Ok(vec![
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_question_that_makes_no_sense_says_why() {
+    fn an_invalid_query_says_why() {
         assert!(matches!(ask("P09", &["wsus.is_replica=true"]), Err(WhatIfError::Site { .. })));
         assert_eq!(ask("P01", &[]), Err(WhatIfError::Nothing));
         assert!(matches!(ask("P01", &["wsus.colour=red"]), Err(WhatIfError::Path(_))));

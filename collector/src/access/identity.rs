@@ -1,4 +1,4 @@
-//! Certificate → who speaks, and for which sites.
+//! Certificate → identity of the peer, and the sites it may send events of.
 //!
 //! Pure. The certificate's one SAN URI decides, never what a message claims:
 //! `spiffe://<hierarchy>/agent/<CODE>[.<CODE>…]/<host>`, `/operator/<name>`, `/reader/<name>`, `/collector/<name>`.
@@ -8,14 +8,14 @@ use std::fmt;
 use supwatch_model::ids::{AGENT_BYTES, AgentId, SiteCode};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-/// What a peer may do.
+/// Role of a peer, which decides what it may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Role {
     /// Streams events of its own sites.
     Agent {
-        /// Who.
+        /// The agent's id.
         id: AgentId,
-        /// Sites it may speak for.
+        /// Sites whose events it may send.
         sites: Vec<SiteCode>,
     },
     /// Reads and administers.
@@ -37,21 +37,21 @@ pub struct Peer {
     pub uri: String,
 }
 
-/// Why a certificate names nobody.
+/// Why a certificate identifies no peer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
-    /// It cannot be read.
-    #[error("the certificate cannot be read")]
+    /// The certificate cannot be parsed.
+    #[error("the certificate cannot be parsed")]
     Unreadable,
-    /// None, or more than one.
+    /// No SAN URI, or more than one.
     #[error("the certificate has {0} SAN URIs; it must have exactly one, as `supwatch pki issue` makes it")]
     UriCount(usize),
-    /// The URI is of another form.
+    /// The URI has another form.
     #[error("the certificate's SAN URI {0:?} names no agent, operator, reader or collector")]
     Form(String),
-    /// The name of an agent is longer than the store takes.
+    /// The name of an agent is longer than the store allows.
     #[error(
-        "the certificate's sites and host have {0} characters, at most {AGENT_BYTES} are taken; issue several agents with fewer sites each"
+        "the certificate's sites and host have {0} characters, at most {AGENT_BYTES} are allowed; issue several agents with fewer sites each"
     )]
     TooLong(usize),
 }
@@ -100,7 +100,7 @@ impl Peer {
         Ok(Peer { hierarchy: (*hierarchy).to_owned(), role, uri: uri.to_owned() })
     }
 
-    /// Whether it may read.
+    /// Whether the peer may use the query service.
     pub fn may_read(&self) -> bool {
         matches!(self.role, Role::Operator | Role::Reader)
     }
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_agent_speaks_for_the_sites_in_its_uri() {
+    fn an_agent_may_send_events_of_the_sites_in_its_uri() {
         let peer = Peer::of_uri("spiffe://corp/agent/P01.S01/srv1.corp.example").expect("good");
         let Role::Agent { id, sites } = peer.role else { panic!("no agent") };
         assert_eq!((id.0.as_str(), sites.len()), ("P01.S01/srv1.corp.example", 2));
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_of_more_sites_than_the_store_takes_is_told_so() {
+    fn an_agent_of_more_sites_than_the_store_allows_is_refused() {
         let uri = |sites| format!("spiffe://corp/agent/{}/srv1", vec!["P01"; sites].join("."));
         assert!(Peer::of_uri(&uri(100)).is_ok());
         assert_eq!(Peer::of_uri(&uri(120)), Err(IdentityError::TooLong(484)));

@@ -1,6 +1,6 @@
 //! A small authority: one command makes it with the collector's and an operator's certificate, another issues more.
 //!
-//! Keys are ECDSA P-256 and lie in files that only their owner may read. What a certificate may do is in its SAN URI alone.
+//! Keys are ECDSA P-256 in files that only their owner may read. What a certificate may do is in its SAN URI alone.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -24,26 +24,26 @@ pub enum PkiError {
     /// A file cannot be read or written.
     #[error("{}: {source}", path.display())]
     File {
-        /// File.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// There is one already.
+    /// The folder has an authority already.
     #[error("{}: there is an authority here already; nothing was changed. Use `supwatch pki issue` to make more certificates", path.display())]
     Exists {
-        /// Folder.
+        /// Path of the folder.
         path: PathBuf,
     },
-    /// A name that cannot stand in a certificate.
+    /// A name that is not allowed in a certificate.
     #[error("{name:?}: {reason}")]
     Name {
         /// The name.
         name: String,
-        /// What is wrong.
+        /// What is wrong with it.
         reason: String,
     },
-    /// The cryptography refuses.
+    /// The certificate cannot be generated.
     #[error("certificate: {0}")]
     Certificate(#[from] rcgen::Error),
 }
@@ -95,7 +95,7 @@ pub fn issue(authority: &Path, subject: &Subject, out: &Path, now: OffsetDateTim
     let name = uri
         .as_str()
         .try_into()
-        .map_err(|_| PkiError::Name { name: uri.clone(), reason: "only ASCII can stand in a URI".to_owned() })?;
+        .map_err(|_| PkiError::Name { name: uri.clone(), reason: "a URI may only contain ASCII".to_owned() })?;
     params.subject_alt_names.push(SanType::URI(name));
     params.distinguished_name.push(DnType::CommonName, subject.path.as_str());
     params.extended_key_usages = if subject.server {
@@ -112,11 +112,11 @@ pub fn issue(authority: &Path, subject: &Subject, out: &Path, now: OffsetDateTim
     write(&out.join(AUTHORITY), &authority_pem, false)
 }
 
-/// The hierarchy an authority is of: its organisation name.
+/// The hierarchy an authority belongs to: its organisation name.
 fn hierarchy_of(pem: &str) -> Result<String, PkiError> {
     let unreadable = |reason: &str| PkiError::Name { name: AUTHORITY.to_owned(), reason: reason.to_owned() };
-    let (_, pem) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).map_err(|_| unreadable("this is no certificate in PEM"))?;
-    let certificate = pem.parse_x509().map_err(|_| unreadable("this is no certificate"))?;
+    let (_, pem) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).map_err(|_| unreadable("this is not a certificate in PEM"))?;
+    let certificate = pem.parse_x509().map_err(|_| unreadable("this is not a certificate"))?;
     let name = certificate.subject().iter_organization().next().and_then(|name| name.as_str().ok());
     name.map(str::to_owned).ok_or_else(|| unreadable("it names no organization; it was not made by `supwatch pki init`"))
 }

@@ -1,4 +1,4 @@
-//! Connections and streams that were turned away, kept so that an operator sees them. Bounded: a hostile peer fills nothing.
+//! Refused connections and streams, kept for the operator. Bounded, so that a hostile peer cannot fill memory.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -10,14 +10,14 @@ use supwatch_model::text::Text;
 /// Different refusals kept.
 const KEPT: usize = 100;
 
-/// What was turned away, newest last.
+/// Refusals, newest last.
 #[derive(Debug, Default)]
 pub struct Refusals(Mutex<(VecDeque<Refusal>, u64)>);
 
 impl Refusals {
-    /// Notes one; the same peer with the same reason is counted.
+    /// Records a refusal; repeats of the same peer and reason are counted.
     pub fn record(&self, at: Timestamp, peer: &str, reason: Text, remedy: Text) {
-        tracing::warn!(peer, reason = reason.en, "refused");
+        tracing::warn!(peer, reason = reason.en, "connection or request refused");
         let mut guard = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let (kept, total) = &mut *guard;
         *total += 1;
@@ -34,7 +34,7 @@ impl Refusals {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).0.iter().rev().cloned().collect()
     }
 
-    /// How many in all.
+    /// Number of refusals since the start.
     pub fn total(&self) -> u64 {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).1
     }

@@ -23,35 +23,35 @@ use crate::access::refusals::Refusals;
 
 /// Handshakes at once; further connections wait in the kernel's queue.
 const HANDSHAKES: usize = 256;
-/// Accepted connections that the server has not taken yet.
+/// Accepted connections queued for the server.
 const ACCEPTED: usize = 64;
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
-/// Why the collector's identity is of no use.
+/// Why the collector's identity is unusable.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file is missing or no PEM.
     #[error("{}: {reason}; make the collector's identity with `supwatch pki init`", path.display())]
     File {
-        /// File.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// What is wrong.
         reason: String,
     },
-    /// Certificate and key do not fit.
+    /// Certificate and key do not match.
     #[error("{}: {reason}", path.display())]
     Config {
-        /// Folder.
+        /// Path of the identity folder.
         path: PathBuf,
-        /// Why.
+        /// What is wrong.
         reason: String,
     },
     /// The certificate is not a collector's.
     #[error("{}: {source}", path.display())]
     Identity {
-        /// File.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: IdentityError,
     },
 }
@@ -59,7 +59,7 @@ pub enum TlsError {
 /// The collector's side of TLS.
 #[derive(Debug, Clone)]
 pub struct ServerIdentity {
-    /// For the acceptor.
+    /// Configuration of the TLS acceptor.
     pub config: Arc<rustls::ServerConfig>,
     /// Its own name; the trust domain all peers must share.
     pub own: Peer,
@@ -98,7 +98,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     CertificateDer::pem_file_iter(path).map_err(wrong)?.collect::<Result<_, _>>().map_err(wrong)
 }
 
-/// What the server takes.
+/// A TLS connection handed to the gRPC server.
 pub type Accepted = Result<TlsStream<TcpStream>, std::io::Error>;
 
 /// Accepts until the receiver is dropped. No error of one connection ends the loop.
@@ -121,8 +121,8 @@ pub fn accept(
             let (socket, peer) = match connection {
                 Ok(connection) => connection,
                 Err(error) => {
-                    // Out of descriptors, or a peer that went away again: wait a moment and go on.
-                    tracing::warn!(%error, "cannot accept");
+                    // Out of file descriptors, or the peer disconnected: wait a moment and continue.
+                    tracing::warn!(%error, "cannot accept a connection; retrying");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
                 }
@@ -130,7 +130,7 @@ pub fn accept(
             let (acceptor, sender, refusals) = (acceptor.clone(), sender.clone(), Arc::clone(&refusals));
             tokio::spawn(async move {
                 if let Some(stream) = handshake(socket, peer, &acceptor, &refusals, clock).await {
-                    // The server stops: so does the connection.
+                    // The server is stopping, and so is the connection.
                     let _ = sender.send(Ok(stream)).await;
                 }
                 drop(place);
@@ -147,9 +147,9 @@ async fn handshake(
     refusals: &Refusals,
     clock: fn() -> jiff::Timestamp,
 ) -> Option<TlsStream<TcpStream>> {
-    // Acknowledged batches would otherwise wait for each other.
+    // Nagle's algorithm would delay acknowledgements.
     if let Err(error) = socket.set_nodelay(true) {
-        tracing::debug!(%error, %peer, "no TCP_NODELAY");
+        tracing::debug!(%error, %peer, "cannot set TCP_NODELAY");
     }
     match tokio::time::timeout(HANDSHAKE, acceptor.accept(socket)).await {
         Ok(Ok(stream)) => Some(stream),
@@ -169,7 +169,7 @@ fn reason(error: &std::io::Error) -> Text {
     let text = error.to_string();
     let known = [
         ("no certificates", "no client certificate was shown", "クライアント証明書が提示されませんでした"),
-        ("UnknownIssuer", "the client's certificate is of another authority", "クライアント証明書が別の認証局のものです"),
+        ("UnknownIssuer", "the client's certificate was issued by another authority", "クライアント証明書が別の認証局のものです"),
         (
             "UnknownCA",
             "the client does not trust this collector's authority",
@@ -178,7 +178,7 @@ fn reason(error: &std::io::Error) -> Text {
         ("Expired", "the client's certificate has expired", "クライアント証明書の有効期限が切れています"),
         (
             "BadSignature",
-            "the client's certificate is of another authority of the same name",
+            "the client's certificate was issued by another authority with the same name",
             "クライアント証明書が同名の別の認証局のものです",
         ),
     ];

@@ -1,4 +1,4 @@
-//! Unpacks a zip archive of logs into a folder of its own, with bounds: an archive is somebody else's input.
+//! Unpacks a zip archive of logs into a folder of its own, with bounds: an archive is untrusted input.
 
 use std::fs::File;
 use std::io::{Read, copy};
@@ -13,12 +13,12 @@ const BYTES: u64 = 2 << 30;
 /// How many times larger than packed an entry may be, beyond a first mebibyte; logs compress to a twentieth at best.
 const RATIO: u64 = 200;
 
-/// Unpacks an archive; the folder goes away with the value.
+/// Unpacks an archive; the folder is removed with the value.
 pub fn unpack(path: &Path) -> Result<tempfile::TempDir, AnalyzeError> {
     let refuse = |reason: String| AnalyzeError::Archive { path: path.to_owned(), reason };
     let failed = |source| AnalyzeError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
-    let mut archive = zip::ZipArchive::new(file).map_err(|error| refuse(format!("this is no readable zip archive ({error})")))?;
+    let mut archive = zip::ZipArchive::new(file).map_err(|error| refuse(format!("not a readable zip archive ({error})")))?;
     if archive.len() > ENTRIES {
         return Err(refuse(format!("it has {} entries, more than {ENTRIES}", archive.len())));
     }
@@ -74,7 +74,7 @@ mod tests {
         refused("bomb.log", &vec![b'0'; 64 << 20], "zip bomb");
         let text = tempfile::NamedTempFile::new().expect("file");
         let error = unpack(text.path()).expect_err("refused").to_string();
-        assert!(error.contains("no readable zip"), "{error}");
+        assert!(error.contains("not a readable zip"), "{error}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! What lies under the paths given: site folders, plain folders of logs, single logs, standard input.
+//! Finds the input under the given paths: site folders, plain folders of logs, single logs, standard input.
 //!
-//! A site server's folder holds hundreds of logs, of which a handful tell of synchronisation: those are read by name, others
+//! A site server's folder holds hundreds of logs, of which a handful concern synchronisation: those are read by name, others
 //! only if their beginning or end has a line that does.
 
 use std::fs::File;
@@ -40,13 +40,13 @@ pub struct Found {
     pub sites: Vec<SiteInput>,
     /// How paths are shown.
     pub names: Names,
-    /// Why a path gives nothing.
+    /// Why a path has no input.
     pub reasons: Vec<Text>,
     /// Logs that are not read.
     others: Others,
 }
 
-/// Logs that do not tell of synchronisation.
+/// Logs that do not concern synchronisation.
 #[derive(Debug, Default)]
 struct Others {
     count: usize,
@@ -82,13 +82,13 @@ impl Names {
     }
 }
 
-/// Folders that lie in each other at most; a loop of mounts ends there.
+/// Deepest nesting of folders; a loop of mounts ends there.
 const DEEPEST: u32 = 64;
 /// Bytes at the beginning and at the end of a log that are looked at.
 const LOOK: usize = 64 * 1024;
 
 impl Found {
-    /// Takes in what lies at a path.
+    /// Adds the input at a path.
     pub fn add(&mut self, path: &Path) -> Result<(), AnalyzeError> {
         if path == Path::new(STANDARD_INPUT) {
             self.sites.push(SiteInput { logs: vec![path.to_owned()], ..SiteInput::default() });
@@ -128,7 +128,7 @@ impl Found {
         Ok(())
     }
 
-    /// What is worth telling: one line for all logs that are not read.
+    /// Remarks: one line for all logs that are not read.
     pub fn remarks(&self) -> Vec<String> {
         let Others { count, first } = &self.others;
         let Some(first) = first else { return Vec::new() };
@@ -187,11 +187,11 @@ impl Found {
         Ok(())
     }
 
-    /// The logs of a folder that can tell of synchronisation.
+    /// The logs of a folder that may concern synchronisation.
     fn logs(&mut self, folder: &Path) -> Result<Vec<PathBuf>, AnalyzeError> {
         let unreadable = |source| AnalyzeError::Read { path: folder.to_owned(), source };
         let all = files(folder, site_folder::is_log).map_err(unreadable)?;
-        let (ours, others): (Vec<PathBuf>, Vec<PathBuf>) = all.into_iter().partition(|path| may_tell(path));
+        let (ours, others): (Vec<PathBuf>, Vec<PathBuf>) = all.into_iter().partition(|path| may_be_relevant(path));
         self.others.count += others.len();
         self.others.first = self.others.first.take().or_else(|| others.into_iter().next());
         Ok(ours)
@@ -210,9 +210,9 @@ fn files(folder: &Path, fits: impl Fn(&str) -> bool) -> std::io::Result<Vec<Path
     Ok(site_folder::in_order(found, fits))
 }
 
-/// Whether a log is one of ours by its name, or has a line at its beginning or end that tells of synchronisation. One that
-/// cannot be read is kept, so that the error is told.
-fn may_tell(path: &Path) -> bool {
+/// Whether a log is one of ours by its name, or has a line at its beginning or end about synchronisation. One that
+/// cannot be read is kept, so that the error is reported.
+fn may_be_relevant(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if Log::of_file(&name) != Log::Other {
         return true;
@@ -222,17 +222,17 @@ fn may_tell(path: &Path) -> bool {
         file.seek(from)?;
         let mut buffer = vec![0u8; LOOK];
         let read = fill(&mut file.by_ref(), &mut buffer)?;
-        Ok(tells(buffer.get(..read).unwrap_or_default(), &name))
+        Ok(is_relevant(buffer.get(..read).unwrap_or_default(), &name))
     };
     let beginning = look(SeekFrom::Start(0)).unwrap_or(true);
     beginning || look(SeekFrom::End(-(LOOK as i64))).unwrap_or(false)
 }
 
-fn tells(bytes: &[u8], name: &str) -> bool {
+fn is_relevant(bytes: &[u8], name: &str) -> bool {
     let reading = Reading::default();
     let mut reader = Reader::new(SiteCode::UNKNOWN, name, &reading, &Resume::default());
     let mut events = Vec::new();
     reader.feed(bytes, &mut events);
     reader.finish(&mut events);
-    events.iter().any(nothing::tells) || paste::plain(bytes, name, &reading).is_some()
+    events.iter().any(nothing::is_relevant) || paste::plain(bytes, name, &reading).is_some()
 }

@@ -9,7 +9,7 @@ use supwatch_reading::recognise::{Memory, Recogniser, Understood};
 /// A known line that reports no error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quiet {
-    /// The log that has such lines, as far as the line tells.
+    /// The log that has such lines, where the line shows that.
     pub log: Option<&'static str>,
 }
 

@@ -63,8 +63,8 @@ pub(super) fn stem(path: &Path) -> String {
     path.file_stem().map(|stem| stem.to_string_lossy().to_ascii_lowercase()).unwrap_or_default()
 }
 
-/// The site code that the status messages of a log tell.
-pub(super) fn code_told(events: &[Event]) -> Option<SiteCode> {
+/// The site code in the status messages of a log.
+pub(super) fn reported_site(events: &[Event]) -> Option<SiteCode> {
     events.iter().find_map(|event| match &event.kind {
         EventKind::StatusMessage(message) => message.site,
         _ => None,

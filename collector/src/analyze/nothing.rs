@@ -1,4 +1,4 @@
-//! What to say where nothing was recognised: that, why, and what to do. Silence is no clean bill.
+//! What to say where nothing was recognised: that, why, and what to do. Silence does not mean health.
 
 use supwatch_model::event::{Event, EventKind};
 use supwatch_model::text::Text;
@@ -9,27 +9,27 @@ use supwatch_judgement::diagnosis::{Catalogue, Subject, UNKNOWN};
 /// Nothing of a synchronisation was recognised in the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nothing {
-    /// That, in a sentence.
+    /// Summary, in a sentence.
     pub summary: Text,
     /// Why, for each input.
     pub reasons: Vec<Text>,
     /// What to do, in order.
     pub remedies: Vec<Text>,
-    /// A cause that the text by itself speaks of.
+    /// A cause that the text by itself matches.
     pub cause: Option<String>,
 }
 
-/// Reasons told; a folder may hold hundreds of files.
+/// Most reasons reported; a folder may have hundreds of files.
 const REASONS: usize = 20;
 
-/// Whether an event tells anything of a synchronisation: words that many programs write count only on a log's own line.
-pub(super) fn tells(event: &Event) -> bool {
+/// Whether an event concerns a synchronisation: words that many programs write count only on a log's own line.
+pub(super) fn is_relevant(event: &Event) -> bool {
     let common = matches!(event.kind, EventKind::Step { .. } | EventKind::Notice { .. } | EventKind::ComponentError { .. });
     !common || !event.component.is_empty()
 }
 
 /// What to say. `text` is what was read, where it is short enough to be an error message alone.
-pub(super) fn recognised(input: &[InputFile], told: &[Text], text: &str, catalogue: &Catalogue) -> Nothing {
+pub(super) fn recognised(input: &[InputFile], reasons: &[Text], text: &str, catalogue: &Catalogue) -> Nothing {
     let cause = Some(catalogue.cause_of(&Subject::of_paste(text)).id.clone()).filter(|id| !text.is_empty() && id != UNKNOWN);
     let of_file = |file: &InputFile| {
         let InputFile { path, lines, .. } = file;
@@ -67,7 +67,7 @@ pub(super) fn recognised(input: &[InputFile], told: &[Text], text: &str, catalog
             "Nothing about software update synchronisation was recognised, so nothing can be said about its health",
             "ソフトウェアの更新の同期に関する情報を読み取れなかったため、状態は判定できません",
         ),
-        reasons: told.iter().cloned().chain(files).take(REASONS).collect(),
+        reasons: reasons.iter().cloned().chain(files).take(REASONS).collect(),
         remedies,
         cause,
     }

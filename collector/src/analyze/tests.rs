@@ -127,7 +127,7 @@ fn nothing_recognised_is_said() {
 }
 
 #[test]
-fn a_broken_snapshot_costs_its_settings_and_is_told() {
+fn a_broken_snapshot_costs_its_settings_and_is_reported() {
     let folder = tempfile::tempdir().expect("folder");
     for (code, settings) in [("CEN", "{\n \"sups\": [\n"), ("P01", "{\"sups\": []}")] {
         let site = folder.path().join(code);
@@ -136,16 +136,16 @@ fn a_broken_snapshot_costs_its_settings_and_is_told() {
         write(&site, "settings.json", settings);
     }
     let analysis = of(&[folder.path().to_owned()]);
-    let told = |rule: &str| -> Vec<_> { analysis.picture.findings.iter().filter(|finding| finding.rule == rule).collect() };
-    let [finding] = told("log-unreadable").try_into().expect("one finding");
+    let reported = |rule: &str| -> Vec<_> { analysis.picture.findings.iter().filter(|finding| finding.rule == rule).collect() };
+    let [finding] = reported("log-unreadable").try_into().expect("one finding");
     assert_eq!((finding.site.as_str(), finding.severity), ("CEN", supwatch_model::verdict::Severity::Warning));
     let summary = &finding.summary.en;
     assert!(summary.contains("settings.json") && summary.contains("line 3"), "{summary}");
-    assert_eq!(told("sync-failed").len(), 2, "everything else is judged");
+    assert_eq!(reported("sync-failed").len(), 2, "everything else is judged");
 }
 
 #[test]
-fn of_a_folder_as_it_was_collected_only_what_tells_is_read() {
+fn of_a_collected_folder_only_relevant_logs_are_read() {
     let folder = tempfile::tempdir().expect("folder");
     let deep = folder.path().join("2026/April/CEN/Program Files/Logs");
     write(&deep, "wsyncmgr.log", &server(|_, line| line.to_owned()));

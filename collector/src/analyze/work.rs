@@ -1,4 +1,4 @@
-//! Reads each site's files with the agent's library, and folds what they tell in the order of time.
+//! Reads each site's files with the agent's library, and applies their events in the order of time.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -10,18 +10,18 @@ use supwatch_model::text::Text;
 use supwatch_reading::reader::{Reader, Reading, Resume};
 use supwatch_reading::{paste, settings, site_folder};
 
-use super::merge::{by_time, code_told, fill, is_beginning_of, single, stem};
+use super::merge::{by_time, fill, is_beginning_of, reported_site, single, stem};
 use super::{AnalyzeError, InputFile, STANDARD_INPUT, SiteInput, discover, nothing};
 use supwatch_judgement::hierarchy::Hierarchy;
 
-/// What was read so far.
+/// Events and files read so far.
 pub(super) struct Work {
     pub hierarchy: Hierarchy,
     pub input: Vec<InputFile>,
     pub remarks: Vec<String>,
     pub newest: Newest,
-    /// Snapshots, and events that tell something.
-    pub told: usize,
+    /// Number of snapshots and relevant events.
+    pub relevant: usize,
     /// Why files gave nothing.
     pub reasons: Vec<Text>,
     /// The beginning of the first file, to be looked at as an error message alone.
@@ -29,7 +29,7 @@ pub(super) struct Work {
     pub names: discover::Names,
 }
 
-/// The newest time of the input. One that is only a local time taken as it stands may be hours off, so it counts only
+/// The newest time of the input. A local time without a zone may be hours off, so it counts only
 /// where there is no better one.
 #[derive(Debug, Default)]
 pub(super) struct Newest {
@@ -61,7 +61,7 @@ impl Work {
         };
         let mut logs: Vec<(String, Vec<Event>, Resume)> = Vec::new();
         for (place, path) in site.logs.iter().enumerate() {
-            // Copied a moment ago and not yet begun anew: the sibling is the beginning of the log, and is read with it.
+            // Rolled over a moment ago and not yet started again: the sibling is the beginning of the log, and is read with it.
             if let Some(log) = site.logs.iter().skip(place + 1).find(|log| is_beginning_of(path, log)) {
                 self.remarks.push(format!("{}: is the beginning of {}, read once", self.names.shown(path), self.names.shown(log)));
                 continue;
@@ -75,14 +75,14 @@ impl Work {
                 logs.push((stem(path), events, resume));
             }
         }
-        let told: Vec<Option<SiteCode>> = logs.iter().map(|(_, events, _)| code_told(events)).collect();
-        let only = single(told.iter().flatten());
+        let codes: Vec<Option<SiteCode>> = logs.iter().map(|(_, events, _)| reported_site(events)).collect();
+        let only = single(codes.iter().flatten());
         let of_site = if code == SiteCode::UNKNOWN { only.unwrap_or(code) } else { code };
         if let Some((file, _)) = &site.file {
             self.fold(site_folder::described(file), &agent);
         }
         for path in &site.snapshots {
-            // One snapshot that cannot be used costs what it would have told.
+            // An unusable snapshot is skipped with a remark.
             let mut event = match settings::read_file(std::fs::read(path), path, code) {
                 Ok((event, remarks)) => {
                     self.remarks.extend(remarks);
@@ -92,18 +92,18 @@ impl Work {
                     let shown = self.names.shown(path);
                     let text = error.to_string().replace(&path.display().to_string(), &shown);
                     self.remarks.push(format!("{text}; its settings count as unknown"));
-                    self.told += 1;
+                    self.relevant += 1;
                     self.fold(site_folder::unusable(of_site, site_folder::file_name(path), text), &agent);
                     continue;
                 }
             };
             event.site = of_site;
             self.newest.sure = self.newest.sure.max(event.time);
-            self.told += 1;
+            self.relevant += 1;
             self.fold(event, &agent);
         }
-        for ((_, events, _), told) in logs.iter_mut().zip(told) {
-            let site = if code == SiteCode::UNKNOWN { told.or(only).unwrap_or(code) } else { code };
+        for ((_, events, _), own) in logs.iter_mut().zip(codes) {
+            let site = if code == SiteCode::UNKNOWN { own.or(only).unwrap_or(code) } else { code };
             events.iter_mut().for_each(|event| event.site = site);
         }
         for event in by_time(logs.into_iter().map(|(stem, events, _)| (stem, events)).collect()) {
@@ -118,7 +118,7 @@ impl Work {
         self.hierarchy.fold(&stored);
     }
 
-    /// Reads a log; one that goes on where an older generation ended keeps what that one told. Nothing where it is none.
+    /// Reads a log; one that continues an older generation keeps its reader's state. `None` if it is no log.
     fn read_log(
         &mut self,
         path: &Path,
@@ -191,7 +191,7 @@ impl Work {
             }
             self.remarks.push(format!("{shown}: read as pasted text, without {}", plain.taken_off.join(", ")));
         }
-        self.told += events.iter().filter(|event| nothing::tells(event)).count();
+        self.relevant += events.iter().filter(|event| nothing::is_relevant(event)).count();
         let form = counters.forms().max_by_key(|(_, count)| *count).map_or("none", |(form, _)| form.as_str());
         self.input.push(InputFile {
             path: shown,
@@ -208,7 +208,7 @@ impl Work {
         Ok(Some((events, reader.resume())))
     }
 
-    /// Remembers why a file gives nothing.
+    /// Records why a file has no events.
     fn useless(&mut self, shown: &str, (en, ja): (&str, &str)) {
         self.remarks.push(format!("{shown}: {en}"));
         self.reasons.push(Text::new(format!("{shown}: {en}"), format!("{shown}: {ja}")));

@@ -12,7 +12,7 @@ use crate::config::Config;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Demo {
-    /// End after the story instead of leaving the collector up
+    /// Exit after the story instead of leaving the collector running
     #[arg(long)]
     exit: bool,
     /// Keep the hierarchy's folder here instead of in a temporary one
@@ -90,10 +90,10 @@ pub(super) enum Pki {
     Issue {
         /// Folder of the authority
         folder: PathBuf,
-        /// What it may do
+        /// Role of the identity
         #[arg(long, value_enum, default_value_t = RoleName::Agent)]
         role: RoleName,
-        /// Sites an agent may speak for
+        /// Sites whose events an agent may send
         #[arg(long = "site", value_parser = super::site)]
         sites: Vec<SiteCode>,
         /// Host of the agent, or name of the operator or reader

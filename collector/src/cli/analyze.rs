@@ -23,7 +23,7 @@ pub(super) struct Analyze {
     /// Exit with 1 from this severity on
     #[arg(long, value_enum, default_value_t = FailOn::Critical)]
     fail_on: FailOn,
-    /// Write a page for a ticket, too: one HTML file that needs nothing but itself
+    /// Also write a report for a ticket: one self-contained HTML file
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
 }
@@ -79,7 +79,7 @@ fn draw(analysis: &Analysis, global: &Global) -> String {
         out.push_str(&findings::full(finding, look));
         out.push_str(&findings::following(finding, &analysis.picture.findings, look));
     }
-    // What is expected stands in the tree already.
+    // The tree already shows what is expected.
     let lacks = |verdict: &&Verdict| verdict.answer == Answer::Unknown && verdict.expected_by.is_none();
     let unknown: Vec<_> = analysis.picture.verdicts.iter().filter(lacks).collect();
     if !unknown.is_empty() {

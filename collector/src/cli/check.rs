@@ -39,7 +39,7 @@ impl Check {
     }
 }
 
-/// What cannot be asked is unknown, on the one line that the monitoring system shows.
+/// An unreachable collector is "unknown", on the one line that the monitoring system shows.
 pub(super) fn unknown(text: &str) -> ExitCode {
     // The code says it even if the line cannot be written.
     let _ = print(&format!("SUPWATCH UNKNOWN - {}\n", safe(text)));

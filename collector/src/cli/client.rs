@@ -11,15 +11,15 @@ use tonic::transport::Channel;
 
 use super::{Failure, Global};
 
-/// Largest answer: ten thousand sites with their runs.
+/// Largest answer in bytes: ten thousand sites with their runs.
 const ANSWER_BYTES: usize = 256 << 20;
 
-/// Connects as the global options say, to ask.
+/// Connects to the query service, as the global options say.
 pub async fn client(global: &Global) -> Result<QueryServiceClient<Channel>, Failure> {
     Ok(QueryServiceClient::new(channel(global).await?).max_decoding_message_size(ANSWER_BYTES))
 }
 
-/// The same, to change something.
+/// Connects to the operate service.
 pub async fn operate(global: &Global) -> Result<OperateServiceClient<Channel>, Failure> {
     Ok(OperateServiceClient::new(channel(global).await?))
 }
@@ -41,7 +41,7 @@ async fn channel(global: &Global) -> Result<Channel, Failure> {
     connect(&endpoint, &files).await.map_err(|error| Failure::Collector(error.to_string()))
 }
 
-/// A status of the collector, in words.
+/// A gRPC status of the collector as text.
 pub fn refused(status: &tonic::Status) -> Failure {
     let cause = std::error::Error::source(status).map(explain).map(|cause| format!(" ({cause})")).unwrap_or_default();
     Failure::Collector(format!("the collector answers: {}{cause}", status.message()))
@@ -55,7 +55,7 @@ pub fn picture(global: &Global, at: Option<Timestamp>, resolved: bool) -> Result
         let answer = client.picture(request).await.map_err(|status| refused(&status))?.into_inner();
         let picture = answer.picture.ok_or_else(|| Failure::Collector("the collector gave an empty answer".to_owned()))?;
         Picture::try_from(picture).map_err(|error| {
-            Failure::Collector(format!("the collector's answer makes no sense: {error}; are both of the same version?"))
+            Failure::Collector(format!("the collector's answer is invalid: {error}; are both of the same version?"))
         })
     })
 }

@@ -250,7 +250,7 @@ fn cause_json(cause: &Cause, global: &Global) -> serde_json::Value {
         "confirmed_by": cause.confirmed_by, "generations": cause.generations, "source": cause.source})
 }
 
-/// The first reading of each kind stands under its name; further causes are among the candidates.
+/// The first reading of each kind is listed under its name; further causes are among the candidates.
 fn as_json(answer: &Answer, global: &Global) -> serde_json::Value {
     let lang = global.lang();
     let said = |text: &Text| text.get(lang).to_owned();

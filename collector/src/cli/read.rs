@@ -113,7 +113,7 @@ fn site_json(picture: &Picture, site: &SitePicture, global: &Global) -> serde_js
     })
 }
 
-/// How long its runs take, by phase, the whole run first.
+/// Durations of the site's runs, by phase, the whole run first.
 fn trend_table(site: &SitePicture, look: Look) -> String {
     let mut table = Table::new(&[
         look.say("how long it takes", "所要時間"),
@@ -205,22 +205,22 @@ pub(super) struct Findings {
     /// In full, with evidence and remedies
     #[arg(long)]
     full: bool,
-    /// Bear with a finding: it is still judged and shown, but nobody is told; needs --reason
+    /// Suppress a finding: it is still judged and shown, but not notified; needs --reason
     #[arg(long, value_name = "ID", requires = "reason", conflicts_with_all = ["unsuppress", "audit"])]
     suppress: Option<String>,
-    /// No longer bear with a finding; needs --reason
+    /// Lift the suppression of a finding; needs --reason
     #[arg(long, value_name = "ID", requires = "reason", conflicts_with = "audit")]
     unsuppress: Option<String>,
-    /// Why
+    /// Reason of --suppress or --unsuppress
     #[arg(long)]
     reason: Option<String>,
-    /// When --suppress ends; without it, when somebody lifts it
+    /// When --suppress ends; without it, when an operator lifts it
     #[arg(long, value_parser = super::moment_ahead, requires = "suppress")]
     until: Option<Timestamp>,
-    /// What was changed above a site and is on its way to it, with when it should be there
+    /// Changes above a site that have not reached it yet, with when they are due
     #[arg(long)]
     expected: bool,
-    /// Who suppressed what, when and why
+    /// Every suppression: who, what, when and why
     #[arg(long)]
     audit: bool,
     /// As of this time
@@ -271,7 +271,7 @@ impl Findings {
         Ok(u8::from(self.fail_on.fails(&found)))
     }
 
-    /// Differences that are none yet: the site's turn is still to come.
+    /// Differences whose propagation to the site is still due.
     fn list_expected(&self, picture: &Picture, global: &Global) -> Result<(), Failure> {
         let look = global.look();
         let concerned = |verdict: &&Verdict| {
@@ -383,10 +383,10 @@ pub(super) struct Events {
     /// Of these kinds only, such as run-failed
     #[arg(long)]
     kind: Vec<String>,
-    /// The newest so many; 0: all
+    /// Number of newest ones; 0: all
     #[arg(long, default_value_t = 50)]
     last: u32,
-    /// Go on with new ones
+    /// Keep printing new ones
     #[arg(long)]
     follow: bool,
 }
@@ -410,7 +410,7 @@ impl Events {
                 let mut out = String::new();
                 for event in message.events {
                     let stored = StoredEvent::try_from(event)
-                        .map_err(|error| Failure::Collector(format!("the collector's answer makes no sense: {error}")))?;
+                        .map_err(|error| Failure::Collector(format!("the collector's answer is invalid: {error}")))?;
                     if global.is_json() {
                         out.push_str(&serde_json::to_string(&stored).map_err(Failure::own)?);
                         out.push('\n');

@@ -21,7 +21,7 @@ impl Target {
             return Err(refused(path, &format!("there is no folder {}; make it, or give another path", folder.display())));
         }
         match std::fs::metadata(path) {
-            Ok(meta) if !meta.is_file() => Err(refused(path, "this is no file; give the name of a file, such as report.html")),
+            Ok(meta) if !meta.is_file() => Err(refused(path, "this is not a file; give the name of a file, such as report.html")),
             // A slip of the hand must not cost a log.
             Ok(_) if !is_page(path) => Err(refused(path, "it is there already and is no HTML page; give another name")),
             _ => Ok(target),

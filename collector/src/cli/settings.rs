@@ -22,10 +22,10 @@ pub(super) struct Settings {
     /// As of this time
     #[arg(long, value_parser = super::moment, allow_hyphen_values = true)]
     at: Option<Timestamp>,
-    /// What changed, when, and who put it back
+    /// What changed, when, and whether it was reverted
     #[arg(long, conflicts_with = "diff")]
     history: bool,
-    /// What differs from another site
+    /// Differences from another site
     #[arg(long, value_name = "OTHER-SITE", value_parser = super::site)]
     diff: Option<SiteCode>,
     /// Site folders to read instead of asking the collector
@@ -83,7 +83,7 @@ impl Settings {
                     _ => refused(&status),
                 })?;
                 let view = SettingsView::try_from(answer.into_inner());
-                views.push(view.map_err(|error| Failure::Collector(format!("the collector's answer makes no sense: {error}")))?);
+                views.push(view.map_err(|error| Failure::Collector(format!("the collector's answer is invalid: {error}")))?);
             }
             Ok(views)
         })

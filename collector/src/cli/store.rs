@@ -11,16 +11,16 @@ use supwatch_store::embedded::transfer::{self, TransferError};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Fsck {
-    /// Folder of the store; else the one that the collector's configuration names
+    /// Folder of the store; by default the one in the collector's configuration
     #[arg(long, value_name = "FOLDER")]
     store: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Export {
-    /// File to write; else standard output
+    /// File to write; by default standard output
     file: Option<PathBuf>,
-    /// Folder of the store; else the one that the collector's configuration names
+    /// Folder of the store; by default the one in the collector's configuration
     #[arg(long, value_name = "FOLDER")]
     store: Option<PathBuf>,
 }
@@ -29,7 +29,7 @@ pub(super) struct Export {
 pub(super) struct Import {
     /// File that `supwatch export` wrote
     file: PathBuf,
-    /// Folder of the new store; else the one that the collector's configuration names
+    /// Folder of the new store; by default the one in the collector's configuration
     #[arg(long, value_name = "FOLDER")]
     store: Option<PathBuf>,
 }
@@ -72,7 +72,7 @@ impl Export {
         let dir = folder(self.store.as_ref(), global)?;
         // Opening makes a store where there is none.
         if !dir.join("db").is_file() && !dir.join("state").is_dir() {
-            return Err(Failure::usage(format!("{}: no store lies here", dir.display())));
+            return Err(Failure::usage(format!("{}: there is no store here", dir.display())));
         }
         let counts = match &self.file {
             Some(path) => {
@@ -115,7 +115,7 @@ fn transferred(error: TransferError) -> Failure {
     }
 }
 
-/// One that is open elsewhere is a matter of use.
+/// A store that is open elsewhere is a usage error.
 fn failure(error: StoreError) -> Failure {
     match &error {
         StoreError::Open(supwatch_durable::OpenError::Locked { .. }) => {

@@ -1,4 +1,4 @@
-//! `supwatch findings --suppress ID`, `--unsuppress ID` and `--audit`: bearing with a finding, and who decided so.
+//! `supwatch findings --suppress ID`, `--unsuppress ID` and `--audit`: suppressing a finding, lifting that, and the audit trail.
 
 use jiff::Timestamp;
 use supwatch_model::finding::Finding;
@@ -11,7 +11,7 @@ use super::{Failure, Global, print, print_json, runtime};
 use crate::show::render::table::Table;
 use crate::show::render::{findings, json, safe, time};
 
-/// Bears with a finding.
+/// Suppresses a finding.
 pub(super) fn suppress(global: &Global, id: &str, reason: &str, until: Option<Timestamp>) -> Result<(), Failure> {
     let request = wire::SuppressRequest { finding: id.to_owned(), reason: reason.to_owned(), until: until.map(to_wire) };
     let finding = runtime()?.block_on(async {
@@ -21,7 +21,7 @@ pub(super) fn suppress(global: &Global, id: &str, reason: &str, until: Option<Ti
     show(global, &finding)
 }
 
-/// No longer does.
+/// Lifts the suppression of a finding.
 pub(super) fn unsuppress(global: &Global, id: &str, reason: &str) -> Result<(), Failure> {
     let request = wire::UnsuppressRequest { finding: id.to_owned(), reason: reason.to_owned() };
     let finding = runtime()?.block_on(async {
@@ -41,7 +41,7 @@ fn of(status: &tonic::Status) -> Failure {
 
 fn finding(message: Option<wire::Finding>) -> Result<Finding, Failure> {
     let message = message.ok_or_else(|| Failure::Collector("the collector gave an empty answer".to_owned()))?;
-    Finding::try_from(message).map_err(|error| Failure::Collector(format!("the collector's answer makes no sense: {error}")))
+    Finding::try_from(message).map_err(|error| Failure::Collector(format!("the collector's answer is invalid: {error}")))
 }
 
 fn show(global: &Global, finding: &Finding) -> Result<(), Failure> {
@@ -58,7 +58,7 @@ pub(super) fn audit(global: &Global) -> Result<(), Failure> {
     let entries: Vec<AuditEntry> = runtime()?.block_on(async {
         let answer = client(global).await?.audit(wire::AuditRequest {}).await.map_err(|status| refused(&status))?;
         let entries = answer.into_inner().entries.into_iter().map(AuditEntry::try_from).collect::<Result<_, _>>();
-        entries.map_err(|error| Failure::Collector(format!("the collector's answer makes no sense: {error}")))
+        entries.map_err(|error| Failure::Collector(format!("the collector's answer is invalid: {error}")))
     })?;
     if global.is_json() {
         return print_json(&serde_json::json!({"schema": "supwatch/audit/v1", "entries": entries}));

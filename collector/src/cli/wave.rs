@@ -15,9 +15,9 @@ use supwatch_judgement::waves::Waves;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Wave {
-    /// Which one, such as CEN-20260301T040000Z; without: the newest
+    /// Id of the wave, such as CEN-20260301T040000Z; by default the newest
     id: Option<String>,
-    /// List the newest so many
+    /// List this many of the newest
     #[arg(long, value_name = "COUNT", num_args = 0..=1, default_missing_value = "10", conflicts_with = "id")]
     list: Option<u32>,
     /// As of this time
@@ -75,7 +75,7 @@ impl Wave {
             client.waves(request).await.map_err(|status| refused(&status))
         })?;
         let waves = answer.into_inner().waves.into_iter().map(WaveType::try_from).collect::<Result<Vec<_>, _>>();
-        let waves = waves.map_err(|error| Failure::Collector(format!("the collector's answer makes no sense: {error}")))?;
+        let waves = waves.map_err(|error| Failure::Collector(format!("the collector's answer is invalid: {error}")))?;
         Ok((waves, self.at.unwrap_or_else(crate::app::now)))
     }
 }

@@ -14,7 +14,7 @@ use supwatch_judgement::whatif::{WhatIfError, whatif};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct WhatIf {
-    /// The site that would be set otherwise
+    /// The site to change
     #[arg(long, value_parser = super::site)]
     site: SiteCode,
     /// A setting and its value, such as wsus.is_replica=true, wsus[sup2].languages=en,de or component.schedule_hours=none
@@ -56,7 +56,7 @@ impl WhatIf {
                 _ => refused(&status),
             })?;
             let changes = answer.into_inner().changes.into_iter().map(VerdictChange::try_from).collect::<Result<_, _>>();
-            changes.map_err(|error| Failure::Collector(format!("the collector's answer makes no sense: {error}")))
+            changes.map_err(|error| Failure::Collector(format!("the collector's answer is invalid: {error}")))
         })
     }
 }
@@ -70,7 +70,7 @@ fn as_json(change: &VerdictChange, global: &Global) -> serde_json::Value {
     })
 }
 
-/// What would change, as people read it.
+/// The changed verdicts as text.
 pub(super) fn draw(changes: &[VerdictChange], set: &[String], site: SiteCode, look: Look) -> String {
     let what = look.paint(Tone::Strong, &format!("{site} {}", set.join(" ")));
     if changes.is_empty() {

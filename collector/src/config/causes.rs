@@ -7,10 +7,10 @@ use supwatch_model::config::Faults;
 use supwatch_judgement::diagnosis::{Catalogue, Cause, wrong_line};
 use supwatch_judgement::rules::names;
 
-/// Reads a folder of entries and checks each with the lines kept in it.
+/// Reads a folder of entries and checks each against its test lines.
 ///
 /// # Errors
-/// Every file that is no entry, and every line that does not get the cause it is kept for, with what would be right.
+/// Every invalid file, and every test line with another cause than expected, with how to correct it.
 pub fn check_folder(folder: &Path) -> Result<Catalogue, Faults> {
     let unreadable = |error: std::io::Error| {
         Faults::of_file(folder, format!("cannot be read: {error}; `causes` names a folder of files such as my-proxy.toml"))

@@ -68,7 +68,7 @@ impl DemoSite {
         })
     }
 
-    /// Changes the settings as somebody in a WSUS console would.
+    /// Changes the settings as an administrator in the WSUS console would.
     pub fn change_settings(&self, change: impl FnOnce(&mut Value)) -> Result<(), DemoError> {
         let mut settings = self.settings();
         change(&mut settings);

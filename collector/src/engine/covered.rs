@@ -1,7 +1,7 @@
-//! Which words on coverage are worth a write.
+//! Which coverage reports are worth a write.
 //!
-//! A heartbeat tells every 15 s that there is nothing new, by every agent. What is not kept costs little: after a restart an
-//! older word counts, and absence is judged up to that until the agent tells again.
+//! Every agent's heartbeat reports coverage every 15 s, mostly unchanged. Skipping a write costs little: after a restart an
+//! older report counts, and absence is judged up to it until the agent reports again.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use supwatch_model::ids::{AgentId, Epoch, SiteCode};
 
 use supwatch_store::KeptCoverage;
 
-/// What nothing else changes is kept again after this time.
+/// Coverage that only moves on in time is written again after this time.
 const EVERY: SignedDuration = SignedDuration::from_mins(5);
 
-/// What was kept last, by agent and site.
+/// Coverage last written, by agent and site.
 #[derive(Debug, Default)]
 pub(super) struct Kept(BTreeMap<(AgentId, SiteCode), Last>);
 
@@ -22,7 +22,7 @@ pub(super) struct Kept(BTreeMap<(AgentId, SiteCode), Last>);
 type Last = (Epoch, u64, Option<Timestamp>);
 
 impl Kept {
-    /// Those of an agent's words that are worth a write.
+    /// The reports of an agent that are worth a write.
     pub(super) fn worth_keeping(&mut self, agent: &AgentId, epoch: Epoch, coverage: &[&Coverage]) -> Vec<KeptCoverage> {
         let mut worth = Vec::new();
         for one in coverage.iter().filter(|one| one.caught_up) {

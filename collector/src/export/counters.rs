@@ -3,36 +3,36 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// All of them, shared by those who send and those who show.
+/// The counters, shared by the senders and `/metrics`.
 #[derive(Debug, Default)]
 pub struct Counters {
     notified: Mutex<BTreeMap<String, Notified>>,
     exported: Mutex<Option<Exported>>,
 }
 
-/// Notifications of one target.
+/// Counters of one notification target.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Notified {
-    /// Delivered.
+    /// Notifications delivered.
     pub sent: u64,
-    /// Attempts that failed.
+    /// Delivery attempts that failed.
     pub failed: u64,
-    /// Due now, not yet delivered.
+    /// Notifications due now and not yet delivered.
     pub waiting: u64,
 }
 
-/// What is sent over OTLP.
+/// Counters of the OTLP export.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Exported {
-    /// Waves that the receiver has.
+    /// Waves the receiver accepted.
     pub waves_sent: u64,
-    /// Waves that the receiver refused for good.
+    /// Waves the receiver rejected permanently.
     pub waves_refused: u64,
     /// Waves not yet sent.
     pub waves_waiting: u64,
-    /// Exports of the metrics that the receiver has.
+    /// Metrics exports the receiver accepted.
     pub metrics_sent: u64,
-    /// Attempts of either that failed.
+    /// Export attempts of waves or metrics that failed.
     pub failed: u64,
 }
 
@@ -42,17 +42,17 @@ impl Counters {
         change(lock(&self.notified).entry(target.to_owned()).or_default());
     }
 
-    /// Changes those of OTLP.
+    /// Changes the counters of the OTLP export.
     pub fn exported(&self, change: impl FnOnce(&mut Exported)) {
         change(lock(&self.exported).get_or_insert_default());
     }
 
-    /// Those of every target, by its name; there are as many as are configured.
+    /// Counters of every configured target, by name.
     pub fn targets(&self) -> Vec<(String, Notified)> {
         lock(&self.notified).iter().map(|(target, counts)| (target.clone(), *counts)).collect()
     }
 
-    /// Those of OTLP; `None` where it is not configured.
+    /// Counters of the OTLP export; `None` where it is not configured.
     pub fn otlp(&self) -> Option<Exported> {
         *lock(&self.exported)
     }

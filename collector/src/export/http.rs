@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::engine::Engine;
 use crate::export::counters::Counters;
-use crate::export::metrics::{Known, page, registry};
+use crate::export::metrics::{Snapshot, page, registry};
 
 /// Serves until `stop` resolves.
 pub async fn serve(
@@ -22,13 +22,13 @@ pub async fn serve(
     let metrics = move || {
         let (engine, counters) = (Arc::clone(&engine), Arc::clone(&counters));
         async move {
-            match registry(&Known::now(&engine, &counters)).and_then(|registry| page(&registry)) {
+            match registry(&Snapshot::now(&engine, &counters)).and_then(|registry| page(&registry)) {
                 Ok(page) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page).into_response(),
                 Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
             }
         }
     };
-    // The store is replayed before anything listens, so whoever gets an answer gets a ready collector.
+    // The store is replayed before anything listens, so any answer comes from a ready collector.
     let router = Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))

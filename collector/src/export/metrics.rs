@@ -1,4 +1,4 @@
-//! What is known as Prometheus metrics: every name, help and label in one place.
+//! The collector's state as Prometheus metrics: every name, help and label in one place.
 //!
 //! Pure. Labels are sites, agents, rules, causes, states and notification targets, never message text, so their number is bounded by what is
 //! configured.
@@ -95,27 +95,27 @@ pub fn listed() -> impl Iterator<Item = Listed> {
     GAUGES.iter().map(of("gauge")).chain(COUNTERS.iter().map(of("counter")))
 }
 
-/// What metrics are made of.
+/// The values that the metrics are made of.
 #[derive(Debug, Clone)]
-pub struct Known {
-    /// The hierarchy as it is.
+pub struct Snapshot {
+    /// The hierarchy's current state.
     pub picture: Picture,
     /// Its newest waves, newest first.
     pub waves: Vec<Wave>,
-    /// Connections turned away.
+    /// Number of refused connections and streams.
     pub refused: u64,
-    /// How notifications fare, by target.
+    /// Counters of notifications, by target.
     pub notified: Vec<(String, Notified)>,
-    /// How large the store is.
+    /// Size of the store when last measured.
     pub store: StoreSize,
-    /// How sending over OTLP fares, where it is configured.
+    /// Counters of the OTLP export, where it is configured.
     pub exported: Option<Exported>,
 }
 
-impl Known {
-    /// As the engine and the counters have it now.
-    pub fn now(engine: &Engine, counters: &Counters) -> Known {
-        Known {
+impl Snapshot {
+    /// The current values of the engine and the counters.
+    pub fn now(engine: &Engine, counters: &Counters) -> Snapshot {
+        Snapshot {
             picture: engine.picture(None, false),
             waves: engine.measured_waves(),
             refused: engine.refusals.total(),
@@ -134,7 +134,7 @@ pub fn page(registry: &Registry) -> Result<String, prometheus::Error> {
 }
 
 /// The metrics.
-pub fn registry(known: &Known) -> Result<Registry, prometheus::Error> {
+pub fn registry(known: &Snapshot) -> Result<Registry, prometheus::Error> {
     let picture = &known.picture;
     let registry = Registry::new();
     let gauges = GAUGES
@@ -312,8 +312,9 @@ mod tests {
         let now = "2026-03-01T05:00:00Z".parse().expect("time");
         let waves =
             supwatch_judgement::waves::Waves::new(world.hierarchy(), &supwatch_judgement::limits::Limits::default(), now).newest(3);
-        let store = StoreSize { bytes: 1_048_576, days: 2, events: 7, oldest: Some(jiff::civil::date(2026, 3, 1)), forgotten: 0 };
-        let known = Known { picture, waves, store, refused: 2, notified: notified.to_vec(), exported };
+        let store =
+            StoreSize { bytes: 1_048_576, days: 2, events: 7, oldest: Some(jiff::civil::date(2026, 3, 1)), dropped_days: 0 };
+        let known = Snapshot { picture, waves, store, refused: 2, notified: notified.to_vec(), exported };
         let page = page(&registry(&known).expect("registry")).expect("page");
         for sample in [
             "supwatch_last_run_failed{cause=\"cannot-connect\",site=\"CEN\"} 1",

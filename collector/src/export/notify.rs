@@ -1,12 +1,12 @@
-//! Tells people when a finding opens, grows worse or resolves: findings → plan → notice → webhook, mail or program.
+//! Notifies people when a finding opens, grows worse or resolves: findings → plan → notice → webhook, mail or program.
 //!
 //! ```text
 //! config → plan → message → webhook / smtp / command
 //! ```
 //!
 //! `plan` and `message` are pure; `dispatcher` joins them with the store and one target. Each target has a task of its own with
-//! at most one notification on its way, so a target that is down holds up neither the others nor the judge. What is told is
-//! told at least once: a collector that dies between the sending and the record tells again, under the same key.
+//! at most one notification on its way, so a target that is down holds up neither the others nor the judge. Delivery
+//! is at least once: a collector that dies between sending and recording sends again, under the same key.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -37,20 +37,20 @@ use webhook::WebhookError;
 /// Longest time for one notification; a program that runs longer is killed.
 const SEND: Duration = Duration::from_secs(30);
 
-/// Why a target was not told.
+/// Why a notification was not delivered.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliverError {
-    /// Over HTTP.
+    /// A webhook failed.
     #[error(transparent)]
     Webhook(#[from] WebhookError),
-    /// By mail.
+    /// The mail was not sent.
     #[error(transparent)]
     Smtp(#[from] SmtpError),
-    /// By a program.
+    /// The program failed.
     #[error(transparent)]
     Command(#[from] CommandError),
-    /// In time.
-    #[error("not told within {} s", SEND.as_secs())]
+    /// It was not delivered in time.
+    #[error("not delivered within {} s", SEND.as_secs())]
     Late,
 }
 
@@ -61,15 +61,15 @@ impl DeliverError {
             DeliverError::Webhook(error) => error.remedy(),
             DeliverError::Smtp(error) => error.remedy(),
             DeliverError::Command(error) => error.remedy(),
-            DeliverError::Late => "check whether the receiver hangs, and the way there",
+            DeliverError::Late => "check whether the receiver hangs, and the network path to it",
         }
     }
 }
 
-/// Who brings a notification to its target.
+/// Delivers notifications to a target.
 #[async_trait]
 pub trait Deliver: Send + Sync {
-    /// Brings one; `Ok` means that the target has it.
+    /// Delivers one; `Ok` means that the target has it.
     async fn deliver(&self, notice: &Notice, now: Timestamp) -> Result<(), DeliverError>;
 }
 
@@ -87,7 +87,7 @@ impl Deliver for Way {
     }
 }
 
-/// Tells one target until the collector stops. Only a store that fails ends it early.
+/// Notifies one target until the collector stops. Only a store error ends it early.
 pub async fn run(engine: Arc<Engine>, counters: Arc<Counters>, target: Target, hierarchy: String) -> Result<(), StoreError> {
     let Target { name, filter, lang, way } = target;
     let address = Address { hierarchy, target: name, lang };

@@ -5,11 +5,11 @@
 //! engine → picture → metrics' registry → numbers ─┴→ sender → receiver
 //! ```
 //!
-//! Nothing is queued, and ingest is never waited for: a task of its own asks for the waves that the receiver does not have,
-//! and asks anew after every success and pause. A wave is sent once it has stood still for a while, and again, under the same
-//! ids, when it has changed since. Which were taken is recorded, so a restart sends none twice. The bound of the backlog is
-//! [`BACKLOG`] waves: a receiver that is away for longer misses the oldest.
-//! Metrics are a state: a sending that fails is not repeated, the next one has newer values.
+//! Nothing is queued, and the export never blocks ingest: a task of its own polls for waves that the receiver does not have.
+//! A wave is sent once it has not changed for a while, and again, under the same ids, when it changes later. Accepted waves
+//! are recorded, so a restart sends none twice. The backlog is bounded at [`BACKLOG`] waves: a receiver that is down for
+//! longer misses the oldest.
+//! Metrics are a state: a failed export is not retried, the next one has newer values.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -26,7 +26,7 @@ use tokio::time::Instant;
 use crate::engine::Engine;
 use crate::export::backoff::{Backoff, share};
 use crate::export::counters::Counters;
-use crate::export::metrics::{self, Known};
+use crate::export::metrics::{self, Snapshot};
 use supwatch_store::StoreError;
 
 pub mod config;
@@ -37,22 +37,22 @@ pub mod sender;
 use config::Otlp;
 use sender::{SendError, Sender};
 
-/// Newest waves of which those are sent that the receiver does not have.
+/// Newest waves considered for export.
 pub const BACKLOG: usize = 100;
-/// Time between two looks at the waves.
-const LOOK: Duration = Duration::from_secs(2);
-/// A look that nothing called for is made this often: time alone settles waves, too.
-const IDLE_LOOKS: u32 = 15;
+/// Interval between two polls for settled waves.
+const POLL_EVERY: Duration = Duration::from_secs(2);
+/// Polls without new events after which one is made all the same: waves also settle with time.
+const IDLE_POLLS: u32 = 15;
 /// Most spans in one request.
 const SPANS: usize = 1_000;
-/// Time for a last attempt when the collector stops.
-const FAREWELL: Duration = Duration::from_secs(2);
-/// Backoff while the receiver takes nothing.
+/// Time for a last export when the collector stops.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+/// Backoff while the receiver is unavailable.
 const BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(60) };
-/// The record that says since when waves are sent.
+/// Key of the record with the time from which waves are sent.
 const BEGIN: &str = "";
 
-/// Sends until the collector stops. Only a store that fails ends it early.
+/// Exports until the collector stops. Only a store error ends it early.
 pub async fn run(engine: Arc<Engine>, counters: Arc<Counters>, config: Otlp, hierarchy: String) -> Result<(), StoreError> {
     let mut exporter = Exporter::new(Arc::clone(&engine), counters, config, hierarchy).await?;
     let mut stop = pin!(engine.stopped());
@@ -60,9 +60,9 @@ pub async fn run(engine: Arc<Engine>, counters: Arc<Counters>, config: Otlp, hie
         () = &mut stop => {}
         ended = exporter.run() => ended?,
     }
-    // What is on its way is given up: it was not recorded, so it is sent again.
-    match tokio::time::timeout(FAREWELL, exporter.farewell()).await {
-        Ok(said) => said,
+    // An export in flight is dropped: it was not recorded, so it is sent again.
+    match tokio::time::timeout(FLUSH_TIMEOUT, exporter.flush()).await {
+        Ok(flushed) => flushed,
         Err(_) => Ok(()),
     }
 }
@@ -76,11 +76,11 @@ struct Exporter {
     started: u64,
     /// Marks of the waves that the receiver has, by id.
     sent: BTreeMap<String, u64>,
-    /// Waves that are to be sent: their mark, and since when they stand like this.
-    standing: BTreeMap<String, (u64, Instant)>,
-    /// Each wave goes in a request of its own, since the receiver did not take several together.
+    /// Waves waiting to settle: their mark, and since when it has not changed.
+    pending: BTreeMap<String, (u64, Instant)>,
+    /// Whether each wave goes in a request of its own, because the receiver rejected several together.
     alone: bool,
-    /// Of traces and of metrics: a receiver may take one and not the other, and neither must keep the other waiting.
+    /// Outages of traces and of metrics: a receiver may accept one and not the other, and neither may delay the other.
     traces_outage: Outage,
     metrics_outage: Outage,
 }
@@ -89,7 +89,7 @@ struct Exporter {
 struct Outage {
     what: &'static str,
     failures: u32,
-    /// Until when nothing is tried.
+    /// When the next attempt may be made.
     until: Option<Instant>,
 }
 
@@ -105,7 +105,7 @@ impl Outage {
     fn failed(&mut self, error: &SendError) {
         if self.failures == 0 {
             let what = self.what;
-            tracing::warn!(%error, remedy = error.remedy(), what, "cannot send over OTLP; trying again with growing backoff");
+            tracing::warn!(%error, remedy = error.remedy(), what, "OTLP export failed; retrying with backoff");
         }
         self.failures = self.failures.saturating_add(1);
         self.until = Some(Instant::now() + BACKOFF.after(self.failures, share()));
@@ -113,13 +113,13 @@ impl Outage {
 
     fn recovered(&mut self) {
         if self.failures > 0 {
-            tracing::info!(failures = self.failures, what = self.what, "sends over OTLP again");
+            tracing::info!(failures = self.failures, what = self.what, "OTLP export resumed");
         }
         (self.failures, self.until) = (0, None);
     }
 }
 
-/// A wave that is due, and what tells whether it has changed.
+/// A wave that is due, with a hash that shows whether it changed.
 struct Due {
     wave: Wave,
     runs: Vec<Run>,
@@ -137,7 +137,7 @@ impl Exporter {
         }
         let sender = Sender::new(config.clone(), &hierarchy);
         counters.exported(|_| {});
-        let (started, standing) = (nanos(now), BTreeMap::new());
+        let (started, pending) = (nanos(now), BTreeMap::new());
         let (traces_outage, metrics_outage) = (Outage::none("traces"), Outage::none("metrics"));
         Ok(Exporter {
             engine,
@@ -147,7 +147,7 @@ impl Exporter {
             sender,
             started,
             sent,
-            standing,
+            pending,
             alone: false,
             traces_outage,
             metrics_outage,
@@ -155,9 +155,9 @@ impl Exporter {
     }
 
     async fn run(&mut self) -> Result<(), StoreError> {
-        let mut looks = tokio::time::interval(LOOK);
-        let mut rounds = tokio::time::interval(self.config.interval);
-        for ticks in [&mut looks, &mut rounds] {
+        let mut polls = tokio::time::interval(POLL_EVERY);
+        let mut exports = tokio::time::interval(self.config.interval);
+        for ticks in [&mut polls, &mut exports] {
             ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         }
         let mut arrived = self.engine.arrived();
@@ -165,22 +165,22 @@ impl Exporter {
         arrived.mark_changed();
         loop {
             tokio::select! {
-                _ = looks.tick(), if self.config.traces => {
+                _ = polls.tick(), if self.config.traces => {
                     idle += 1;
-                    let called_for = arrived.has_changed().unwrap_or(false) || !self.standing.is_empty() || idle >= IDLE_LOOKS;
+                    let called_for = arrived.has_changed().unwrap_or(false) || !self.pending.is_empty() || idle >= IDLE_POLLS;
                     if called_for && self.traces_outage.is_over() {
                         idle = 0;
                         arrived.mark_unchanged();
                         self.traces(self.config.settle).await?;
                     }
                 }
-                _ = rounds.tick(), if self.config.metrics => self.metrics().await,
+                _ = exports.tick(), if self.config.metrics => self.metrics().await,
             }
         }
     }
 
-    /// What is settled by now goes out with the last numbers.
-    async fn farewell(&mut self) -> Result<(), StoreError> {
+    /// Exports what has settled by now, and the last metrics.
+    async fn flush(&mut self) -> Result<(), StoreError> {
         if self.config.traces {
             self.traces(self.config.settle).await?;
         }
@@ -193,7 +193,7 @@ impl Exporter {
     /// Sends the waves that the receiver does not have as they are now.
     async fn traces(&mut self, settle: Duration) -> Result<(), StoreError> {
         let due = self.due(settle).await;
-        self.counters.exported(|counts| counts.waves_waiting = self.standing.len() as u64);
+        self.counters.exported(|counts| counts.waves_waiting = self.pending.len() as u64);
         let mut spans: Vec<Span> = Vec::new();
         let mut waves: Vec<(String, u64)> = Vec::new();
         let last = due.len().saturating_sub(1);
@@ -207,14 +207,14 @@ impl Exporter {
             let count = waves.len() as u64;
             match sent {
                 Ok(()) => self.counters.exported(|counts| counts.waves_sent += count),
-                // One of them is not taken; which one shows when each goes alone.
+                // The receiver rejects one of them; sending each alone shows which.
                 Err(error) if error.is_final() && waves.len() > 1 => {
-                    tracing::info!(%error, waves = count, "the OTLP receiver does not take these waves together; each is sent alone");
+                    tracing::info!(%error, waves = count, "OTLP receiver rejected a batch of waves; sending each alone");
                     self.alone = true;
                     return Ok(());
                 }
                 Err(error) if error.is_final() => {
-                    tracing::warn!(%error, remedy = error.remedy(), waves = count, "the OTLP receiver will not take these waves; they are left out");
+                    tracing::warn!(%error, remedy = error.remedy(), waves = count, "OTLP receiver rejected these waves permanently; they are skipped");
                     self.counters.exported(|counts| counts.waves_refused += count);
                 }
                 Err(error) => {
@@ -226,10 +226,10 @@ impl Exporter {
             self.traces_outage.recovered();
             self.engine.store().put_exported(&waves).await?;
             for (id, mark) in waves.drain(..) {
-                self.standing.remove(&id);
+                self.pending.remove(&id);
                 self.sent.insert(id, mark);
             }
-            self.counters.exported(|counts| counts.waves_waiting = self.standing.len() as u64);
+            self.counters.exported(|counts| counts.waves_waiting = self.pending.len() as u64);
         }
         self.alone = false;
         Ok(())
@@ -242,7 +242,7 @@ impl Exporter {
         // It can only fail by a panic, which the next look may not meet again.
         let Ok(settled) = asked else { return Vec::new() };
         let now = Instant::now();
-        let mut standing = BTreeMap::new();
+        let mut pending = BTreeMap::new();
         let mut due = Vec::new();
         for (wave, runs) in settled {
             let began = wave.started_at.or(wave.ended_at).map_or(0, |at| u64::try_from(at.as_second()).unwrap_or(0));
@@ -250,13 +250,13 @@ impl Exporter {
             if began < begin || self.sent.get(&wave.id) == Some(&mark) {
                 continue;
             }
-            let since = self.standing.get(&wave.id).filter(|(known, _)| *known == mark).map_or(now, |(_, since)| *since);
-            standing.insert(wave.id.clone(), (mark, since));
+            let since = self.pending.get(&wave.id).filter(|(known, _)| *known == mark).map_or(now, |(_, since)| *since);
+            pending.insert(wave.id.clone(), (mark, since));
             if now.duration_since(since) >= settle {
                 due.push(Due { wave, runs, mark });
             }
         }
-        self.standing = standing;
+        self.pending = pending;
         due.sort_by(|one, other| (one.wave.started_at, &one.wave.id).cmp(&(other.wave.started_at, &other.wave.id)));
         due
     }
@@ -266,7 +266,7 @@ impl Exporter {
             let rest = spans.split_off(spans.len().min(SPANS));
             let rejected = self.sender.traces(std::mem::replace(&mut spans, rest)).await?;
             if rejected > 0 {
-                tracing::warn!(rejected, "the OTLP receiver rejected spans");
+                tracing::warn!(rejected, "OTLP receiver rejected spans");
             }
         }
         Ok(())
@@ -277,10 +277,10 @@ impl Exporter {
             return;
         }
         let now = nanos((self.engine.clock)());
-        let metrics = match metrics::registry(&Known::now(&self.engine, &self.counters)) {
+        let metrics = match metrics::registry(&Snapshot::now(&self.engine, &self.counters)) {
             Ok(registry) => numbers::metrics(&registry.gather(), self.started, now),
             Err(error) => {
-                tracing::error!(%error, "metrics cannot be put together");
+                tracing::error!(%error, "metrics cannot be collected for OTLP export");
                 return;
             }
         };
@@ -297,7 +297,7 @@ impl Exporter {
     }
 }
 
-/// Another number for whatever is different.
+/// A hash of a wave and its runs.
 fn mark(wave: &Wave, runs: &[Run]) -> u64 {
     let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
     hash.update(&wire::Wave::from(wave.clone()).encode_to_vec());

@@ -12,13 +12,13 @@ use crate::access::identity::{Peer, Role};
 use crate::engine::{Decision, Engine};
 use crate::ingest::{peer_of, refuse};
 
-/// Longest reason that is kept.
+/// Longest reason, in bytes.
 const REASON_BYTES: usize = 1000;
 
 /// The operate service.
 #[derive(Clone)]
 pub struct Operate {
-    /// What is operated.
+    /// The collector's state, which records the decisions.
     pub engine: Arc<Engine>,
     /// Trust domain.
     pub hierarchy: String,
@@ -48,7 +48,7 @@ impl Operate {
 fn reason(text: &str) -> Result<String, Status> {
     let text = text.trim();
     if text.is_empty() {
-        return Err(Status::invalid_argument("a decision needs a reason, for whoever reads it in a year"));
+        return Err(Status::invalid_argument("a decision needs a reason, so that it can be understood a year later"));
     }
     if text.len() > REASON_BYTES {
         return Err(Status::invalid_argument(format!("the reason is longer than {REASON_BYTES} bytes")));
@@ -63,7 +63,7 @@ impl OperateService for Operate {
         let wire::SuppressRequest { finding, reason: why, until } = request.into_inner();
         let until = from_wire(until);
         if until.is_some_and(|until| until <= (self.engine.clock)()) {
-            return Err(Status::invalid_argument("the end lies in the past"));
+            return Err(Status::invalid_argument("the end of the suppression is in the past"));
         }
         let finding = self.decide(&finding, &peer, Decision::Suppress { reason: reason(&why)?, until }).await?;
         Ok(Response::new(wire::SuppressResponse { finding: Some(finding) }))

@@ -42,7 +42,7 @@ mod marks {
 /// Columns of the title.
 const TITLE: usize = 200;
 
-/// What the page tells besides the picture.
+/// Content of the page besides the picture.
 #[derive(Debug, Clone, Copy)]
 pub struct About<'a> {
     /// Version of supwatch.

@@ -86,29 +86,30 @@ async fn cases(store: &dyn Store) {
 
     let expected: Vec<(Epoch, u64)> = (1..=8).map(|n| (Epoch([1; 16]), n)).chain((1..=2).map(|n| (Epoch([2; 16]), n))).collect();
     assert_eq!(all(store).await, expected);
-    told(store).await;
+    notified(store).await;
     let none = EventQuery { kinds: vec!["run-failed".to_owned()], ..EventQuery::default() };
     assert_eq!(store.scan(&none, Cursor::default()).await.expect("scan").events, []);
 }
 
-async fn told(store: &dyn Store) {
-    let state = |times| Told { opened_at: Some(Timestamp::UNIX_EPOCH), severity: Severity::Warning, resolved: false, times };
-    assert_eq!(store.told("ops").await.expect("told"), BTreeMap::new());
-    store.put_told("ops", &[("a".to_owned(), state(1)), ("b".to_owned(), state(1))]).await.expect("kept");
-    store.put_told("ops", &[("a".to_owned(), state(2))]).await.expect("kept");
-    store.put_told("op", &[("c".to_owned(), state(1))]).await.expect("kept");
+async fn notified(store: &dyn Store) {
+    let state =
+        |times| LastNotified { opened_at: Some(Timestamp::UNIX_EPOCH), severity: Severity::Warning, resolved: false, times };
+    assert_eq!(store.notified("ops").await.expect("told"), BTreeMap::new());
+    store.put_notified("ops", &[("a".to_owned(), state(1)), ("b".to_owned(), state(1))]).await.expect("kept");
+    store.put_notified("ops", &[("a".to_owned(), state(2))]).await.expect("kept");
+    store.put_notified("op", &[("c".to_owned(), state(1))]).await.expect("kept");
     assert_eq!(store.exported().await.expect("exported"), BTreeMap::new());
     store.put_exported(&[(String::new(), 9), ("CEN-1".to_owned(), 2)]).await.expect("kept");
     store.put_exported(&[("CEN-1".to_owned(), 3)]).await.expect("kept");
-    told_stands(store).await;
+    check_notified(store).await;
 }
 
-async fn told_stands(store: &dyn Store) {
+async fn check_notified(store: &dyn Store) {
     assert_eq!(store.exported().await.expect("exported"), BTreeMap::from([(String::new(), 9), ("CEN-1".to_owned(), 3)]));
-    let found = store.told("ops").await.expect("told");
-    let times: Vec<_> = found.iter().map(|(id, told)| (id.as_str(), told.times)).collect();
+    let found = store.notified("ops").await.expect("told");
+    let times: Vec<_> = found.iter().map(|(id, notified)| (id.as_str(), notified.times)).collect();
     assert_eq!(times, [("a", 2), ("b", 1)], "the newest of each finding, and nothing of another target");
-    assert_eq!(store.told("op").await.expect("told").len(), 1);
+    assert_eq!(store.notified("op").await.expect("told").len(), 1);
 }
 
 #[tokio::test]
@@ -126,7 +127,7 @@ async fn the_embedded_store_keeps_the_promises_also_after_opening_again() {
     };
     let store = Embedded::open(dir.path()).expect("open");
     assert_eq!(all(&store).await, before);
-    told_stands(&store).await;
+    check_notified(&store).await;
     let session = store.open_session(&agent(), claims(1, 1)).await.expect("open");
     assert_eq!(session.durable_sequence, 8);
 }

@@ -1,12 +1,12 @@
-//! The embedded store: a folder with the state (findings, decisions, what was told) and a folder for each day of events.
+//! The embedded store: a folder with the state (findings, decisions, notifications) and a folder for each day of events.
 //!
 //! ```text
 //! <store>/state/                    one database
 //! <store>/days/00000012-2026-03-01/ one database a day
 //! ```
 //!
-//! What is damaged is set aside under another name, and the store goes on: agents send again what the store no longer has and
-//! they still keep. Reading asks the summaries of blocks first, and looks at a bounded number of blocks at a time.
+//! What is damaged is set aside under another name, and the store continues: agents send again what the store no longer has and
+//! they still keep. Reading scans the summaries of blocks first, and a bounded number of blocks at a time.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -27,7 +27,9 @@ use self::days::Days;
 use self::keys::check_version;
 use self::writer::{Request, WAITING, Writer};
 use super::marks::Marks;
-use super::{Claims, Committed, Cursor, EventQuery, KeptCoverage, Page, Retention, Session, Store, StoreError, StoreSize, Told};
+use super::{
+    Claims, Committed, Cursor, EventQuery, KeptCoverage, LastNotified, Page, Retention, Session, Store, StoreError, StoreSize,
+};
 
 mod block;
 mod days;
@@ -60,7 +62,7 @@ impl Embedded {
         let state = match Durable::open(&state_dir, CACHE_BYTES) {
             Err(OpenError::Damaged { dir, reason }) => {
                 let aside = set_aside(&dir).map_err(io)?;
-                tracing::error!(aside = %aside.display(), reason, "the state of the store is damaged and was set aside: findings are judged again, suppressions and the record of notifications are gone; import an export to have them back");
+                tracing::error!(aside = %aside.display(), reason, "the state of the store is damaged and was set aside: findings are judged again; suppressions and the record of notifications are lost unless an export is imported");
                 Durable::open(&dir, CACHE_BYTES)?
             }
             opened => opened?,
@@ -190,15 +192,15 @@ impl Store for Embedded {
         self.read_all(b"U", "decision").await
     }
 
-    async fn put_told(&self, target: &str, told: &[(String, Told)]) -> Result<(), StoreError> {
-        if told.is_empty() {
+    async fn put_notified(&self, target: &str, notified: &[(String, LastNotified)]) -> Result<(), StoreError> {
+        if notified.is_empty() {
             return Ok(());
         }
-        self.ask(|reply| Request::Told { target: target.to_owned(), told: told.to_vec(), reply }).await
+        self.ask(|reply| Request::Notified { target: target.to_owned(), notified: notified.to_vec(), reply }).await
     }
 
-    async fn told(&self, target: &str) -> Result<BTreeMap<String, Told>, StoreError> {
-        self.read_by_id(keys::told(target, ""), "what was told", |value| serde_json::from_slice(value).ok()).await
+    async fn notified(&self, target: &str) -> Result<BTreeMap<String, LastNotified>, StoreError> {
+        self.read_by_id(keys::notified(target, ""), "the record of notifications", |value| serde_json::from_slice(value).ok()).await
     }
 
     async fn put_exported(&self, waves: &[(String, u64)]) -> Result<(), StoreError> {

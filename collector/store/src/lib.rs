@@ -1,4 +1,4 @@
-//! What the collector keeps: events, how far each agent got, findings, and what was told of them.
+//! What the collector keeps: events, how far each agent got, findings, and their notifications.
 //!
 //! A trait of domain verbs. **An `Ok` of [`Store::commit`] means that the events survive a power cut**, each exactly once:
 //! what was stored before is recognised by agent, epoch and sequence and not stored again.
@@ -21,31 +21,31 @@ pub mod marks;
 pub mod memory;
 pub mod embedded;
 
-/// Why the store failed.
+/// Why a store operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Cannot be opened.
+    /// The database cannot be opened.
     #[error("store {0}")]
     Open(#[from] supwatch_durable::OpenError),
-    /// Cannot be read or written.
+    /// The database cannot be read or written.
     #[error("store: {0}")]
     Durable(#[from] supwatch_durable::DurableError),
-    /// A write failed; everything is as it was before.
+    /// A write failed and changed nothing.
     #[error("store: {0}")]
     Disk(String),
-    /// Of a newer version.
+    /// A newer version wrote the store.
     #[error("store: written by a newer supwatch (format {found}, this one knows {known}); upgrade this collector")]
     Version {
-        /// Found.
+        /// Format version of the store.
         found: u8,
-        /// Known.
+        /// Newest format version this collector reads.
         known: u8,
     },
-    /// What is stored makes no sense.
-    #[error("store: {0} cannot be read back")]
+    /// A stored record cannot be decoded.
+    #[error("store: {0} cannot be decoded")]
     Content(String),
-    /// The batch does not join on.
-    #[error("the batch begins after event {expected}, which is next")]
+    /// The batch does not continue at the next sequence number.
+    #[error("the batch begins after event {expected}, which is expected next")]
     Gap {
         /// The number that is next.
         expected: u64,
@@ -54,7 +54,7 @@ pub enum StoreError {
     #[error("a newer connection with the same certificate took over")]
     Fenced,
     /// The epoch was never opened.
-    #[error("the batch is of an epoch that was not announced")]
+    #[error("the batch belongs to an epoch that was not announced")]
     Epoch,
     /// The store is closing.
     #[error("the store is closing")]
@@ -62,13 +62,13 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether waiting may mend it: somebody makes room on the disk, or the disk comes back.
-    pub fn may_pass(&self) -> bool {
+    /// Whether a retry may succeed: an operator frees disk space, or the disk comes back.
+    pub fn is_transient(&self) -> bool {
         matches!(self, StoreError::Disk(_) | StoreError::Durable(_))
     }
 }
 
-/// How long events are kept: forgotten when either is reached, the oldest day first, never the newest.
+/// Retention policy: segments are dropped when either limit is reached, the oldest day first, never the newest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// Days after the one on which they came.
@@ -83,7 +83,7 @@ impl Default for Retention {
     }
 }
 
-/// How large a store is.
+/// Size of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StoreSize {
     /// Bytes of its files.
@@ -94,16 +94,16 @@ pub struct StoreSize {
     pub events: u64,
     /// The oldest of them.
     pub oldest: Option<jiff::civil::Date>,
-    /// Days forgotten by this look.
-    pub forgotten: u64,
+    /// Days dropped by this pass of retention.
+    pub dropped_days: u64,
 }
 
-/// What an agent says when it connects.
+/// What an agent's hello claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claims {
-    /// Its epoch.
+    /// Epoch of the agent's spool.
     pub epoch: Epoch,
-    /// First number it still has.
+    /// First sequence number it still has.
     pub oldest_sequence: u64,
     /// Number the next event is going to get; 1 in an epoch that has just begun.
     pub next_sequence: u64,
@@ -126,9 +126,9 @@ pub struct Session {
     pub lost: u64,
     /// All of them, since its first session.
     pub lost_ever: u64,
-    /// Of an agent whose epoch is new: how far its files are stored.
+    /// For an agent with a new epoch: where its files are stored up to.
     pub resume: Vec<Place>,
-    /// Events of a later epoch of this agent are stored: it is to begin anew.
+    /// Whether events of a later epoch of this agent are stored: it must start a new epoch.
     pub is_replaced: bool,
 }
 
@@ -150,7 +150,7 @@ impl Session {
     }
 }
 
-/// What a commit did.
+/// Result of a commit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Committed {
     /// Everything up to this number is durable.
@@ -159,7 +159,7 @@ pub struct Committed {
     pub stored: Vec<StoredEvent>,
 }
 
-/// Place in the order of arrival: the next event is behind it. Stable for ever.
+/// Position in the order of arrival, before the next event. It never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Cursor {
     /// Number of the block.
@@ -168,7 +168,7 @@ pub struct Cursor {
     pub index: usize,
 }
 
-/// Which events.
+/// Filter of events.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct EventQuery {
     /// Sites; empty: all.
@@ -182,8 +182,8 @@ pub struct EventQuery {
 }
 
 impl EventQuery {
-    /// Whether an event is one of them. An event without a time counts by when it came.
-    pub fn takes(&self, stored: &StoredEvent) -> bool {
+    /// Whether the filter includes an event. An event without a time counts by its arrival.
+    pub fn matches(&self, stored: &StoredEvent) -> bool {
         let time = stored.event.time.unwrap_or(stored.received_at);
         (self.sites.is_empty() || self.sites.contains(&stored.event.site))
             && self.since.is_none_or(|since| time >= since)
@@ -192,44 +192,44 @@ impl EventQuery {
     }
 }
 
-/// Some events, and where to go on.
+/// Some events, and where to continue.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Page {
     /// The events.
     pub events: Vec<StoredEvent>,
-    /// Behind the last one looked at.
+    /// Cursor behind the last event scanned.
     pub next: Cursor,
-    /// Whether there is nothing behind it now.
+    /// Whether no event follows it now.
     pub end: bool,
-    /// Blocks that cannot be read and are left out.
+    /// Unreadable blocks that were skipped.
     pub damaged: u64,
 }
 
-/// What an agent said of how far it has read, when its last event was one of an epoch.
+/// Coverage an agent reported, with the epoch of its sequence numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptCoverage {
     /// The agent.
     pub agent: AgentId,
-    /// The epoch its numbers are of.
+    /// The epoch its sequence numbers belong to.
     pub epoch: Epoch,
-    /// Its word.
+    /// The coverage it reported.
     pub coverage: Coverage,
 }
 
-/// What a notification target was last told of a finding.
+/// What a notification target was last notified of a finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
-    /// Since when the finding held.
+pub struct LastNotified {
+    /// When the finding opened.
     pub opened_at: Option<Timestamp>,
-    /// How bad it was.
+    /// The finding's severity then.
     pub severity: Severity,
-    /// Whether it was told to be resolved.
+    /// Whether its end was notified.
     pub resolved: bool,
-    /// How often this target was told of this finding.
+    /// Notifications of this finding to this target so far.
     pub times: u64,
 }
 
-/// Most blocks that one page looks at, so that no request reads the whole store at once.
+/// Most blocks scanned for one page, so that no request reads the whole store at once.
 pub const PAGE_BLOCKS: usize = 64;
 
 /// The store.
@@ -258,40 +258,40 @@ pub trait Store: Send + Sync + 'static {
     /// The place behind everything that is stored.
     async fn end(&self) -> Result<Cursor, StoreError>;
 
-    /// The newest of each kind of what was forgotten, in the order of their coming: what was last known stays known.
+    /// The newest event of each kind from dropped segments, in order of arrival, so that the last known state survives.
     async fn carried(&self) -> Result<Vec<StoredEvent>, StoreError>;
 
-    /// Forgets what is no longer to be kept.
+    /// Drops what the retention policy no longer keeps.
     async fn expire(&self, now: Timestamp, retention: Retention) -> Result<StoreSize, StoreError>;
 
-    /// Keeps findings as they now are.
+    /// Stores the current state of findings.
     async fn put_findings(&self, findings: &[Finding]) -> Result<(), StoreError>;
 
     /// All findings.
     async fn findings(&self) -> Result<Vec<Finding>, StoreError>;
 
-    /// Keeps a decision of an operator, with the finding as it is since, all or nothing. It is never taken away.
+    /// Keeps a decision of an operator, with the finding it changed, all or nothing. It is never deleted.
     async fn decide(&self, entry: &AuditEntry, finding: &Finding) -> Result<(), StoreError>;
 
     /// Every decision, oldest first.
     async fn audit(&self) -> Result<Vec<AuditEntry>, StoreError>;
 
-    /// Keeps, durably, what a target was last told of some findings, by their ids.
-    async fn put_told(&self, target: &str, told: &[(String, Told)]) -> Result<(), StoreError>;
+    /// Records, durably, what a target was last notified of some findings, by their ids.
+    async fn put_notified(&self, target: &str, notified: &[(String, LastNotified)]) -> Result<(), StoreError>;
 
-    /// What a target was last told of every finding, by id.
-    async fn told(&self, target: &str) -> Result<BTreeMap<String, Told>, StoreError>;
+    /// What a target was last notified of every finding, by id.
+    async fn notified(&self, target: &str) -> Result<BTreeMap<String, LastNotified>, StoreError>;
 
-    /// Records which waves an OTLP receiver has: their ids, and marks that tell whether they have changed since.
+    /// Records which waves an OTLP receiver has: their ids, and hashes that show whether they changed since.
     async fn put_exported(&self, waves: &[(String, u64)]) -> Result<(), StoreError>;
 
-    /// What was recorded so.
+    /// The waves an OTLP receiver has, with their hashes.
     async fn exported(&self) -> Result<BTreeMap<String, u64>, StoreError>;
 
-    /// Keeps how far agents have read, the newest word of each on each site. Told again by the agents, so it need not survive a
-    /// power cut; but it is never kept before what it is about.
+    /// Keeps how far agents have read, the newest report of each for each site. Agents report it again, so it need not survive a
+    /// power cut; but it is never stored before the events it covers.
     async fn put_coverage(&self, coverage: &[KeptCoverage]) -> Result<(), StoreError>;
 
-    /// What was kept so.
+    /// The newest coverage of each agent for each site.
     async fn coverage(&self) -> Result<Vec<KeptCoverage>, StoreError>;
 }

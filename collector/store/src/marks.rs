@@ -7,13 +7,13 @@ use supwatch_model::ids::Epoch;
 use super::{Claims, StoreError};
 use crate::planted::{self, Fault};
 
-/// Most epochs that are kept of an agent. One begins when an agent's state is lost; far more than that is two agents with one
+/// Most epochs kept for an agent. One begins when an agent's state is lost; far more than that is two agents with one
 /// identity, which replace each other.
 const EPOCHS_KEPT: usize = 256;
 /// Most ranges of lost events that are kept by their numbers; older ones stay counted.
 const LOST_KEPT: usize = 100;
 
-/// What is kept of an agent.
+/// How far an agent's events are stored.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Marks {
     /// Newest fencing token.
@@ -46,7 +46,7 @@ pub struct Mark {
     pub epoch: [u8; 16],
     /// Everything up to this number is durable.
     pub durable: u64,
-    /// [`Event::proof`] of the last of them; absent where it was lost, or stored by a version that kept none.
+    /// [`Event::proof`] of the last of them; absent where it was lost, or stored by a version that recorded none.
     pub proof: Option<u32>,
 }
 
@@ -92,7 +92,7 @@ pub struct Opened {
 }
 
 impl Marks {
-    /// A new session; gives the mark of its epoch, and how many events are newly known to be lost.
+    /// Opens a session; returns the mark of its epoch, and how many events are newly known to be lost.
     pub fn open(&mut self, claims: Claims) -> Opened {
         self.fence += 1;
         if !self.epochs.iter().any(|mark| mark.epoch == claims.epoch.0) {
@@ -113,7 +113,7 @@ impl Marks {
         };
         let is_replaced = later.any(|mark| mark.durable > 0) && !planted::is(Fault::ReplacedGoesOn);
         let is_new = mark.durable == 0;
-        // Neither we nor the agent has what lies between: a store restored from a copy, or a spool that was emptied.
+        // Neither the store nor the agent has the events between: a store restored from a copy, or a spool that was emptied.
         let next = if planted::is(Fault::EdgeOfTheMark) { mark.durable } else { mark.durable + 1 };
         let lost = claims.oldest_sequence.saturating_sub(next);
         if lost > 0 {

@@ -12,7 +12,9 @@ use supwatch_model::ids::{AgentId, SiteCode};
 use supwatch_model::place::Place;
 
 use super::marks::Marks;
-use super::{Claims, Committed, Cursor, EventQuery, KeptCoverage, Page, Retention, Session, Store, StoreError, StoreSize, Told};
+use super::{
+    Claims, Committed, Cursor, EventQuery, KeptCoverage, LastNotified, Page, Retention, Session, Store, StoreError, StoreSize,
+};
 
 /// A store in memory.
 #[derive(Debug, Default)]
@@ -25,7 +27,7 @@ struct Inner {
     places: BTreeMap<AgentId, BTreeMap<String, Vec<u8>>>,
     findings: BTreeMap<String, Finding>,
     audit: Vec<AuditEntry>,
-    told: BTreeMap<String, BTreeMap<String, Told>>,
+    notified: BTreeMap<String, BTreeMap<String, LastNotified>>,
     exported: BTreeMap<String, u64>,
     coverage: BTreeMap<(AgentId, SiteCode), KeptCoverage>,
 }
@@ -82,7 +84,7 @@ impl Store for Memory {
                 continue;
             }
             let seen = if number == after.block { after.index } else { 0 };
-            page.events.extend(block.iter().skip(seen).filter(|stored| query.takes(stored)).cloned());
+            page.events.extend(block.iter().skip(seen).filter(|stored| query.matches(stored)).cloned());
             page.next = Cursor { block: number + 1, index: 0 };
         }
         Ok(page)
@@ -92,7 +94,7 @@ impl Store for Memory {
         let inner = self.inner();
         let end = before.map_or(inner.blocks.len(), |before| usize::try_from(before.block).unwrap_or(usize::MAX));
         let all = inner.blocks.iter().take(end).flatten();
-        Ok(Page { events: all.filter(|stored| query.takes(stored)).cloned().collect(), end: true, ..Page::default() })
+        Ok(Page { events: all.filter(|stored| query.matches(stored)).cloned().collect(), end: true, ..Page::default() })
     }
 
     async fn end(&self) -> Result<Cursor, StoreError> {
@@ -103,7 +105,7 @@ impl Store for Memory {
         Ok(Vec::new())
     }
 
-    /// Forgets nothing: what is in memory is gone soon enough.
+    /// Drops nothing: a store in memory is short-lived.
     async fn expire(&self, _: Timestamp, _: Retention) -> Result<StoreSize, StoreError> {
         let blocks = &self.inner().blocks;
         Ok(StoreSize { events: blocks.iter().map(|block| block.len() as u64).sum(), ..StoreSize::default() })
@@ -129,13 +131,13 @@ impl Store for Memory {
         Ok(self.inner().audit.clone())
     }
 
-    async fn put_told(&self, target: &str, told: &[(String, Told)]) -> Result<(), StoreError> {
-        self.inner().told.entry(target.to_owned()).or_default().extend(told.iter().cloned());
+    async fn put_notified(&self, target: &str, notified: &[(String, LastNotified)]) -> Result<(), StoreError> {
+        self.inner().notified.entry(target.to_owned()).or_default().extend(notified.iter().cloned());
         Ok(())
     }
 
-    async fn told(&self, target: &str) -> Result<BTreeMap<String, Told>, StoreError> {
-        Ok(self.inner().told.get(target).cloned().unwrap_or_default())
+    async fn notified(&self, target: &str) -> Result<BTreeMap<String, LastNotified>, StoreError> {
+        Ok(self.inner().notified.get(target).cloned().unwrap_or_default())
     }
 
     async fn put_exported(&self, waves: &[(String, u64)]) -> Result<(), StoreError> {

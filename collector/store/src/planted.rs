@@ -9,11 +9,11 @@
 pub enum Fault {
     /// Events are acknowledged before they are stored.
     AcknowledgedFirst,
-    /// Duplicates are recognised because they came lately, whatever their number.
+    /// Duplicates are recognised because they arrived lately, whatever their number.
     DuplicatesByTime,
-    /// An older session of an agent goes on storing beside the newer one.
+    /// An older session of an agent keeps storing beside the newer one.
     FenceIgnored,
-    /// An epoch that was replaced by a later one goes on.
+    /// An epoch that was replaced by a later one continues.
     ReplacedGoesOn,
     /// Off by one at the mark: the first event that the agent still has counts as lost.
     EdgeOfTheMark,
@@ -24,7 +24,7 @@ thread_local! {
     static PLANTED: std::cell::Cell<Option<Fault>> = const { std::cell::Cell::new(None) };
 }
 
-/// Plants a mistake on this thread, or takes it away.
+/// Plants a mistake on this thread, or removes it.
 #[cfg(feature = "planted-faults")]
 pub fn plant(fault: Option<Fault>) {
     PLANTED.set(fault);
@@ -43,7 +43,7 @@ pub const fn is(_fault: Fault) -> bool {
     false
 }
 
-/// What came lately.
+/// Events that arrived lately.
 #[cfg(feature = "planted-faults")]
 pub mod lately {
     use std::cell::{Cell, RefCell};
@@ -71,7 +71,7 @@ pub mod lately {
         SEEN.with_borrow_mut(BTreeMap::clear);
     }
 
-    /// Keeps what did not come lately, instead of what is behind the mark.
+    /// Keeps events that did not arrive lately, instead of those after the mark.
     pub(crate) fn retain(events: &mut Vec<Event>) {
         let now = NOW.get();
         SEEN.with_borrow_mut(|seen| {

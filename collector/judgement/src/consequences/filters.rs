@@ -53,14 +53,14 @@ fn field(rule: &str) -> &'static str {
 
 /// Names that a finding says differ, as they compare; those that are meant to are none.
 fn differing(tree: &Tree<'_>, finding: &Finding, field: &str) -> BTreeSet<String> {
-    let told = finding.evidence.iter().filter_map(|evidence| match evidence {
+    let reported = finding.evidence.iter().filter_map(|evidence| match evidence {
         Evidence::Setting { site, setting, value, .. } if setting.rsplit('.').next().is_some_and(|end| end.ends_with(field)) => {
             Some((tree.hierarchy.site(*site)?, setting.as_str(), names(value)))
         }
         _ => None,
     });
-    let told: Vec<(&Site, &str, Vec<String>)> = told.collect();
-    let mut lists = told.iter().map(|(site, path, list)| (*path, Names::of_field(list, site, field)));
+    let reported: Vec<(&Site, &str, Vec<String>)> = reported.collect();
+    let mut lists = reported.iter().map(|(site, path, list)| (*path, Names::of_field(list, site, field)));
     let Some((_, own)) = lists.next() else { return BTreeSet::new() };
     let one_way = finding.rule == "language-mismatch";
     let mut found = Vec::new();

@@ -5,9 +5,9 @@ use supwatch_model::ids::SiteCode;
 
 use super::{Tree, filters};
 use crate::diagnosis::{At, Cause, UNKNOWN};
-use crate::rules::asked_at;
+use crate::rules::judged_at;
 
-/// Faults of a site's servers and their settings: a failed run whose error says nothing is told with one of them.
+/// Faults of a site's servers and their settings: a failed run with an unspecific error is reported with one of them.
 const FAULTS: &[&str] = &[
     "sup-missing",
     "service-stopped",
@@ -22,7 +22,7 @@ const FAULTS: &[&str] = &[
 ];
 /// What keeps a site from having what its children ask it for.
 const BROKEN: &[&str] = &["sup-missing", "service-stopped", "app-pool", "sync-failed", "database-trouble", "sync-stuck"];
-/// What holds up the sites below one.
+/// Rules whose failure stops the sites below.
 const STOPPED: &[&str] = &["sup-missing", "sync-failed", "sync-stuck", "wave-missed"];
 /// Rules that ask which site is above which, and of what type.
 const OF_THE_TREE: &[&str] = &[
@@ -46,7 +46,7 @@ pub(super) fn candidates(tree: &Tree<'_>, index: usize) -> Vec<usize> {
     let Some(finding) = tree.findings.get(index) else { return Vec::new() };
     let here = |rules: &[&str]| tree.at(finding.site, rules, &finding.subject);
     let mut found = Vec::new();
-    // Where it is not known how the sites stand to one another, what hangs on it is no finding of its own.
+    // Where the topology is unknown, what depends on it is no finding of its own.
     if OF_THE_TREE.contains(&finding.rule.as_str()) {
         found.extend(tree.at(finding.site, &["topology"], ""));
     }
@@ -94,7 +94,7 @@ fn failed(tree: &Tree<'_>, finding: &Finding) -> Vec<usize> {
     let cause = tree.hierarchy.catalogue.get(id);
     let mut found = Vec::new();
     for rule in cause.into_iter().flat_map(|cause| &cause.confirmed_by).filter(|rule| *rule != "sync-failed") {
-        let place = cause.map_or(here, |cause| asked_at(cause, rule, here, parent));
+        let place = cause.map_or(here, |cause| judged_at(cause, rule, here, parent));
         found.extend(tree.at(place, &[rule.as_str()], first_sup(tree, place)));
     }
     let at_parent = cause.is_some_and(|cause| cause.at == At::Parent);
@@ -187,7 +187,7 @@ fn same_agent(tree: &Tree<'_>, finding: &Finding) -> Vec<usize> {
     tree.spread.get(&(finding.rule.as_str(), finding.subject.as_str())).cloned().unwrap_or_default()
 }
 
-/// Two top sites, or a circle, are one fault that each of their sites tells of.
+/// Two top sites, or a circle, are one fault that each of their sites reports.
 fn same_knot(tree: &Tree<'_>, finding: &Finding) -> Vec<usize> {
     let here = finding.site;
     let circle = |site: SiteCode| tree.above(here).contains(&site) && tree.above(site).contains(&here);

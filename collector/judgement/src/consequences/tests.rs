@@ -1,4 +1,4 @@
-//! Hierarchies with one fault each, and what is told of them.
+//! Hierarchies with one fault each, and what is reported of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ fn findings_at(world: &World, at: &str) -> Vec<Finding> {
 }
 
 /// `cause SITE: consequence SITE, consequence SITE`, a line a cause, information left out.
-fn told(findings: &[Finding]) -> Vec<String> {
+fn reported(findings: &[Finding]) -> Vec<String> {
     let by_id: BTreeMap<&str, &Finding> = findings.iter().map(|finding| (finding.id.as_str(), finding)).collect();
     let name = |finding: &Finding| format!("{} {}", finding.rule, finding.site);
     let causes = findings.iter().filter(|finding| finding.is_open_cause() && finding.severity < Severity::Info);
@@ -34,7 +34,7 @@ fn told(findings: &[Finding]) -> Vec<String> {
 #[track_caller]
 fn check(world: &World, expected: &[&str]) {
     let findings = findings_at(world, NOW);
-    assert_eq!(told(&findings), expected, "{findings:#?}");
+    assert_eq!(reported(&findings), expected, "{findings:#?}");
 }
 
 /// Settings whose component names the products, as a top site's does.
@@ -119,7 +119,7 @@ fn a_product_that_differs_elsewhere_too_is_no_consequence() {
         _ => (),
     });
     let findings = findings_at(&world, NOW);
-    assert!(told(&findings).contains(&"product-mismatch P02".to_owned()), "{:?}", told(&findings));
+    assert!(reported(&findings).contains(&"product-mismatch P02".to_owned()), "{:?}", reported(&findings));
 }
 
 const REFUSED: &str =
@@ -179,7 +179,7 @@ fn not_configured_names_its_reason_whatever_stands_beside_it() {
             }
         });
         let findings = findings_at(&world.log("P02", &[START, NOT_CONFIGURED]), NOW);
-        assert_eq!(told(&findings), [format!("{rule} P02: sync-failed P02")], "{findings:#?}");
+        assert_eq!(reported(&findings), [format!("{rule} P02: sync-failed P02")], "{findings:#?}");
         let failed = findings.iter().find(|finding| finding.rule == "sync-failed").expect("it failed");
         assert!(failed.summary.en.contains("WSUS server not configured: "), "{}", failed.summary.en);
         assert!(failed.summary.en.contains(reason), "{}", failed.summary.en);
@@ -202,7 +202,7 @@ fn an_edge_without_ssl_confirms_that_the_parent_forbids_it() {
         }
     });
     let findings = findings_at(&world.log("P01", &[START, FORBIDDEN]), NOW);
-    assert_eq!(told(&findings), ["child-upstream P01: sync-failed P01"], "{findings:#?}");
+    assert_eq!(reported(&findings), ["child-upstream P01: sync-failed P01"], "{findings:#?}");
     let failed = findings.iter().find(|finding| finding.rule == "sync-failed").expect("it failed");
     assert_eq!(failed.confidence, Some(Confidence::Confirmed));
     assert!(failed.remedy[0].en.contains("Update Source and Proxy Server"), "{:?}", failed.remedy);
@@ -221,7 +221,7 @@ fn overdue_where_the_run_fails_and_below_it_is_one_finding() {
         world = world.pause_minutes(4320).log(code, &["Waiting for changes for 60 minutes"]);
     }
     let findings = findings_at(&world, "2026-03-12T05:00:00Z");
-    assert_eq!(told(&findings), ["sync-failed CEN: sync-overdue CEN, sync-overdue P01, sync-overdue S01"], "{findings:#?}");
+    assert_eq!(reported(&findings), ["sync-failed CEN: sync-overdue CEN, sync-overdue P01, sync-overdue S01"], "{findings:#?}");
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn a_cause_is_as_bad_as_the_worst_that_follows_from_it() {
     };
     let failed = &["Performing sync on regular schedule", "Sync failed: The remote name could not be resolved: 'x'. Source: Y"];
     let findings = findings_at(&tree(proxy).log("CEN", failed), NOW);
-    assert_eq!(told(&findings), ["proxy-mismatch CEN: sync-failed CEN"], "{findings:#?}");
+    assert_eq!(reported(&findings), ["proxy-mismatch CEN: sync-failed CEN"], "{findings:#?}");
     assert_eq!(findings[0].severity, Severity::Critical);
 }
 
@@ -330,7 +330,7 @@ proptest! {
         for finding in folded.iter().filter(|finding| finding.because_of.is_some()) {
             prop_assert!(followers.contains(&finding.id) && finding.resolved_at.is_none());
         }
-        // The worst that is told stays as bad.
+        // The reported cause keeps the worst severity.
         let worst = |pressing: &dyn Fn(&Finding) -> bool, of: &mut dyn Iterator<Item = &Finding>| of.filter(|f| pressing(f)).map(|f| f.severity).min();
         let before = worst(&|f| f.is_pressing(), &mut unique.values());
         let after = worst(&|f| f.is_pressing(), &mut folded.iter());

@@ -1,4 +1,4 @@
-//! The article's sections: a heading, as it stands or nearly so, in either language → where its advice is.
+//! The article's sections: a heading, exactly or nearly, in either language → where its advice is.
 
 use std::sync::OnceLock;
 
@@ -14,10 +14,10 @@ use super::table;
 pub struct Section {
     /// Its heading.
     pub heading: Text,
-    /// Other wordings, and what stands below it as a heading of its own.
+    /// Other wordings, and headings below it.
     #[serde(default)]
     pub also: Vec<String>,
-    /// The entry of the catalogue that holds its advice.
+    /// The entry of the catalogue with its advice.
     pub cause: Option<String>,
     /// What it says, where no entry does.
     #[serde(default)]

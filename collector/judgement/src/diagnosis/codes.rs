@@ -16,7 +16,7 @@ pub struct Code {
     pub code: String,
     /// Symbolic name.
     pub name: String,
-    /// What it means.
+    /// Its meaning.
     pub meaning: Text,
 }
 

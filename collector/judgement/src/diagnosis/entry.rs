@@ -9,14 +9,14 @@ use supwatch_model::text::Text;
 use super::codes::code_of;
 use super::subject::normal;
 
-/// What an entry is.
+/// Kind of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// Why something failed.
+    /// It explains why something failed.
     #[default]
     Cause,
-    /// That something failed and where to look, not why: another log's cause counts for more.
+    /// It says that something failed and where to look, not why: a cause from another log takes precedence.
     General,
     /// It looks like trouble and is none.
     Harmless,
@@ -41,7 +41,7 @@ pub enum At {
 pub struct Cause {
     /// Id, and the name of its file.
     pub id: String,
-    /// What it is.
+    /// Kind of the entry.
     #[serde(default)]
     pub kind: Kind,
     /// Where it is documented.
@@ -55,9 +55,9 @@ pub struct Cause {
     /// Rules whose failing verdict confirms it.
     #[serde(default)]
     pub confirmed_by: Vec<String>,
-    /// A few words.
+    /// Title, a few words.
     pub title: Text,
-    /// What happened between whom.
+    /// What happened, and between which servers.
     pub meaning: Text,
     /// What to look at next.
     #[serde(default)]
@@ -77,9 +77,9 @@ pub struct Cause {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Remedy {
-    /// In English.
+    /// Text in English.
     pub en: String,
-    /// In Japanese.
+    /// Text in Japanese.
     pub ja: String,
     /// The rule whose fault it mends: it comes first where that rule fails.
     pub rule: Option<String>,
@@ -88,12 +88,12 @@ pub struct Remedy {
 }
 
 impl Remedy {
-    /// What it says.
+    /// The text in a language.
     pub fn text(&self) -> Text {
         Text::new(self.en.as_str(), self.ja.as_str())
     }
 
-    /// Whether it is of use to a site; one whose generation nobody tells gets all.
+    /// Whether it applies to a site; one with an unknown generation gets all.
     pub fn is_for(&self, generation: Option<Generation>) -> bool {
         self.generations.is_empty() || generation.is_none_or(|own| self.generations.iter().any(|word| word == own.as_str()))
     }
@@ -149,10 +149,10 @@ impl Pattern {
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TestLines {
-    /// Must be this entry.
+    /// Lines that must match this entry.
     #[serde(rename = "match")]
     pub matching: Vec<String>,
-    /// Must be another.
+    /// Lines that must match another entry.
     pub other: Vec<String>,
 }
 
@@ -189,7 +189,7 @@ impl Cause {
         Ok(())
     }
 
-    /// Reads an entry and checks that it is whole; whether the rules it names exist, [`Cause::check_rules`] tells.
+    /// Reads an entry and checks that it is whole; [`Cause::check_rules`] checks that the rules it names exist.
     pub fn parse(text: &str, path: &Path) -> Result<Cause, EntryError> {
         let wrong = |reason: String| EntryError { path: path.to_owned(), reason };
         let mut cause: Cause = toml::from_str(text).map_err(|error| wrong(error.to_string().trim_end().to_owned()))?;
@@ -228,7 +228,7 @@ impl Cause {
         Ok(cause)
     }
 
-    /// Stands in where even the file of the unknown cannot be read.
+    /// Used where even the file of the unknown cause cannot be read.
     pub(super) fn unknown() -> Cause {
         Cause {
             id: super::UNKNOWN.to_owned(),

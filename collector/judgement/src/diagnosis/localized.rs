@@ -133,10 +133,10 @@ mod tests {
     use super::super::{Catalogue, Subject, UNKNOWN};
     use super::*;
 
-    /// A place in the logs, and a message as it stands there.
+    /// A place in the logs, and a message as it is written there.
     type Context = (&'static str, fn(&str) -> String);
 
-    /// What stands around a message in the logs.
+    /// The text around a message in the logs.
     fn contexts() -> Vec<Context> {
         vec![
             ("alone", |text| text.to_owned()),
@@ -154,7 +154,7 @@ mod tests {
         ]
     }
 
-    /// Every translation gets, wherever it stands, the cause of its original.
+    /// Every translation gets, wherever it is, the cause of its original.
     #[test]
     fn a_message_has_the_cause_of_its_original_in_every_language() {
         let catalogue = Catalogue::built_in();

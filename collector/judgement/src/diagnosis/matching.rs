@@ -20,9 +20,9 @@ const SENTENCE: usize = 24;
 pub struct Candidate<'a> {
     /// The entry.
     pub cause: &'a Cause,
-    /// How specifically.
+    /// Score: how specific the match is.
     pub score: u32,
-    /// What fits.
+    /// The matching parts.
     pub parts: Vec<Part>,
 }
 
@@ -53,7 +53,7 @@ impl Part {
 }
 
 impl Candidate<'_> {
-    /// Whether nothing but words fits: they may be anybody's.
+    /// Whether only words match: they may come from any program.
     pub fn is_words_alone(&self) -> bool {
         self.parts.iter().all(|part| part.what == "words")
     }

@@ -17,7 +17,7 @@ pub struct Message {
     pub severity: String,
     /// Component that sends it.
     pub component: String,
-    /// What it means.
+    /// Its meaning.
     pub meaning: Text,
 }
 

@@ -1,4 +1,4 @@
-//! Lines that report no error → what they tell, so that a normal line is called normal.
+//! Lines that report no error → their meaning, so that a normal line is called normal.
 
 use std::sync::OnceLock;
 
@@ -19,7 +19,7 @@ pub struct Line {
     /// It is no error itself, and there is one before it.
     #[serde(default)]
     pub follows_failure: bool,
-    /// What it tells.
+    /// Its meaning.
     pub meaning: Text,
 }
 

@@ -107,7 +107,7 @@ const PHRASES: &[(&str, &str)] = &[
 
 /// A source in Japanese.
 pub fn japanese(source: &str) -> String {
-    // Titles hold words like "and"; they are those that begin with a verb in capitals.
+    // Titles contain words like "and"; they are those that begin with a verb in capitals.
     let part = |part: &str| {
         let title =
             ["Troubleshoot ", "Track ", "Include ", "Enable ", "Plan ", "WSUS Configuration Manager configures", "Software update"];

@@ -13,14 +13,14 @@ use super::localized;
 pub struct Subject {
     /// Text and source, and the English originals of what is said in another language.
     pub all: String,
-    /// Codes that stand in it.
+    /// Codes in it.
     pub codes: BTreeSet<u32>,
     /// Status message id.
     pub message: Option<u32>,
 }
 
 impl Subject {
-    /// Of a text, the function it names as its source, and a code.
+    /// The subject of a text, the function it names as its source, and a code.
     pub fn new(text: &str, source: &str, code: Option<&str>) -> Subject {
         let raw = format!("{text} {source}");
         let mut codes = codes_in(&raw);
@@ -33,13 +33,13 @@ impl Subject {
         Subject { all, codes, message: None }
     }
 
-    /// Of a status message.
+    /// The subject of a status message.
     #[must_use]
     pub fn of_message(self, id: u32) -> Subject {
         Subject { message: Some(id), ..self }
     }
 
-    /// Of a line as it stands in a log, in the console, or in a forum.
+    /// The subject of a line as written in a log, in the console, or in a forum.
     pub fn of_line(line: &str) -> Subject {
         let subject = Subject::new(bare(line), "", None);
         let id = subject.all.split_once("statmsg:id=").and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok());
@@ -49,13 +49,13 @@ impl Subject {
         }
     }
 
-    /// Of what somebody pasted: lines of any form, one or several.
+    /// The subject of pasted text: lines of any form, one or several.
     pub fn of_paste(text: &str) -> Subject {
         let lines: Vec<&str> = text.lines().map(bare).collect();
         Subject::of_line(&lines.join("~~"))
     }
 
-    /// Whether an error class, in lower case, stands in it.
+    /// Whether an error class, in lower case, is in it.
     pub fn has_class(&self, class: &str) -> bool {
         self.all.match_indices(class).any(|(at, found)| {
             let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
@@ -65,7 +65,7 @@ impl Subject {
         })
     }
 
-    /// Whether an HTTP status stands in it: `HTTP status 401`, `HTTP ステータス 401`, `(401)`, `HTTP/1.1 401`.
+    /// Whether an HTTP status is in it: `HTTP status 401`, `HTTP ステータス 401`, `(401)`, `HTTP/1.1 401`.
     pub fn has_status(&self, status: u16) -> bool {
         let number = status.to_string();
         self.all.contains(&format!("({number})"))
@@ -81,12 +81,12 @@ impl Subject {
             })
     }
 
-    /// Whether a text in normal form stands in it.
+    /// Whether a text in normal form is in it.
     pub fn has_words(&self, words: &str) -> bool {
         self.all.contains(words)
     }
 
-    /// Whether a code stands in it, in any notation.
+    /// Whether a code is in it, in any notation.
     pub fn has_code(&self, code: u32) -> bool {
         self.codes.iter().any(|known| same_code(*known, code))
     }

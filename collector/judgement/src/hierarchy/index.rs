@@ -1,11 +1,11 @@
-//! Who stands below whom and who goes by which name, kept true one site at a time, so that no question about one site looks
-//! at all of them.
+//! Indexes of parents, children and server names, updated one site at a time, so that no query about one site scans all of
+//! them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use supwatch_model::ids::SiteCode;
 
-/// The index.
+/// Parents, children and server names of all sites.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Index {
     parents: BTreeMap<SiteCode, Option<SiteCode>>,
@@ -17,13 +17,13 @@ pub(super) struct Index {
     asked: BTreeMap<String, BTreeSet<SiteCode>>,
 }
 
-/// Names are the same server's only if their first labels are.
+/// Names belong to the same server only if their first labels are equal.
 fn label(name: &str) -> String {
     name.split('.').next().unwrap_or(name).to_lowercase()
 }
 
 impl Index {
-    /// Puts a site below a parent, at the top, or nowhere. Whoever's way up, or whose view of the top, changes is touched.
+    /// Puts a site below a parent, at the top, or nowhere. Sites whose path to the top, or whose top, changes are touched.
     pub fn place(&mut self, code: SiteCode, parent: Option<SiteCode>, top: bool, touched: &mut BTreeSet<SiteCode>) {
         let was_top = self.tops.contains(&code);
         let known = self.parents.insert(code, parent);
@@ -53,7 +53,7 @@ impl Index {
         self.below(code, touched);
     }
 
-    /// Everybody below a site.
+    /// All sites below a site.
     pub fn below(&self, code: SiteCode, found: &mut BTreeSet<SiteCode>) {
         let mut open: Vec<SiteCode> = self.children(code).collect();
         let mut seen = BTreeSet::from([code]);
@@ -75,7 +75,7 @@ impl Index {
         &self.tops
     }
 
-    /// Keeps the names of a site's servers and of those it asks. Whoever asks for a name that came or went is touched.
+    /// Updates the names of a site's servers and of its upstream servers. Sites that refer to an added or removed name are touched.
     pub fn rename(&mut self, code: SiteCode, names: BTreeSet<String>, asks: BTreeSet<String>, touched: &mut BTreeSet<SiteCode>) {
         let labels = |names: BTreeSet<String>| names.iter().map(|name| label(name)).collect::<BTreeSet<String>>();
         let next = (labels(names), labels(asks));

@@ -1,4 +1,4 @@
-//! The sites that a site's provider knows: where nobody else says what they are, this counts.
+//! The sites that a site's SMS Provider lists: used where no other source describes them.
 
 use std::collections::BTreeSet;
 
@@ -70,7 +70,7 @@ mod tests {
         assert_eq!(known("P01"), (Some(SiteType::Primary), of("CEN")));
         assert_eq!(known("S01"), (Some(SiteType::Secondary), of("P01")));
         assert_eq!(known("X01"), (None, Parent::Unknown));
-        // What an agent says of its own site counts more.
+        // What an agent reports of its own site takes precedence.
         let moved = world.clone().primary("P01", "NEW");
         assert_eq!(moved.hierarchy().parent("P01".parse().expect("code")), of("NEW"));
     }

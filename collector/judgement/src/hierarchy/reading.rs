@@ -1,7 +1,7 @@
 //! How far a site's logs are known to be read, and whether its agents are still reading back.
 //!
 //! An agent that connects has a backlog: a month of logs on its first day, two hours after an outage. What arrives of it is
-//! history, and only what the agent says of its coverage tells where it ends. Until then the site is not judged by it.
+//! history, and only the agent's coverage shows where it ends. Until then the site is not judged by it.
 
 use std::collections::BTreeMap;
 
@@ -21,13 +21,13 @@ struct Reading {
     newest: Option<(Epoch, u64)>,
     /// Up to which event it was known to have read everything.
     settled: Option<(Epoch, u64)>,
-    /// Its newest word.
+    /// Its newest report of each log.
     logs: Vec<LogCoverage>,
 }
 
 impl Readings {
-    /// An event came.
-    pub(super) fn heard(&mut self, stored: &StoredEvent) {
+    /// Records the newest event of an agent.
+    pub(super) fn record_event(&mut self, stored: &StoredEvent) {
         let reading = match self.0.get_mut(&stored.agent) {
             Some(reading) => reading,
             None => self.0.entry(stored.agent.clone()).or_default(),
@@ -35,8 +35,8 @@ impl Readings {
         reading.newest = Some((stored.epoch, stored.event.sequence));
     }
 
-    /// An agent says how far it has read.
-    pub(super) fn cover(&mut self, agent: &AgentId, epoch: Epoch, coverage: Coverage) {
+    /// Applies the coverage an agent reports.
+    pub(super) fn apply_coverage(&mut self, agent: &AgentId, epoch: Epoch, coverage: Coverage) {
         let reading = self.0.entry(agent.clone()).or_default();
         let Coverage { after_sequence, caught_up, logs, .. } = coverage;
         if caught_up {
@@ -49,17 +49,17 @@ impl Readings {
             logs.into_iter().map(|log| LogCoverage { read_until: log.read_until.max(until(&log.file)), ..log }).collect();
     }
 
-    /// An agent that does not tell its coverage holds nothing back: everything it read is here.
-    pub(super) fn assume(&mut self, agent: &AgentId) {
+    /// Treats an agent that does not report coverage as caught up: everything it read has arrived.
+    pub(super) fn assume_caught_up(&mut self, agent: &AgentId) {
         if let Some(reading) = self.0.get_mut(agent) {
             reading.settled = reading.newest;
         }
     }
 
-    /// Whether what is known of the site is the middle of a backlog; `is_connected` tells whether an agent is there.
+    /// Whether the site is in the middle of a backlog; `is_connected` says whether an agent's stream is open.
     pub(super) fn is_reading_back(&self, is_connected: impl Fn(&AgentId) -> bool) -> bool {
         let back = |(agent, reading): (&AgentId, &Reading)| !reading.is_settled() && is_connected(agent);
-        // One that went away for good in the middle of its backlog keeps nobody waiting where another has read everything.
+        // An agent that disconnected for good in the middle of its backlog does not block a site that another agent has read.
         self.0.iter().any(back) || (!self.0.is_empty() && self.0.values().all(|reading| !reading.is_settled()))
     }
 
@@ -77,7 +77,7 @@ impl Readings {
 }
 
 impl Reading {
-    /// Whether everything that came is known to be all there is to read.
+    /// Whether the agent is known to have read everything up to its newest event.
     fn is_settled(&self) -> bool {
         match (self.newest, self.settled) {
             (None, _) => true,
@@ -106,47 +106,47 @@ mod tests {
         StoredEvent { agent: agent(agent_name), epoch: Epoch([1; 16]), received_at: at(0), event }
     }
 
-    fn word(after_sequence: u64, caught_up: bool, until: Option<Timestamp>) -> Coverage {
+    fn report(after_sequence: u64, caught_up: bool, until: Option<Timestamp>) -> Coverage {
         let log =
             LogCoverage { log: "wsyncmgr".to_owned(), file: "wsyncmgr.log".to_owned(), offset: 40, size: 100, read_until: until };
         Coverage { site: "P01".parse().expect("code"), after_sequence, caught_up, logs: vec![log] }
     }
 
     #[test]
-    fn a_backlog_ends_where_the_agent_says_that_everything_is_read() {
+    fn a_backlog_ends_where_the_agent_reports_that_everything_is_read() {
         let mut readings = Readings::default();
         assert!(!readings.is_reading_back(|_| true), "who said nothing holds nothing back");
-        readings.heard(&event("a", 1));
-        readings.cover(&agent("a"), Epoch([1; 16]), word(1, false, None));
+        readings.record_event(&event("a", 1));
+        readings.apply_coverage(&agent("a"), Epoch([1; 16]), report(1, false, None));
         assert!(readings.is_reading_back(|_| true));
         assert_eq!((readings.unread(), readings.read_until("wsyncmgr")), (60, None));
-        readings.heard(&event("a", 2));
-        readings.cover(&agent("a"), Epoch([1; 16]), word(1, true, Some(at(1))));
+        readings.record_event(&event("a", 2));
+        readings.apply_coverage(&agent("a"), Epoch([1; 16]), report(1, true, Some(at(1))));
         assert!(readings.is_reading_back(|_| true), "said of less than what came");
-        readings.cover(&agent("a"), Epoch([1; 16]), word(2, true, Some(at(2))));
+        readings.apply_coverage(&agent("a"), Epoch([1; 16]), report(2, true, Some(at(2))));
         assert!(!readings.is_reading_back(|_| true));
         assert_eq!((readings.unread(), readings.read_until("wsyncmgr")), (0, Some(at(2))));
-        readings.heard(&event("a", 3));
-        assert!(readings.is_reading_back(|_| false), "its only agent went away in the middle");
-        readings.cover(&agent("a"), Epoch([1; 16]), word(3, false, None));
+        readings.record_event(&event("a", 3));
+        assert!(readings.is_reading_back(|_| false), "its only agent disconnected in the middle");
+        readings.apply_coverage(&agent("a"), Epoch([1; 16]), report(3, false, None));
         assert_eq!(readings.read_until("wsyncmgr"), Some(at(2)), "what was read stays read");
     }
 
     #[test]
-    fn an_agent_that_went_away_in_its_backlog_holds_up_no_other() {
+    fn an_agent_that_disconnected_in_its_backlog_blocks_no_other() {
         let mut readings = Readings::default();
-        readings.heard(&event("gone", 1));
-        readings.heard(&event("b", 1));
-        readings.cover(&agent("b"), Epoch([1; 16]), word(1, true, Some(at(1))));
+        readings.record_event(&event("gone", 1));
+        readings.record_event(&event("b", 1));
+        readings.apply_coverage(&agent("b"), Epoch([1; 16]), report(1, true, Some(at(1))));
         assert!(!readings.is_reading_back(|id| id.0 == "b"));
         assert!(readings.is_reading_back(|_| true));
     }
 
     #[test]
-    fn a_word_of_another_epoch_settles_nothing() {
+    fn a_report_of_another_epoch_settles_nothing() {
         let mut readings = Readings::default();
-        readings.heard(&event("a", 2));
-        readings.cover(&agent("a"), Epoch([2; 16]), word(9, true, Some(at(1))));
+        readings.record_event(&event("a", 2));
+        readings.apply_coverage(&agent("a"), Epoch([2; 16]), report(9, true, Some(at(1))));
         assert!(readings.is_reading_back(|_| true));
     }
 }

@@ -49,13 +49,13 @@ mod tests {
         let arrived = events("CEN", &lines);
         for (number, mut event) in (1..).zip(arrived) {
             event.sequence = number;
-            judge.take(&StoredEvent { agent: agent.clone(), epoch: Epoch([1; 16]), received_at: now, event });
+            judge.apply(&StoredEvent { agent: agent.clone(), epoch: Epoch([1; 16]), received_at: now, event });
             let changed = judge.judge(now);
             assert!(changed.iter().all(|finding| finding.rule != "sync-failed"), "{changed:#?}");
         }
         let logs =
             vec![LogCoverage { log: "wsyncmgr".into(), file: "wsyncmgr.log".into(), offset: 9, size: 9, read_until: Some(now) }];
-        judge.cover(&agent, Epoch([1; 16]), Coverage { site, after_sequence: 4, caught_up: true, logs });
+        judge.apply_coverage(&agent, Epoch([1; 16]), Coverage { site, after_sequence: 4, caught_up: true, logs });
         let changed = judge.judge(now);
         let [finding] = changed.iter().filter(|finding| finding.rule == "sync-failed").collect::<Vec<_>>().try_into().expect("one");
         assert!(finding.opened_at < finding.resolved_at && finding.resolved_at < Some(now), "{finding:#?}");

@@ -1,4 +1,4 @@
-//! What must hold of judging whatever comes: the verdicts kept are those of a replay, and an event judges few sites.
+//! Invariants of judging, for any input: the verdicts kept are those of a replay, and an event judges few sites.
 
 use super::*;
 use crate::rules::testing::{events, healthy};
@@ -107,7 +107,7 @@ fn event() -> impl Strategy<Value = StoredEvent> {
 
 fn replayed(events: &[StoredEvent]) -> Vec<Verdict> {
     let mut judge = Judge::new(Hierarchy::default(), Limits::default(), Vec::new(), false);
-    events.iter().for_each(|event| judge.take(event));
+    events.iter().for_each(|event| judge.apply(event));
     judge.touch_all();
     judge.judge(now());
     judge.verdicts().cloned().collect()
@@ -121,7 +121,7 @@ proptest! {
     fn the_verdicts_kept_are_those_of_a_replay_at_any_moment(events in proptest::collection::vec(event(), 1..40)) {
         let mut judge = Judge::new(Hierarchy::default(), Limits::default(), Vec::new(), false);
         for (count, event) in (1..).zip(&events) {
-            judge.take(event);
+            judge.apply(event);
             judge.judge(now());
             if count % 5 == 0 || count == events.len() {
                 let kept: Vec<Verdict> = judge.verdicts().cloned().collect();
@@ -133,7 +133,7 @@ proptest! {
         }
     }
 
-    /// What is told in another order is known alike, as far as settings go.
+    /// Settings do not depend on the order in which snapshots arrive.
     #[test]
     fn snapshots_in_any_order_give_the_same_settings(
         changes in proptest::collection::vec((0u32..50, proptest::collection::vec(0usize..100, 0..3)), 1..8),
@@ -152,12 +152,12 @@ proptest! {
         }
         let take = |all: &[Value]| {
             let mut settings = crate::settings::SiteSettings::default();
-            all.iter().for_each(|raw| { settings.take(&AgentId("a".into()), raw); });
+            all.iter().for_each(|raw| { settings.apply(&AgentId("a".into()), raw); });
             settings
         };
         let (one, other) = (take(&snapshots), take(&shuffled));
         // Of a word that stood for a while its first and last time are kept: what comes late between them may date a change
-        // less well, or not show that the word came back in between. What holds now is the same.
+        // less well, or not show that a value came back in between. The current values are the same.
         prop_assert_eq!(one.merged().map(|merged| &merged.raw), other.merged().map(|merged| &merged.raw));
     }
 }
@@ -172,11 +172,11 @@ fn large() -> Judge {
     let mut judge = Judge::new(Hierarchy::default(), Limits::default(), Vec::new(), false);
     let describe = |judge: &mut Judge, site: &str, site_type, parent: Option<&str>| {
         let parent = Some(parent.map(|code| code.parse().expect("code")));
-        judge.take(&stored(
+        judge.apply(&stored(
             site,
             EventKind::SiteDescribed(SiteDescription { site_type: Some(site_type), parent, ..Default::default() }),
         ));
-        judge.take(&snapshot(site, parent.flatten().map(|_: SiteCode| "cen"), &[]));
+        judge.apply(&snapshot(site, parent.flatten().map(|_: SiteCode| "cen"), &[]));
     };
     describe(&mut judge, "CEN", SiteType::Central, None);
     for primary in 0..25 {
@@ -193,7 +193,7 @@ fn large() -> Judge {
 /// Sites that an event judges.
 fn cost(judge: &mut Judge, event: &StoredEvent) -> u64 {
     let before = judge.judged();
-    judge.take(event);
+    judge.apply(event);
     judge.judge(now());
     judge.judged() - before
 }

@@ -1,4 +1,4 @@
-//! No agent holds back more events than it should. Judges the watcher, so it gives no verdict offline.
+//! No agent's spool exceeds the lag limit. Judges the agent, so it gives no verdict offline.
 
 use jiff::SignedDuration;
 
@@ -33,7 +33,7 @@ pub(super) const RULE: Rule = Rule {
 /// The time that an agent has to deliver a backlog.
 const CATCHES_UP: SignedDuration = SignedDuration::from_mins(15);
 /// Seconds without an acknowledgement after which nothing is being delivered.
-const STANDS_SECONDS: u32 = 60;
+const STALLED_SECONDS: u32 = 60;
 
 fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     if !scene.live {
@@ -45,8 +45,8 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         .map(|(id, agent)| {
             // A backlog that shrinks is an ordinary day; `status` shows how much of it is left.
             let stays = agent.lags_since.is_some_and(|since| scene.now.duration_since(since) >= CATCHES_UP);
-            let stands = agent.waiting_seconds >= STANDS_SECONDS;
-            if agent.spooled_events <= scene.limits.lagging_events || !(stays || stands) {
+            let stalled = agent.waiting_seconds >= STALLED_SECONDS;
+            if agent.spooled_events <= scene.limits.lagging_events || !(stays || stalled) {
                 return Judged::usual(Outcome::Pass).of(&id.0);
             }
             let summary = Text::new(
@@ -65,9 +65,9 @@ mod tests {
     #[test]
     fn a_large_backlog_fails_once_it_has_stayed() {
         let world = World::new().central("CEN").live();
-        world.clone().heard_holding("CEN", 10).later_minutes(20).check("agent-lagging", "CEN pass");
-        world.clone().heard_holding("CEN", 10_001).later_minutes(14).check("agent-lagging", "CEN pass");
-        world.clone().heard_holding("CEN", 10_001).later_minutes(15).check("agent-lagging", "CEN fail");
+        world.clone().seen_with_spool("CEN", 10).later_minutes(20).check("agent-lagging", "CEN pass");
+        world.clone().seen_with_spool("CEN", 10_001).later_minutes(14).check("agent-lagging", "CEN pass");
+        world.clone().seen_with_spool("CEN", 10_001).later_minutes(15).check("agent-lagging", "CEN fail");
         World::new().expect("P01", "primary", "CEN").live().check("agent-lagging", "");
     }
 }

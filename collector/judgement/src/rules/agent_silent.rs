@@ -1,4 +1,4 @@
-//! Each agent of a site has been heard of lately, also where another one of the site has. Judges the watcher, so it gives no verdict offline.
+//! Each agent of a site was seen lately, also where another one of the site was. Judges the agent, so it gives no verdict offline.
 
 use super::{Failure, Judged, Rule, Scene};
 use jiff::SignedDuration;
@@ -25,7 +25,7 @@ pub(super) const RULE: Rule = Rule {
 
 const LOOKED_AT: &[&str] = &["agent heartbeats"];
 
-/// Minutes without a sign of life, unless `hierarchy.toml` says otherwise.
+/// Minutes without a contact, unless `hierarchy.toml` sets another limit.
 pub const SILENT_MINUTES: u32 = 5;
 
 /// How long an agent may be silent beside a live one of the same site before it counts as replaced.
@@ -37,26 +37,25 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     }
     let code = scene.site.code;
     let limit = scene.limits.silent_minutes.or(scene.hierarchy.expected.agent_silent_minutes).unwrap_or(SILENT_MINUTES);
-    let heard: Vec<_> = scene.hierarchy.agents_of(scene.site).filter_map(|(id, agent)| Some((id, agent.last_heard_at?))).collect();
-    if heard.is_empty() {
+    let seen: Vec<_> = scene.hierarchy.agents_of(scene.site).filter_map(|(id, agent)| Some((id, agent.last_heard_at?))).collect();
+    if seen.is_empty() {
         let missing = Text::new(
             format!("an agent for {code}: none has ever connected"),
             format!("{code} のエージェント (一度も接続していません)"),
         );
         return vec![Judged::unknown(LOOKED_AT, vec![missing])];
     }
-    let newest = heard.iter().map(|(_, at)| *at).max();
-    heard
-        .iter()
+    let newest = seen.iter().map(|(_, at)| *at).max();
+    seen.iter()
         // One that another has replaced for a week is gone, not silent.
         .filter(|(_, at)| newest.is_none_or(|newest| newest.duration_since(*at) <= REPLACED))
         .map(|(id, at)| one(scene, &id.0, *at, limit))
         .collect()
 }
 
-fn one(scene: &Scene<'_>, id: &str, heard: jiff::Timestamp, limit: u32) -> Judged {
+fn one(scene: &Scene<'_>, id: &str, seen: jiff::Timestamp, limit: u32) -> Judged {
     let code = scene.site.code;
-    if scene.now.duration_since(heard) <= SignedDuration::from_mins(i64::from(limit)) {
+    if scene.now.duration_since(seen) <= SignedDuration::from_mins(i64::from(limit)) {
         return Judged::pass(LOOKED_AT).of(id);
     }
     let summary = Text::new(
@@ -64,7 +63,7 @@ fn one(scene: &Scene<'_>, id: &str, heard: jiff::Timestamp, limit: u32) -> Judge
         format!("{code} のエージェント ({id}) から {limit} 分以上連絡がありません"),
     );
     let mut failure = Failure::new(Severity::Warning, summary);
-    failure.since = Some(heard);
+    failure.since = Some(seen);
     Judged::fail(LOOKED_AT, failure).of(id)
 }
 
@@ -75,16 +74,16 @@ mod tests {
     #[test]
     fn five_minutes_of_silence_fail_and_an_agent_never_seen_is_unknown() {
         let world = World::new().central("CEN").live();
-        world.clone().heard("CEN").check("agent-silent", "CEN pass");
-        world.clone().heard("CEN").later_hours(1).check("agent-silent", "CEN fail");
+        world.clone().seen("CEN").check("agent-silent", "CEN pass");
+        world.clone().seen("CEN").later_hours(1).check("agent-silent", "CEN fail");
         World::new().expect("P01", "primary", "CEN").live().check("agent-silent", "P01 unknown");
         World::new().central("CEN").check("agent-silent", "");
     }
 
     #[test]
-    fn a_silent_agent_beside_a_live_one_is_told_until_it_counts_as_replaced() {
-        let two = World::new().live().heard_of("old", "P01", 0);
-        two.clone().later_hours(1).heard_of("new", "P01", 0).check("agent-silent", "P01 pass, P01 fail");
-        two.later_hours(24 * 8).heard_of("new", "P01", 0).check("agent-silent", "P01 pass");
+    fn a_silent_agent_beside_a_live_one_is_reported_until_it_counts_as_replaced() {
+        let two = World::new().live().agent_seen("old", "P01", 0);
+        two.clone().later_hours(1).agent_seen("new", "P01", 0).check("agent-silent", "P01 pass, P01 fail");
+        two.later_hours(24 * 8).agent_seen("new", "P01", 0).check("agent-silent", "P01 pass");
     }
 }

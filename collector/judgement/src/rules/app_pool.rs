@@ -63,13 +63,13 @@ fn judge(point: &Point<'_>) -> Option<Judged> {
         ja.push(format!("キューの長さが {length} です"));
         evidence.push(point.wsus_says("app_pool.queue_length", *length));
     }
-    let told = missing.is_empty();
+    let reported = missing.is_empty();
     for (field, unknown) in [
         ("app_pool.state", state.is_none()),
         ("app_pool.private_memory_limit_kb", memory.is_none()),
         ("app_pool.queue_length", queue.is_none()),
     ] {
-        if told && unknown {
+        if reported && unknown {
             missing.push(point.no_wsus(field));
         }
     }

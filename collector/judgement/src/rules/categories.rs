@@ -26,7 +26,7 @@ const CLASSIFICATIONS: &[(&str, &[&str])] = &[
 ];
 
 /// Titles of classifications on servers of other languages, by the English ones. Source: memory of localised WSUS consoles; what
-/// is missing here costs a comparison, and accuses nobody.
+/// is missing here costs a comparison, and causes no false alarm.
 const ELSEWHERE: &[(&str, &[(&str, &str)])] = &[
     (
         "de",
@@ -89,7 +89,7 @@ fn language_of(title: &str) -> Option<&'static str> {
     TITLES.get(&title.to_lowercase()).and_then(|known| known.language)
 }
 
-/// What a title of a classification stands for.
+/// The meaning of a classification's title.
 struct Known {
     id: &'static str,
     /// Where it is a title of [`ELSEWHERE`].
@@ -123,13 +123,13 @@ pub(super) fn language_of_site(site: &Site) -> Option<&'static str> {
     wsus.chain(own).filter_map(|list| list.value()).flatten().find_map(|title| language_of(title))
 }
 
-/// The id behind a title: what the site itself tells, else the fixed one, else the title where it is an id.
-pub(super) fn id(title: &str, told: Option<&BTreeMap<String, String>>) -> Option<String> {
+/// The id behind a title: the one the site itself reports, else the fixed one, else the title where it is an id.
+pub(super) fn id(title: &str, reported: Option<&BTreeMap<String, String>>) -> Option<String> {
     let title = title.trim().trim_matches(['{', '}']);
     let small = title.to_lowercase();
-    let of_the_site = told.and_then(|told| {
+    let of_the_site = reported.and_then(|reported| {
         // Mostly it is written as the site's own servers write it.
-        told.get(title).or_else(|| told.iter().find(|(own, _)| own.to_lowercase() == small).map(|(_, id)| id))
+        reported.get(title).or_else(|| reported.iter().find(|(own, _)| own.to_lowercase() == small).map(|(_, id)| id))
     });
     if let Some(id) = of_the_site {
         return Some(id.trim_matches(['{', '}']).to_lowercase());
@@ -166,8 +166,8 @@ mod tests {
         assert_eq!(id("critical updates", None), id("{E6CF1350-C01B-414D-A61F-263D14D133B4}", None));
         assert_ne!(id("Updates", None), id("Upgrades", None));
         assert_eq!(id("Windows 11", None), None);
-        let told = BTreeMap::from([("Windows 11".to_owned(), "{ABC}".to_owned())]);
-        assert_eq!(id("windows 11", Some(&told)), Some("abc".to_owned()));
+        let reported = BTreeMap::from([("Windows 11".to_owned(), "{ABC}".to_owned())]);
+        assert_eq!(id("windows 11", Some(&reported)), Some("abc".to_owned()));
     }
 
     #[test]

@@ -216,7 +216,7 @@ fn judge_edge(scene: &Scene<'_>, edge: &Edge<'_>) -> Judged {
     }
 }
 
-/// Whether a name is known to be some other server of the hierarchy; a name that nobody knows may be an alias.
+/// Whether a name is known to be some other server of the hierarchy; an unknown name may be an alias.
 fn is_another_server(scene: &Scene<'_>, name: &str) -> bool {
     scene.hierarchy.sites.values().any(|site| {
         let server = scene.hierarchy.server(site.code).is_some_and(|server| supwatch_model::settings::same_server(server, name));
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_nobody_knows_is_told_and_missing_settings_are_unknown() {
+    fn an_unknown_name_is_reported_and_missing_settings_are_unknown() {
         world(json!({"server": "wsus-alias", "port": 8530, "ssl": false})).check("child-upstream", "P01 fail, P02 pass");
         World::new()
             .central("CEN")

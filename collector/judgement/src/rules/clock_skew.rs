@@ -1,4 +1,4 @@
-//! The clocks of the agents' servers, and of the WSUS servers they see, agree with the collector's. Judges the watcher, so it
+//! The clocks of the agents' servers, and of the WSUS servers they see, agree with the collector's. Judges the agent, so it
 //! gives no verdict offline.
 
 use super::{Failure, Judged, Outcome, Rule, Scene, setting};
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_off_fails_whoever_it_is() {
-        let world = World::new().central("CEN").live().heard("CEN");
+        let world = World::new().central("CEN").live().seen("CEN");
         world.clone().check("clock-skew", "CEN unknown");
         world.clone().clock_of("CEN", 2_000).check("clock-skew", "CEN pass");
         world.clone().clock_of("CEN", -400_000).check("clock-skew", "CEN fail");

@@ -1,4 +1,4 @@
-//! How sure the cause of a failure is: what of the error fits, and what settings and probes say of it.
+//! How sure the cause of a failure is: what of the error fits, and what settings and probes show of it.
 //!
 //! An entry of the catalogue names the rules that would fail if it were true; they are asked of the site, or of its parent
 //! where the entry says that the fault is there.
@@ -65,7 +65,7 @@ fn remedies(scene: &Scene<'_>, cause: &Cause, confirmed: Option<&Confirmed>) -> 
     let (mut first, rest): (Vec<&Remedy>, Vec<&Remedy>) =
         cause.remedies.iter().filter(|remedy| remedy.is_for(generation)).partition(|remedy| fitting(remedy));
     let mut found = Vec::new();
-    // The entry has none for it, or speaks of another server than the one at fault.
+    // The entry has none for it, or concerns another server than the one at fault.
     let own = |confirmed: &&Confirmed| cause.is_general() || (cause.at == At::Parent && confirmed.place == scene.site.code);
     if let Some(confirmed) = confirmed.filter(own).filter(|_| first.is_empty()) {
         found.clone_from(&confirmed.failure.remedy);
@@ -116,7 +116,7 @@ fn by_the_error(scene: &Scene<'_>, cause: &Cause, said: Option<&Subject>) -> (Co
         let values: Vec<&str> = fits.parts.iter().map(|part| part.value.as_str()).collect();
         let said = values.join(", ");
         let words = Text::new(format!("the error says \"{said}\""), format!("エラーの文言が一致します: 「{said}」"));
-        // A whole sentence is nobody else's, and neither is the name of a thing; a word or two may be.
+        // A whole sentence is specific to one error, and so is the name of a thing; a word or two may not be.
         let sure = fits
             .parts
             .iter()
@@ -135,16 +135,16 @@ fn by_the_error(scene: &Scene<'_>, cause: &Cause, said: Option<&Subject>) -> (Co
 const OF_THE_EDGE: &[&str] = &["child-upstream", "wsus-version", "proxy-mismatch", "proxy-account", "catalog-lag"];
 
 /// The site at which a rule would show that a failure at a site has a cause.
-pub fn asked_at(cause: &Cause, rule: &str, site: SiteCode, parent: Option<SiteCode>) -> SiteCode {
+pub fn judged_at(cause: &Cause, rule: &str, site: SiteCode, parent: Option<SiteCode>) -> SiteCode {
     parent.filter(|_| cause.at == At::Parent && !OF_THE_EDGE.contains(&rule)).unwrap_or(site)
 }
 
-/// What the rules that would show it say, if they say anything: which of them confirms it, else what speaks against it.
+/// Verdicts of the rules that would show the cause: which of them confirms it, else what contradicts it.
 fn by_the_rules(scene: &Scene<'_>, cause: &Cause, parent: Option<SiteCode>) -> (Option<Confirmed>, Option<Text>) {
     let mut passed: Vec<String> = Vec::new();
     let mut open = false;
     for rule in cause.confirmed_by.iter().filter_map(|name| get(name)).filter(|rule| rule.name != super::SYNC_FAILED) {
-        let place = asked_at(cause, rule.name, scene.site.code, parent);
+        let place = judged_at(cause, rule.name, scene.site.code, parent);
         let Some(site) = scene.hierarchy.site(place) else {
             open = true;
             continue;
@@ -156,9 +156,9 @@ fn by_the_rules(scene: &Scene<'_>, cause: &Cause, parent: Option<SiteCode>) -> (
         if looked && !verdicts.is_empty() && verdicts.iter().all(|(verdict, _)| verdict.answer == Answer::Pass) {
             passed.push(format!("{} at {place}", rule.name));
         }
-        // What only the same log tells confirms nothing: settings or probes must.
-        let told = |failure: &Failure| failure.evidence.iter().any(|evidence| matches!(evidence, Evidence::Setting { .. }));
-        if let Some(failure) = verdicts.into_iter().filter_map(|(_, failure)| failure).find(told) {
+        // Evidence from the same log confirms nothing: settings or probes must.
+        let reported = |failure: &Failure| failure.evidence.iter().any(|evidence| matches!(evidence, Evidence::Setting { .. }));
+        if let Some(failure) = verdicts.into_iter().filter_map(|(_, failure)| failure).find(reported) {
             return (Some(Confirmed { rule, place, failure }), None);
         }
     }

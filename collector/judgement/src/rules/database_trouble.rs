@@ -1,4 +1,4 @@
-//! The logs of a site tell no trouble of its databases since the last success.
+//! The logs of a site report no database errors since the last success.
 
 use super::{Failure, Judged, Outcome, Rule, Scene, confidence};
 use crate::diagnosis::{Cause, Kind, Subject, UNKNOWN};

@@ -11,16 +11,16 @@ use super::names::Names;
 use super::{Expected, Scene};
 use crate::hierarchy::Site;
 
-/// How often WCM puts back what is set otherwise.
+/// How often WCM reverts other settings.
 pub(super) const WCM_EVERY: SignedDuration = SignedDuration::from_mins(60);
 /// What WCM may take to do it, and clocks may differ by.
 const SLACK: SignedDuration = SignedDuration::from_mins(5);
 /// How often an agent takes settings: what WCM did is seen at the next of these.
 const SNAPSHOT_EVERY: SignedDuration = SignedDuration::from_mins(60);
-/// A change that is older is nobody's turn any more.
+/// An older change has been propagated, or never will be.
 const OLDEST: SignedDuration = SignedDuration::from_hours(24);
 
-/// What was changed lately above a site and is not its turn yet.
+/// A recent change above a site that has not reached it yet.
 #[derive(Debug, Default)]
 pub(super) struct Turn {
     names: BTreeSet<String>,
@@ -28,13 +28,13 @@ pub(super) struct Turn {
     by: Option<Timestamp>,
 }
 
-/// Names of a field that the component of `owner` has otherwise since a short while; `field` is that of the component.
-/// Where nobody tells the component's, those of its first SUP's WSUS.
+/// Names of a field that changed recently in the component of `owner`; `field` is that of the component.
+/// Where no source reports the component, those of its first SUP's WSUS.
 pub(super) fn turn(scene: &Scene<'_>, owner: &Site, field: &str) -> Turn {
     let component = format!("component.{field}");
-    let told = owner.merged().is_some_and(|merged| merged.origin(&component).is_some());
+    let reported = owner.merged().is_some_and(|merged| merged.origin(&component).is_some());
     let wsus = owner.first_sup().and_then(|sup| sup.server.value()).map(|server| format!("wsus[{server}].{field}"));
-    let path = if told { component } else { wsus.unwrap_or_default() };
+    let path = if reported { component } else { wsus.unwrap_or_default() };
     let mut turn = Turn::default();
     for change in owner.configured.changes().iter().rev().filter(|change| change.path == path) {
         let Some(changed_at) = change.seen_at.filter(|at| *at <= scene.now && scene.now.duration_since(*at) <= OLDEST) else {
@@ -71,7 +71,7 @@ fn due(scene: &Scene<'_>, changed_at: Timestamp, field: &str) -> Option<Timestam
 }
 
 impl Turn {
-    /// Whether a difference in this name is on its way.
+    /// Whether a difference in this name is still being propagated.
     pub(super) fn has(&self, name: &str) -> bool {
         self.names.contains(&name.to_lowercase())
     }
@@ -84,7 +84,7 @@ impl Turn {
         self
     }
 
-    /// What is on its way: names the site is to have, and names it is to drop.
+    /// Changes being propagated: names the site is to have, and names it is to drop.
     pub(super) fn expect(&self, scene: &Scene<'_>, lacking: &[&str], extra: &[&str]) -> Option<Expected> {
         let by = self.by.filter(|_| !(lacking.is_empty() && extra.is_empty()))?;
         let (code, at) = (scene.site.code, by.strftime("%H:%M UTC"));

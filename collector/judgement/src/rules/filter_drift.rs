@@ -92,7 +92,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     vec![Judged::weigh(RULE.looks_at, failure, missing)]
 }
 
-/// What may have come in while the filters were others: told when the finding is resolved.
+/// What may have come in while the filters were different: reported when the finding is resolved.
 pub(super) fn closing(scene: &Scene<'_>, finding: &Finding) -> Option<Text> {
     let opened = finding.opened_at?;
     let within = |run: &supwatch_model::run::Run| {
@@ -124,7 +124,7 @@ const FILTERS: &[Filter] = &[
         field: "languages",
         name: ("languages", "言語"),
         of_wsus: |wsus| wsus.languages.value(),
-        // WCM sets WSUS to everything that anybody wants: files and summaries.
+        // WCM sets WSUS to the union of file and summary languages.
         of_component: |component| {
             let files = component.languages.value()?;
             Some(files.iter().chain(component.summary_languages.value().into_iter().flatten()).cloned().collect())
@@ -144,11 +144,11 @@ const FILTERS: &[Filter] = &[
     },
 ];
 
-/// Whether a filter is set otherwise.
+/// Whether a filter differs from the component.
 enum Differs {
     Not,
     Now(Box<Difference>),
-    /// What was changed lately is on its way.
+    /// A recent change is still being propagated.
     Yet(Expected),
 }
 
@@ -163,7 +163,7 @@ impl Filter {
         let site = scene.site;
         let path = format!("wsus[first].{}", self.field);
         let (owner, mut wanted) = self.wanted(scene)?;
-        // Summary languages are set at the top site for everybody; without them nothing can be called too many.
+        // Summary languages are set at the top site for all sites; without them none is known to be too many.
         let mut whole = true;
         if self.field == "languages" {
             let top = scene.hierarchy.top_of(site.code).and_then(|top| scene.hierarchy.site(top));
@@ -207,7 +207,7 @@ impl Filter {
         {
             turn = turn.and(expected::turn(scene, top, "summary_languages"));
         }
-        // Who changed WSUS itself did it by hand: that is on nobody's way.
+        // A change in WSUS itself was made by hand: nothing is being propagated.
         let on_its_way = |name: &&str| turn.has(name);
         let (coming_off, extra): (Vec<&str>, Vec<&str>) = extra.into_iter().partition(on_its_way);
         let (coming, lacking): (Vec<&str>, Vec<&str>) = lacking.into_iter().partition(on_its_way);

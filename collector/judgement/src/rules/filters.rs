@@ -11,7 +11,7 @@ use super::names::Names;
 use super::{Failure, Judged, Scene, expected, no_parent, no_setting, no_settings, setting};
 use crate::hierarchy::{Parent, Site};
 
-/// What would tell whether different names mean the same.
+/// What would show whether different names mean the same.
 pub(super) fn no_ids(what: &str, one: &Site, other: &Site) -> Text {
     let (one, other) = (one.code, other.code);
     Text::new(

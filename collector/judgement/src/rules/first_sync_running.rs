@@ -1,4 +1,4 @@
-//! The first synchronisation is over: as long as it goes on, no metadata shows in the console, and that is no fault.
+//! The first synchronisation is over: while it is in progress, no metadata shows in the console, and that is no fault.
 
 use super::{Failure, Judged, Outcome, Rule, Scene};
 use supwatch_model::describe::SiteType;
@@ -70,7 +70,7 @@ fn never_before(scene: &Scene<'_>) -> (Option<bool>, Vec<Evidence>) {
     if let Some(result) = site.first_wsus().and_then(|wsus| wsus.wsus_sync.value()?.last_result.value()) {
         let never = result == "never-run";
         let evidence = super::setting(site, "wsus[first].wsus_sync.last_result", result.as_str());
-        // WSUS may have synchronised for somebody else before; that it never did is certain.
+        // WSUS may have synchronised before without Configuration Manager; that it never did is certain.
         if never || result == "succeeded" {
             return (Some(never), vec![evidence]);
         }
@@ -92,18 +92,18 @@ mod tests {
 
     const START: &str = "Performing sync on regular schedule";
 
-    fn told(result: &str) -> World {
+    fn world(result: &str) -> World {
         let mut settings = healthy("cen", None);
         settings["wsus"][0]["wsus_sync"] = json!({"last_result": result});
         World::new().central("CEN").settings("CEN", settings).log("CEN", &[START])
     }
 
     #[test]
-    fn only_a_first_run_that_goes_on_is_told() {
-        told("never-run").check("first-sync-running", "CEN fail");
-        told("succeeded").check("first-sync-running", "CEN pass");
-        told("unknown").check("first-sync-running", "CEN unknown");
-        told("never-run").log("CEN", &["Sync succeeded. x"]).check("first-sync-running", "CEN pass");
+    fn only_a_first_run_in_progress_is_reported() {
+        world("never-run").check("first-sync-running", "CEN fail");
+        world("succeeded").check("first-sync-running", "CEN pass");
+        world("unknown").check("first-sync-running", "CEN unknown");
+        world("never-run").log("CEN", &["Sync succeeded. x"]).check("first-sync-running", "CEN pass");
         World::new().central("CEN").check("first-sync-running", "CEN unknown");
     }
 }

@@ -48,7 +48,7 @@ fn judge(point: &Point<'_>) -> Option<Judged> {
     match own {
         Some(own) if same_server(own, name) || point.sup.has_name(own) => Some(Judged::weigh(RULE.looks_at, None, Vec::new())),
         _ => match stranger(point) {
-            // Its WSUS is there under another name, which nobody lists as an alias.
+            // Its WSUS is there under another name, which no source lists as an alias.
             Some(other) => fail(
                 &format!("is another name than the {other} its WSUS server goes by"),
                 &format!("の名前が WSUS サーバーの名前 {other} と異なります"),

@@ -1,4 +1,4 @@
-//! The agents can read what they are to read. Offline it speaks only where a file could not be used.
+//! The agents can read what they are to read. Offline it fails only where a file could not be used.
 
 use super::{Failure, Judged, Outcome, Rule, Scene};
 use supwatch_model::text::Text;
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_read_fails_until_it_is_read() {
         let world = World::new().central("CEN").live();
-        world.clone().heard("CEN").check("log-unreadable", "CEN pass");
+        world.clone().seen("CEN").check("log-unreadable", "CEN pass");
         let trouble = world.clone().cannot_read("CEN", "wsyncmgr.log", "access is denied");
         trouble.clone().check("log-unreadable", "CEN fail");
         trouble.log("CEN", &["Sync succeeded. x"]).check("log-unreadable", "CEN pass");

@@ -20,10 +20,10 @@ impl<'a> Names<'a> {
         Names::with(list, |tag| Some(categories::language(tag)), None)
     }
 
-    /// Classifications or products, by the ids that their site tells and the fixed ones.
+    /// Classifications or products, by the ids that their site reports and the fixed ones.
     pub(super) fn categories(list: &'a [String], site: &'a Site) -> Names<'a> {
-        let told = site.settings().and_then(|settings| settings.category_ids.value());
-        Names::with(list, |title| categories::id(title, told), Some(site))
+        let reported = site.settings().and_then(|settings| settings.category_ids.value());
+        Names::with(list, |title| categories::id(title, reported), Some(site))
     }
 
     /// Either, by the name of the field.

@@ -63,7 +63,7 @@ fn judge_sup(scene: &Scene<'_>, settings: &Settings, sup: &Sup) -> Judged {
                 evidence.extend([setting(site, of_sup, *set), setting(site, of_site, *listens)]);
             }
             (Some(_), Some(_)) => {}
-            // No HTTPS binding is no fault as long as nobody uses SSL.
+            // A missing HTTPS binding is no fault while SSL is not used.
             (_, None) if field == "https_port" && sup.ssl == Known::Some(false) => {}
             (None, _) => missing.push(no_setting(site.code, &of_sup)),
             (_, None) => missing.push(no_setting(site.code, &of_site)),

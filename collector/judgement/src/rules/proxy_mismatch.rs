@@ -67,7 +67,7 @@ fn judge(point: &Point<'_>) -> Option<Judged> {
     Some(Judged::weigh(RULE.looks_at, failure, Vec::new()))
 }
 
-/// The first field in which two proxies differ; what one of them does not tell is no difference.
+/// The first field in which two proxies differ; what one of them does not report is no difference.
 fn differing(one: &Proxy, other: &Proxy) -> Option<&'static str> {
     let servers = one.server.value().zip(other.server.value());
     if servers.is_some_and(|(one, other)| !same_server(one, other)) {

@@ -19,7 +19,7 @@ pub(super) struct Point<'a> {
     pub name: &'a str,
 }
 
-/// What a rule says of each software update point; nothing of a secondary site nobody tells of, since it need not have one.
+/// The judgement of each software update point; none for a secondary site without a report of one, since it need not have one.
 pub(super) fn each<'a>(scene: &'a Scene<'a>, judge: impl Fn(&Point<'a>) -> Option<Judged>) -> Vec<Judged> {
     let settings = match scene.settings() {
         Ok(settings) => settings,
@@ -44,12 +44,12 @@ pub(super) fn each<'a>(scene: &'a Scene<'a>, judge: impl Fn(&Point<'a>) -> Optio
 }
 
 impl Point<'_> {
-    /// A field of the SUP that nobody tells.
+    /// A missing field of the SUP.
     pub fn no_sup(&self, field: &str) -> Text {
         no_setting(self.scene.site.code, &format!("sups[{}].{field}", self.name))
     }
 
-    /// A field of its WSUS that nobody tells.
+    /// A missing field of its WSUS.
     pub fn no_wsus(&self, field: &str) -> Text {
         no_setting(self.scene.site.code, &format!("wsus[{}].{field}", self.name))
     }
@@ -65,7 +65,7 @@ impl Point<'_> {
     }
 
     /// When a field of its WSUS was last known.
-    pub fn wsus_said_at(&self, field: &str) -> Option<Timestamp> {
+    pub fn wsus_reported_at(&self, field: &str) -> Option<Timestamp> {
         self.scene.site.merged()?.origin(&format!("wsus[{}].{field}", self.name))?.taken_at
     }
 

@@ -67,8 +67,8 @@ fn configuration(scene: &Scene<'_>, failure: &WcmFailure) -> Judged {
 fn last_run(scene: &Scene<'_>) -> Vec<Judged> {
     let site = scene.site;
     let Some(last) = site.runs.iter().rev().find(ended) else {
-        if let Some(told) = told_by_the_top(scene) {
-            return vec![told];
+        if let Some(reported) = reported_by_the_top(scene) {
+            return vec![reported];
         }
         if site.has_no_sup() || scene.hierarchy.site_type(site.code) == Some(SiteType::Secondary) {
             return Vec::new();
@@ -85,8 +85,8 @@ fn last_run(scene: &Scene<'_>) -> Vec<Judged> {
     vec![Judged::fail(LOOKED_AT, failure(scene, last))]
 }
 
-/// Of a site whose own log nobody reads the provider of the top site knows how its last run ended.
-fn told_by_the_top(scene: &Scene<'_>) -> Option<Judged> {
+/// For a site whose own log no agent reads, the provider of the top site knows how its last run ended.
+fn reported_by_the_top(scene: &Scene<'_>) -> Option<Judged> {
     let code = scene.site.code;
     let (top, row) = scene.hierarchy.status_of(code)?;
     let looked_at = &["sup_status of the top site"];
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_configuration_is_told_until_it_succeeds_or_a_run_shows_it() {
+    fn a_failed_configuration_is_reported_until_it_succeeds_or_a_run_shows_it() {
         let failed = &[
             "System.Net.WebException: The request failed with HTTP status 503: Service Unavailable",
             "Remote configuration failed on WSUS Server.",

@@ -49,11 +49,11 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         Err(missing) => return vec![Judged::unknown(LOOKED_AT, vec![missing])],
     };
     let row = scene.hierarchy.status_of(site.code);
-    let told = row.and_then(|(_, row)| row.last_success_at.value().copied());
-    // The provider of the top site may know of a younger one than a log that nobody reads on.
-    let success = site.runs.last_success().and_then(|tracked| tracked.run.ended_at).max(told);
+    let reported = row.and_then(|(_, row)| row.last_success_at.value().copied());
+    // The provider of the top site may know of a younger one than a log that is no longer read.
+    let success = site.runs.last_success().and_then(|tracked| tracked.run.ended_at).max(reported);
     // What came after that is not known, so nothing is said of it.
-    let asked_at = told.and(row).and_then(|(top, _)| top.merged()?.taken_at);
+    let asked_at = reported.and(row).and_then(|(top, _)| top.merged()?.taken_at);
     let Some(now) = scene.seen_until().max(asked_at).map(|until| until.min(scene.now)) else {
         return vec![Judged::unknown(LOOKED_AT, vec![unread(site)])];
     };
@@ -145,8 +145,8 @@ mod tests {
         }
         let code = "P01".parse().expect("code");
         assert_eq!(world.hierarchy().top_of(code), Some(code));
-        let told = World::new().log("P01", &["Performing sync on parent request", "Sync succeeded. x"]);
-        assert_eq!(told.hierarchy().top_of(code), None);
+        let reported = World::new().log("P01", &["Performing sync on parent request", "Sync succeeded. x"]);
+        assert_eq!(reported.hierarchy().top_of(code), None);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A run that goes on comes on: a phase begins or more is done. A long run that progresses is not stuck, and a component that
+//! A run in progress advances: a phase begins or more is done. A long run that progresses is not stuck, and a component that
 //! merely says it lives does not progress.
 
 use super::{Failure, Judged, Outcome, Rule, Scene};
@@ -61,7 +61,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     if scene.now.duration_since(progressed) <= limit {
         return vec![Judged::usual(Outcome::Pass)];
     }
-    // A log that is not read on does not show that the run stands still. Logs collected by hand are collected together, so a
+    // A log that is not read on does not show that the run is stalled. Logs collected by hand are collected together, so a
     // newer line in another one shows that this one goes no further.
     let read_until = if scene.live { site.read_until() } else { site.read_until().max(site.newest) };
     if read_until.is_none_or(|until| until.duration_since(progressed) <= limit) {
@@ -88,7 +88,7 @@ mod tests {
     use crate::rules::testing::World;
 
     #[test]
-    fn a_run_that_stands_still_is_stuck_and_one_that_progresses_is_not() {
+    fn a_run_without_progress_is_stuck_and_one_that_progresses_is_not() {
         let running = World::new().central("CEN").log(
             "CEN",
             &["Performing sync on regular schedule", "sync: WSUS synchronizing updates, processed 10 out of 900 items (1%)"],
@@ -97,7 +97,7 @@ mod tests {
         running.clone().later_hours(4).check("sync-stuck", "CEN unknown");
         let fillers = vec!["Waiting for changes for 60 minutes"; 180];
         running.clone().log("CEN", &fillers).later_hours(3).check("sync-stuck", "CEN fail");
-        // A folder of logs: another one of them goes on.
+        // A folder of logs: another one of them continues.
         running
             .clone()
             .pause_minutes(180)

@@ -210,18 +210,18 @@ impl World {
         self
     }
 
-    pub fn heard(self, code: &str) -> World {
-        self.heard_of("agent", code, 0)
+    pub fn seen(self, code: &str) -> World {
+        self.agent_seen("agent", code, 0)
     }
 
-    pub fn heard_holding(self, code: &str, spooled: u64) -> World {
-        self.heard_of("agent", code, spooled)
+    pub fn seen_with_spool(self, code: &str, spooled: u64) -> World {
+        self.agent_seen("agent", code, spooled)
     }
 
-    pub fn heard_of(mut self, agent: &str, code: &str, spooled: u64) -> World {
+    pub fn agent_seen(mut self, agent: &str, code: &str, spooled: u64) -> World {
         let now = self.now;
         let id = AgentId(agent.to_owned());
-        self.hierarchy.heard(&id, &[code.parse().expect("code")], now, spooled);
+        self.hierarchy.mark_seen(&id, &[code.parse().expect("code")], now, spooled);
         if let Some(known) = self.hierarchy.agents.get_mut(&id) {
             known.lags_since = (spooled > self.limits.lagging_events).then_some(now);
         }

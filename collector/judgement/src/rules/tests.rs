@@ -1,4 +1,4 @@
-//! Nothing is guessed: whatever a healthy hierarchy does not tell, no finding comes of it.
+//! Nothing is guessed: a fact missing in a healthy hierarchy causes no finding.
 
 use serde_json::Value;
 
@@ -42,7 +42,7 @@ fn without(value: &Value, pointer: &str) -> Value {
 }
 
 #[test]
-fn a_fact_that_nobody_tells_makes_no_finding() {
+fn a_missing_fact_makes_no_finding() {
     let (above, own) = (healthy("cen", None), healthy("p01", Some("cen")));
     assert_eq!(findings(&above, &own), [""; 0], "a healthy hierarchy");
     let mut places = Vec::new();

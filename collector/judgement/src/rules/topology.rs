@@ -63,9 +63,9 @@ fn parent_known(scene: &Scene<'_>) -> Judged {
         return Judged::fail(LOOKED_AT, Failure::new(Severity::Critical, summary));
     }
     // A parent that a log merely implies exists in the hierarchy only as a name.
-    let told =
+    let reported =
         hierarchy.site(parent).is_some_and(|site| !site.descriptions.is_empty()) || listed.iter().any(|site| site.code == parent);
-    if told {
+    if reported {
         Judged::pass(LOOKED_AT)
     } else {
         let missing =
@@ -78,9 +78,9 @@ fn parent_known(scene: &Scene<'_>) -> Judged {
 fn two_servers(scene: &Scene<'_>) -> Option<Text> {
     let mut servers: Vec<&str> = Vec::new();
     // One whose agent another has replaced for a week claims nothing any more.
-    let heard = |id| scene.hierarchy.agents.get(id).and_then(|agent| agent.last_heard_at);
-    let newest = scene.site.descriptions.keys().filter_map(heard).max();
-    let replaced = |id| newest.zip(heard(id)).is_some_and(|(newest, at)| newest.duration_since(at) > super::agent_silent::REPLACED);
+    let seen = |id| scene.hierarchy.agents.get(id).and_then(|agent| agent.last_heard_at);
+    let newest = scene.site.descriptions.keys().filter_map(seen).max();
+    let replaced = |id| newest.zip(seen(id)).is_some_and(|(newest, at)| newest.duration_since(at) > super::agent_silent::REPLACED);
     let claims_nothing = |id, passive: bool| passive || (scene.live && replaced(id));
     let claims = scene.site.descriptions.iter().filter(|(id, description)| !claims_nothing(*id, description.passive));
     for (_, description) in claims {
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parent_nobody_tells_of_is_unknown_and_one_that_is_not_listed_fails() {
+    fn a_parent_without_a_report_is_unknown_and_one_that_is_not_listed_fails() {
         World::new().primary("P01", "CEN").check("topology", "P01 unknown");
         World::new().expect("P01", "primary", "CEN").primary("P01", "CEN").check("topology", "P01 fail");
         World::new().untold("P01").check("topology", "P01 unknown");

@@ -1,4 +1,4 @@
-//! The site server gets into ApiRemoting30, and anybody into DssAuthWebService. An anonymous 401 from ApiRemoting30 is how it
+//! The site server gets into ApiRemoting30, and any client into DssAuthWebService. An anonymous 401 from ApiRemoting30 is how it
 //! should be, and a 403 on a bare directory proves nothing.
 
 use super::sups::{Point, each};

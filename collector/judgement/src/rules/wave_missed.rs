@@ -1,4 +1,4 @@
-//! A child that was told of new metadata starts its own run in time. Names the edge where a wave stopped.
+//! A child notified of new metadata starts its own run in time. Names the edge where a wave stopped.
 
 use super::{Failure, Judged, Outcome, Rule, Scene, no_parent};
 use crate::hierarchy::{Parent, Site};
@@ -45,9 +45,9 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     let secondary = scene.hierarchy.site_type(site.code) == Some(SiteType::Secondary);
     // What is asked is the oldest word that no run has followed: a new one every hour does not make it young.
     let started = |at: Timestamp| site.runs.iter().any(|t| t.run.started_at.is_some_and(|run| at.duration_since(run) <= SKEW));
-    let mut by_parent = site.notified.iter().filter(|told| told.parent == parent);
+    let mut by_parent = site.notified.iter().filter(|notification| notification.parent == parent);
     let newest = by_parent.clone().next_back();
-    let Some(told) = by_parent.find(|told| !started(told.at)).or(newest) else {
+    let Some(notification) = by_parent.find(|notification| !started(notification.at)).or(newest) else {
         if secondary && site.runs.last().is_none() {
             return Vec::new();
         }
@@ -57,42 +57,42 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         );
         return vec![Judged::usual(Outcome::Unknown(vec![missing]))];
     };
-    if started(told.at) {
+    if started(notification.at) {
         return vec![Judged::usual(Outcome::Pass)];
     }
     let limit = SignedDuration::from_mins(i64::from(scene.limits.wave_minutes));
-    let from = told.at.max(busy_until(site, told.at, scene.limits, scene.now).unwrap_or(told.at));
+    let from = notification.at.max(busy_until(site, notification.at, scene.limits, scene.now).unwrap_or(notification.at));
     if scene.now.duration_since(from) <= limit {
         return vec![Judged::usual(Outcome::Pass)];
     }
-    // Only a log that goes back as far, and goes on, shows that nothing began.
-    let begins_later = site.covered_since.is_none_or(|since| since > told.at) || begins_within(site, told.at);
+    // Only a log that reaches back as far, and continues, shows that nothing began.
+    let begins_later = site.covered_since.is_none_or(|since| since > notification.at) || begins_within(site, notification.at);
     if begins_later || !is_covered(site, from, limit) {
         let missing = Text::new(
-            format!("the wsyncmgr.log of {} from {:.0} on, when {parent} told it", site.code, told.at),
-            format!("{parent} が通知した {:.0} 以降の {} の wsyncmgr.log", told.at, site.code),
+            format!("the wsyncmgr.log of {} from {:.0} on, when {parent} told it", site.code, notification.at),
+            format!("{parent} が通知した {:.0} 以降の {} の wsyncmgr.log", notification.at, site.code),
         );
         return vec![Judged::usual(Outcome::Unknown(vec![missing]))];
     }
     let summary = Text::new(
         format!(
             "{} did not start after {parent} told it at {:.0}: the wave stopped between {parent} and {}",
-            site.code, told.at, site.code
+            site.code, notification.at, site.code
         ),
         format!(
             "{parent} が {:.0} に通知しましたが、{} は同期を開始していません。同期は {parent} と {} の間で止まっています",
-            told.at, site.code, site.code
+            notification.at, site.code, site.code
         ),
     );
-    let mut failure = Failure::new(Severity::Critical, summary).shown_by([told.evidence.clone()]);
-    failure.since = told.at.checked_add(limit).ok();
+    let mut failure = Failure::new(Severity::Critical, summary).shown_by([notification.evidence.clone()]);
+    failure.since = notification.at.checked_add(limit).ok();
     vec![Judged::usual(Outcome::Fail(Box::new(failure)))]
 }
 
 /// Whether the log begins within a run that may have come of the word.
-fn begins_within(site: &Site, told: Timestamp) -> bool {
+fn begins_within(site: &Site, notification: Timestamp) -> bool {
     let first = site.runs.iter().next().map(|tracked| &tracked.run);
-    first.is_some_and(|run| run.started_at.is_none() && run.ended_at.is_none_or(|ended| ended >= told))
+    first.is_some_and(|run| run.started_at.is_none() && run.ended_at.is_none_or(|ended| ended >= notification))
 }
 
 #[cfg(test)]
@@ -103,30 +103,30 @@ mod tests {
         World::new().central("CEN").primary("P01", "CEN")
     }
 
-    fn told() -> World {
+    fn notified() -> World {
         let before = pair().log("P01", &["Wakeup for a polling cycle"]);
         before.log("CEN", &["Sending sync notification to child site(s): P01"])
     }
 
     #[test]
     fn a_child_that_starts_in_time_passes() {
-        told()
+        notified()
             .log("P01", &["Found parent sync notification file CEN.SYN", "Performing sync on parent request"])
             .later_hours(3)
             .check("wave-missed", "P01 pass");
-        told().check("wave-missed", "P01 pass");
+        notified().check("wave-missed", "P01 pass");
     }
 
     #[test]
     fn a_child_whose_log_is_covered_without_a_run_missed_it() {
-        told().pause_minutes(90).log("P01", &["Wakeup for a polling cycle"]).later_hours(3).check("wave-missed", "P01 fail");
+        notified().pause_minutes(90).log("P01", &["Wakeup for a polling cycle"]).later_hours(3).check("wave-missed", "P01 fail");
         // A log that ends shortly after the word shows nothing.
-        told().log("P01", &["Wakeup for a polling cycle"]).later_hours(3).check("wave-missed", "P01 unknown");
-        told().later_hours(3).check("wave-missed", "P01 unknown");
+        notified().log("P01", &["Wakeup for a polling cycle"]).later_hours(3).check("wave-missed", "P01 unknown");
+        notified().later_hours(3).check("wave-missed", "P01 unknown");
     }
 
     #[test]
-    fn a_log_that_begins_after_the_word_does_not_show_what_came_of_it() {
+    fn a_log_that_begins_after_the_notification_does_not_show_its_result() {
         pair()
             .log("CEN", &["Sending sync notification to child site(s): P01"])
             .pause_minutes(90)
@@ -134,7 +134,7 @@ mod tests {
             .later_hours(3)
             .check("wave-missed", "P01 unknown");
         // The run that its first lines are of may be the one that came of it.
-        told()
+        notified()
             .log("P01", &["Sync succeeded. x"])
             .pause_minutes(90)
             .log("P01", &["Wakeup for a polling cycle"])
@@ -146,12 +146,12 @@ mod tests {
     fn a_new_notification_does_not_make_an_old_one_young() {
         let again = ["Sending sync notification to child site(s): P01"];
         let lines: Vec<&str> = std::iter::repeat_n("Wakeup for a polling cycle", 150).chain(again).collect();
-        let world = told().log("CEN", &lines).log("P01", &["Wakeup for a polling cycle"]).later_minutes(100);
+        let world = notified().log("CEN", &lines).log("P01", &["Wakeup for a polling cycle"]).later_minutes(100);
         world.check("wave-missed", "P01 fail");
     }
 
     #[test]
-    fn a_child_that_is_busy_takes_it_up_later() {
+    fn a_child_that_is_busy_acts_on_it_later() {
         let busy = World::new()
             .central("CEN")
             .primary("P01", "CEN")
@@ -160,7 +160,7 @@ mod tests {
             .log("CEN", &["Sending sync notification to child site(s): P01"])
             .log("P01", &["sync: WSUS synchronizing updates, processed 10 out of 900 items (1%)"]);
         busy.clone().later_hours(2).check("wave-missed", "P01 pass");
-        // A run whose end nobody saw keeps nobody waiting for ever.
+        // A run without a seen end does not extend the wait for ever.
         busy.pause_minutes(300).log("P01", &["Wakeup for a polling cycle"]).later_hours(9).check("wave-missed", "P01 fail");
     }
 }

@@ -1,4 +1,4 @@
-//! A run does not wait for a WSUS synchronisation that somebody else started, and did not time out on one.
+//! A run does not wait for a WSUS synchronisation started by another program or administrator, and did not time out on one.
 
 use super::sups::{Point, each};
 use super::{Failure, Judged, Rule};
@@ -31,7 +31,7 @@ pub(super) const RULE: Rule = Rule {
     judge: |scene| each(scene, judge),
 };
 
-/// A run asks WSUS to start within moments; what began earlier was somebody else.
+/// A run asks WSUS to start within moments; what began earlier was started by another.
 const BEFORE: SignedDuration = SignedDuration::from_mins(1);
 
 fn judge(point: &Point<'_>) -> Option<Judged> {
@@ -54,7 +54,7 @@ fn judge(point: &Point<'_>) -> Option<Judged> {
         last.run.started_at.is_some_and(|run| over.is_none_or(|over| over > run))
     };
     // What was running before the run began may be over by now, and may have been another run of ours.
-    let asked_at = point.wsus_said_at("wsus_sync.status");
+    let asked_at = point.wsus_reported_at("wsus_sync.status");
     let seen_within = last.run.started_at.is_none_or(|run| asked_at.is_some_and(|asked| asked >= run));
     let waits = last.run.outcome == RunOutcome::Running && busy && seen_within && started.is_some_and(foreign);
     let timed_out = last.run.outcome == RunOutcome::Failed

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_tells_it_too() {
+    fn the_log_shows_it_too() {
         let mut settings = healthy("cen", None);
         settings["site_server"] = json!({"fqdn": "other.corp.example"});
         let world = World::new().central("CEN").settings("CEN", settings);

@@ -1,7 +1,7 @@
 //! One failure, seen in several logs: what WCM, WSUS Control Manager and WSUS itself write around a failed run.
 //!
 //! This is how experts read a failure by hand: `wsyncmgr.log` says "not configured", `WCM.log` has the exception, and
-//! `SoftwareDistribution.log` the reason. Times tell what belongs together, never threads; logs may come in any order.
+//! `SoftwareDistribution.log` the reason. Times decide what belongs together, never threads; logs may come in any order.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -12,11 +12,11 @@ use supwatch_model::finding::Evidence;
 use super::{TrackedRun, line_of};
 use crate::diagnosis::{Catalogue, Kind, Subject};
 
-/// Lines of trouble that are remembered of each log of a site: a failing WSUS writes hundreds an hour.
+/// Error lines kept for each log of a site: a failing WSUS writes hundreds an hour.
 const KEPT: usize = 100;
-/// WCM tries once an hour, and what it found holds until it tries again.
+/// WCM retries once an hour, and its result is valid until then.
 const WCM_BEFORE: SignedDuration = SignedDuration::from_mins(65);
-/// Everything else writes while the run goes on, give or take the writers' haste.
+/// Everything else writes while the run is in progress, give or take a small delay.
 const SLACK: SignedDuration = SignedDuration::from_mins(2);
 /// How far back a run without a start may reach.
 const STARTLESS: SignedDuration = SignedDuration::from_mins(10);
@@ -36,9 +36,9 @@ pub(super) struct Joined {
     time: Timestamp,
     /// The line.
     pub evidence: Evidence,
-    /// The cause it speaks of.
+    /// The cause it points to.
     pub cause: String,
-    /// How surely.
+    /// How sure the cause is.
     pub score: u32,
     /// Whether that cause says more than that something failed.
     pub specific: bool,
@@ -56,7 +56,7 @@ impl Joined {
     }
 }
 
-/// Lines of trouble of one site, and when WCM was well again.
+/// Error lines of one site, and when WCM recovered.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Troubles {
     kept: BTreeMap<String, VecDeque<Trouble>>,
@@ -65,10 +65,10 @@ pub(super) struct Troubles {
 }
 
 impl Troubles {
-    /// Remembers an event that is trouble, and gives it.
-    pub fn take(&mut self, event: &Event, catalogue: &Catalogue) -> Option<Trouble> {
+    /// Records an event that reports an error, and returns it.
+    pub fn record(&mut self, event: &Event, catalogue: &Catalogue) -> Option<Trouble> {
         let time = event.time?;
-        let (text, source, code) = said(&event.kind)?;
+        let (text, source, code) = reported_error(&event.kind)?;
         let mut subject = Subject::new(text, source, code);
         if let EventKind::StatusMessage(message) = &event.kind {
             subject = subject.of_message(message.id);
@@ -90,7 +90,7 @@ impl Troubles {
         };
         let trouble = Trouble { log: event.log.clone(), time, joined };
         let kept = self.kept.entry(event.log.clone()).or_default();
-        // Of lines that say the same within minutes the newest stands for all, once there are many.
+        // Of lines that say the same within minutes the newest represents all, once there are many.
         let soon = trouble.time.checked_sub(SLACK).unwrap_or(Timestamp::MIN);
         let same = |known: &Trouble| {
             known.joined.cause == trouble.joined.cause && known.joined.score == trouble.joined.score && known.time >= soon
@@ -105,7 +105,7 @@ impl Troubles {
         Some(trouble)
     }
 
-    /// Remembers that WCM was well at a moment.
+    /// Records a success of WCM.
     pub fn was_well(&mut self, event: &Event) {
         self.well.extend(event.time);
         if self.well.len() > KEPT {
@@ -113,7 +113,7 @@ impl Troubles {
         }
     }
 
-    /// Takes what WCM complained of before it was well out of a run that failed later.
+    /// Removes errors of WCM from before its success from a run that failed later.
     pub fn clear(&self, tracked: &mut TrackedRun, event: &Event) -> bool {
         let before = tracked.joined.len();
         let over = |joined: &Joined| joined.log == "wcm" && Some(joined.time) < event.time;
@@ -121,7 +121,7 @@ impl Troubles {
         before != tracked.joined.len()
     }
 
-    /// What is remembered.
+    /// The recorded error lines.
     pub fn iter(&self) -> impl Iterator<Item = &Trouble> {
         self.kept.values().flatten()
     }
@@ -156,8 +156,8 @@ pub(super) fn is_well(event: &Event) -> bool {
     matches!(event.kind, EventKind::WcmState { state: 2 })
 }
 
-/// What an event complains of: text, source, code.
-fn said(kind: &EventKind) -> Option<(&str, &str, Option<&str>)> {
+/// The error an event reports: text, source, code.
+fn reported_error(kind: &EventKind) -> Option<(&str, &str, Option<&str>)> {
     Some(match kind {
         EventKind::ComponentError { text, source } | EventKind::UpdateFailed { text, source, .. } => (text, source, None),
         EventKind::WcmState { state: 3 } => ("", "", None),
@@ -207,12 +207,12 @@ mod tests {
     fn story() -> [Vec<Event>; 3] {
         let mut wsus =
             Reader::new("CEN".parse().expect("code"), "SoftwareDistribution.log", &Reading::default(), &Resume::default());
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         wsus.feed(
             b"2026-03-01 04:00:30.000 UTC\tError\tw3wp.9\tSoapUtilities.LogException\tUSS ThrowException: ErrorCode=InternalServerError\r\n",
-            &mut told,
+            &mut reported,
         );
-        wsus.finish(&mut told);
+        wsus.finish(&mut reported);
         [
             events(
                 "wsyncmgr.log",
@@ -236,12 +236,12 @@ mod tests {
                     ("03:20:01", "Setting new configuration state to 3 (WSUS_CONFIG_FAILED)"),
                 ],
             ),
-            told,
+            reported,
         ]
     }
 
     #[test]
-    fn three_logs_tell_one_failure_in_the_order_of_time_whichever_is_read_first() {
+    fn three_logs_report_one_failure_in_the_order_of_time_whichever_is_read_first() {
         let [sync, wcm, wsus] = story();
         for order in [[&sync, &wcm, &wsus], [&wsus, &wcm, &sync], [&wcm, &sync, &wsus]] {
             let (run, files) = failed(&order.map(Clone::clone));
@@ -279,12 +279,12 @@ mod tests {
         let [sync, ..] = story();
         let complaint = "System.Net.WebException: The request failed with HTTP status 503: Service Unavailable";
         let state = "Setting new configuration state to 2 (WSUS_CONFIG_SUCCESS)";
-        for (told, well, lines) in [("03:30:00", "03:40:00", 1), ("02:30:00", "02:40:00", 1), ("03:30:00", "03:20:00", 2)] {
-            let mut wcm = vec![(told, complaint), (well, state)];
+        for (reported, well, lines) in [("03:30:00", "03:40:00", 1), ("02:30:00", "02:40:00", 1), ("03:30:00", "03:20:00", 2)] {
+            let mut wcm = vec![(reported, complaint), (well, state)];
             wcm.sort_unstable();
             let wcm = events("WCM.log", "SMS_WSUS_CONFIGURATION_MANAGER", &wcm);
             for order in [[&sync, &wcm], [&wcm, &sync]] {
-                assert_eq!(failed(&order.map(Clone::clone)).1.len(), lines, "told at {told}, well at {well}");
+                assert_eq!(failed(&order.map(Clone::clone)).1.len(), lines, "reported at {reported}, well at {well}");
             }
         }
     }

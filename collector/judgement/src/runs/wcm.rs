@@ -8,7 +8,7 @@ use supwatch_model::finding::Evidence;
 use super::line_of;
 use crate::diagnosis::Catalogue;
 
-/// A failure of WCM that stands.
+/// An open failure of WCM.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WcmFailure {
     /// When it said so; absent where its log has no times.
@@ -19,7 +19,7 @@ pub struct WcmFailure {
     pub cause: String,
 }
 
-/// What WCM said last.
+/// The last result WCM reported.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Wcm {
     error: Option<(Evidence, String)>,
@@ -27,7 +27,7 @@ pub(super) struct Wcm {
 }
 
 impl Wcm {
-    /// Takes an event in; those of other logs say nothing.
+    /// Applies an event; those of other logs are ignored.
     pub fn fold(&mut self, event: &Event, catalogue: &Catalogue) {
         match &event.kind {
             EventKind::WcmState { state: 2 } => *self = Wcm::default(),

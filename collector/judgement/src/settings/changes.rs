@@ -1,6 +1,6 @@
-//! What is different from what was known before, and whether somebody put it back.
+//! Changes of settings, and whether they were reverted.
 //!
-//! Not to know a field any more is no change, nor is what merely tells how things go: states, answers, clocks.
+//! A field no longer known is no change, nor is a difference in runtime state: states, answers, clocks.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use supwatch_model::history::{SettingChange as Change, UndoneChange};
 use super::paths::{NAMED, name_of, same_element};
 use super::{SiteSettings, Snapshot};
 
-/// Parts that tell how things go, not how they are set.
+/// Parts that are runtime state, not settings.
 const STATES: &[&str] = &[
     "services",
     "state",
@@ -43,10 +43,10 @@ pub(super) fn of<'a>(changes: impl Iterator<Item = &'a Change>) -> Vec<Change> {
 }
 
 /// A snapshot with its fields by their paths.
-pub(super) type Told<'a> = (&'a Snapshot, &'a BTreeMap<String, &'a Value>);
+pub(super) type Values<'a> = (&'a Snapshot, &'a BTreeMap<String, &'a Value>);
 
-/// What one source said otherwise than before.
-pub(super) fn differing((before, old): Told<'_>, (after, new): Told<'_>) -> Vec<Change> {
+/// Differences between two snapshots of one source.
+pub(super) fn differing((before, old): Values<'_>, (after, new): Values<'_>) -> Vec<Change> {
     let change = |path: String, was: Option<&Value>, is: Option<&Value>| Change {
         path,
         before: was.cloned(),
@@ -102,7 +102,7 @@ pub fn same(one: &Value, other: &Value) -> bool {
 /// WCM looks every hour and its log may be read a little later or earlier than the settings.
 const SLACK: SignedDuration = SignedDuration::from_mins(5);
 
-/// The changes that somebody undid, oldest first.
+/// The changes that were reverted, oldest first.
 pub fn undone(settings: &SiteSettings) -> Vec<UndoneChange> {
     let changes = settings.changes();
     let mut found = Vec::new();
@@ -133,22 +133,22 @@ mod tests {
     use serde_json::json;
     use supwatch_model::ids::AgentId;
 
-    fn take(settings: &mut SiteSettings, hour: u32, languages: &[&str], more: &Value) {
+    fn apply(settings: &mut SiteSettings, hour: u32, languages: &[&str], more: &Value) {
         let mut raw = json!({"source": "wsus-api", "taken_at": format!("2026-03-01T{hour:02}:00:00Z"),
             "sups": [{"server": "a.x"}], "wsus": [{"server": "a.x", "languages": languages}]});
         for (field, value) in more.as_object().expect("object") {
             raw["wsus"][0][field] = value.clone();
         }
-        settings.take(&AgentId("a".into()), &raw);
+        settings.apply(&AgentId("a".into()), &raw);
     }
 
     #[test]
     fn order_and_case_are_no_change_and_neither_is_a_state() {
         let mut settings = SiteSettings::default();
-        take(&mut settings, 1, &["en", "ja"], &json!({"wsus_sync": {"status": "running"}}));
-        take(&mut settings, 2, &["JA", "en"], &json!({"wsus_sync": {"status": "not-processing"}}));
+        apply(&mut settings, 1, &["en", "ja"], &json!({"wsus_sync": {"status": "running"}}));
+        apply(&mut settings, 2, &["JA", "en"], &json!({"wsus_sync": {"status": "not-processing"}}));
         assert_eq!(settings.changes(), []);
-        take(&mut settings, 3, &["en"], &json!({}));
+        apply(&mut settings, 3, &["en"], &json!({}));
         let paths: Vec<&str> = settings.changes().iter().map(|change| change.path.as_str()).collect();
         assert_eq!(paths, ["wsus[a.x].languages"]);
         let at = |hour: u32| format!("2026-03-01T{hour:02}:00:00Z").parse().ok();
@@ -156,13 +156,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_back_is_told_with_who_did_it() {
+    fn a_reverted_change_names_who_reverted_it() {
         let mut settings = SiteSettings::default();
         for (hour, languages) in [(1, &["en"][..]), (2, &["en", "de"]), (3, &["en"]), (4, &["fr"]), (5, &["en"])] {
             if hour == 3 {
                 settings.see(&Seen::Written, "2026-03-01T02:58:00Z".parse().ok());
             }
-            take(&mut settings, hour, languages, &json!({}));
+            apply(&mut settings, hour, languages, &json!({}));
         }
         let found: Vec<(Option<Value>, bool)> = undone(&settings).into_iter().map(|undone| (undone.value, undone.by_wcm)).collect();
         // The third is the putting back itself, undone again later.
@@ -177,8 +177,8 @@ mod tests {
             json!({"source": "wsus-api", "taken_at": format!("2026-03-01T{hour:02}:00:00Z"),
             "sups": names.iter().map(|name| json!({"server": name, "http_port": 8530})).collect::<Vec<_>>()})
         };
-        settings.take(&AgentId("a".into()), &sups(&["a.x"], 1));
-        settings.take(&AgentId("a".into()), &sups(&["a.x", "b.x"], 2));
+        settings.apply(&AgentId("a".into()), &sups(&["a.x"], 1));
+        settings.apply(&AgentId("a".into()), &sups(&["a.x", "b.x"], 2));
         let change = settings.changes().last().expect("a change");
         assert_eq!((change.path.as_str(), &change.before), ("sups[b.x]", &None));
     }

@@ -1,8 +1,8 @@
-//! Several sources → one snapshot, field by field: the younger word on a field wins, and a source that does not know a field
+//! Several sources → one snapshot, field by field: the newer value of a field wins, and a source that does not know a field
 //! takes nothing away from one that does.
 //!
 //! Which servers there are is said by a *complete* source alone, such as the dump script or a file. A log or a probe sees one
-//! server at a time: it adds fields to servers that are known, and a server only where nobody complete lists any and the
+//! server at a time: it adds fields to servers that are known, and a server only where no complete source lists any and the
 //! log names it as the active one.
 
 use std::collections::BTreeMap;
@@ -13,10 +13,10 @@ use supwatch_model::settings::Settings;
 use super::paths::{NAMED, name_of, same_element};
 use super::{Merged, Origin, Snapshot};
 
-/// Sources that see a part only.
+/// Sources that see only a part of the settings.
 const PARTIAL: &[&str] = &["log", "probe", "registry"];
 
-/// Puts together what each source said last.
+/// Merges the last snapshot of each source.
 pub(super) fn merge<'a>(parts: impl Iterator<Item = &'a Snapshot>) -> Merged {
     let mut parts: Vec<&Snapshot> = parts.collect();
     parts.sort_by_key(|part| part.confirmed_at);
@@ -29,7 +29,7 @@ pub(super) fn merge<'a>(parts: impl Iterator<Item = &'a Snapshot>) -> Merged {
         }
     }
     for part in &parts {
-        work.take(part);
+        work.merge(part);
     }
     let taken_at = parts.iter().filter_map(|part| part.confirmed_at).max();
     let settings = Settings::from_json(&work.raw).unwrap_or_default();
@@ -47,14 +47,14 @@ struct Work {
 }
 
 impl Work {
-    fn take(&mut self, part: &Snapshot) {
+    fn merge(&mut self, part: &Snapshot) {
         let Value::Object(fields) = &part.raw else { return };
         // Servers first: whether a WSUS may be added depends on the software update points that are known.
         let mut fields: Vec<(&String, &Value)> = fields.iter().collect();
         fields.sort_by_key(|(name, _)| name.as_str() != "sups");
         for (name, value) in fields {
             match (NAMED.iter().find(|list| *list == name), value) {
-                (Some(list), Value::Array(elements)) => self.take_list(list, elements, part),
+                (Some(list), Value::Array(elements)) => self.merge_list(list, elements, part),
                 _ => {
                     let Some(into) = self.raw.as_object_mut() else { return };
                     Field { name, path: name.clone(), own: name.clone(), part }.put(into, value, &mut self.origins);
@@ -63,10 +63,10 @@ impl Work {
         }
     }
 
-    fn take_list(&mut self, list: &'static str, elements: &[Value], part: &Snapshot) {
+    fn merge_list(&mut self, list: &'static str, elements: &[Value], part: &Snapshot) {
         let was_told = self.raw.get(list).is_some();
         self.fill_list(list, elements, part);
-        // That a log or a probe tells of none that counts does not say that there is none.
+        // A log or a probe that reports none of interest does not show that there is none.
         let empty = self.raw.get(list).and_then(Value::as_array).is_some_and(Vec::is_empty);
         if empty && !was_told && is_partial(part) {
             self.raw.as_object_mut().map(|raw| raw.remove(list));
@@ -100,8 +100,8 @@ impl Work {
                     let sup = known_sups.iter().find(|sup| list == "wsus" && same_element("sups", sup, element));
                     let mut named = Map::new();
                     for field in ["site", "server"] {
-                        let told = listed.flatten().or(sup).unwrap_or(element).get(field);
-                        told.map(|value| named.insert(field.to_owned(), value.clone()));
+                        let reported = listed.flatten().or(sup).unwrap_or(element).get(field);
+                        reported.map(|value| named.insert(field.to_owned(), value.clone()));
                     }
                     kept.push(Value::Object(named));
                     kept.len() - 1

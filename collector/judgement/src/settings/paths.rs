@@ -109,35 +109,35 @@ pub enum PathError {
     #[error("{0:?}: write a setting and its value, like wsus.is_replica=true")]
     Form(String),
     /// No such field.
-    #[error("{path:?} is no setting: {field:?} is not known there{hint}")]
+    #[error("{path:?} is not a setting: {field:?} is not known there{hint}")]
     Field {
-        /// What was asked.
+        /// The path that was given.
         path: String,
-        /// What is not known.
+        /// The unknown field.
         field: String,
-        /// What may have been meant.
+        /// A similar field, for the error text.
         hint: String,
     },
     /// No such server.
     #[error("{path:?}: {site} has no {name:?} there; known: {known}")]
     Name {
-        /// What was asked.
+        /// The path that was given.
         path: String,
-        /// Whose settings.
+        /// Site code of the settings.
         site: String,
-        /// What is not there.
+        /// The element that does not exist.
         name: String,
-        /// What is.
+        /// The elements that exist.
         known: String,
     },
     /// The value does not fit.
     #[error("{path:?}: {value:?} does not fit: {reason}")]
     Value {
-        /// What was asked.
+        /// The path that was given.
         path: String,
         /// Its value.
         value: String,
-        /// Why not.
+        /// Why the value does not fit.
         reason: String,
     },
 }

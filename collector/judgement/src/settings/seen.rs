@@ -9,12 +9,12 @@ use supwatch_model::event::{Event, EventKind};
 pub enum Seen {
     /// Fields of a snapshot.
     Fields {
-        /// What kind of word it is: a newer one of the same kind replaces it.
+        /// Kind of the line: a newer one of the same kind replaces it.
         facet: String,
         /// The fields.
         raw: Value,
     },
-    /// WCM looked at the settings of WSUS.
+    /// WCM checked the settings of WSUS.
     Checked,
     /// WCM wrote its settings to WSUS.
     Written,
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_tells_server_port_and_ssl() {
+    fn a_connection_shows_server_port_and_ssl() {
         let event = &wcm_events("P01", &["Attempting connection to WSUS server: SUP1.corp.example, port: 8531, useSSL: True"])[0];
         assert_eq!(
             fields(&Seen::of(event, None)),
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_tells_its_languages_and_categories() {
+    fn a_run_shows_its_languages_and_categories() {
         let event = &events("CEN", &["requested localization languages: en,ja"])[0];
         assert_eq!(fields(&Seen::of(event, None)), [json!({"component": {"summary_languages": ["en", "ja"]}})]);
     }

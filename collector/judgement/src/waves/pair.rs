@@ -31,13 +31,13 @@ impl<'a> Chain<'a> {
         self.runs.last().copied()
     }
 
-    /// When it began, as far as its log tells.
+    /// When it began, as far as its log shows.
     pub fn start(&self) -> Option<Timestamp> {
         self.first().and_then(|run| run.started_at.or(run.ended_at))
     }
 
-    /// Whether its log says that this parent told it.
-    fn is_told_by(&self, parent: SiteCode) -> bool {
+    /// Whether its log names this parent's notification.
+    fn is_notified_by(&self, parent: SiteCode) -> bool {
         self.first().is_some_and(|first| first.trigger == Trigger::Parent && first.from.is_none_or(|from| from == parent))
     }
 
@@ -56,9 +56,9 @@ impl<'a> Chain<'a> {
 pub(super) struct Link<'a> {
     /// The parent's run; `None` where its log does not show it.
     pub run: Option<&'a Run>,
-    /// When the parent told the child.
-    pub told: Option<Timestamp>,
-    /// What the child did.
+    /// When the parent notified the child.
+    pub notified: Option<Timestamp>,
+    /// The child's attempt.
     pub chain: Option<Chain<'a>>,
     /// Whether it did so together with the parent's next run.
     pub merged: bool,
@@ -67,7 +67,7 @@ pub(super) struct Link<'a> {
 impl Link<'_> {
     /// From when on the child may have begun, by the parent's clock.
     fn from(&self) -> Option<Timestamp> {
-        self.told.or(self.run.and_then(|run| run.ended_at))
+        self.notified.or(self.run.and_then(|run| run.ended_at))
     }
 }
 
@@ -86,38 +86,39 @@ pub(super) fn chains(child: &Site) -> Vec<Chain<'_>> {
     chains
 }
 
-/// Every run of the parent that may have told the child, oldest first, with what the child made of it; then what the child
-/// says the parent told it, and the parent's log does not show.
+/// Every run of the parent that may have notified the child, oldest first, with the child's result; then notifications that
+/// only the child's log shows.
 pub(super) fn links<'a>(parent: &'a Site, child: &'a Site) -> Vec<Link<'a>> {
-    let told = notifications(parent, child);
+    let notified = notifications(parent, child);
     let mut links: Vec<Link<'a>> =
-        told.into_iter().map(|(run, told)| Link { run: Some(run), told, chain: None, merged: false }).collect();
+        notified.into_iter().map(|(run, notified)| Link { run: Some(run), notified, chain: None, merged: false }).collect();
     let mut free: Vec<Option<Chain<'a>>> = chains(child).into_iter().map(Some).collect();
     by_version(&mut links, &mut free);
     by_time(&mut links, &mut free, parent.code);
     again(&mut links, &mut free);
     merge(&mut links);
-    links.extend(free.into_iter().flatten().filter(|chain| chain.is_told_by(parent.code)).map(|chain| Link {
+    links.extend(free.into_iter().flatten().filter(|chain| chain.is_notified_by(parent.code)).map(|chain| Link {
         run: None,
-        told: None,
+        notified: None,
         chain: Some(chain),
         merged: false,
     }));
     links
 }
 
-/// Runs of the parent that succeeded, or told the child anyway.
+/// Runs of the parent that succeeded, or notified the child anyway.
 fn notifications<'a>(parent: &'a Site, child: &Site) -> Vec<(&'a Run, Option<Timestamp>)> {
-    let times: Vec<Timestamp> = child.notified.iter().filter(|told| told.parent == parent.code).map(|told| told.at).collect();
+    let times: Vec<Timestamp> =
+        child.notified.iter().filter(|notified| notified.parent == parent.code).map(|notified| notified.at).collect();
     let runs: Vec<&Run> = parent.runs.iter().map(|tracked| &tracked.run).collect();
     let begin = |run: &Run| run.started_at.or(run.ended_at);
     let mut found = Vec::new();
     for (index, run) in runs.iter().enumerate() {
         let Some(start) = begin(run) else { continue };
         let next = runs.get(index + 1..).into_iter().flatten().find_map(|next| begin(next));
-        let told = times.iter().copied().find(|told| *told >= start && next.is_none_or(|next| *told < next));
-        if told.is_some() || run.outcome == RunOutcome::Succeeded {
-            found.push((*run, told));
+        let notified = times.iter().copied().find(|notified| *notified >= start && next.is_none_or(|next| *notified < next));
+        if notified.is_some() || run.outcome == RunOutcome::Succeeded {
+            found.push((*run, notified));
         }
     }
     found
@@ -139,14 +140,14 @@ fn by_version<'a>(links: &mut [Link<'a>], free: &mut [Option<Chain<'a>>]) {
     }
 }
 
-/// Whether an attempt began after the parent's next word, or, by a clock that differs, just before it.
+/// Whether an attempt began after the parent's next notification, or, by a clock that differs, just before it.
 fn is_nearer(chain: &Chain<'_>, from: Option<Timestamp>, next: Option<Timestamp>) -> bool {
     let (Some(start), Some(from), Some(next)) = (chain.start(), from, next) else { return false };
     let before = next.duration_since(start);
     before <= SKEW && before < start.duration_since(from)
 }
 
-/// In the order of both: the first attempt that is not taken, not before its time, and not nearer to the parent's next word.
+/// In the order of both: the first attempt that is not taken, not before its time, and not nearer to the parent's next notification.
 fn by_time<'a>(links: &mut [Link<'a>], free: &mut [Option<Chain<'a>>], parent: SiteCode) {
     let froms: Vec<Option<Timestamp>> = links.iter().map(Link::from).collect();
     for (index, link) in links.iter_mut().enumerate() {
@@ -158,9 +159,9 @@ fn by_time<'a>(links: &mut [Link<'a>], free: &mut [Option<Chain<'a>>], parent: S
         let wanted = link.run.and_then(|run| run.catalog_version);
         let fits = |chain: &Option<Chain<'_>>| {
             let Some(chain) = chain else { return false };
-            // What began by itself needs the parent's word right before it.
-            let by_itself = |first: &Run| matches!(first.trigger, Trigger::Unknown | Trigger::Retry) && link.told.is_some();
-            let of_parent = chain.is_told_by(parent) || chain.first().is_some_and(by_itself);
+            // A run that began by itself needs the parent's notification right before it.
+            let by_itself = |first: &Run| matches!(first.trigger, Trigger::Unknown | Trigger::Retry) && link.notified.is_some();
+            let of_parent = chain.is_notified_by(parent) || chain.first().is_some_and(by_itself);
             // One that ended with another version is another run's.
             let other = chain.version().zip(wanted).is_some_and(|(has, wanted)| chain.succeeded() && has < wanted);
             of_parent && !other && may_follow(chain, from) && !is_nearer(chain, from, next)
@@ -169,7 +170,7 @@ fn by_time<'a>(links: &mut [Link<'a>], free: &mut [Option<Chain<'a>>], parent: S
     }
 }
 
-/// An attempt that did not succeed is taken up again by whatever the child ran next, before the parent's next word.
+/// An attempt that did not succeed is taken up again by whatever the child ran next, before the parent's next notification.
 fn again<'a>(links: &mut [Link<'a>], free: &mut [Option<Chain<'a>>]) {
     let starts: Vec<Option<Timestamp>> = links.iter().map(|link| link.chain.as_ref().and_then(Chain::start)).collect();
     for (index, link) in links.iter_mut().enumerate() {
@@ -188,7 +189,7 @@ fn again<'a>(links: &mut [Link<'a>], free: &mut [Option<Chain<'a>>]) {
     }
 }
 
-/// A child that was busy takes up several words at once: the run for the later one is that of the earlier ones too.
+/// A child that was busy acts on several notifications at once: the run for the later one is that of the earlier ones too.
 fn merge(links: &mut [Link<'_>]) {
     let mut next: Option<Chain<'_>> = None;
     for link in links.iter_mut().rev() {

@@ -54,24 +54,24 @@ impl Logs {
     }
 
     /// What a child does; gives when it succeeded.
-    fn child(&mut self, site: &'static str, told: i64, does: Does, version: usize, children: &str) -> Option<i64> {
+    fn child(&mut self, site: &'static str, notified: i64, does: Does, version: usize, children: &str) -> Option<i64> {
         let parent = if site == "S01" { "P01" } else { "CEN" };
         if does == Does::Misses {
             return None;
         }
-        self.say(site, told + 10, &format!("Found parent sync notification file {parent}.SYN."));
-        self.say(site, told + 10, "Performing sync on parent request");
+        self.say(site, notified + 10, &format!("Found parent sync notification file {parent}.SYN."));
+        self.say(site, notified + 10, "Performing sync on parent request");
         if does == Does::Succeeds {
-            self.succeed(site, told + 100, version, children);
-            return Some(told + 101);
+            self.succeed(site, notified + 100, version, children);
+            return Some(notified + 101);
         }
-        self.say(site, told + 60, "Sync failed: Unable to connect to the remote server. Source: X");
+        self.say(site, notified + 60, "Sync failed: Unable to connect to the remote server. Source: X");
         if does == Does::Fails {
             return None;
         }
-        self.say(site, told + 1000, "Performing sync on retry schedule");
-        self.succeed(site, told + 1100, version, children);
-        Some(told + 1101)
+        self.say(site, notified + 1000, "Performing sync on retry schedule");
+        self.succeed(site, notified + 1100, version, children);
+        Some(notified + 1101)
     }
 
     fn hierarchy(&self) -> Hierarchy {
@@ -125,7 +125,7 @@ fn truths() -> impl Strategy<Value = Vec<Truth>> {
     let does =
         prop_oneof![4 => Just(Does::Succeeds), 1 => Just(Does::Fails), 1 => Just(Does::FailsThenRetries), 1 => Just(Does::Misses)];
     let one = (60i64..400, [does.clone(), does.clone(), does]).prop_map(|(minute, does)| Truth { minute, does });
-    // So close together that clocks mislead: then only the versions tell.
+    // So close together that clocks mislead: then only the versions decide.
     let close = (8i64..15).prop_map(|minute| Truth { minute, does: [Does::Succeeds; 3] });
     prop_oneof![prop::collection::vec(one, 1..6), prop::collection::vec(close, 1..6)]
 }
@@ -145,18 +145,18 @@ proptest! {
             let version = 30 + index;
             logs.say("CEN", at, "Performing sync on regular schedule");
             logs.succeed("CEN", at + 300, version, "P01, P02");
-            let told = at + 301;
+            let notified = at + 301;
             let does = truth.does;
-            let through = logs.child("P01", told, does[0], version, "S01");
-            logs.child("P02", told, does[1], version, "");
+            let through = logs.child("P01", notified, does[0], version, "S01");
+            logs.child("P02", notified, does[1], version, "");
             let outcome = |does| match does {
                 Does::Succeeds | Does::FailsThenRetries => EdgeOutcome::Succeeded,
                 Does::Fails => EdgeOutcome::Failed,
                 Does::Misses => EdgeOutcome::Missed,
             };
             let mut edges = BTreeMap::from([("P01", outcome(does[0])), ("P02", outcome(does[1]))]);
-            if let Some(told) = through {
-                logs.child("S01", told, does[2], version, "");
+            if let Some(notified) = through {
+                logs.child("S01", notified, does[2], version, "");
                 edges.insert("S01", outcome(does[2]));
             } else {
                 edges.insert("S01", EdgeOutcome::Cut);
@@ -167,7 +167,7 @@ proptest! {
         for (code, ..) in SITES {
             logs.say(code, end, "Wakeup for a polling cycle");
         }
-        // A word that was missed is taken up with the next one, as far as the versions tell: that site has what it missed.
+        // A missed notification is covered by the next one, as far as the versions show: that site has what it missed.
         for site in ["P01", "P02", "S01"] {
             let mut later = false;
             for edges in expected.iter_mut().rev() {

@@ -16,24 +16,24 @@ pub(super) enum Found {
     Message(&'static messages::Message),
     Code(u32, &'static Code),
     Finding(Box<supwatch_model::finding::Finding>),
-    /// A section of the article that no cause stands for.
+    /// A section of the article without a cause of its own.
     Section(&'static Section),
     /// The sections of the article, any of which may apply.
     Sections,
     /// A line that reports no error.
     Normal(NormalLine),
-    /// What would tell more.
+    /// What would show more.
     Hint(Text),
 }
 
 /// A line that reports no error.
 #[derive(PartialEq)]
 pub(super) struct NormalLine {
-    /// The log it is from, as far as it tells.
+    /// The log it is from, where it shows that.
     pub log: Option<&'static str>,
     /// There is an error before it.
     pub follows_failure: bool,
-    /// What it tells.
+    /// Its meaning.
     pub meaning: Text,
 }
 
@@ -104,7 +104,7 @@ fn of_number(what: &str, number: u32, catalogue: &Catalogue) -> Answer {
     let candidates = fits(&candidates);
     if found.is_empty() {
         found.push(Found::Hint(Text::new(
-            format!("{what} is no status message, error code or HTTP status that is known here. Give the whole line."),
+            format!("{what} is not a status message, error code or HTTP status that is known here. Give the whole line."),
             format!("{what} は、ここで既知のステータス メッセージ、エラー コード、HTTP ステータスのいずれでもありません。行全体を渡してください。"),
         )));
         // Numbers of the three components: what they mean is in the message's own text.
@@ -125,14 +125,14 @@ fn of_text(what: &str, catalogue: &Catalogue) -> Answer {
     let cause = catalogue.cause_of(&subject);
     let best = candidates.first();
     // A harmless entry or a term is shown if it fits better than any cause.
-    let told = best.filter(|best| {
+    let reported = best.filter(|best| {
         let cause = candidates.iter().find(|candidate| candidate.cause.id == cause.id);
         matches!(best.cause.kind, Kind::Harmless | Kind::Term) && cause.is_none_or(|cause| cause.score < best.score)
     });
     let unknown = candidates.is_empty();
     let mut found = Vec::new();
     // What says only that something failed says less than a heading.
-    let vague = told.is_none() && cause.is_general();
+    let vague = reported.is_none() && cause.is_general();
     let section = article::headed(what).or_else(|| vague.then(|| article::nearly_headed(what)).flatten());
     if let Some(section) = section {
         found.extend(subject.message.and_then(messages::get).map(Found::Message));
@@ -152,7 +152,7 @@ fn of_text(what: &str, catalogue: &Catalogue) -> Answer {
         }
     }
     if found.is_empty() {
-        found.push(Found::Cause(Box::new(told.map_or(cause, |best| best.cause).clone())));
+        found.push(Found::Cause(Box::new(reported.map_or(cause, |best| best.cause).clone())));
     } else if found.iter().any(|found| matches!(found, Found::Code(..))) {
         found.extend(cause.next.iter().cloned().map(Found::Hint));
     }
@@ -161,9 +161,9 @@ fn of_text(what: &str, catalogue: &Catalogue) -> Answer {
     Answer { found, candidates: fits(&candidates), near }
 }
 
-/// What the lines of a paste tell where none of them reports an error; nothing where any is not known.
+/// The meaning of pasted lines where none of them reports an error; nothing where any is unknown.
 fn normal_lines(what: &str) -> Vec<Found> {
-    let mut told: Vec<NormalLine> = Vec::new();
+    let mut reported: Vec<NormalLine> = Vec::new();
     for text in what.lines().filter(|line| !line.trim().is_empty()).take(LINES) {
         let one = match (normal::of_line(text), line::quiet(text)) {
             (Some(known), _) => {
@@ -176,11 +176,11 @@ fn normal_lines(what: &str) -> Vec<Found> {
             },
             (None, None) => return Vec::new(),
         };
-        if !told.contains(&one) {
-            told.push(one);
+        if !reported.contains(&one) {
+            reported.push(one);
         }
     }
-    told.into_iter().map(Found::Normal).collect()
+    reported.into_iter().map(Found::Normal).collect()
 }
 
 /// A status message that a text names by its id: `message id 6703`, `メッセージ ID 6703`, `event 7000`.

@@ -1,4 +1,4 @@
-//! A notification as a program that is run: JSON on its standard input, the texts in its environment. Exit code 0 is told.
+//! A notification as a program that is run: JSON on its standard input, the texts in its environment. Exit code 0 means delivered.
 //!
 //! Run without a shell, so nothing of a finding is ever read as a command.
 
@@ -14,14 +14,14 @@ use tokio::task::JoinSet;
 use super::message::Notice;
 use crate::show::render::{fit, safe};
 
-/// What is read of a program's complaint.
+/// Bytes read of a failed program's standard error.
 const COMPLAINT_BYTES: u64 = 4096;
-/// Columns that are shown of it.
+/// Columns shown of it.
 const COMPLAINT_COLUMNS: usize = 200;
-/// Wait for the complaint of a program that has ended: what it left behind may hold its standard error open.
+/// Wait for the standard error of a program that has ended: its children may keep it open.
 const COMPLAINT: Duration = Duration::from_secs(1);
 
-/// Which program to run.
+/// A program that delivers notifications.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
     /// The program.
@@ -30,25 +30,25 @@ pub struct Program {
     pub arguments: Vec<String>,
 }
 
-/// Why a program was not told.
+/// Why a program did not deliver.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// It cannot be run.
-    #[error("{} cannot be run: {source}", path.display())]
+    /// The program cannot be started.
+    #[error("{} cannot be started: {source}", path.display())]
     Start {
-        /// Program.
+        /// Path of the program.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// It failed.
+    /// The program exited with an error.
     #[error("{} failed: {status}{complaint}", path.display())]
     Failed {
-        /// Program.
+        /// Path of the program.
         path: PathBuf,
-        /// How it ended.
+        /// Its exit status.
         status: ExitStatus,
-        /// What it said last, behind a colon.
+        /// The end of its standard error, after a colon.
         complaint: String,
     },
 }
@@ -58,20 +58,20 @@ impl CommandError {
     pub fn remedy(&self) -> &'static str {
         match self {
             CommandError::Start { .. } => "check `command`: the program must be there, and the collector's user may run it",
-            CommandError::Failed { .. } => "make the program end with 0 once it has told",
+            CommandError::Failed { .. } => "make the program exit with 0 once it has delivered",
         }
     }
 }
 
 impl Program {
-    /// Runs the program for a notification; the caller limits the time, and who is dropped is killed.
+    /// Runs the program for a notification; the caller limits the time, and dropping the future kills the program.
     pub async fn send(&self, notice: &Notice) -> Result<(), CommandError> {
         let failed = |source| CommandError::Start { path: self.path.clone(), source };
         let mut child = self.command(notice).spawn().map_err(failed)?;
-        // Both go on beside the program, for it may write before it reads; they end with this call.
+        // Both run beside the program, which may write before it reads; they end with this call.
         let mut beside = JoinSet::new();
         if let (Some(mut stdin), json) = (child.stdin.take(), notice.json.clone()) {
-            // A program that does not care to read is no failure: its exit code says whether it told.
+            // A program that does not read its input is no failure: its exit code says whether it delivered.
             beside.spawn(async move { drop(stdin.write_all(json.as_bytes()).await) });
         }
         let (said, complaint) = oneshot::channel();
@@ -152,13 +152,13 @@ mod tests {
     async fn a_program_that_talks_more_than_a_pipe_holds_is_not_stuck() {
         let talk = "i=0; while [ $i -lt 3000 ]; do echo 'a line of some fifty characters, again and again' >&2; i=$((i+1)); done";
         let program = shell(&format!("{talk}; cat > /dev/null"));
-        let told = tokio::time::timeout(Duration::from_secs(20), async { program.send(&opened()).await }).await;
-        told.expect("not stuck").expect("told");
+        let notified = tokio::time::timeout(Duration::from_secs(20), async { program.send(&opened()).await }).await;
+        notified.expect("not stuck").expect("told");
     }
 
     #[tokio::test]
     async fn a_program_that_is_not_there_is_named() {
         let error = Program { path: "/nowhere/told".into(), arguments: Vec::new() }.send(&opened()).await.expect_err("failed");
-        assert!(error.to_string().starts_with("/nowhere/told cannot be run: "), "{error}");
+        assert!(error.to_string().starts_with("/nowhere/told cannot be started: "), "{error}");
     }
 }

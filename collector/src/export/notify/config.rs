@@ -23,16 +23,16 @@ const DELAY_SECONDS: i64 = 7 * 24 * 3600;
 /// Most recipients of a mail.
 const RECIPIENTS: usize = 50;
 
-/// Somebody who is told.
+/// A notification target.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// Its name, unique; what was told is kept under it.
+    /// Its unique name; the store records deliveries under it.
     pub name: String,
-    /// What it wants to hear of.
+    /// What it is notified of.
     pub filter: Filter,
-    /// Its language.
+    /// Language of its notifications.
     pub lang: Lang,
-    /// How it is reached.
+    /// Delivery: webhook, mail or program.
     pub way: Way,
 }
 
@@ -101,7 +101,7 @@ fn target(table: &mut Table, base: &Path) -> Option<Target> {
 
 fn filter(table: &mut Table) -> Filter {
     let severity = table.optional("severity", |word| {
-        Severity::from_word(word).ok_or_else(|| format!("{word:?} is no severity: write \"critical\", \"warning\" or \"info\""))
+        Severity::from_word(word).ok_or_else(|| format!("{word:?} is not a severity: write \"critical\", \"warning\" or \"info\""))
     });
     let sites = table.each("sites", str::parse::<SiteCode>).unwrap_or_default();
     let rules = table.each("rules", |name| match supwatch_judgement::rules::get(name) {
@@ -110,11 +110,11 @@ fn filter(table: &mut Table) -> Filter {
     });
     let on = table.each("on", |word| match word {
         "open" | "resolve" => Ok(word.to_owned()),
-        _ => Err(format!("{word:?} is nothing to tell: write \"open\", \"resolve\" or both")),
+        _ => Err(format!("{word:?} is not a notification event: write \"open\", \"resolve\" or both")),
     });
     if on.as_ref().is_some_and(Vec::is_empty) {
         let line = table.line();
-        table.fault(line, "notify.on is empty, so nothing would be told: write \"open\", \"resolve\" or both");
+        table.fault(line, "notify.on is empty, so nothing would be sent: write \"open\", \"resolve\" or both");
     }
     let wants = |word: &str| on.as_ref().is_none_or(|words| words.iter().any(|one| one == word));
     let (open, resolve) = (wants("open"), wants("resolve"));
@@ -135,7 +135,7 @@ fn webhook(table: &mut Table, base: &Path) -> Option<Webhook> {
 fn smtp(table: &mut Table, base: &Path) -> Option<Smtp> {
     let server = table.required("server", "the name of the mail server, like \"mail.corp.example\"", |text| {
         if text.is_empty() || text.contains(['/', '@', ' ']) {
-            Err(format!("{text:?} is no host name"))
+            Err(format!("{text:?} is not a host name"))
         } else {
             Ok(text.to_owned())
         }
@@ -164,14 +164,17 @@ fn command(table: &mut Table, base: &Path) -> Option<Program> {
     let mut words = table.strings("command").unwrap_or_default().into_iter();
     let Some(program) = words.next().filter(|program| !program.is_empty()) else {
         let line = table.line();
-        table.fault(line, "notify.command is missing: give the program and its arguments, like [\"/usr/local/bin/tell\", \"ops\"]");
+        table.fault(
+            line,
+            "notify.command is missing: give the program and its arguments, like [\"/usr/local/bin/notify\", \"ops\"]",
+        );
         return None;
     };
     // A bare name is looked for where the system keeps programs.
     let path = if program.contains(['/', '\\']) { base.join(&program) } else { PathBuf::from(&program) };
     if program.contains(['/', '\\']) && !path.is_file() {
         let line = table.line();
-        table.fault(line, format!("notify.command: {} is no file: name the program to run", path.display()));
+        table.fault(line, format!("notify.command: {} is not a file: name the program to run", path.display()));
     }
     Some(Program { path, arguments: words.collect() })
 }
@@ -186,7 +189,7 @@ fn ca(table: &mut Table, base: &Path) -> Option<PathBuf> {
 fn name(text: &str) -> Result<String, String> {
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if text.is_empty() || text.len() > NAME_CHARS || !text.chars().all(good) {
-        return Err(format!("{text:?} is no name: use up to {NAME_CHARS} letters, digits, dashes, underscores and dots"));
+        return Err(format!("{text:?} is not a name: use up to {NAME_CHARS} letters, digits, dashes, underscores and dots"));
     }
     Ok(text.to_owned())
 }
@@ -196,7 +199,7 @@ fn kind(text: &str) -> Result<Kind, String> {
         "webhook" => Ok(Kind::Webhook),
         "smtp" => Ok(Kind::Smtp),
         "command" => Ok(Kind::Command),
-        _ => Err(format!("{text:?} is no kind: write \"webhook\", \"smtp\" or \"command\"")),
+        _ => Err(format!("{text:?} is not a kind of target: write \"webhook\", \"smtp\" or \"command\"")),
     }
 }
 
@@ -204,7 +207,7 @@ fn lang(text: &str) -> Result<Lang, String> {
     match text {
         "en" => Ok(Lang::En),
         "ja" => Ok(Lang::Ja),
-        _ => Err(format!("{text:?} is no language known here: write \"en\" or \"ja\"")),
+        _ => Err(format!("{text:?} is not a supported language: write \"en\" or \"ja\"")),
     }
 }
 

@@ -1,6 +1,6 @@
-//! A step of the plan → what people and programs read: subject, text, JSON, and a key that tells repetitions apart.
+//! A step of the plan → what people and programs read: subject, text, JSON, and a key that identifies repetitions.
 //!
-//! Pure. Everything is cut to a size, because evidence is as long as somebody's log line. Control characters of log text
+//! Pure. Everything is cut to a size, because evidence may be a log line of any length. Control characters of log text
 //! are made harmless in the texts; JSON escapes them.
 
 use serde_json::{Value, json};
@@ -19,28 +19,28 @@ const PARTS: usize = 8;
 /// Characters of one line, setting, summary or remedy.
 const PART_CHARS: usize = 2000;
 
-/// What is sent.
+/// A notification as it is sent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Notice {
-    /// The same for every attempt to tell this target this state of this finding, and for nothing else.
+    /// Idempotency key: the same for every attempt to deliver this state of this finding to this target.
     pub key: String,
-    /// The same for everything this target is told of one life of this finding.
+    /// The same for all notifications to this target from one opening of this finding to its end.
     pub thread: String,
-    /// What is told.
+    /// What it reports of the finding.
     pub state: State,
     /// The finding, cut.
     pub finding: Finding,
-    /// What the finding says, in one harmless line.
+    /// The finding's summary, in one line without control characters.
     pub summary: String,
     /// One line for a mail.
     pub subject: String,
     /// The whole text.
     pub text: String,
-    /// The form `supwatch/notification/v1`.
+    /// The JSON document `supwatch/notification/v1`.
     pub json: String,
 }
 
-/// Who is told by whom.
+/// Sender and receiver of a notification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     /// The hierarchy.
@@ -52,7 +52,7 @@ pub struct Address {
 }
 
 impl Notice {
-    /// Writes what a step tells.
+    /// Writes the notification of a step.
     pub fn new(address: &Address, step: &Step, finding: &Finding) -> Notice {
         let finding = cut(finding);
         let thread = format!("{}-{}-{}", address.target, step.id, step.becomes.opened_at.map_or(0, |time| time.as_second()));
@@ -83,7 +83,7 @@ fn text(lang: Lang, state: State, finding: &Finding) -> String {
         State::Changed => look.say("A finding got worse.", "問題が悪化しました。"),
         State::Resolved => look.say("A finding is resolved; nothing is left to do.", "問題は解決しました。対処は不要です。"),
     };
-    // What showed a trouble and what to do about it would only mislead once it is gone.
+    // Evidence and remedies would only mislead once the finding is resolved.
     let shown = match state {
         State::Resolved => Finding { evidence: Vec::new(), remedy: Vec::new(), ..finding.clone() },
         State::Open | State::Changed => finding.clone(),
@@ -147,10 +147,10 @@ fn cut_string(text: &str) -> String {
 pub(super) mod tests {
     use super::*;
     use crate::export::notify::plan::tests::{at, filter, finding, resolved};
-    use crate::export::notify::plan::{Standing, Step, plan};
+    use crate::export::notify::plan::{Pending, Step, plan};
     use std::collections::BTreeMap;
     use supwatch_model::verdict::Severity;
-    use supwatch_store::Told;
+    use supwatch_store::LastNotified;
 
     fn address(lang: Lang) -> Address {
         Address { hierarchy: "corp".to_owned(), target: "ops".to_owned(), lang }
@@ -171,8 +171,8 @@ pub(super) mod tests {
         example
     }
 
-    fn notice(finding: &Finding, told: &BTreeMap<String, Told>, lang: Lang) -> Notice {
-        let step: Step = plan(&filter(), std::slice::from_ref(finding), told, &Standing::new(), at(9)).steps.remove(0);
+    fn notice(finding: &Finding, notified: &BTreeMap<String, LastNotified>, lang: Lang) -> Notice {
+        let step: Step = plan(&filter(), std::slice::from_ref(finding), notified, &Pending::new(), at(9)).steps.remove(0);
         Notice::new(&address(lang), &step, finding)
     }
 
@@ -181,8 +181,8 @@ pub(super) mod tests {
         notice(&example(), &BTreeMap::new(), Lang::En)
     }
 
-    fn told(resolved: bool, times: u64) -> BTreeMap<String, Told> {
-        [(example().id, Told { opened_at: Some(at(0)), severity: Severity::Warning, resolved, times })].into()
+    fn notified(resolved: bool, times: u64) -> BTreeMap<String, LastNotified> {
+        [(example().id, LastNotified { opened_at: Some(at(0)), severity: Severity::Warning, resolved, times })].into()
     }
 
     #[test]
@@ -208,7 +208,7 @@ More: supwatch explain 3fa9c1d2e4b5
 
     #[test]
     fn a_resolved_finding_gives_no_advice() {
-        let notice = notice(&resolved(example(), 5), &told(false, 1), Lang::Ja);
+        let notice = notice(&resolved(example(), 5), &notified(false, 1), Lang::Ja);
         assert_eq!(notice.subject, "[supwatch corp] 解決: P01: 最後の実行が失敗しました");
         let expected = "\
 問題は解決しました。対処は不要です。
@@ -224,7 +224,10 @@ More: supwatch explain 3fa9c1d2e4b5
 
     #[test]
     fn a_finding_that_grew_worse_says_so() {
-        assert_eq!(notice(&example(), &told(false, 1), Lang::En).subject, "[supwatch corp] now critical: P01: the last run failed");
+        assert_eq!(
+            notice(&example(), &notified(false, 1), Lang::En).subject,
+            "[supwatch corp] now critical: P01: the last run failed"
+        );
     }
 
     #[test]
@@ -236,15 +239,15 @@ More: supwatch explain 3fa9c1d2e4b5
 
     #[test]
     fn the_key_is_the_same_for_every_attempt_and_another_for_every_state() {
-        let key = |finding: &Finding, told: &BTreeMap<String, Told>| notice(finding, told, Lang::En).key;
+        let key = |finding: &Finding, notified: &BTreeMap<String, LastNotified>| notice(finding, notified, Lang::En).key;
         let open = key(&example(), &BTreeMap::new());
         assert_eq!(open, "ops-3fa9c1d2e4b5-1772323200-open-1");
         assert_eq!(open, key(&example(), &BTreeMap::new()));
         let others = [
-            key(&example(), &told(false, 1)),
-            key(&resolved(example(), 5), &told(false, 1)),
-            key(&resolved(example(), 5), &told(false, 3)),
-            key(&example(), &told(true, 2)),
+            key(&example(), &notified(false, 1)),
+            key(&resolved(example(), 5), &notified(false, 1)),
+            key(&resolved(example(), 5), &notified(false, 3)),
+            key(&example(), &notified(true, 2)),
         ];
         let different: std::collections::BTreeSet<_> = others.iter().chain([&open]).collect();
         assert_eq!(different.len(), 5, "{different:?}");

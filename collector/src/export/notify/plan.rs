@@ -1,7 +1,7 @@
-//! What a target was told, and what the findings now are → what it is to be told.
+//! What a target was last notified of, and the findings as they are now → what it is to be notified of.
 //!
 //! Pure. Only the difference between the two states counts, not the way there: a finding that opened and resolved before
-//! anybody was told is not told, a restart tells nothing twice, and what could not be sent is still a difference next time.
+//! a notification went out causes none, a restart sends nothing twice, and what could not be sent is still due next time.
 //! Nothing queues, so nothing can overflow.
 
 use std::collections::BTreeMap;
@@ -11,26 +11,26 @@ use supwatch_model::finding::Finding;
 use supwatch_model::ids::SiteCode;
 use supwatch_model::verdict::Severity;
 
-use supwatch_store::Told;
+use supwatch_store::LastNotified;
 
-/// Which findings a target wants to hear of.
+/// Which findings a target is notified of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
-    /// At least this bad.
+    /// Least severity.
     pub severity: Severity,
     /// Sites; empty: all.
     pub sites: Vec<SiteCode>,
     /// Rules; empty: all.
     pub rules: Vec<String>,
-    /// Whether it wants to hear that a finding opened or grew worse.
+    /// Whether it is notified when a finding opens or grows worse.
     pub open: bool,
-    /// Whether it wants to hear that a finding resolved.
+    /// Whether it is notified when a finding resolves.
     pub resolve: bool,
-    /// How long a finding must stand here before it is told; `None`: as long as its rule gives it.
+    /// How long a finding must be open before it is notified; `None`: the delay of its rule.
     pub delay: Option<SignedDuration>,
 }
 
-/// How long a finding stands before it is told: what resolves, or turns out to be a consequence, within minutes is not notified.
+/// How long a finding is open before it is notified: one that resolves, or proves a consequence, within minutes is not.
 const DELAY: SignedDuration = SignedDuration::from_mins(3);
 
 impl Filter {
@@ -46,19 +46,19 @@ impl Filter {
     }
 }
 
-/// What is told of a finding.
+/// What a notification reports of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
     /// It opened.
     Open,
-    /// It is worse than it was told to be.
+    /// It is worse than last notified.
     Changed,
-    /// It ceased to hold.
+    /// It resolved.
     Resolved,
 }
 
 impl State {
-    /// The word of the contract.
+    /// The value of `state` in the JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             State::Open => "open",
@@ -68,52 +68,58 @@ impl State {
     }
 }
 
-/// One thing that the target does not know yet.
+/// One notification that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// The finding.
     pub id: String,
-    /// What is told.
+    /// What it reports.
     pub state: State,
-    /// Whether the target wants to hear it; otherwise it is merely recorded, as what later steps go on from.
+    /// Whether the target's filter includes it; otherwise it is only recorded, as the base of later steps.
     pub wanted: bool,
-    /// What the target knows afterwards.
-    pub becomes: Told,
+    /// The record after delivery.
+    pub becomes: LastNotified,
 }
 
-/// Findings that are not told yet: since when each holds, and since when it stands here. A finding can be old when its line
-/// arrives, so the one says nothing of the other.
-pub type Standing = BTreeMap<String, (Option<Timestamp>, Timestamp)>;
+/// Findings waiting for their delay: when each opened, and when this collector first saw it open. A finding can be old when
+/// its line arrives, so the two differ.
+pub type Pending = BTreeMap<String, (Option<Timestamp>, Timestamp)>;
 
-/// What is to be told, and when to look again though nothing changes.
+/// What is due, and when the next is due though nothing changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
     /// What opened or grew worse first, worst first; then what resolved.
     pub steps: Vec<Step>,
-    /// When the next finding has stood long enough.
+    /// When the next delay ends.
     pub next: Option<Timestamp>,
-    /// What stands and is not told, for the next plan.
-    pub standing: Standing,
+    /// Findings waiting for their delay, for the next plan.
+    pub pending: Pending,
 }
 
-/// Whether a finding is told to the target: not one that is suppressed, nor the consequence of one that the target hears of. The
-/// end is told to whoever was told of it.
-fn is_told(filter: &Filter, findings: &[Finding], finding: &Finding) -> bool {
+/// Whether the target is notified of a finding: not of a suppressed one, nor of the consequence of one it is notified of. A
+/// target notified of a finding is notified of its end.
+fn is_reportable(filter: &Filter, findings: &[Finding], finding: &Finding) -> bool {
     let cause = finding.because_of.as_ref().and_then(|id| findings.iter().find(|other| other.id == *id));
     let with_its_cause = cause.is_some_and(|cause| cause.suppressed.is_some() || filter.concerns(cause));
     finding.resolved_at.is_some() || (finding.suppressed.is_none() && !with_its_cause)
 }
 
-/// What a target is to be told now; `standing` is that of the plan before.
-pub fn plan(filter: &Filter, findings: &[Finding], told: &BTreeMap<String, Told>, standing: &Standing, now: Timestamp) -> Plan {
+/// What a target is to be notified of now; `pending` is that of the previous plan.
+pub fn plan(
+    filter: &Filter,
+    findings: &[Finding],
+    notified: &BTreeMap<String, LastNotified>,
+    pending: &Pending,
+    now: Timestamp,
+) -> Plan {
     let mut plan = Plan::default();
-    for finding in findings.iter().filter(|finding| filter.concerns(finding) && is_told(filter, findings, finding)) {
-        let known = told.get(&finding.id);
+    for finding in findings.iter().filter(|finding| filter.concerns(finding) && is_reportable(filter, findings, finding)) {
+        let known = notified.get(&finding.id);
         let Some(state) = difference(filter, finding, known) else { continue };
         if state == State::Open {
-            let before = standing.get(&finding.id).filter(|(opened_at, _)| *opened_at == finding.opened_at);
+            let before = pending.get(&finding.id).filter(|(opened_at, _)| *opened_at == finding.opened_at);
             let since = before.map_or(now, |(_, since)| *since);
-            plan.standing.insert(finding.id.clone(), (finding.opened_at, since));
+            plan.pending.insert(finding.id.clone(), (finding.opened_at, since));
             let due = since.saturating_add(filter.delay(finding)).unwrap_or(now);
             if due > now {
                 plan.next = Some(plan.next.map_or(due, |next| next.min(due)));
@@ -129,25 +135,25 @@ pub fn plan(filter: &Filter, findings: &[Finding], told: &BTreeMap<String, Told>
     plan
 }
 
-fn difference(filter: &Filter, finding: &Finding, known: Option<&Told>) -> Option<State> {
-    let standing = known.filter(|told| !told.resolved);
+fn difference(filter: &Filter, finding: &Finding, known: Option<&LastNotified>) -> Option<State> {
+    let open = known.filter(|notified| !notified.resolved);
     if finding.resolved_at.is_some() {
-        return standing.map(|_| State::Resolved);
+        return open.map(|_| State::Resolved);
     }
-    match standing.filter(|told| told.opened_at == finding.opened_at) {
+    match open.filter(|notified| notified.opened_at == finding.opened_at) {
         // Severities are in order from the worst.
-        Some(told) => (finding.severity < told.severity).then_some(State::Changed),
+        Some(notified) => (finding.severity < notified.severity).then_some(State::Changed),
         None => (finding.severity <= filter.severity).then_some(State::Open),
     }
 }
 
-fn step(filter: &Filter, finding: &Finding, known: Option<&Told>, state: State) -> Step {
+fn step(filter: &Filter, finding: &Finding, known: Option<&LastNotified>, state: State) -> Step {
     let wanted = if state == State::Resolved { filter.resolve } else { filter.open };
-    let becomes = Told {
+    let becomes = LastNotified {
         opened_at: finding.opened_at,
         severity: finding.severity,
         resolved: state == State::Resolved,
-        times: known.map_or(0, |told| told.times).saturating_add(1),
+        times: known.map_or(0, |notified| notified.times).saturating_add(1),
     };
     Step { id: finding.id.clone(), state, wanted, becomes }
 }
@@ -206,87 +212,87 @@ pub(super) mod tests {
         proptest::sample::select(vec![Severity::Critical, Severity::Warning, Severity::Info])
     }
 
-    /// Plays stages of one finding to a target that hears everything, and gives what it was told.
+    /// Plays stages of one finding to a target that gets everything, and returns its notifications.
     #[track_caller]
     fn check(filter: &Filter, stages: &[(Finding, i64)], expected: &[(&str, bool)]) {
-        let (mut told, mut heard, mut standing) = (BTreeMap::new(), Vec::new(), Standing::new());
+        let (mut notified, mut sent, mut pending) = (BTreeMap::new(), Vec::new(), Pending::new());
         for (finding, now) in stages {
-            let plan = plan(filter, std::slice::from_ref(finding), &told, &standing, at(*now));
-            standing = plan.standing;
+            let plan = plan(filter, std::slice::from_ref(finding), &notified, &pending, at(*now));
+            pending = plan.pending;
             for step in plan.steps {
-                heard.push((step.state.as_str(), step.wanted));
-                told.insert(step.id, step.becomes);
+                sent.push((step.state.as_str(), step.wanted));
+                notified.insert(step.id, step.becomes);
             }
         }
-        assert_eq!(heard, expected);
+        assert_eq!(sent, expected);
     }
 
     #[test]
-    fn a_suppressed_finding_is_told_to_nobody() {
+    fn a_suppressed_finding_is_not_notified() {
         let mut suppressed = finding("a", Severity::Critical, 0);
         suppressed.suppressed =
             Some(supwatch_model::finding::Suppression { reason: "known".into(), by: "operator/a".into(), at: None, until: None });
-        assert!(!is_told(&filter(), &[], &suppressed) && is_told(&filter(), &[], &finding("a", Severity::Critical, 0)));
+        assert!(!is_reportable(&filter(), &[], &suppressed) && is_reportable(&filter(), &[], &finding("a", Severity::Critical, 0)));
     }
 
     #[test]
-    fn a_consequence_is_told_with_its_cause_alone() {
+    fn a_consequence_is_notified_only_with_its_cause() {
         let cause = finding("a", Severity::Critical, 0);
         let follows =
             Finding { site: "P02".parse().expect("code"), because_of: Some("a".into()), ..finding("b", Severity::Critical, 0) };
-        let told = |filter: &Filter, findings: &[Finding]| -> Vec<String> {
-            let plan = plan(filter, findings, &BTreeMap::new(), &Standing::new(), at(0));
+        let notified = |filter: &Filter, findings: &[Finding]| -> Vec<String> {
+            let plan = plan(filter, findings, &BTreeMap::new(), &Pending::new(), at(0));
             plan.steps.into_iter().map(|step| step.id).collect()
         };
         let both = [cause.clone(), follows.clone()];
-        assert_eq!(told(&filter(), &both), ["a"]);
+        assert_eq!(notified(&filter(), &both), ["a"]);
         let of_p02 = Filter { sites: vec![follows.site], ..filter() };
-        assert_eq!(told(&of_p02, &both), ["b"], "who hears nothing of the cause hears of what follows from it");
-        // Once the cause is gone, what remains stands in its own right.
+        assert_eq!(notified(&of_p02, &both), ["b"], "who hears nothing of the cause hears of what follows from it");
+        // Once the cause is gone, what remains is reported itself.
         let remains = [Finding { resolved_at: cause.opened_at, ..cause }, Finding { because_of: None, ..follows }];
-        assert_eq!(told(&filter(), &remains), ["b"]);
+        assert_eq!(notified(&filter(), &remains), ["b"]);
     }
 
     #[test]
-    fn a_finding_is_told_when_it_opens_and_when_it_resolves_each_once() {
+    fn a_finding_is_notified_once_when_it_opens_and_once_when_it_resolves() {
         let open = finding("a", Severity::Warning, 0);
         let stages = [(open.clone(), 1), (open.clone(), 2), (resolved(open.clone(), 3), 3), (resolved(open, 3), 4)];
         check(&filter(), &stages, &[("open", true), ("resolved", true)]);
     }
 
     #[test]
-    fn what_opened_and_resolved_unnoticed_is_not_told() {
+    fn a_finding_that_opened_and_resolved_in_between_is_not_notified() {
         check(&filter(), &[(resolved(finding("a", Severity::Critical, 0), 1), 2)], &[]);
     }
 
     #[test]
-    fn what_opens_again_is_told_again_even_when_it_holds_since_the_same_time() {
+    fn a_reopened_finding_is_notified_again_even_with_the_same_start() {
         let open = finding("a", Severity::Critical, 0);
         let stages = [(open.clone(), 1), (resolved(open.clone(), 2), 2), (open, 3), (finding("a", Severity::Critical, 4), 4)];
         check(&filter(), &stages, &[("open", true), ("resolved", true), ("open", true), ("open", true)]);
     }
 
     #[test]
-    fn what_grows_worse_is_told_again_and_what_eases_is_not() {
+    fn a_worse_finding_is_notified_again_and_a_milder_one_is_not() {
         let (warning, critical) = (finding("a", Severity::Warning, 0), finding("a", Severity::Critical, 0));
         let stages = [(warning.clone(), 1), (critical.clone(), 2), (warning, 3), (critical, 4)];
         check(&filter(), &stages, &[("open", true), ("changed", true)]);
     }
 
     #[test]
-    fn what_is_not_bad_enough_is_told_once_it_is() {
+    fn a_finding_below_the_threshold_is_notified_once_it_reaches_it() {
         let stages = [(finding("a", Severity::Info, 0), 1), (finding("a", Severity::Warning, 0), 2)];
         check(&filter(), &stages, &[("open", true)]);
     }
 
     #[test]
-    fn what_was_told_and_eased_below_the_threshold_is_still_told_to_be_resolved() {
+    fn a_notified_finding_now_below_the_threshold_is_still_notified_as_resolved() {
         let (critical, info) = (finding("a", Severity::Critical, 0), finding("a", Severity::Info, 0));
         check(&filter(), &[(critical, 1), (info.clone(), 2), (resolved(info, 3), 3)], &[("open", true), ("resolved", true)]);
     }
 
     #[test]
-    fn other_sites_and_rules_are_not_told() {
+    fn other_sites_and_rules_are_not_notified() {
         let open = [(finding("a", Severity::Critical, 0), 1)];
         check(&Filter { sites: vec!["P02".parse().expect("code")], ..filter() }, &open, &[]);
         check(&Filter { rules: vec!["topology".to_owned()], ..filter() }, &open, &[]);
@@ -307,13 +313,13 @@ pub(super) mod tests {
         let usual = Filter { delay: None, ..filter() };
         for (rule, seconds) in [("sync-failed", 180), ("filter-drift", 3900), ("product-mismatch", 3900)] {
             let open = Finding { rule: rule.to_owned(), ..finding("a", Severity::Warning, 0) };
-            let next = plan(&usual, &[open], &BTreeMap::new(), &Standing::new(), at(0)).next;
+            let next = plan(&usual, &[open], &BTreeMap::new(), &Pending::new(), at(0)).next;
             assert_eq!(next, Some(at(seconds)), "{rule}");
         }
     }
 
     #[test]
-    fn a_finding_must_stand_for_the_delay_however_old_it_is() {
+    fn a_finding_must_be_open_for_the_delay_however_old_it_is() {
         let patient = Filter { delay: Some(SignedDuration::from_secs(60)), ..filter() };
         for opened in [-9000, 0, 9000] {
             let open = finding("a", Severity::Critical, opened);
@@ -328,17 +334,17 @@ pub(super) mod tests {
     fn the_plan_says_when_the_first_of_those_that_wait_is_due() {
         let patient = Filter { delay: Some(SignedDuration::from_secs(60)), ..filter() };
         let findings = [finding("a", Severity::Critical, 0), finding("b", Severity::Critical, 0)];
-        let first = plan(&patient, &findings[..1], &BTreeMap::new(), &Standing::new(), at(0));
-        let second = plan(&patient, &findings, &BTreeMap::new(), &first.standing, at(10));
+        let first = plan(&patient, &findings[..1], &BTreeMap::new(), &Pending::new(), at(0));
+        let second = plan(&patient, &findings, &BTreeMap::new(), &first.pending, at(10));
         assert_eq!((first.next, second.next, second.steps.len()), (Some(at(60)), Some(at(60)), 0));
-        let third = plan(&patient, &findings, &BTreeMap::new(), &second.standing, at(60));
+        let third = plan(&patient, &findings, &BTreeMap::new(), &second.pending, at(60));
         assert_eq!((third.next, third.steps.len()), (Some(at(70)), 1));
     }
 
     #[test]
     fn the_worst_comes_first_and_what_resolved_last() {
-        let told = plan(&filter(), &[finding("d", Severity::Critical, 0)], &BTreeMap::new(), &Standing::new(), at(1)).steps;
-        let told = told.into_iter().map(|step| (step.id, step.becomes)).collect();
+        let notified = plan(&filter(), &[finding("d", Severity::Critical, 0)], &BTreeMap::new(), &Pending::new(), at(1)).steps;
+        let notified = notified.into_iter().map(|step| (step.id, step.becomes)).collect();
         let findings = [
             resolved(finding("d", Severity::Critical, 0), 1),
             finding("c", Severity::Warning, 0),
@@ -346,7 +352,7 @@ pub(super) mod tests {
             finding("a", Severity::Critical, 4),
         ];
         let ids: Vec<String> =
-            plan(&filter(), &findings, &told, &Standing::new(), at(9)).steps.into_iter().map(|step| step.id).collect();
+            plan(&filter(), &findings, &notified, &Pending::new(), at(9)).steps.into_iter().map(|step| step.id).collect();
         assert_eq!(ids, ["a", "b", "c", "d"]);
     }
 }

@@ -1,42 +1,42 @@
-//! Files that hold what nobody else may see: tokens and passwords for targets. Read at every use, so that a new one needs no
-//! restart; never logged, shown or kept.
+//! Files with secrets: tokens and passwords for targets. Read at every use, so that a new one needs no restart; never logged,
+//! shown or kept.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// A secret is a few lines; whatever is longer is another file.
+/// Largest file, in bytes: a secret is a few lines.
 const BYTES: u64 = 64 * 1024;
 
-/// Why a file with secrets is of no use. Nothing of its content is in the words.
+/// Why a file with secrets is unusable. The text never shows its content.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("{} cannot be read: {source}", path.display())]
     Read {
-        /// File.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// Others may read it.
-    #[error("{} can be read by others: chmod 600 it", path.display())]
+    /// Other users may read it.
+    #[error("{} is readable by other users: chmod 600 it", path.display())]
     Exposed {
-        /// File.
+        /// Path of the file.
         path: PathBuf,
     },
-    /// It is not of the form.
+    /// Its content has the wrong form.
     #[error("{}:{line}: {wanted}", path.display())]
     Form {
-        /// File.
+        /// Path of the file.
         path: PathBuf,
         /// Line, from 1.
         line: usize,
-        /// What belongs there.
+        /// What the line must contain.
         wanted: &'static str,
     },
 }
 
-/// The lines of a file, if it is its owner's alone.
+/// The lines of a file that only its owner may read.
 pub fn lines(path: &Path) -> Result<Vec<String>, SecretError> {
     let failed = |source| SecretError::Read { path: path.to_owned(), source };
     let mut text = String::new();

@@ -46,7 +46,7 @@ impl FromStr for Protection {
             "none" => Ok(Protection::None),
             "starttls" => Ok(Protection::StartTls),
             "tls" => Ok(Protection::Tls),
-            _ => Err(format!("{text:?} is no protection: write \"none\", \"starttls\" or \"tls\"")),
+            _ => Err(format!("{text:?} is not a TLS mode: write \"none\", \"starttls\" or \"tls\"")),
         }
     }
 }
@@ -59,7 +59,8 @@ impl FromStr for MailAddress {
     type Err = String;
 
     fn from_str(text: &str) -> Result<MailAddress, String> {
-        let wrong = |_| format!("{text:?} is no mail address: write one like \"ops@corp.example\" or \"Ops <ops@corp.example>\"");
+        let wrong =
+            |_| format!("{text:?} is not a mail address: write one like \"ops@corp.example\" or \"Ops <ops@corp.example>\"");
         text.parse().map(MailAddress).map_err(wrong)
     }
 }
@@ -86,34 +87,34 @@ pub struct Smtp {
 /// Why a mail was not sent.
 #[derive(Debug, thiserror::Error)]
 pub enum SmtpError {
-    /// The file with credentials is of no use.
+    /// The file with credentials is unusable.
     #[error(transparent)]
     Credentials(#[from] SecretError),
-    /// The file with authorities is of no use.
+    /// The file with authorities is unusable.
     #[error("{} cannot be read: {source}", path.display())]
     Authorities {
-        /// File.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// The underlying error.
         source: std::io::Error,
     },
     /// TLS cannot be set up.
     #[error("TLS with {server} cannot be set up: {reason}")]
     Tls {
-        /// Server.
+        /// Name of the server.
         server: String,
-        /// Why.
+        /// The underlying error.
         reason: String,
     },
-    /// The mail cannot be written.
-    #[error("the mail cannot be written: {0}")]
+    /// The mail cannot be composed.
+    #[error("the mail cannot be composed: {0}")]
     Message(#[from] lettre::error::Error),
-    /// The server did not take it.
-    #[error("{server} did not take the mail: {}", supwatch_proto::channel::words(source))]
+    /// The server rejected the mail, or the connection failed.
+    #[error("{server} rejected the mail: {}", supwatch_proto::channel::words(source))]
     Server {
         /// Server and port.
         server: String,
-        /// Why.
+        /// The underlying error.
         source: lettre::transport::smtp::Error,
     },
 }
@@ -131,7 +132,7 @@ impl SmtpError {
             SmtpError::Server { source, .. } if source.is_tls() => {
                 "check `tls`, and give `ca` the authority of the server, or a `server` that its certificate names"
             }
-            SmtpError::Server { .. } => "check `server`, `port` and `tls`, and the way there",
+            SmtpError::Server { .. } => "check `server`, `port` and `tls`, and the network path to it",
         }
     }
 }
@@ -194,9 +195,9 @@ impl Smtp {
             .date(date)
             .subject(notice.subject.clone())
             .message_id(Some(id(&notice.key)))
-            // Nobody sent a mail of this id: it holds together what is told of one finding.
+            // No mail has this id: it threads the mails about one finding.
             .references(id(&notice.thread))
-            // So that nobody's absence is answered.
+            // Keeps out-of-office replies away.
             .raw_header(raw("Auto-Submitted", "auto-generated"))
             .header(ContentType::TEXT_PLAIN);
         Ok(message.body(notice.text.clone())?)

@@ -1,4 +1,4 @@
-//! A notification as an HTTP POST of its JSON. 2xx is told; whatever else is not.
+//! A notification as an HTTP POST of its JSON. 2xx means delivered; anything else does not.
 //!
 //! One connection for each notification, over HTTP/1.1. Redirects are not followed and proxies not used. The path of the
 //! address is often a secret, so no message names more than scheme and host.
@@ -23,13 +23,13 @@ use tokio::task::JoinSet;
 use super::message::Notice;
 use super::secret::{self, SecretError};
 
-/// Tells repetitions of a notification apart from new ones.
+/// Lets the receiver recognise a repeated notification.
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// Where and how to post.
+/// Where and how to POST.
 #[derive(Debug, Clone)]
 pub struct Webhook {
-    /// The address.
+    /// Address of the receiver.
     pub url: Url,
     /// File with further headers, such as a token.
     pub header_file: Option<PathBuf>,
@@ -51,7 +51,7 @@ impl FromStr for Url {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Url, &'static str> {
-        let wrong = "this is no address: write one like \"https://hooks.corp.example/supwatch\"";
+        let wrong = "this is not an address: write one like \"https://hooks.corp.example/supwatch\"";
         let uri: Uri = text.parse().map_err(|_| wrong)?;
         let https = match uri.scheme_str() {
             Some("https") => true,
@@ -84,48 +84,48 @@ impl fmt::Debug for Url {
     }
 }
 
-/// Why a webhook was not told.
+/// Why a webhook did not deliver.
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookError {
-    /// The file with headers is of no use.
+    /// The file with headers is unusable.
     #[error(transparent)]
     Headers(#[from] SecretError),
-    /// No authority to trust.
+    /// No certificate authority to trust.
     #[error("no certificate authorities in {place}: {reason}")]
     Authorities {
         /// Where they were looked for.
         place: String,
-        /// Why.
+        /// The underlying error.
         reason: String,
     },
-    /// Nobody there.
+    /// No connection.
     #[error("{url} cannot be reached: {source}")]
     Connect {
-        /// Address.
+        /// Address of the receiver.
         url: Url,
-        /// Why.
+        /// The underlying error.
         source: std::io::Error,
     },
-    /// Not who it should be.
-    #[error("{url} did not prove to be itself: {source}")]
+    /// The TLS handshake failed.
+    #[error("TLS handshake with {url} failed: {source}")]
     Tls {
-        /// Address.
+        /// Address of the receiver.
         url: Url,
-        /// Why.
+        /// The underlying error.
         source: std::io::Error,
     },
-    /// It hung up or spoke no HTTP.
-    #[error("{url} gave no answer: {source}")]
+    /// The connection closed early, or the receiver speaks no HTTP.
+    #[error("{url} did not answer: {source}")]
     Exchange {
-        /// Address.
+        /// Address of the receiver.
         url: Url,
-        /// Why.
+        /// The underlying error.
         source: hyper::Error,
     },
-    /// It refused.
+    /// The receiver answered with another status than 2xx.
     #[error("{url} answered {status}")]
     Status {
-        /// Address.
+        /// Address of the receiver.
         url: Url,
         /// Its answer.
         status: StatusCode,
@@ -138,7 +138,7 @@ impl WebhookError {
         match self {
             WebhookError::Headers(_) => "correct the file that `header_file` names",
             WebhookError::Authorities { .. } => "give `ca` a PEM file with the authority of the receiver",
-            WebhookError::Connect { .. } => "check `url`, the receiver, and the way there",
+            WebhookError::Connect { .. } => "check `url`, the receiver, and the network path to it",
             WebhookError::Tls { .. } => "give `ca` the authority of the receiver, or a `url` that its certificate names",
             WebhookError::Exchange { .. } => "check that `url` is an HTTP receiver, with `https` if it requires TLS",
             WebhookError::Status { status, .. } if status.is_redirection() => "redirects are not followed: give the final `url`",

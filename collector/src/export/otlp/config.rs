@@ -1,4 +1,4 @@
-//! `[otlp]`: what was typed → what it means.
+//! `[otlp]` of `supwatch.toml`, parsed and checked.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,9 +18,9 @@ pub struct Otlp {
     pub traces: bool,
     /// Whether metrics are sent.
     pub metrics: bool,
-    /// Time between two sendings of metrics.
+    /// Interval between two exports of metrics.
     pub interval: Duration,
-    /// How long a wave must have stood as it is before it is sent.
+    /// How long a wave must be unchanged before it is sent.
     pub settle: Duration,
     /// Waves that began longer before the very first start are not sent.
     pub since: Duration,
@@ -39,7 +39,7 @@ impl std::str::FromStr for Address {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Address, &'static str> {
-        let wrong = "this is no address: write one like \"http://otel.corp.example:4317\"";
+        let wrong = "this is not an address: write one like \"http://otel.corp.example:4317\"";
         let uri: tonic::codegen::http::Uri = text.parse().map_err(|_| wrong)?;
         let tls = match uri.scheme_str() {
             Some("https") => true,
@@ -114,10 +114,10 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_told() {
+    fn an_invalid_configuration_is_reported() {
         for (text, said) in [
             ("", "endpoint is missing"),
-            ("endpoint = \"otel:4317\"", "this is no address"),
+            ("endpoint = \"otel:4317\"", "this is not an address"),
             ("endpoint = \"http://a:b@otel:4317\"", "must not hold a user"),
             ("endpoint = \"http://otel:4318/v1/traces\"", "has no path"),
             ("endpoint = \"http://otel:4317\"\ninterval_seconds = 0", "it must be 1 to 3600"),

@@ -24,46 +24,46 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Longest time for one request.
 const SEND: Duration = Duration::from_secs(30);
 
-/// Most characters of what a receiver says.
+/// Most characters shown of a receiver's error message.
 const MESSAGE_CHARS: usize = 300;
 
-/// Why something was not sent.
+/// Why an export failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// The file with headers is of no use.
+    /// The file with headers is unusable.
     #[error(transparent)]
     Headers(#[from] SecretError),
-    /// A file that cannot be read.
+    /// The file with authorities cannot be read.
     #[error("{}: {source}", path.display())]
     Authority {
         /// The file.
         path: std::path::PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// Nobody there, or not who it should be.
+    /// No connection, or the TLS handshake failed.
     #[error("{endpoint} cannot be reached: {reason}")]
     Connect {
-        /// Address.
+        /// Address of the receiver.
         endpoint: String,
-        /// Why.
+        /// The underlying error.
         reason: String,
     },
-    /// It did not take it.
+    /// The receiver answered with an error.
     #[error("{endpoint} answered {code:?}: {message}")]
     Answer {
-        /// Address.
+        /// Address of the receiver.
         endpoint: String,
         /// The gRPC code.
         code: Code,
-        /// What it said.
+        /// Its error message.
         message: String,
     },
 }
 
 impl SendError {
-    /// Whether the receiver will never take this as it is: by the specification of OTLP all codes say so but those that tell of a
-    /// passing trouble. What only a person can mend (a token, a wrong port) is tried again, too.
+    /// Whether the receiver rejects this permanently: by the OTLP specification every code but those of a temporary failure.
+    /// What an operator can correct (a token, a wrong port) is retried too.
     pub fn is_final(&self) -> bool {
         let passing = [
             Code::Cancelled,
@@ -83,14 +83,14 @@ impl SendError {
         match self {
             SendError::Headers(_) => "correct the file that otlp.header_file names",
             SendError::Authority { .. } => "give otlp.ca a PEM file with the authority of the receiver",
-            SendError::Connect { .. } => "check otlp.endpoint, the receiver, and the way there",
+            SendError::Connect { .. } => "check otlp.endpoint, the receiver, and the network path to it",
             SendError::Answer { code: Code::Unimplemented, .. } => {
                 "check that otlp.endpoint is the receiver's port for OTLP over gRPC, 4317 as a rule"
             }
             SendError::Answer { code: Code::Unauthenticated | Code::PermissionDenied, .. } => {
                 "check the token in the file that otlp.header_file names"
             }
-            SendError::Answer { .. } => "look into the receiver's log",
+            SendError::Answer { .. } => "check the receiver's log",
         }
     }
 }
@@ -113,7 +113,7 @@ impl Sender {
         Sender { config, resource: Resource { attributes, ..Resource::default() }, channel: None }
     }
 
-    /// Sends spans; gives how many the receiver rejected.
+    /// Sends spans; returns how many the receiver rejected.
     pub async fn traces(&mut self, spans: Vec<Span>) -> Result<u64, SendError> {
         let resource_spans = ResourceSpans {
             resource: Some(self.resource.clone()),
@@ -126,7 +126,7 @@ impl Sender {
         Ok(answer.partial_success.map_or(0, |partial| u64::try_from(partial.rejected_spans).unwrap_or(0)))
     }
 
-    /// Sends metrics; gives how many points the receiver rejected.
+    /// Sends metrics; returns how many points the receiver rejected.
     pub async fn metrics(&mut self, metrics: Vec<Metric>) -> Result<u64, SendError> {
         let resource_metrics = ResourceMetrics {
             resource: Some(self.resource.clone()),

@@ -1,4 +1,4 @@
-//! A wave as a trace: runs are spans, their phases child spans, and between a parent's run and a child's stands the span of
+//! A wave as a trace: runs are spans, their phases child spans, and between a parent's run and a child's is the span of
 //! the notification.
 //!
 //! Pure. Every id is a hash of what the span is about, so that a wave that is sent again is the same trace again.
@@ -23,7 +23,7 @@ pub fn spans(hierarchy: &str, wave: &Wave, runs: &[Run]) -> Vec<Span> {
     let trace = Trace { id: id::<16>(&["trace", hierarchy, &wave.id]), hierarchy, wave };
     let by_id: BTreeMap<&str, &Run> = runs.iter().map(|run| (run.id.as_str(), run)).collect();
     let mut spans = Vec::new();
-    // Under what the notifications of a site hang, and when that ended.
+    // The parent span of a site's notifications, and its end.
     let mut above: BTreeMap<SiteCode, (Vec<u8>, u64)> = BTreeMap::new();
     let root = match by_id.get(wave.id.as_str()) {
         Some(run) => trace.run(run, Vec::new(), SpanKind::Internal, &mut spans),
@@ -33,7 +33,7 @@ pub fn spans(hierarchy: &str, wave: &Wave, runs: &[Run]) -> Vec<Span> {
     for edge in &wave.edges {
         let (parent, ended) = above.get(&edge.parent).or_else(|| above.get(&wave.top)).cloned().unwrap_or_default();
         if edge.outcome == EdgeOutcome::Cut {
-            // The wave stopped further up: nobody told anybody.
+            // The wave stopped further up: no parent notified a child.
             continue;
         }
         let notification = trace.notification(edge, parent, ended);
@@ -55,7 +55,7 @@ struct Trace<'a> {
 }
 
 impl Trace<'_> {
-    /// A run and its phases; gives the run's span and its end.
+    /// A run and its phases; returns the run's span and its end.
     fn run(&self, run: &Run, parent: Vec<u8>, kind: SpanKind, spans: &mut Vec<Span>) -> (Vec<u8>, u64) {
         let span_id = id::<8>(&["run", self.hierarchy, &self.wave.id, &run.id]);
         let ends = run.phases.iter().filter_map(|phase| phase.ended_at.or(phase.started_at));
@@ -114,7 +114,7 @@ impl Trace<'_> {
         (span_id, end)
     }
 
-    /// Stands for the run of a top site whose log nobody reads.
+    /// Represents the run of a top site whose log no agent reads.
     fn unseen_root(&self, spans: &mut Vec<Span>) -> (Vec<u8>, u64) {
         let wave = self.wave;
         let first = wave.edges.iter().filter_map(|edge| edge.notified_at.or(edge.received_at).or(edge.started_at)).min();
@@ -132,10 +132,10 @@ impl Trace<'_> {
         (span_id, start)
     }
 
-    /// From when the parent told the child to when the child began.
+    /// From the parent's notification to the start of the child's run.
     fn notification(&self, edge: &WaveEdge, parent: Vec<u8>, parent_ended: u64) -> Span {
-        let told = edge.notified_at.or(edge.received_at).or(edge.started_at);
-        let start = told.map_or(parent_ended, |told| nanos(Some(told)));
+        let notified = edge.notified_at.or(edge.received_at).or(edge.started_at);
+        let start = notified.map_or(parent_ended, |notified| nanos(Some(notified)));
         let end = nanos(edge.started_at.or(edge.received_at)).max(start);
         let mut attributes = vec![
             text("supwatch.parent", edge.parent.as_str()),
@@ -145,8 +145,8 @@ impl Trace<'_> {
         if edge.inferred {
             attributes.push(flag("supwatch.inferred"));
         }
-        if let (Some(told), Some(began)) = (edge.notified_at, edge.received_at.or(edge.started_at))
-            && began < told
+        if let (Some(notified), Some(began)) = (edge.notified_at, edge.received_at.or(edge.started_at))
+            && began < notified
         {
             attributes.push(flag("supwatch.clock_skew"));
         }

@@ -174,8 +174,8 @@ pub fn list(findings: &[Finding], look: Look) -> String {
         look.say("id", "ID"),
         look.say("what", "内容"),
     ]);
-    let told = |id: &String| findings.iter().any(|other| other.id == *id);
-    for finding in findings.iter().filter(|finding| !finding.because_of.as_ref().is_some_and(told)) {
+    let shown = |id: &String| findings.iter().any(|other| other.id == *id);
+    for finding in findings.iter().filter(|finding| !finding.because_of.as_ref().is_some_and(shown)) {
         let (tone, word) = severity(finding.severity, look);
         let word = match (&finding.resolved_at, &finding.suppressed) {
             (Some(_), _) => format!("{word}, {}", look.say("resolved", "解決済み")),

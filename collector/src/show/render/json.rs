@@ -53,7 +53,7 @@ pub struct InputJson {
     pub lines: u64,
     pub recognised: u64,
     pub unrecognised: u64,
-    /// Lines with a type: an event, or progress that is told thinned.
+    /// Lines with a type: an event, or progress that is reported thinned out.
     pub typed: u64,
     /// Records whose marks had to be mended.
     pub mended: u64,
@@ -302,7 +302,7 @@ pub struct FindingJson {
     pub consequences: Vec<String>,
 }
 
-/// Somebody's decision to bear with a finding for a while.
+/// An operator's suppression of a finding.
 #[derive(Debug, Serialize, JsonSchema)]
 #[allow(missing_docs)]
 pub struct SuppressionJson {

@@ -1,4 +1,4 @@
-//! Settings → tables: what holds now, what changed, and how two sites differ.
+//! Settings → tables: current values, what changed, and how two sites differ.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use supwatch_judgement::settings::leaves;
 /// Days over which putting back is counted.
 const WEEK: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
 
-/// What holds, part by part: each field with its value. Where most of it comes from is said once, and beside a field only
+/// Current values, part by part: each field with its value. Where most of it comes from is said once, and beside a field only
 /// where it comes from elsewhere, or has changed.
 pub fn now(view: &SettingsView, look: Look) -> String {
     let Some(raw) = &view.settings else { return nothing(view, look) };
@@ -118,7 +118,7 @@ pub fn shown(value: Option<&Value>, look: Look) -> String {
     }
 }
 
-/// What changed, oldest first, and what was put back.
+/// Changes, oldest first, and which were reverted.
 pub fn history(view: &SettingsView, look: Look) -> String {
     if view.changes.is_empty() {
         let text = look.say("no change was seen", "変更は記録されていません");
@@ -211,7 +211,7 @@ pub struct Difference {
     pub there: Option<Value>,
 }
 
-/// How two sites differ, field by field. What only one of them is known of is told too; names of servers, states and what
+/// How two sites differ, field by field. What is known of only one of them is listed too; names of servers, states and what
 /// differs by its nature are not compared.
 pub fn differences(here: &Value, there: &Value) -> Vec<Difference> {
     let (here, there) = (comparable(here), comparable(there));

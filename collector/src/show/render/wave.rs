@@ -1,4 +1,4 @@
-//! A wave as a tree with a timeline: who was told, when each site began, how long it took, where it stopped.
+//! A wave as a tree with a timeline: which sites were notified, when each began, how long it took, where it stopped.
 
 use std::collections::BTreeMap;
 
@@ -217,17 +217,17 @@ impl Scale {
         usize::try_from(part * i128::try_from(last).unwrap_or(0) / all).unwrap_or(0).min(last)
     }
 
-    /// Dots from the word to the start, blocks for the run, a cross where it failed.
-    fn bar(&self, told: Option<Timestamp>, start: Option<Timestamp>, end: Option<Timestamp>, failed: bool) -> String {
+    /// Dots from the notification to the start, blocks for the run, a cross where it failed.
+    fn bar(&self, notified: Option<Timestamp>, start: Option<Timestamp>, end: Option<Timestamp>, failed: bool) -> String {
         let mut cells = vec![' '; self.columns];
         let mut fill = |from: usize, to: usize, with: char| {
             cells.iter_mut().take(to + 1).skip(from).for_each(|cell| *cell = with);
         };
-        if let Some(told) = told {
-            let at = self.column(told);
+        if let Some(notified) = notified {
+            let at = self.column(notified);
             fill(at, start.map_or(at, |start| self.column(start)), '·');
         }
-        let begin = start.or(end.filter(|_| told.is_none()));
+        let begin = start.or(end.filter(|_| notified.is_none()));
         if let Some(begin) = begin {
             let (from, to) = (self.column(begin), self.column(end.unwrap_or(begin)));
             fill(from, to.max(from), '█');

@@ -1,6 +1,6 @@
 //! Findings worst first, each with its facts, the lines and settings that show it, and the remedies in order.
 //!
-//! The first stand open, further ones are folded; where the page would grow too large, the rest are rows of a table.
+//! The first are shown unfolded, further ones are folded; where the page would grow too large, the rest are rows of a table.
 
 use jiff::Timestamp;
 use supwatch_model::finding::{Evidence, Finding};
@@ -13,9 +13,9 @@ use super::{counted, marks};
 use crate::show::render::findings::confidence;
 use supwatch_judgement::rules;
 
-/// Findings that stand open.
+/// Findings shown unfolded.
 const OPEN: usize = 20;
-/// Characters of a summary that stand in the heading; a longer one stands below in full.
+/// Characters of a summary shown in the heading; a longer one is shown below in full.
 const HEADING: usize = 240;
 /// Pieces of evidence shown of one.
 const EVIDENCE: usize = 12;
@@ -139,7 +139,7 @@ fn evidence(html: &mut Html, evidence: &[Evidence]) {
     }
 }
 
-/// The snapshot that a setting is of; settings of one stand together.
+/// The snapshot that a setting is of; settings of one snapshot are grouped.
 fn snapshot(evidence: &Evidence) -> Option<(SiteCode, Option<Timestamp>, &str, Option<Timestamp>)> {
     match evidence {
         Evidence::Setting { site, taken_at, source, since, .. } => Some((*site, *taken_at, source.as_str(), *since)),

@@ -1,7 +1,7 @@
 //! The hierarchy as nested lists: each site with its type, state, last success, catalogue version and open findings.
 //!
-//! Where a site has many children, the worst stand in the open and the rest behind a summary. Sites in a cycle hang from
-//! nothing and stand at the end. Deeper than a browser nests well, sites stand in one list, each with its parent named.
+//! Where a site has many children, the worst are shown and the rest folded behind a summary. Sites in a cycle have no root
+//! and come at the end. Deeper than a browser nests well, sites are in one list, each with its parent named.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use super::parts::{NAME, badge, count_badge, left_out, nothing, site_anchor, sta
 use super::{counted, marks};
 use crate::show::render::tree::kind;
 
-/// Children of one site that stand in the open.
+/// Children of one site shown unfolded.
 const CHILDREN_OPEN: usize = 30;
 /// Levels that are nested.
 const DEPTH: usize = 12;
@@ -59,7 +59,7 @@ impl<'a> Tree<'a> {
         Tree { picture, children, running: newest, drawn: BTreeSet::new(), left_out: 0 }
     }
 
-    /// What hangs from nothing; of each cycle one site.
+    /// Sites without a parent, and one site of each cycle.
     fn roots(&self) -> Vec<&'a SitePicture> {
         let codes: BTreeSet<SiteCode> = self.picture.sites.iter().map(|site| site.code).collect();
         let is_root = |site: &SitePicture| site.parent.is_none_or(|parent| !codes.contains(&parent));

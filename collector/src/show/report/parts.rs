@@ -103,7 +103,7 @@ pub(super) fn left_out(html: &mut Html, en: &str, ja: &str) {
     html.element(Tag::class("p", "left-out"), |html| html.say(en, ja));
 }
 
-/// What is said where there is nothing to show.
+/// Text shown where a section is empty.
 pub(super) fn nothing(html: &mut Html, en: &str, ja: &str) {
     html.element(Tag::class("p", "nothing"), |html| html.say(en, ja));
 }
@@ -118,12 +118,12 @@ pub(super) fn codes(codes: &[SiteCode], look: Look) -> String {
     }
 }
 
-/// Where a site stands on the page.
+/// Anchor of a site on the page.
 pub(super) fn site_anchor(site: SiteCode) -> String {
     if site == SiteCode::UNKNOWN { "site-unknown".to_owned() } else { format!("site-{site}") }
 }
 
-/// A table, whose class gives its columns their widths, with its caption and headings; on a narrow screen each row stands as a card, with the headings beside the cells.
+/// A table, whose class gives its columns their widths, with its caption and headings; on a narrow screen each row is shown as a card, with the headings beside the cells.
 pub(super) fn table(html: &mut Html, class: &'static str, caption: &str, head: &[&str], fill: impl FnOnce(&mut Rows<'_>)) {
     html.element(Tag::class("table", class), |html| {
         html.with("caption", caption);

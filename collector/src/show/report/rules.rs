@@ -1,4 +1,4 @@
-//! What each rule says, in numbers, and what it would need where it cannot say.
+//! Verdicts of each rule, in numbers, and what is missing where they are unknown.
 
 use std::collections::BTreeMap;
 

@@ -15,7 +15,7 @@ use supwatch_judgement::picture::RUNS_SHOWN;
 
 /// Runs shown of a site.
 const SHOWN: usize = 10;
-/// Sites whose runs stand open.
+/// Sites whose runs are shown unfolded.
 const OPEN: usize = 8;
 
 pub(super) fn section(html: &mut Html, picture: &Picture) {

@@ -18,7 +18,7 @@ mod compare;
 
 use compare::{First, LINES, Mark, Value};
 
-/// Edges that stand open where something differs.
+/// Edges shown unfolded where something differs.
 const OPEN: usize = 10;
 /// Names shown of a list.
 const NAMES: usize = 12;

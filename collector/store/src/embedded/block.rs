@@ -1,4 +1,4 @@
-//! What lies in the store: compressed blocks of events that came together, and to each a summary, so that a question about
+//! Blocks of the store: compressed events that arrived together, and to each a summary, so that a question about
 //! some sites, kinds or times reads the blocks alone that can answer it.
 
 use std::collections::BTreeSet;

@@ -1,9 +1,9 @@
-//! The days of the store: a folder with a database for the events that came on each, so that forgetting a day gives its space
-//! back, and damage to one costs that day.
+//! The days of the store: a folder with a database for the events that came on each, so that dropping a day frees its
+//! space, and damage to one costs that day.
 //!
-//! Days have ordinals, which only grow: the calendar may jump back when somebody sets a clock, and a day that was set aside
-//! may begin anew. A block's number is its day's ordinal and its place in the day, so it stays the same for ever. Ordinal 0
-//! is what a store held before it had days, and lies in the database of the state.
+//! Days have ordinals, which only grow: the calendar may jump back when a clock is set, and a day that was set aside
+//! may be opened again. A block's number is its day's ordinal and its place in the day, so it stays the same for ever. Ordinal 0
+//! is what a store held before it had days, and is in the state database.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ const PLACE_BITS: u32 = 40;
 const OPEN: usize = 4;
 /// Memory that sled may use for a day that is only read, roughly.
 const READ_CACHE_BYTES: u64 = 8 << 20;
-/// What a day that has ended is known by without opening it.
+/// File with the extent of a closed day, read without opening its database.
 const EXTENT: &str = "extent.json";
 
 /// Number of a block.
@@ -37,7 +37,7 @@ pub(super) fn parts(number: u64) -> (u32, u64) {
     (u32::try_from(number >> PLACE_BITS).unwrap_or(u32::MAX), number & ((1 << PLACE_BITS) - 1))
 }
 
-/// How much a day holds.
+/// Blocks, events and time range of a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Extent {
     /// Its blocks have the places below this.
@@ -82,7 +82,7 @@ pub(super) struct Day {
     pub ordinal: u32,
     pub date: Date,
     pub dir: PathBuf,
-    /// Unknown until somebody reads it, where the collector ended before it was written down.
+    /// Unknown until the day is read, where the collector stopped before writing it.
     pub extent: Option<Extent>,
 }
 
@@ -127,7 +127,7 @@ impl Days {
         self.known().clone()
     }
 
-    /// Where the next day is to lie. An ordinal that a day set aside has is not given again.
+    /// The folder of the next day. The ordinal of a day that was set aside is not reused.
     pub fn next(&self, date: Date) -> Day {
         let used = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let ordinal = |entry: std::fs::DirEntry| entry.file_name().to_str()?.split_once('-')?.0.parse::<u32>().ok();
@@ -146,14 +146,14 @@ impl Days {
         known.push(day);
     }
 
-    /// What a day holds by now.
-    pub fn grew(&self, ordinal: u32, extent: Extent) {
+    /// Updates the extent of the current day.
+    pub fn set_extent(&self, ordinal: u32, extent: Extent) {
         if let Some(day) = self.known().iter_mut().find(|day| day.ordinal == ordinal) {
             day.extent = Some(extent);
         }
     }
 
-    /// A day's database and what it holds. A damaged day is set aside, and nothing comes of it any more.
+    /// A day's database and extent. A damaged day is set aside and no longer read.
     pub fn open(&self, day: &Day) -> Result<Option<(Arc<Durable>, Extent)>, StoreError> {
         // Held while opening, since a database is opened once.
         let mut open = self.opened();
@@ -176,7 +176,7 @@ impl Days {
             Some(extent) => extent,
             None => {
                 let extent = Extent::read(&db)?;
-                self.grew(day.ordinal, extent);
+                self.set_extent(day.ordinal, extent);
                 extent
             }
         };
@@ -189,12 +189,12 @@ impl Days {
         let io = |source| StoreError::Open(OpenError::Io { dir: day.dir.clone(), source });
         let aside = set_aside(&day.dir).map_err(io)?;
         self.known().retain(|known| known.ordinal != day.ordinal);
-        tracing::error!(day = %day.date, aside = %aside.display(), reason, "a day of the store is damaged and was set aside; `supwatch fsck` tells what is left of it, agents send again what they still have");
+        tracing::error!(day = %day.date, aside = %aside.display(), reason, "a damaged daily segment was set aside; `supwatch fsck` shows what is missing, and agents resend what they still have");
         Ok(())
     }
 
-    /// Forgets a day and gives its space back.
-    pub fn forget(&self, day: &Day) -> Result<(), StoreError> {
+    /// Removes a day and frees its space.
+    pub fn remove(&self, day: &Day) -> Result<(), StoreError> {
         self.opened().retain(|(ordinal, _)| *ordinal != day.ordinal);
         self.known().retain(|known| known.ordinal != day.ordinal);
         let io = |source| StoreError::Open(OpenError::Io { dir: day.dir.clone(), source });

@@ -6,7 +6,7 @@ use std::path::Path;
 /// Files and folders of sled's.
 const PARTS: [&str; 3] = ["blobs", "conf", "db"];
 
-/// Moves a database that lies in the folder itself to `state`. May be cut off at any moment and goes on at the next start:
+/// Moves a database in the folder itself to `state`. May be interrupted at any moment and continues at the next start:
 /// the file that makes it a database is moved last.
 pub(super) fn move_into_place(dir: &Path) -> std::io::Result<()> {
     if !dir.join("db").is_file() {
@@ -23,6 +23,6 @@ pub(super) fn move_into_place(dir: &Path) -> std::io::Result<()> {
         }
     }
     std::fs::rename(dir.join("db"), state.join("db"))?;
-    tracing::info!(store = %dir.display(), "a store of the first form was taken over");
+    tracing::info!(store = %dir.display(), "store in the first on-disk format migrated");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Looks through a whole store that nobody has open, and names what is damaged or gone. Changes nothing.
+//! Checks a whole store that is not open elsewhere, and names what is damaged or missing. Changes nothing.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,10 +15,10 @@ use super::{CACHE_BYTES, keys, read_marks};
 use crate::StoreError;
 use crate::marks::{Mark, Marks};
 
-/// What was found.
+/// Result of a check.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
-    /// Days that were looked through.
+    /// Days checked.
     pub days: u64,
     /// Events that are there.
     pub events: u64,
@@ -26,14 +26,14 @@ pub struct Report {
     pub agents: u64,
     /// Folders that an earlier start set aside.
     pub set_aside: Vec<PathBuf>,
-    /// What is damaged or gone, in words.
+    /// What is damaged or missing, as sentences.
     pub problems: Vec<String>,
 }
 
 /// The numbers of an agent's epoch.
 type Numbers = BTreeMap<(AgentId, Epoch), Vec<(u64, u64)>>;
 
-/// Looks through the store in a folder. An error: it cannot even be looked at, because it is open elsewhere or is none.
+/// Checks the store in a folder. Fails if the folder is no store or the store is open elsewhere.
 pub fn check(dir: &Path) -> Result<Report, StoreError> {
     let io = |source| StoreError::Open(OpenError::Io { dir: dir.to_owned(), source });
     let mut report = Report::default();
@@ -42,10 +42,10 @@ pub fn check(dir: &Path) -> Result<Report, StoreError> {
     let first_form = dir.join("db").is_file();
     let state = if first_form { dir.to_owned() } else { dir.join("state") };
     if !state.join("db").is_file() {
-        return Err(io(std::io::Error::new(std::io::ErrorKind::NotFound, "no store lies here")));
+        return Err(io(std::io::Error::new(std::io::ErrorKind::NotFound, "there is no store here")));
     }
     if let Some(db) = opened(&state, &mut report)? {
-        look_through(&db, "the state", &mut report, &mut numbers);
+        check_database(&db, "the state", &mut report, &mut numbers);
         newest(&mut marks, &db, &mut report);
         witnesses = witnessed(&db);
     }
@@ -57,7 +57,7 @@ pub fn check(dir: &Path) -> Result<Report, StoreError> {
             if !matches!(db.get(keys::BEGUN), Ok(Some(_))) {
                 report.problems.push(format!("day {}: its beginning is gone, and maybe all of it", day.date));
             }
-            look_through(&db, &format!("day {}", day.date), &mut report, &mut numbers);
+            check_database(&db, &format!("day {}", day.date), &mut report, &mut numbers);
             newest(&mut marks, &db, &mut report);
         }
     }
@@ -66,7 +66,7 @@ pub fn check(dir: &Path) -> Result<Report, StoreError> {
         report.set_aside.extend(inside.filter(|path| path.to_string_lossy().contains(".quarantine-")));
     }
     report.set_aside.sort();
-    gone(&numbers, &marks, &mut report);
+    find_missing(&numbers, &marks, &mut report);
     for (agent, then) in witnesses {
         let now = marks.get(&agent).and_then(|marks| marks.epochs.iter().find(|mark| mark.epoch == then.epoch));
         let now = now.map_or(0, |mark| mark.durable);
@@ -95,7 +95,7 @@ fn opened(dir: &Path, report: &mut Report) -> Result<Option<Durable>, StoreError
     }
 }
 
-/// How far each agent's newest epochs were stored, a moment before the end.
+/// How far each agent's newest epochs were stored, shortly before the end.
 fn witnessed(db: &Durable) -> Vec<(AgentId, Mark)> {
     let read = |entry: Entry| {
         let agent = AgentId(String::from_utf8_lossy(entry.0.get(1..)?).into_owned());
@@ -105,7 +105,7 @@ fn witnessed(db: &Durable) -> Vec<(AgentId, Mark)> {
     db.scan(b"W", b"W").filter_map(Result::ok).filter_map(read).flatten().collect()
 }
 
-/// Marks of a later database stand for those of an earlier one.
+/// Marks of a later database replace those of an earlier one.
 fn newest(marks: &mut BTreeMap<AgentId, Marks>, db: &Durable, report: &mut Report) {
     match read_marks(db) {
         Ok(found) => marks.extend(found),
@@ -113,7 +113,7 @@ fn newest(marks: &mut BTreeMap<AgentId, Marks>, db: &Durable, report: &mut Repor
     }
 }
 
-fn look_through(db: &Durable, what: &str, report: &mut Report, numbers: &mut Numbers) {
+fn check_database(db: &Durable, what: &str, report: &mut Report, numbers: &mut Numbers) {
     let (mut blocks, mut summaries) = (Vec::new(), Vec::new());
     for entry in db.scan(b"", b"") {
         let (key, value) = match entry {
@@ -168,9 +168,9 @@ fn note(numbers: &mut Numbers, stored: &StoredEvent) {
     }
 }
 
-/// Numbers of each epoch up to its mark that are neither there nor known to be lost. What lies before the first that is
-/// there was forgotten.
-fn gone(numbers: &Numbers, marks: &BTreeMap<AgentId, Marks>, report: &mut Report) {
+/// Numbers of each epoch up to its mark that are neither there nor known to be lost. Numbers before the first one
+/// present have expired.
+fn find_missing(numbers: &Numbers, marks: &BTreeMap<AgentId, Marks>, report: &mut Report) {
     for ((agent, epoch), ranges) in numbers {
         let known = marks.get(agent);
         let mark = known.and_then(|known| known.epochs.iter().find(|mark| mark.epoch == epoch.0));

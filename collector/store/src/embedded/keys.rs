@@ -2,9 +2,9 @@
 //!
 //! In a day: `E`+number blocks of events, `I`+number what each is about, `A`+agent its marks, `P`+agent, zero byte, name how
 //! far its files are stored, `M` that the day began whole. In the state: `V`+id findings, `U`+time what operators decided,
-//! `T`+target, slash, id what was told of findings, `X`+wave what an OTLP receiver has,
-//! `C`+site, zero byte, agent how far it has read, `K`… the newest of what forgotten
-//! days told, `W`+agent how far its events were stored a moment ago, as a witness when a day is cut; and `E`, `A`, `P` of before there were days.
+//! `T`+target, slash, id the notifications of findings, `X`+wave what an OTLP receiver has,
+//! `C`+site, zero byte, agent how far it has read, `K`… the newest events of
+//! dropped days, `W`+agent how far its events were stored a moment ago, as a witness when a day is cut; and `E`, `A`, `P` of before there were days.
 
 use std::borrow::Cow;
 
@@ -76,7 +76,7 @@ fn short(text: &str) -> Cow<'_, str> {
 }
 
 /// Names of targets hold no slash, so none is the beginning of another's keys.
-pub(super) fn told(target: &str, id: &str) -> Vec<u8> {
+pub(super) fn notified(target: &str, id: &str) -> Vec<u8> {
     [b"T", target.as_bytes(), b"/", id.as_bytes()].concat()
 }
 

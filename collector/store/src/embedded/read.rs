@@ -1,6 +1,6 @@
 //! Reading events in the order of their coming, forwards and backwards, a bounded number of blocks at a time.
 //!
-//! A block that cannot be read is left out, counted and told, so that damage to one costs that one.
+//! A block that cannot be read is skipped, counted and reported, so that damage to one costs that one.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::days::{Day, Days, Extent, number, parts};
 use super::keys::{self, check_version};
 use crate::{Cursor, EventQuery, PAGE_BLOCKS, Page, StoreError};
 
-/// Most summaries that one page looks at.
+/// Most summaries scanned for one page.
 const PAGE_SUMMARIES: usize = 4_096;
 
 /// A day, or what there was before days.
@@ -25,7 +25,7 @@ struct Part {
     summed: bool,
 }
 
-/// How much more a page may look at.
+/// What one page may still scan.
 struct Budget {
     blocks: usize,
     summaries: usize,
@@ -57,7 +57,7 @@ fn open(state: &Arc<Durable>, days: &Days, ordinal: u32, day: Option<&Day>) -> R
     Ok(opened.map(|(db, extent)| Part { ordinal, db, extent, summed: true }))
 }
 
-/// Whether nothing of a day can be asked for; the extent tells, so that the day is not even opened.
+/// Whether no event of a day can match; known from the extent, so that the day is not even opened.
 fn is_beside(day: Option<&Day>, query: &EventQuery) -> bool {
     let extent = day.and_then(|day| day.extent);
     extent.is_some_and(|extent| extent.blocks == 0 || !within(extent.from_ms, extent.until_ms, query))
@@ -84,7 +84,7 @@ pub(super) fn forward(state: &Arc<Durable>, days: &Days, query: &EventQuery, aft
             let this = number(ordinal, place);
             let seen = if this == after.block { after.index } else { 0 };
             let events = part.block(place, query, &mut budget, &mut page.damaged);
-            page.events.extend(events.into_iter().skip(seen).filter(|stored| query.takes(stored)));
+            page.events.extend(events.into_iter().skip(seen).filter(|stored| query.matches(stored)));
             page.next = Cursor { block: this + 1, index: 0 };
         }
     }
@@ -121,7 +121,7 @@ pub(super) fn back(state: &Arc<Durable>, days: &Days, query: &EventQuery, before
                 break 'days;
             }
             let events = part.block(place, query, &mut budget, &mut page.damaged);
-            found.push(events.into_iter().filter(|stored| query.takes(stored)).collect());
+            found.push(events.into_iter().filter(|stored| query.matches(stored)).collect());
             page.next = Cursor { block: number(ordinal, place), index: 0 };
         }
     }
@@ -137,7 +137,7 @@ impl Part {
             Ok(events) => events,
             Err(error) => {
                 *damaged += 1;
-                tracing::warn!(%error, day = %self.db.dir().display(), "a block of the store cannot be read and is left out");
+                tracing::warn!(%error, day = %self.db.dir().display(), "unreadable block skipped");
                 Vec::new()
             }
         }

@@ -1,4 +1,4 @@
-//! Forgetting: days that are too old, and the oldest ones while the store is too large. The newest of each kind of event in
+//! Retention: drops days that are too old, and the oldest ones while the store is too large. The newest of each kind of event in
 //! each file is carried on, so that what was last known of a site is still known after a restart.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use super::keys::{self, check_version};
 use super::writer::Request;
 use crate::{Retention, StoreError, StoreSize};
 
-/// Events of before there were days are forgotten so many blocks at a time.
+/// Blocks from before daily segments that are dropped at a time.
 const BLOCKS: usize = 256;
 
 /// Every event that was carried on, in the order of their coming.
@@ -32,10 +32,10 @@ pub(super) fn carried(state: &Durable) -> Result<Vec<StoredEvent>, StoreError> {
     Ok(all)
 }
 
-/// Forgets what is no longer to be kept; gives what there is then.
+/// Applies the retention policy; returns the size of the store afterwards.
 pub(super) async fn expire(store: &Embedded, now: Timestamp, retention: Retention) -> Result<StoreSize, StoreError> {
     let today = now.to_zoned(TimeZone::UTC).date();
-    let mut forgotten = 0;
+    let mut dropped_days = 0;
     loop {
         let sizes = store.days.sizes();
         let total = sizes.iter().map(|(_, bytes)| bytes).sum::<u64>() + store.state.disk_bytes();
@@ -45,13 +45,13 @@ pub(super) async fn expire(store: &Embedded, now: Timestamp, retention: Retentio
         let Some(day) = oldest.filter(|_| is_too_old(&dates, today, retention.days) || total > retention.bytes) else {
             let oldest = dates.first().copied();
             let events = sizes.iter().filter_map(|(day, _)| day.extent).map(|extent| extent.events).sum();
-            forget_first_form(store, today, retention).await?;
-            return Ok(StoreSize { bytes: total, days: sizes.len() as u64, events, oldest, forgotten });
+            expire_first_form(store, today, retention).await?;
+            return Ok(StoreSize { bytes: total, days: sizes.len() as u64, events, oldest, dropped_days });
         };
         carry_on(store, &day).await?;
-        store.days.forget(&day)?;
-        forgotten += 1;
-        tracing::info!(day = %day.date, "a day of the store is forgotten");
+        store.days.remove(&day)?;
+        dropped_days += 1;
+        tracing::info!(day = %day.date, "daily segment dropped by retention");
     }
 }
 
@@ -59,15 +59,15 @@ fn days_between(date: Date, today: Date) -> i64 {
     i64::from(today.since(date).map(|span| span.get_days()).unwrap_or(0))
 }
 
-/// Whether the oldest day is over for that long. One that is dated ahead was begun while the clock was wrong: the one behind
-/// it tells.
+/// Whether the oldest day is over for that long. One dated in the future was opened while the clock was wrong: the next
+/// one counts.
 fn is_too_old(dates: &[Date], today: Date, days: u32) -> bool {
     let mut dates = dates.iter().copied();
     let date = dates.next().filter(|date| *date <= today).or_else(|| dates.next());
     date.is_some_and(|date| days_between(date, today) > i64::from(days))
 }
 
-/// Keeps the newest of each kind that a day told.
+/// Keeps the newest event of each kind of a day.
 async fn carry_on(store: &Embedded, day: &Day) -> Result<(), StoreError> {
     let (days, day) = (Arc::clone(&store.days), day.clone());
     let read = move || {
@@ -75,7 +75,7 @@ async fn carry_on(store: &Embedded, day: &Day) -> Result<(), StoreError> {
         let Some((db, extent)) = days.open(&day)? else { return Ok(newest) };
         for place in 0..extent.blocks {
             let number = number(day.ordinal, place);
-            // What is damaged cannot be carried on either; where nothing can be read now, nothing is forgotten.
+            // A damaged block cannot be carried on either; while nothing can be read, nothing is dropped.
             let value = match db.get(&keys::block(number)) {
                 Ok(Some((_, value))) => value,
                 Ok(None) | Err(DurableError::Corrupt(_)) => continue,
@@ -96,8 +96,8 @@ async fn carry_on(store: &Embedded, day: &Day) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Events of before there were days go by when they came. sled keeps their space for itself and uses it again.
-async fn forget_first_form(store: &Embedded, today: Date, retention: Retention) -> Result<(), StoreError> {
+/// Events from before daily segments expire by their arrival. sled keeps their space and reuses it.
+async fn expire_first_form(store: &Embedded, today: Date, retention: Retention) -> Result<(), StoreError> {
     loop {
         let state = Arc::clone(&store.state);
         let some = move || {

@@ -107,16 +107,16 @@ async fn each_day_has_its_folder_and_reading_goes_over_all_of_them_both_ways() {
 }
 
 #[tokio::test]
-async fn old_days_are_forgotten_and_what_was_last_known_is_carried_on() {
+async fn old_days_are_dropped_and_the_last_known_state_is_carried_on() {
     let dir = tempfile::tempdir().expect("folder");
     let store = filled(dir.path(), 5).await;
     let size = store.expire(day(6), Retention { days: 4, bytes: u64::MAX }).await.expect("forgotten");
-    assert_eq!((size.forgotten, size.days, size.events), (2, 3, 30));
+    assert_eq!((size.dropped_days, size.days, size.events), (2, 3, 30));
     assert_eq!(numbers(&store, &EventQuery::default()).await, (21..=50).collect::<Vec<_>>());
     let carried = |events: Vec<StoredEvent>| events.iter().map(|stored| stored.event.sequence).collect::<Vec<_>>();
     assert_eq!(carried(store.carried().await.expect("carried")), [18, 19, 20], "the newest of each kind at each site");
     let size = store.expire(day(6), Retention { days: 400, bytes: 1 }).await.expect("forgotten");
-    assert_eq!((size.forgotten, size.days), (2, 1), "the newest day stays however small the store is to be");
+    assert_eq!((size.dropped_days, size.days), (2, 1), "the newest day stays however small the store is to be");
     drop(store);
     let store = Embedded::open(dir.path()).expect("open");
     assert_eq!(carried(store.carried().await.expect("carried")), [38, 39, 40]);
@@ -140,7 +140,7 @@ async fn a_clock_that_jumps_makes_days_that_keep_their_order() {
     }
     assert_eq!(numbers(&store, &EventQuery::default()).await, [1, 2, 3, 4]);
     let size = store.expire(day(2), Retention { days: 30, bytes: u64::MAX }).await.expect("forgotten");
-    assert_eq!(size.forgotten, 0, "nothing is forgotten for a clock's sake");
+    assert_eq!(size.dropped_days, 0, "nothing is forgotten for a clock's sake");
 }
 
 /// Overwrites some bytes in the middle of a file.
@@ -179,10 +179,10 @@ async fn a_damaged_day_costs_that_day_and_is_named() {
         let written = transfer::export(dir.path(), &file, &mut out).expect("exported");
         assert_eq!(written.events, found.len() as u64, "{damage}");
         std::fs::write(&file, out).expect("file");
-        let anew = dir.path().join("anew");
-        let (from, to) = (file.clone(), anew.clone());
+        let restored = dir.path().join("restored");
+        let (from, to) = (file.clone(), restored.clone());
         tokio::task::spawn_blocking(move || transfer::import(&from, &to)).await.expect("thread").expect("imported");
-        let store = Embedded::open(&anew).expect("open");
+        let store = Embedded::open(&restored).expect("open");
         assert_eq!(numbers(&store, &EventQuery::default()).await, found, "{damage}");
         let session = store
             .open_session(&agent(), Claims { epoch: Epoch([1; 16]), oldest_sequence: 1, next_sequence: 1 })
@@ -223,7 +223,7 @@ async fn a_damaged_state_is_set_aside_and_events_stay() {
 #[tokio::test]
 async fn an_export_that_was_cut_or_changed_is_refused() {
     let dir = tempfile::tempdir().expect("folder");
-    let (store, anew, file) = (dir.path().join("store"), dir.path().join("anew"), dir.path().join("export.jsonl"));
+    let (store, restored, file) = (dir.path().join("store"), dir.path().join("restored"), dir.path().join("export.jsonl"));
     drop(filled(&store, 2).await);
     let mut out = Vec::new();
     let counts = transfer::export(&store, &file, &mut out).expect("exported");
@@ -232,9 +232,9 @@ async fn an_export_that_was_cut_or_changed_is_refused() {
     assert_eq!((report.events, report.problems), (20, Vec::new()));
     let check = move |bytes: Vec<u8>, sign: &str| {
         std::fs::write(&file, bytes).expect("file");
-        let error = transfer::import(&file, &anew).expect_err("refused").to_string();
+        let error = transfer::import(&file, &restored).expect_err("refused").to_string();
         assert!(error.contains(sign), "{error}");
-        assert!(!anew.exists());
+        assert!(!restored.exists());
     };
     let (cut, changed) = (out[..out.len() * 2 / 3].to_vec(), String::from_utf8(out).expect("text").replacen("line 7", "line 8", 1));
     tokio::task::spawn_blocking(move || {

@@ -2,7 +2,7 @@
 //! store what is left in it.
 //!
 //! The first line names the format, then come how far each agent got, the state, and the blocks of events in the order of
-//! their coming, each readable and, in `wire`, as it is. The last line counts the others and holds their checksum, so that
+//! their arrival, each readable and, in `wire`, as it is. The last line counts the others and has their checksum, so that
 //! a cut export is known as one.
 
 use std::io::{BufRead, Write};
@@ -32,28 +32,28 @@ const ENTRIES: usize = 200;
 /// Why a store cannot be exported or imported.
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
-    /// The store.
+    /// The store cannot be opened, read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Writing or reading the export.
+    /// The export file cannot be read or written.
     #[error("{}: {source}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// It is none, or not whole.
+    /// The file is no export, or is incomplete.
     #[error("{}:{line}: {reason}", path.display())]
     Content {
         /// The file.
         path: PathBuf,
-        /// Which line.
+        /// Number of the line, from 1.
         line: u64,
         /// What is wrong with it.
         reason: String,
     },
-    /// There is something already.
+    /// The target folder is not empty.
     #[error("{}: not empty; import into a folder that is not there yet", dir.display())]
     NotEmpty {
         /// The folder.
@@ -61,16 +61,16 @@ pub enum TransferError {
     },
 }
 
-/// What was written or taken over.
+/// What was exported or imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Counts {
-    /// Events.
+    /// Number of events.
     pub events: u64,
-    /// Agents.
+    /// Number of agents.
     pub agents: u64,
-    /// Entries of the state: findings, decisions, what was told.
+    /// Entries of the state: findings, decisions, notifications.
     pub entries: u64,
-    /// Blocks that cannot be read and are left out.
+    /// Unreadable blocks that were skipped.
     pub damaged: u64,
 }
 
@@ -100,7 +100,7 @@ impl<W: Write> Lines<'_, W> {
     }
 }
 
-/// Writes everything that can be read of a store that nobody has open.
+/// Exports everything readable of a store that is not open elsewhere.
 pub fn export(dir: &Path, path: &Path, out: &mut impl Write) -> Result<Counts, TransferError> {
     let store = Embedded::open(dir)?;
     let file = |source| TransferError::File { path: path.to_owned(), source };
@@ -171,7 +171,7 @@ fn blocks(
             }
             Err(error) => {
                 counts.damaged += 1;
-                tracing::warn!(%error, "left out of the export");
+                tracing::warn!(%error, "unreadable block skipped in the export");
             }
         }
     }

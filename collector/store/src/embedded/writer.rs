@@ -1,4 +1,4 @@
-//! The one thread that writes. It takes everything that waits and commits it together, so that many agents share one fsync:
+//! The one thread that writes. It commits all waiting requests together, so that many agents share one fsync:
 //! events, marks and places into the day, the rest into the state. A disk error leaves everything as it is on disk, and the
 //! database is opened again at the next request.
 
@@ -24,7 +24,7 @@ use super::days::{Day, Days, Extent, number};
 use super::keys::{self, VERSION};
 use super::{CACHE_BYTES, places_of, read_marks};
 use crate::marks::Marks;
-use crate::{Claims, Committed, KeptCoverage, Session, StoreError, Told};
+use crate::{Claims, Committed, KeptCoverage, LastNotified, Session, StoreError};
 use supwatch_model::ids::AGENT_BYTES;
 
 /// Uncompressed bytes of a block, apart from one event that may be larger.
@@ -37,7 +37,7 @@ const COPIED: usize = 500;
 /// Time between two notes in the state how far events are stored. Those of the day itself are always right, but are lost with it.
 const WITNESS: Duration = Duration::from_secs(1);
 
-/// Where an answer goes.
+/// Channel for the reply to a request.
 pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
 #[derive(Debug)]
@@ -63,9 +63,9 @@ pub(super) enum Request {
         finding: Box<Finding>,
         reply: Answer<()>,
     },
-    Told {
+    Notified {
         target: String,
-        told: Vec<(String, Told)>,
+        notified: Vec<(String, LastNotified)>,
         reply: Answer<()>,
     },
     Exported {
@@ -76,22 +76,22 @@ pub(super) enum Request {
         coverage: Vec<KeptCoverage>,
         reply: Answer<()>,
     },
-    /// Keeps the newest of what a day told that is about to be forgotten.
+    /// Keeps the newest events of a day that is about to be dropped.
     Carry {
         events: Vec<StoredEvent>,
         reply: Answer<()>,
     },
-    /// Takes over entries of the state of an exported store.
+    /// Imports entries of the state of an exported store.
     Keep {
         entries: Vec<(Vec<u8>, Vec<u8>)>,
         reply: Answer<()>,
     },
-    /// Takes over events of one block of it, whatever the marks say.
+    /// Imports events of one block, whatever the marks say.
     Import {
         events: Vec<StoredEvent>,
         reply: Answer<()>,
     },
-    /// Takes over marks of it.
+    /// Imports marks.
     Restore {
         agent: AgentId,
         marks: Box<Marks>,
@@ -117,10 +117,10 @@ pub(super) struct Writer {
     witnessed: Instant,
 }
 
-/// What to tell once the batches are durable.
+/// Sends a result once the batches are durable.
 type Reply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
-/// What one round writes.
+/// Batches and replies of one commit.
 #[derive(Default)]
 struct Round {
     day: Batch,
@@ -129,29 +129,29 @@ struct Round {
 }
 
 impl Writer {
-    /// Goes on with the newest day that is whole.
+    /// Resumes with the newest intact day.
     pub fn new(state: Arc<Durable>, days: Arc<Days>) -> Result<Writer, StoreError> {
         let (marks, moved, witnessed) = (BTreeMap::new(), BTreeSet::new(), Instant::now());
         let mut writer = Writer { state, days, current: None, marks, moved, witnessed };
         while let Some(day) = writer.days.list().pop() {
             let Some((db, extent)) = writer.days.open(&day)? else { continue };
             if db.get(keys::BEGUN)?.is_some() {
-                // What a day holds is asked anew: a cut may have come before it was written down.
+                // The extent is read again: a power cut may have come before it was written.
                 let _ = extent;
                 let extent = Extent::read(&db)?;
-                writer.days.grew(day.ordinal, extent);
+                writer.days.set_extent(day.ordinal, extent);
                 writer.current = Some(Current { day, db, extent });
                 break;
             }
-            // Its beginning was cut off, before any event; or sled took damage for an empty database.
+            // Its beginning was cut off, before any event; or sled treated damage as an empty database.
             drop(db);
-            writer.days.set_aside(&day, "it does not hold its own beginning")?;
+            writer.days.set_aside(&day, "its first record is missing")?;
         }
         writer.marks = read_marks(writer.base())?;
         Ok(writer)
     }
 
-    /// Where marks and places are.
+    /// The database with the current marks and places.
     fn base(&self) -> &Arc<Durable> {
         self.current.as_ref().map_or(&self.state, |current| &current.db)
     }
@@ -168,15 +168,15 @@ impl Writer {
     }
 
     fn round(&mut self, waiting: Vec<Request>) {
-        let ready = self.mend().and_then(|()| match came_at(&waiting) {
-            Some(date) => self.begin_day(date),
+        let ready = self.reopen_failed().and_then(|()| match came_at(&waiting) {
+            Some(date) => self.open_segment(date),
             None => Ok(()),
         });
         // What fails leaves everything as it is on disk.
         let (marks, extent) = (self.marks.clone(), self.current.as_ref().map(|current| current.extent));
         let mut round = Round::default();
         for request in waiting {
-            self.take(request, &mut round);
+            self.add_request(request, &mut round);
         }
         if self.witnessed.elapsed() >= WITNESS {
             self.witness(&mut round.state);
@@ -192,7 +192,7 @@ impl Writer {
             Ok(())
         });
         match (&result, &mut self.current) {
-            (Ok(()), Some(current)) => self.days.grew(current.day.ordinal, current.extent),
+            (Ok(()), Some(current)) => self.days.set_extent(current.day.ordinal, current.extent),
             (Ok(()), None) => {}
             (Err(_), current) => {
                 self.marks = marks;
@@ -220,8 +220,8 @@ impl Writer {
         self.witnessed = Instant::now();
     }
 
-    /// Opens again what a disk error has made useless. A batch that failed may be there nevertheless.
-    fn mend(&mut self) -> Result<(), StoreError> {
+    /// Reopens databases after a disk error. A batch that failed may have been written nevertheless.
+    fn reopen_failed(&mut self) -> Result<(), StoreError> {
         if self.state.has_failed() {
             self.state.reopen()?;
         }
@@ -229,22 +229,22 @@ impl Writer {
             current.db.reopen()?;
             current.extent = Extent::read(&current.db)?;
             self.marks = read_marks(&current.db)?;
-            tracing::info!(day = %current.day.date, "the store was opened again after a disk error");
+            tracing::info!(day = %current.day.date, "daily segment reopened after a disk error");
         }
         Ok(())
     }
 
-    /// Begins a day unless it is the one that goes on: with all marks and places, whole or not at all.
-    fn begin_day(&mut self, date: Date) -> Result<(), StoreError> {
+    /// Opens the segment of a day unless it is the current one: with all marks and places, all or nothing.
+    fn open_segment(&mut self, date: Date) -> Result<(), StoreError> {
         if self.current.as_ref().is_some_and(|current| current.day.date == date) {
             return Ok(());
         }
         let day = self.days.next(date);
         let db = self.make_day(&day).inspect_err(|_| {
-            // On a disk that is nearly full each try would leave one. What it holds so far stands in the day before.
+            // On a disk that is nearly full each try would leave one. The day before has all of it.
             let _ = std::fs::remove_dir_all(&day.dir);
         })?;
-        tracing::info!(%date, "a day of the store begins");
+        tracing::info!(%date, "daily segment opened");
         self.days.begin(day.clone(), Arc::clone(&db));
         self.current = Some(Current { day, db, extent: Extent::default() });
         Ok(())
@@ -257,7 +257,7 @@ impl Writer {
         for (agent, marks) in &self.marks {
             if agent.0.len() > AGENT_BYTES {
                 // Of an earlier version; its certificate is refused now.
-                tracing::warn!(%agent, "an agent with more sites than the store takes is forgotten");
+                tracing::warn!(%agent, "agent name is too long for the store; its position is dropped");
                 continue;
             }
             put_marks(&mut batch, agent, marks);
@@ -274,9 +274,9 @@ impl Writer {
         Ok(db)
     }
 
-    /// Adds a request to the round; what is wrong with it is told at once.
-    fn take(&mut self, request: Request, round: &mut Round) {
-        // Whoever asked may be gone by the time of the answer; what is stored stays stored.
+    /// Adds a request to the round; an invalid one is answered at once.
+    fn add_request(&mut self, request: Request, round: &mut Round) {
+        // The caller may be gone before the reply; what is stored stays stored.
         match request {
             Request::Open { agent, claims, reply } => self.open(&agent, claims, reply, round),
             Request::Commit { session, received_at, events, places, reply } => {
@@ -291,9 +291,9 @@ impl Writer {
                 put_finding(&mut round.state, &finding);
                 round.then(reply);
             }
-            Request::Told { target, told, reply } => {
-                for (id, told) in &told {
-                    round.state.put(&keys::told(&target, id), VERSION, &serde_json::to_vec(told).unwrap_or_default());
+            Request::Notified { target, notified, reply } => {
+                for (id, notified) in &notified {
+                    round.state.put(&keys::notified(&target, id), VERSION, &serde_json::to_vec(notified).unwrap_or_default());
                 }
                 round.then(reply);
             }

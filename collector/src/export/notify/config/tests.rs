@@ -26,30 +26,30 @@ fn what_is_left_out_has_its_default() {
 }
 
 #[test]
-fn every_fault_is_told_with_its_line_and_what_to_write() {
+fn every_fault_is_reported_with_its_line_and_what_to_write() {
     refused(
         "[[notify]]\nname = \"a b\"\nkind = \"webhok\"\nurl = \"x\"\n\n[[notify]]\nkind = \"smtp\"\nserver = \"\"\nfrom = \"x\"\nto = [\"y\"]\n",
         &[
-            "supwatch.toml:2: notify.name: \"a b\" is no name",
-            "supwatch.toml:3: notify.kind: \"webhok\" is no kind: write \"webhook\", \"smtp\" or \"command\"",
+            "supwatch.toml:2: notify.name: \"a b\" is not a name",
+            "supwatch.toml:3: notify.kind: \"webhok\" is not a kind of target: write \"webhook\", \"smtp\" or \"command\"",
             "supwatch.toml:6: notify.name is missing",
             "supwatch.toml:6: notify.tls is missing",
             "supwatch.toml:6: notify.to: give 1 to 50 recipients",
-            "supwatch.toml:8: notify.server: \"\" is no host name",
-            "supwatch.toml:9: notify.from: \"x\" is no mail address",
-            "supwatch.toml:10: notify.to: \"y\" is no mail address",
+            "supwatch.toml:8: notify.server: \"\" is not a host name",
+            "supwatch.toml:9: notify.from: \"x\" is not a mail address",
+            "supwatch.toml:10: notify.to: \"y\" is not a mail address",
         ],
     );
     refused(
         "[[notify]]\nname = \"a\"\nkind = \"command\"\ncommand = [\"./tell\"]\nseverity = \"bad\"\nsites = [\"P0\"]\nrules = [\"topolgy\"]\non = [\"close\"]\nlang = \"de\"\ndelay_seconds = -1\nurl = \"x\"\n",
         &[
-            "notify.command: /nowhere/./tell is no file",
-            "notify.severity: \"bad\" is no severity",
+            "notify.command: /nowhere/./tell is not a file",
+            "notify.severity: \"bad\" is not a severity",
             "notify.sites: \"P0\" is not a site code",
             "notify.rules: there is no rule \"topolgy\"",
-            "notify.on: \"close\" is nothing to tell",
+            "notify.on: \"close\" is not a notification event",
             "notify.on is empty",
-            "notify.lang: \"de\" is no language",
+            "notify.lang: \"de\" is not a supported language",
             "notify.delay_seconds is -1",
             "supwatch.toml:11: notify.url is not a known key",
         ],

@@ -12,7 +12,7 @@ use supwatch_model::text::Lang;
 use supwatch_model::verdict::Severity;
 use supwatch_store::memory::Memory;
 
-/// A target that takes notices or not, and remembers those it took.
+/// A target that accepts notices or not, and records those it accepted.
 #[derive(Clone, Default)]
 struct Receiver {
     up: Arc<Mutex<bool>>,
@@ -50,9 +50,9 @@ async fn dispatcher(store: &Arc<Memory>, receiver: &Receiver, counters: &Arc<Cou
 
 /// One look and one attempt, without backoff.
 async fn once(dispatcher: &mut Dispatcher<Receiver>, findings: &[Finding], now: Timestamp) -> bool {
-    let plan = dispatcher.look(findings, now).await.expect("look");
+    let plan = dispatcher.update_plan(findings, now).await.expect("plan");
     let Some(step) = dispatcher.choose(&plan) else { return false };
-    dispatcher.tell(&step, findings, now).await.expect("tell");
+    dispatcher.send(&step, findings, now).await.expect("sent");
     true
 }
 
@@ -79,8 +79,8 @@ fn play(findings: &mut BTreeMap<String, Finding>, act: &Act, now: i64) {
     let id = |which: &usize| format!("f{which}");
     match act {
         Act::Open(which, severity) => {
-            let stands = findings.get(&id(which)).is_some_and(|finding| finding.resolved_at.is_none());
-            if !stands {
+            let is_open = findings.get(&id(which)).is_some_and(|finding| finding.resolved_at.is_none());
+            if !is_open {
                 findings.insert(id(which), finding(&id(which), *severity, now));
             }
         }
@@ -98,7 +98,7 @@ fn play(findings: &mut BTreeMap<String, Finding>, act: &Act, now: i64) {
     }
 }
 
-/// The last word a target has of a finding fits what the finding is.
+/// Whether the last notification a target got of a finding matches its current state.
 fn is_known(finding: &Finding, took: &[Notice]) -> bool {
     let last = took.iter().rfind(|notice| notice.finding.id == finding.id);
     match last {
@@ -112,7 +112,7 @@ fn is_known(finding: &Finding, took: &[Notice]) -> bool {
     }
 }
 
-/// Nobody hears the end of what they never heard of.
+/// No target is notified of the end of a finding it was not notified of.
 fn ends_have_beginnings(took: &[Notice]) -> bool {
     took.iter().enumerate().filter(|(_, notice)| notice.state == State::Resolved).all(|(index, end)| {
         let before = took[..index].iter().rfind(|notice| notice.finding.id == end.finding.id);
@@ -124,7 +124,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn whatever_happens_the_target_knows_in_the_end_and_heard_nothing_twice(acts in proptest::collection::vec(act(), 1..40)) {
+    fn whatever_happens_the_target_is_up_to_date_in_the_end_and_got_nothing_twice(acts in proptest::collection::vec(act(), 1..40)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
         runtime.block_on(async {
             let (store, receiver, counters) = (Arc::new(Memory::default()), Receiver::default(), Arc::new(Counters::default()));
@@ -167,7 +167,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn one_notification_that_is_never_taken_does_not_keep_the_others() {
+async fn a_notification_that_is_never_accepted_does_not_block_the_others() {
     let (store, receiver, counters) = (Arc::new(Memory::default()), Receiver::default(), Arc::new(Counters::default()));
     receiver.set(true);
     receiver.never.lock().expect("lock").insert("a".to_owned());
@@ -182,7 +182,7 @@ async fn one_notification_that_is_never_taken_does_not_keep_the_others() {
 }
 
 #[tokio::test]
-async fn a_collector_that_dies_before_the_record_tells_again_under_the_same_key() {
+async fn a_collector_that_dies_before_the_record_sends_again_under_the_same_key() {
     let (store, receiver, counters) = (Arc::new(Memory::default()), Receiver::default(), Arc::new(Counters::default()));
     receiver.set(true);
     let findings = [finding("a", Severity::Critical, 0)];

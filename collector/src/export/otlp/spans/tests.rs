@@ -54,7 +54,7 @@ fn wave(children: &[Child], seen: bool) -> (Wave, Vec<Run>) {
     let edges = children
         .iter()
         .enumerate()
-        .map(|(number, (parent, told, began, retries, phases, outcome))| {
+        .map(|(number, (parent, notified, began, retries, phases, outcome))| {
             let child = site(number + 1);
             let own: Vec<Run> = (0..=*retries)
                 .filter(|_| began.is_some())
@@ -68,7 +68,7 @@ fn wave(children: &[Child], seen: bool) -> (Wave, Vec<Run>) {
             WaveEdge {
                 parent: site(parent % (number + 1)),
                 child,
-                notified_at: told.map(at),
+                notified_at: notified.map(at),
                 received_at: None,
                 started_at: began.map(at),
                 ended_at: None,
@@ -77,7 +77,7 @@ fn wave(children: &[Child], seen: bool) -> (Wave, Vec<Run>) {
                 runs: ids,
                 catalog_version: None,
                 cause: None,
-                inferred: told.is_none(),
+                inferred: notified.is_none(),
                 note: None,
             }
         })
@@ -149,7 +149,7 @@ fn a_failure_is_the_status_of_its_span_with_the_cause() {
 }
 
 #[test]
-fn a_child_that_was_told_and_did_not_begin_is_an_error_and_a_clock_that_is_behind_is_named() {
+fn a_child_that_was_notified_and_did_not_begin_is_an_error_and_a_clock_that_is_behind_is_named() {
     let missed = (0, Some(120), None, 0, 0, 1);
     let skewed = (0, Some(120), Some(60), 0, 1, 0);
     let (wave, runs) = wave(&[missed, skewed], true);

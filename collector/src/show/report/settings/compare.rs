@@ -7,7 +7,7 @@ use crate::show::render::Look;
 /// A setting as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {
-    /// Nobody could tell.
+    /// No source reports it.
     Unknown,
     /// Known to be none.
     None,
@@ -17,16 +17,16 @@ pub(super) enum Value {
     Many(Vec<String>),
 }
 
-/// How two settings stand to each other.
+/// Result of comparing two settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
     /// The same.
     Same,
     /// Not the same.
     Differs,
-    /// The child takes from its parent.
+    /// The child's upstream is its parent.
     Parent,
-    /// The child takes from elsewhere.
+    /// The child's upstream is another server.
     NotParent,
     /// One of them is not known.
     Unknown,
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_knows_neither_differs_nor_agrees() {
+    fn an_unknown_setting_neither_differs_nor_agrees() {
         check("languages", json!({}), json!({"languages": ["en"]}), Mark::Unknown);
         check("replica", json!({}), json!({}), Mark::Unknown);
         check("proxy", json!({"proxy": {"enabled": true}}), json!({"proxy": {"enabled": false}}), Mark::Unknown);
