@@ -152,8 +152,8 @@ mod tests {
         let text = String::from_utf8(out).expect("text");
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "     1  server       2026-03-01T05:00:00.000Z  bias        step                  Starting Sync");
-        assert_eq!(lines[1], "     2  server       2026-03-01T05:00:01.000Z  bias        (unrecognised)       something new");
-        assert_eq!(lines[2], "     3  bare         2026-03-01T05:00:01.000Z  before      (no form, unrecognised)    plain");
+        assert_eq!(lines[1], "     2  server       2026-03-01T05:00:01.000Z  bias        (unrecognised)        something new");
+        assert_eq!(lines[2], "     3  bare         2026-03-01T05:00:01.000Z  before      (no form, unrecognised)  plain");
         assert!(lines[3].contains("3 lines, 1 recognised, 1 with a type"), "{}", lines[3]);
         let mut out = Vec::new();
         read(&path, &Reading::default(), Shape::Json, &mut out).expect("shown");

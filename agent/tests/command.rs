@@ -111,7 +111,7 @@ fn failures_are_reported_with_file_cause_and_remedy_but_no_names() {
     bench.once("sed 's/\"site\": \"P01\"/\"site\": \"P02\"/' dump.json");
     bench.once("cat /dev/zero");
     bench.check(&[
-        "settings command Get-SyncSettings.ps1: ended with exit status: 7: Login failed for user <name>.; run it by hand",
+        "settings command Get-SyncSettings.ps1: exited with exit status: 7: Login failed for user <name>.; run it by hand",
         "printed unusable output: Get-SyncSettings.ps1: not a settings snapshot",
         "it is of site P02",
         "printed more than 4096 KiB",

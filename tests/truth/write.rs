@@ -132,9 +132,10 @@ fn log(files: &mut Files, world: &World, own: &Site, (folder, name, component): 
     files.push((format!("{folder}/{name}.log"), newer));
 }
 
-/// A line in the code page of its Windows, which its zone name shows: 932 or 1252. What that page lacks is a question mark.
+/// A line in the code page of its Windows: 932 where anything in it is Japanese, else 1252. What that page lacks is a question
+/// mark.
 fn in_code_page(line: &str) -> Vec<u8> {
-    let page = if line.contains('東') { encoding_rs::SHIFT_JIS } else { encoding_rs::WINDOWS_1252 };
+    let page = if line.contains(|letter| letter >= '\u{3000}') { encoding_rs::SHIFT_JIS } else { encoding_rs::WINDOWS_1252 };
     let mut bytes = Vec::new();
     let mut buffer = [0; 4];
     for letter in line.chars() {

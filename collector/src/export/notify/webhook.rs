@@ -278,10 +278,10 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused_without_being_repeated() {
-        refused("hooks.corp.example", "no address");
-        refused("ftp://hooks.corp.example/", "no address");
-        refused("/path", "no address");
-        refused("https:///path", "no address");
+        refused("hooks.corp.example", "not an address");
+        refused("ftp://hooks.corp.example/", "not an address");
+        refused("/path", "not an address");
+        refused("https:///path", "not an address");
         refused("https://user:s3cret@hooks.corp.example/", "must not hold a user");
     }
 
