@@ -113,6 +113,9 @@ fn hierarchy(world: &World) -> String {
 fn log(files: &mut Files, world: &World, own: &Site, (folder, name, component): (&str, &str, &str), lines: &[Line]) {
     let lines = &lines[lines.len() * own.lost / 100..];
     let at = if own.rolled { lines.len() / 2 } else { 0 };
+    let is_japanese = |text: &str| text.contains(|letter| letter >= '\u{3000}');
+    let japanese =
+        lines.iter().any(|line| is_japanese(&line.text) || is_japanese(&stamp::on_line(own, world.generation, line.at, 0)));
     let mut number = 0;
     let mut text = |lines: &[Line]| -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -120,7 +123,7 @@ fn log(files: &mut Files, world: &World, own: &Site, (folder, name, component): 
             number += 13;
             let stamp = stamp::on_line(own, world.generation, *at, number % 1000);
             let line = format!("{text}  $$<{component}><{stamp}><thread={thread} (0x{thread:X})>\r\n");
-            bytes.extend(if own.ansi { in_code_page(&line) } else { line.into_bytes() });
+            bytes.extend(if own.ansi { in_code_page(&line, japanese) } else { line.into_bytes() });
         }
         bytes
     };
@@ -132,10 +135,10 @@ fn log(files: &mut Files, world: &World, own: &Site, (folder, name, component): 
     files.push((format!("{folder}/{name}.log"), newer));
 }
 
-/// A line in the code page of its Windows: 932 where anything in it is Japanese, else 1252. What that page lacks is a question
-/// mark.
-fn in_code_page(line: &str) -> Vec<u8> {
-    let page = if line.contains(|letter| letter >= '\u{3000}') { encoding_rs::SHIFT_JIS } else { encoding_rs::WINDOWS_1252 };
+/// A line in the code page of its Windows: 932 where the server writes Japanese anywhere, else 1252. What that page lacks is a
+/// question mark.
+fn in_code_page(line: &str, japanese: bool) -> Vec<u8> {
+    let page = if japanese { encoding_rs::SHIFT_JIS } else { encoding_rs::WINDOWS_1252 };
     let mut bytes = Vec::new();
     let mut buffer = [0; 4];
     for letter in line.chars() {
