@@ -110,7 +110,7 @@ fn graphs(source: &str) -> BTreeMap<Module, Graph> {
         for other in named(module, text) {
             let common = module.iter().zip(&other).take_while(|(one, other)| one == other).count();
             let (Some(from), Some(to)) = (module.get(common), other.get(common)) else { continue };
-            let Some(graph) = graphs.get_mut(&module[..common].to_vec()) else { continue };
+            let Some(graph) = graphs.get_mut(&module[..common]) else { continue };
             if graph.contains_key(to) {
                 graph.entry(from.clone()).or_default().insert(to.clone());
             }
