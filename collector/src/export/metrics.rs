@@ -3,15 +3,14 @@
 //! Pure. Labels are sites, agents, rules, causes, states and notification targets, never message text, so their number is bounded by what is
 //! configured.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use prometheus::{Encoder, GaugeVec, IntCounterVec, Opts, Registry, TextEncoder};
-use supwatch_model::picture::{Picture, SiteState};
-use supwatch_model::run::RunOutcome;
+use prometheus::{Encoder, Gauge, GaugeVec, IntCounterVec, Opts, Registry, TextEncoder};
+use supwatch_model::picture::{AgentPicture, Picture, SitePicture, SiteState};
+use supwatch_model::run::{Run, RunOutcome};
 use supwatch_model::wave::Wave;
 
-use crate::engine::Engine;
-use crate::export::counters::{Counters, Exported, Notified};
+use crate::export::counters::{Exported, Notified};
 use supwatch_store::StoreSize;
 
 /// Name, help and labels of every gauge.
@@ -112,20 +111,6 @@ pub struct Snapshot {
     pub exported: Option<Exported>,
 }
 
-impl Snapshot {
-    /// The current values of the engine and the counters.
-    pub fn now(engine: &Engine, counters: &Counters) -> Snapshot {
-        Snapshot {
-            picture: engine.picture(None, false),
-            waves: engine.measured_waves(),
-            refused: engine.refusals.total(),
-            notified: counters.targets(),
-            exported: counters.otlp(),
-            store: engine.store_size(),
-        }
-    }
-}
-
 /// The metrics in text form.
 pub fn page(registry: &Registry) -> Result<String, prometheus::Error> {
     let mut out = Vec::new();
@@ -133,158 +118,168 @@ pub fn page(registry: &Registry) -> Result<String, prometheus::Error> {
     Ok(String::from_utf8_lossy(&out).into_owned())
 }
 
-/// The metrics.
+/// The metrics as a registry that can be encoded.
 pub fn registry(known: &Snapshot) -> Result<Registry, prometheus::Error> {
-    let picture = &known.picture;
     let registry = Registry::new();
-    let gauges = GAUGES
-        .iter()
-        .map(|(name, help, labels)| {
-            let gauge = GaugeVec::new(Opts::new(*name, *help), labels)?;
-            registry.register(Box::new(gauge.clone()))?;
-            Ok((*name, gauge))
-        })
-        .collect::<Result<std::collections::BTreeMap<_, _>, prometheus::Error>>()?;
-    let counters = COUNTERS
-        .iter()
-        .map(|(name, help, labels)| {
-            let counter = IntCounterVec::new(Opts::new(*name, *help), labels)?;
-            registry.register(Box::new(counter.clone()))?;
-            Ok((*name, counter))
-        })
-        .collect::<Result<std::collections::BTreeMap<_, _>, prometheus::Error>>()?;
-    let set = |name: &str, labels: &[&str], value: f64| {
-        if let Some(gauge) = gauges.get(name).and_then(|gauge| gauge.get_metric_with_label_values(labels).ok()) {
-            gauge.set(value);
-        }
-    };
-    let count = |name: &str, labels: &[&str], value: u64| {
-        if let Some(counter) = counters.get(name).and_then(|counter| counter.get_metric_with_label_values(labels).ok()) {
-            counter.inc_by(value);
-        }
-    };
-    set("supwatch_build_info", &[env!("CARGO_PKG_VERSION")], 1.0);
-    count("supwatch_refused_connections_total", &[], known.refused);
-    store(known.store, &set);
-    for (target, counts) in &known.notified {
-        count("supwatch_notifications_total", &[target, "sent"], counts.sent);
-        count("supwatch_notifications_total", &[target, "failed"], counts.failed);
-        #[allow(clippy::cast_precision_loss)] // at most one a finding
-        set("supwatch_notifications_waiting", &[target], counts.waiting as f64);
-    }
-    if let Some(counts) = known.exported {
-        count("supwatch_otlp_waves_total", &["sent"], counts.waves_sent);
-        count("supwatch_otlp_waves_total", &["refused"], counts.waves_refused);
-        count("supwatch_otlp_requests_failed_total", &[], counts.failed);
-        count("supwatch_otlp_metrics_sent_total", &[], counts.metrics_sent);
-        #[allow(clippy::cast_precision_loss)] // a hundred at most
-        set("supwatch_otlp_waves_waiting", &[], counts.waves_waiting as f64);
-    }
-    waves(&known.waves, &set);
-    for site in &picture.sites {
-        let code = site.code.as_str();
-        for state in
-            [SiteState::Ok, SiteState::Running, SiteState::Failed, SiteState::Overdue, SiteState::Silent, SiteState::Unknown]
-        {
-            set("supwatch_site_state", &[code, state.as_str()], f64::from(u8::from(site.state == state)));
-        }
-        if let Some(time) = site.last_success_at {
-            set("supwatch_site_last_success_timestamp_seconds", &[code], seconds(time));
-        }
-        if let Some(time) = site.last_failure_at {
-            set("supwatch_site_last_failure_timestamp_seconds", &[code], seconds(time));
-        }
-        set("supwatch_site_reading_back", &[code], f64::from(u8::from(site.backlog.is_some())));
-        if let Some(time) = site.judged_as_of {
-            set("supwatch_site_judged_as_of_timestamp_seconds", &[code], seconds(time));
-        }
-        if let Some(version) = site.catalog_version {
-            #[allow(clippy::cast_precision_loss)] // catalogue versions are in the thousands
-            set("supwatch_site_catalog_version", &[code], version as f64);
-        }
-        for trend in site.trends.iter().filter(|trend| PHASES.contains(&trend.phase.as_str())) {
-            for (stat, span) in [("last", trend.last), ("median", trend.median), ("p95", trend.p95)] {
-                set("supwatch_phase_duration_seconds", &[code, &trend.phase, stat], span.as_secs_f64());
-            }
-        }
-        for agent in &site.agents {
-            let id = agent.id.0.as_str();
-            set("supwatch_agent_connected", &[id], f64::from(u8::from(agent.connected)));
-            if let Some(time) = agent.last_heard_at {
-                set("supwatch_agent_last_heard_timestamp_seconds", &[id], seconds(time));
-            }
-            #[allow(clippy::cast_precision_loss)]
-            set("supwatch_agent_spooled_events", &[id], agent.spooled_events as f64);
-            #[allow(clippy::cast_precision_loss)]
-            set("supwatch_agent_lost_events", &[id], agent.lost_events as f64);
-            #[allow(clippy::cast_precision_loss)]
-            set("supwatch_agent_spool_bytes", &[id], agent.spool_bytes as f64);
-            set("supwatch_agent_waiting_seconds", &[id], f64::from(agent.waiting_seconds));
-        }
-        let last = picture
-            .runs
-            .iter()
-            .filter(|run| site.backlog.is_none() || run.ended_at.is_some_and(|ended| Some(ended) <= site.judged_as_of))
-            .find(|run| run.site == site.code && matches!(run.outcome, RunOutcome::Succeeded | RunOutcome::Failed));
-        if let Some(cause) = last.filter(|run| run.outcome == RunOutcome::Failed).and_then(|run| run.cause.as_deref()) {
-            set("supwatch_last_run_failed", &[code, cause], 1.0);
+    let families = Families::new(&registry)?;
+    families.set("supwatch_build_info", &[env!("CARGO_PKG_VERSION")], 1.0);
+    families.count("supwatch_refused_connections_total", &[], known.refused);
+    store(known.store, &families);
+    exports(known, &families);
+    waves(&known.waves, &families);
+    for site in &known.picture.sites {
+        of_site(site, &families);
+        site.agents.iter().for_each(|agent| of_agent(agent, &families));
+        if let Some(cause) = last_failure(&known.picture, site) {
+            families.set("supwatch_last_run_failed", &[site.code.as_str(), cause], 1.0);
         }
     }
     // An agent may speak for several sites.
-    let agents: std::collections::BTreeMap<_, _> =
-        picture.sites.iter().flat_map(|site| &site.agents).map(|agent| (&agent.id.0, agent.events)).collect();
-    for (agent, events) in agents {
-        count("supwatch_events_total", &[agent], events);
+    let agents = known.picture.sites.iter().flat_map(|site| &site.agents);
+    for (agent, events) in agents.map(|agent| (&agent.id.0, agent.events)).collect::<BTreeMap<_, _>>() {
+        families.count("supwatch_events_total", &[agent], events);
     }
-    for finding in picture.findings.iter().filter(|finding| finding.is_pressing()) {
-        let labels = [finding.site.as_str(), &finding.rule, finding.severity.as_str()];
-        if let Some(gauge) = gauges.get("supwatch_findings_open").and_then(|gauge| gauge.get_metric_with_label_values(&labels).ok())
-        {
-            gauge.inc();
-        }
+    for finding in known.picture.findings.iter().filter(|finding| finding.is_pressing()) {
+        families.increment("supwatch_findings_open", &[finding.site.as_str(), &finding.rule, finding.severity.as_str()]);
     }
-    for verdict in &picture.verdicts {
-        if let Some(gauge) = gauges
-            .get("supwatch_verdicts")
-            .and_then(|gauge| gauge.get_metric_with_label_values(&[verdict.rule.as_ref(), verdict.answer.as_str()]).ok())
-        {
-            gauge.inc();
-        }
+    for verdict in &known.picture.verdicts {
+        families.increment("supwatch_verdicts", &[verdict.rule.as_ref(), verdict.answer.as_str()]);
     }
     Ok(registry)
 }
 
-/// The newest finished wave of each top site.
-/// How large the store is.
-fn store(size: StoreSize, set: &impl Fn(&str, &[&str], f64)) {
-    #[allow(clippy::cast_precision_loss)] // far below 2^53
-    let counted = |count: u64| count as f64;
-    set("supwatch_store_bytes", &[], counted(size.bytes));
-    set("supwatch_store_events", &[], counted(size.events));
-    if let Some(begin) = size.oldest.and_then(|date| date.to_zoned(jiff::tz::TimeZone::UTC).ok()) {
-        set("supwatch_store_oldest_day_timestamp_seconds", &[], seconds(begin.timestamp()));
+/// Every gauge and counter by its name.
+struct Families {
+    gauges: BTreeMap<&'static str, GaugeVec>,
+    counters: BTreeMap<&'static str, IntCounterVec>,
+}
+
+impl Families {
+    fn new(registry: &Registry) -> Result<Families, prometheus::Error> {
+        let (mut gauges, mut counters) = (BTreeMap::new(), BTreeMap::new());
+        for (name, help, labels) in GAUGES {
+            let gauge = GaugeVec::new(Opts::new(*name, *help), labels)?;
+            registry.register(Box::new(gauge.clone()))?;
+            gauges.insert(*name, gauge);
+        }
+        for (name, help, labels) in COUNTERS {
+            let counter = IntCounterVec::new(Opts::new(*name, *help), labels)?;
+            registry.register(Box::new(counter.clone()))?;
+            counters.insert(*name, counter);
+        }
+        Ok(Families { gauges, counters })
+    }
+
+    fn gauge(&self, name: &str, labels: &[&str]) -> Option<Gauge> {
+        self.gauges.get(name)?.get_metric_with_label_values(labels).ok()
+    }
+
+    fn set(&self, name: &str, labels: &[&str], value: f64) {
+        self.gauge(name, labels).into_iter().for_each(|gauge| gauge.set(value));
+    }
+
+    fn increment(&self, name: &str, labels: &[&str]) {
+        self.gauge(name, labels).into_iter().for_each(|gauge| gauge.inc());
+    }
+
+    fn count(&self, name: &str, labels: &[&str], value: u64) {
+        if let Some(counter) = self.counters.get(name).and_then(|counter| counter.get_metric_with_label_values(labels).ok()) {
+            counter.inc_by(value);
+        }
     }
 }
 
-fn waves(waves: &[Wave], set: &impl Fn(&str, &[&str], f64)) {
+/// What notifications and the OTLP export count about themselves.
+fn exports(known: &Snapshot, families: &Families) {
+    for (target, counts) in &known.notified {
+        families.count("supwatch_notifications_total", &[target, "sent"], counts.sent);
+        families.count("supwatch_notifications_total", &[target, "failed"], counts.failed);
+        families.set("supwatch_notifications_waiting", &[target], number(counts.waiting));
+    }
+    if let Some(counts) = known.exported {
+        families.count("supwatch_otlp_waves_total", &["sent"], counts.waves_sent);
+        families.count("supwatch_otlp_waves_total", &["refused"], counts.waves_refused);
+        families.count("supwatch_otlp_requests_failed_total", &[], counts.failed);
+        families.count("supwatch_otlp_metrics_sent_total", &[], counts.metrics_sent);
+        families.set("supwatch_otlp_waves_waiting", &[], number(counts.waves_waiting));
+    }
+}
+
+fn of_site(site: &SitePicture, families: &Families) {
+    let code = site.code.as_str();
+    for state in [SiteState::Ok, SiteState::Running, SiteState::Failed, SiteState::Overdue, SiteState::Silent, SiteState::Unknown] {
+        families.set("supwatch_site_state", &[code, state.as_str()], f64::from(u8::from(site.state == state)));
+    }
+    families.set("supwatch_site_reading_back", &[code], f64::from(u8::from(site.backlog.is_some())));
+    for (name, value) in [
+        ("supwatch_site_last_success_timestamp_seconds", site.last_success_at.map(seconds)),
+        ("supwatch_site_last_failure_timestamp_seconds", site.last_failure_at.map(seconds)),
+        ("supwatch_site_judged_as_of_timestamp_seconds", site.judged_as_of.map(seconds)),
+        ("supwatch_site_catalog_version", site.catalog_version.map(number)),
+    ] {
+        value.into_iter().for_each(|value| families.set(name, &[code], value));
+    }
+    for trend in site.trends.iter().filter(|trend| PHASES.contains(&trend.phase.as_str())) {
+        for (stat, span) in [("last", trend.last), ("median", trend.median), ("p95", trend.p95)] {
+            families.set("supwatch_phase_duration_seconds", &[code, &trend.phase, stat], span.as_secs_f64());
+        }
+    }
+}
+
+fn of_agent(agent: &AgentPicture, families: &Families) {
+    let labels = &[agent.id.0.as_str()];
+    families.set("supwatch_agent_connected", labels, f64::from(u8::from(agent.connected)));
+    if let Some(time) = agent.last_heard_at {
+        families.set("supwatch_agent_last_heard_timestamp_seconds", labels, seconds(time));
+    }
+    families.set("supwatch_agent_spooled_events", labels, number(agent.spooled_events));
+    families.set("supwatch_agent_lost_events", labels, number(agent.lost_events));
+    families.set("supwatch_agent_spool_bytes", labels, number(agent.spool_bytes));
+    families.set("supwatch_agent_waiting_seconds", labels, f64::from(agent.waiting_seconds));
+}
+
+/// Cause of the last finished run of a site, if that run failed. While the site reads its backlog, runs up to then count.
+fn last_failure<'a>(picture: &'a Picture, site: &SitePicture) -> Option<&'a str> {
+    let settled = |run: &&Run| site.backlog.is_none() || run.ended_at.is_some_and(|ended| Some(ended) <= site.judged_as_of);
+    let finished = |run: &&Run| matches!(run.outcome, RunOutcome::Succeeded | RunOutcome::Failed);
+    let last = picture.runs.iter().filter(settled).find(|run| run.site == site.code && finished(run))?;
+    last.cause.as_deref().filter(|_| last.outcome == RunOutcome::Failed)
+}
+
+/// How large the store is.
+fn store(size: StoreSize, families: &Families) {
+    families.set("supwatch_store_bytes", &[], number(size.bytes));
+    families.set("supwatch_store_events", &[], number(size.events));
+    if let Some(begin) = size.oldest.and_then(|date| date.to_zoned(jiff::tz::TimeZone::UTC).ok()) {
+        families.set("supwatch_store_oldest_day_timestamp_seconds", &[], seconds(begin.timestamp()));
+    }
+}
+
+/// The newest finished wave of each top site.
+fn waves(waves: &[Wave], families: &Families) {
     let mut seen = BTreeSet::new();
     for wave in waves.iter().filter(|wave| wave.is_settled() && seen.insert(wave.top)) {
         let top = wave.top.as_str();
-        set("supwatch_wave_outcome", &[top, wave.outcome.as_str()], 1.0);
+        families.set("supwatch_wave_outcome", &[top, wave.outcome.as_str()], 1.0);
         if let Some(at) = wave.started_at {
-            set("supwatch_wave_started_timestamp_seconds", &[top], seconds(at));
+            families.set("supwatch_wave_started_timestamp_seconds", &[top], seconds(at));
         }
         if let (Some(start), Some(end)) = (wave.started_at, wave.ended_at) {
-            set("supwatch_wave_duration_seconds", &[top], end.duration_since(start).as_secs_f64().max(0.0));
+            families.set("supwatch_wave_duration_seconds", &[top], end.duration_since(start).as_secs_f64().max(0.0));
         }
         for edge in &wave.edges {
             let site = edge.child.as_str();
-            set("supwatch_wave_edge_outcome", &[site, edge.outcome.as_str()], 1.0);
+            families.set("supwatch_wave_edge_outcome", &[site, edge.outcome.as_str()], 1.0);
             if let Some(lag) = edge.lag {
-                set("supwatch_wave_edge_lag_seconds", &[site], lag.as_secs_f64());
+                families.set("supwatch_wave_edge_lag_seconds", &[site], lag.as_secs_f64());
             }
         }
     }
+}
+
+#[allow(clippy::cast_precision_loss)] // counts and bytes stay far below 2^53
+fn number(count: u64) -> f64 {
+    count as f64
 }
 
 #[allow(clippy::cast_precision_loss)] // seconds since 1970 fit well
