@@ -225,9 +225,14 @@ impl<'a> Collect<'a> {
 
 /// Files of a folder whose names match, in reading order.
 fn files_of(folder: &Path, fits: impl Fn(&str) -> bool) -> std::io::Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(folder)?.collect::<std::io::Result<Vec<_>>>()?;
-    let files = entries.into_iter().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
-    Ok(site_folder::in_order(files.map(|entry| entry.path()).collect(), fits))
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            found.push(entry.path());
+        }
+    }
+    Ok(site_folder::in_order(found, fits))
 }
 
 /// Whether a log concerns synchronisation; a site server has hundreds of others in the same folder.

@@ -278,9 +278,9 @@ pub struct Failure {
 }
 
 /// How a rule names what it looked at: mostly by words of its own, which cost nothing.
-trait Path: Clone + Into<Cow<'static, str>> {}
+trait LookedAt: Clone + Into<Cow<'static, str>> {}
 
-impl<T: Clone + Into<Cow<'static, str>>> Path for T {}
+impl<T: Clone + Into<Cow<'static, str>>> LookedAt for T {}
 
 impl Judged {
     /// One that looked at what its rule always looks at.
@@ -288,28 +288,28 @@ impl Judged {
         Judged::new::<&'static str>(&[], outcome)
     }
 
-    fn new<L: Path>(looked_at: &[L], outcome: Outcome) -> Judged {
+    fn new<L: LookedAt>(looked_at: &[L], outcome: Outcome) -> Judged {
         Judged { subject: String::new(), looked_at: looked_at.iter().cloned().map(Into::into).collect(), outcome }
     }
 
-    fn pass<L: Path>(looked_at: &[L]) -> Judged {
+    fn pass<L: LookedAt>(looked_at: &[L]) -> Judged {
         Judged::new(looked_at, Outcome::Pass)
     }
 
-    fn unknown<L: Path>(looked_at: &[L], missing: Vec<Text>) -> Judged {
+    fn unknown<L: LookedAt>(looked_at: &[L], missing: Vec<Text>) -> Judged {
         Judged::new(looked_at, Outcome::Unknown(missing))
     }
 
-    fn expected<L: Path>(looked_at: &[L], expected: Expected) -> Judged {
+    fn expected<L: LookedAt>(looked_at: &[L], expected: Expected) -> Judged {
         Judged::new(looked_at, Outcome::Expected(expected))
     }
 
-    fn fail<L: Path>(looked_at: &[L], failure: Failure) -> Judged {
+    fn fail<L: LookedAt>(looked_at: &[L], failure: Failure) -> Judged {
         Judged::new(looked_at, Outcome::Fail(Box::new(failure)))
     }
 
     /// Fails if anything is wrong, else is unknown if anything is missing, else passes.
-    fn weigh<L: Path>(looked_at: &[L], failure: Option<Failure>, mut missing: Vec<Text>) -> Judged {
+    fn weigh<L: LookedAt>(looked_at: &[L], failure: Option<Failure>, mut missing: Vec<Text>) -> Judged {
         missing.dedup();
         match failure {
             Some(failure) => Judged::fail(looked_at, failure),

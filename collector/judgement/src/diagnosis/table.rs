@@ -9,23 +9,16 @@ pub(super) fn read<T: DeserializeOwned + Default>(toml: &str) -> T {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{FILES, entry::Cause};
+    use super::super::{FILES, article, codes, entry::Cause, localized, messages, normal};
 
+    /// Where a table or an entry cannot be read, it is left out at run time: so each is read here.
     #[test]
     fn everything_that_is_compiled_in_can_be_read() {
         for (name, text) in FILES {
             let cause = Cause::parse(text, std::path::Path::new(name));
             assert!(cause.is_ok(), "{name}: {cause:?}");
         }
-        for (name, text) in [
-            ("article", include_str!("article.toml")),
-            ("codes", include_str!("codes.toml")),
-            ("localized", include_str!("localized.toml")),
-            ("messages", include_str!("messages.toml")),
-            ("normal", include_str!("normal.toml")),
-        ] {
-            let table: Result<toml::Table, _> = toml::from_str(text);
-            assert!(table.is_ok(), "{name}: {table:?}");
-        }
+        assert!(!article::all().is_empty() && !messages::all().is_empty() && !normal::all().is_empty());
+        assert!(!localized::all().is_empty() && codes::known(0x8007_0005).is_some());
     }
 }

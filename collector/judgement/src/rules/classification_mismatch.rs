@@ -31,7 +31,6 @@ pub(super) const RULE: Rule = Rule {
             scene,
             &Filter {
                 rule: RULE.name,
-                field: "classifications",
                 path: "wsus[first].classifications",
                 name: ("classifications", "分類"),
                 read: |wsus| wsus.classifications.value().map(Vec::as_slice),

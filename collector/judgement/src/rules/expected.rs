@@ -85,7 +85,7 @@ impl Turn {
     }
 
     /// Changes being propagated: names the site is to have, and names it is to drop.
-    pub(super) fn expect(&self, scene: &Scene<'_>, lacking: &[&str], extra: &[&str]) -> Option<Expected> {
+    pub(super) fn expectation(&self, scene: &Scene<'_>, lacking: &[&str], extra: &[&str]) -> Option<Expected> {
         let by = self.by.filter(|_| !(lacking.is_empty() && extra.is_empty()))?;
         let (code, at) = (scene.site.code, by.strftime("%H:%M UTC"));
         let (mut en, mut ja) = (Vec::new(), Vec::new());

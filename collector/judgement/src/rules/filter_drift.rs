@@ -212,7 +212,7 @@ impl Filter {
         let (coming_off, extra): (Vec<&str>, Vec<&str>) = extra.into_iter().partition(on_its_way);
         let (coming, lacking): (Vec<&str>, Vec<&str>) = lacking.into_iter().partition(on_its_way);
         if extra.is_empty() && lacking.is_empty() {
-            return Ok(turn.expect(scene, &coming, &coming_off).map_or(Differs::Not, Differs::Yet));
+            return Ok(turn.expectation(scene, &coming, &coming_off).map_or(Differs::Not, Differs::Yet));
         }
         let (mut en, mut ja) = (Vec::new(), Vec::new());
         if !extra.is_empty() {

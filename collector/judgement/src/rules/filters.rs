@@ -79,7 +79,7 @@ pub(super) fn compare(scene: &Scene<'_>, what: &Filter) -> Vec<Judged> {
     }
     let (own, above) = (Names::categories(own, site), Names::categories(above, parent));
     if own.are_in_doubt(&above) {
-        return vec![Judged::unknown(looked_at, vec![no_ids(what.field, site, parent)])];
+        return vec![Judged::unknown(looked_at, vec![no_ids(what.field(), site, parent)])];
     }
     let may = |name: &&str| !scene.limits.may_differ(what.rule, site.code, name, scene.now);
     let extra: Vec<&str> = own.without(&above).into_iter().filter(may).collect();
@@ -88,12 +88,12 @@ pub(super) fn compare(scene: &Scene<'_>, what: &Filter) -> Vec<Judged> {
         return vec![Judged::pass(looked_at)];
     }
     let top = scene.hierarchy.top_of(site.code).and_then(|top| scene.hierarchy.site(top));
-    let turn = top.map(|top| expected::turn(scene, top, what.field)).unwrap_or_default();
+    let turn = top.map(|top| expected::turn(scene, top, what.field())).unwrap_or_default();
     let on_its_way = |name: &&str| turn.has(name);
     let (coming_off, extra): (Vec<&str>, Vec<&str>) = extra.into_iter().partition(on_its_way);
     let (coming, missing): (Vec<&str>, Vec<&str>) = missing.into_iter().partition(on_its_way);
     if extra.is_empty() && missing.is_empty() {
-        let expected = turn.expect(scene, &coming, &coming_off);
+        let expected = turn.expectation(scene, &coming, &coming_off);
         return expected.map(|expected| Judged::expected(looked_at, expected)).into_iter().collect();
     }
     let (mut en, mut ja) = (Vec::new(), Vec::new());
@@ -117,9 +117,15 @@ pub(super) fn compare(scene: &Scene<'_>, what: &Filter) -> Vec<Judged> {
 /// One kind of filter.
 pub(super) struct Filter {
     pub rule: &'static str,
-    pub field: &'static str,
-    /// The same field of a site's settings.
+    /// Its path in a site's settings, below the WSUS of the first SUP.
     pub path: &'static str,
     pub name: (&'static str, &'static str),
     pub read: fn(&Wsus) -> Option<&[String]>,
+}
+
+impl Filter {
+    /// The field of a WSUS, and of a component.
+    fn field(&self) -> &'static str {
+        self.path.trim_start_matches("wsus[first].")
+    }
 }

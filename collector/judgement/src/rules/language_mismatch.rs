@@ -92,7 +92,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     }
     if en.is_empty()
         && !(coming.is_empty() && coming_off.is_empty())
-        && let Some(expected) = turn.expect(scene, &coming, &coming_off)
+        && let Some(expected) = turn.expectation(scene, &coming, &coming_off)
     {
         return vec![Judged::expected(LOOKED_AT, expected)];
     }

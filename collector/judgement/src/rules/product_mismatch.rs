@@ -31,7 +31,6 @@ pub(super) const RULE: Rule = Rule {
             scene,
             &Filter {
                 rule: RULE.name,
-                field: "products",
                 path: "wsus[first].products",
                 name: ("products", "製品"),
                 read: |wsus| wsus.products.value().map(Vec::as_slice),

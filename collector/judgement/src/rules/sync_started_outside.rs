@@ -69,7 +69,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     let within = |tracked: &crate::runs::TrackedRun| {
         let run = &tracked.run;
         let begun = run.started_at.is_none_or(|at| at.duration_since(started) <= slack);
-        // One whose end was never seen goes as far as it was seen to come; only one that runs is open.
+        // A run without an end counts up to its last known line; only a running one is open.
         let end = run.ended_at.or(tracked.progressed_at.filter(|_| run.outcome != RunOutcome::Running));
         begun && end.is_none_or(|at| started.duration_since(at) <= slack)
     };
