@@ -38,7 +38,7 @@ pub enum AnalyzeError {
     /// An input cannot be opened or read.
     #[error("{}: {source}; check the path and the rights to it", path.display())]
     Read {
-        /// Path as it was given.
+        /// Path as given on the command line.
         path: PathBuf,
         /// The system's error.
         source: std::io::Error,
@@ -52,7 +52,7 @@ pub enum AnalyzeError {
     /// An archive that must not be opened.
     #[error("{}: {reason}; unpack it yourself and give the folder", path.display())]
     Archive {
-        /// Path as it was given.
+        /// Path as given on the command line.
         path: PathBuf,
         /// What is wrong with the archive.
         reason: String,

@@ -429,7 +429,7 @@ impl Engine {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Judge> {
-        // A panic while applying events leaves the state as it was; continue with it.
+        // After a panic the state may lack part of one event until a restart replays the store; it still answers.
         self.judge.read().unwrap_or_else(PoisonError::into_inner)
     }
 

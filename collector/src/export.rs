@@ -13,3 +13,20 @@ pub mod metrics;
 pub mod http;
 pub mod otlp;
 pub mod notify;
+
+use counters::Counters;
+use metrics::Snapshot;
+
+use crate::engine::Engine;
+
+/// The values of the metrics as the engine and the counters have them now.
+fn snapshot(engine: &Engine, counters: &Counters) -> Snapshot {
+    Snapshot {
+        picture: engine.picture(None, false),
+        waves: engine.measured_waves(),
+        refused: engine.refusals.total(),
+        notified: counters.targets(),
+        exported: counters.otlp(),
+        store: engine.store_size(),
+    }
+}

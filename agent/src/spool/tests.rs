@@ -91,7 +91,7 @@ fn a_new_epoch_reads_nothing_before_it_knows_where_and_what_an_old_one_read_is_r
     assert_eq!(spool.checkpoint::<u32>("P01/a.log").expect("read"), Some(7), "only the first answer counts");
     spool.commit(vec![event("x")], "P01/a.log", &8).expect("commit");
 
-    spool.begin_new_epoch().expect("anew");
+    spool.begin_new_epoch().expect("a new epoch");
     assert!(spool.epoch() != first && spool.is_fresh() && spool.next_sequence() == 1);
     assert_eq!((numbers(&spool, 1), spool.checkpoint::<u32>("P01/a.log").expect("read")), (vec![], None));
     assert!(matches!(spool.commit_in(first, vec![event("y")], "P01/a.log", &[(1, 9)]), Err(SpoolError::NewEpoch)));

@@ -37,7 +37,7 @@ pub struct Place {
     pub guard: Guard,
 }
 
-/// A file as it was at a look: its size and its last bytes. The default is a file that is empty or not there.
+/// State of a file at one look: its size and its last bytes. The default is a file that is empty or not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Mark {
     /// Size in bytes.

@@ -63,7 +63,7 @@ pub struct Open {
     pub identity: Identity,
     /// Name under which it is found now.
     pub location: Location,
-    /// The sibling as it was when it last had no unread lines.
+    /// State of the sibling when it last had no unread lines.
     pub behind: Option<Mark>,
     /// Time since the agent's start at which it ceased to be the log; `None`: history, which has no writer.
     pub left: Option<Duration>,

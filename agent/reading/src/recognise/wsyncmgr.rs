@@ -154,7 +154,7 @@ fn phase(phase: &str, server: &str) -> Option<EventKind> {
     Some(EventKind::RunPhase { phase: phase.to_owned(), server: one_line(server.trim_end_matches(['.', ' '])) })
 }
 
-/// The line comes twice, first without the dots; copies that lost them are told by what follows.
+/// The line comes twice, first without the dots; copies that lost them are known by what follows.
 fn wsus_phase(rest: &str) -> Option<EventKind> {
     if rest.ends_with("...") { phase("wsus", rest) } else { Some(step("wsus-server", rest)) }
 }
