@@ -171,6 +171,22 @@ mod tests {
     }
 
     #[test]
+    fn the_snapshot_of_the_largest_hierarchy_is_read_however_it_is_indented() {
+        let row = |number: u32| {
+            let code = format!("S{number:02X}");
+            serde_json::json!({"site": code, "server": format!("sup-{code}.corp.example"), "state": 6702, "error": 0,
+                "state_since": "2026-03-01T04:00:00Z", "last_success_at": "2026-03-01T04:00:00Z", "catalog_version": 34})
+        };
+        let all = serde_json::json!({"site": "CEN", "sup_status": (0..276).map(row).collect::<Vec<_>>()});
+        let text = serde_json::to_string_pretty(&all).expect("JSON").replace("  ", "    ");
+        assert!(text.len() as u64 > SIZE_LIMIT, "{}", text.len());
+        let site = "CEN".parse().expect("code");
+        let (event, _) = read_text_with_remarks(&text, Path::new("settings.json"), site).expect("read");
+        let size = prost::Message::encoded_len(&supwatch_proto::wire::Event::from(event));
+        assert!(size < 80 * 1024, "the collector takes no event of {size} bytes");
+    }
+
+    #[test]
     fn a_file_may_be_in_any_encoding_of_windows() {
         let text = "{\"site\": \"P01\"}";
         let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
