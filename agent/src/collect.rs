@@ -19,8 +19,10 @@ use crate::tail::{Checkpoint, DRAIN, Look, Tail};
 use supwatch_reading::site_folder::{self, described};
 
 use self::covered::Covered;
+use self::troubles::Troubles;
 
 mod covered;
+mod troubles;
 
 /// Sweeps over the files of all sites.
 #[derive(Debug)]
@@ -30,8 +32,8 @@ pub struct Collect<'a> {
     tails: BTreeMap<String, Tail>,
     /// Spool epoch of the tails' checkpoints.
     epoch: Epoch,
-    /// Errors already reported, so that each is reported once.
-    reported: BTreeSet<String>,
+    /// What cannot be used at present.
+    troubles: Troubles,
     /// Handles of the settings commands, by site.
     commands: BTreeMap<SiteCode, Handle>,
     /// Time for which a log that was renamed is still read.
@@ -43,9 +45,9 @@ pub struct Collect<'a> {
 impl<'a> Collect<'a> {
     /// Resumes from the spool's checkpoints.
     pub fn new(spool: &'a Spool, sites: &'a [Site]) -> Collect<'a> {
-        let (tails, reported, commands) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
-        let covered = Covered::default();
-        Collect { spool, sites, tails, epoch: spool.epoch(), reported, commands, drain: DRAIN, covered }
+        let (tails, commands) = (BTreeMap::new(), BTreeMap::new());
+        let (troubles, covered) = (Troubles::default(), Covered::default());
+        Collect { spool, sites, tails, epoch: spool.epoch(), troubles, commands, drain: DRAIN, covered }
     }
 
     /// Reports coverage, with times of this clock.
@@ -69,6 +71,7 @@ impl<'a> Collect<'a> {
             self.epoch = self.spool.epoch();
             self.tails.clear();
             self.covered.clear();
+            self.troubles.clear();
         }
         if self.spool.is_fresh() {
             return Ok(());
@@ -86,11 +89,11 @@ impl<'a> Collect<'a> {
             let mut still = BTreeSet::new();
             for name in &busy {
                 let look = self.log(name, now)?;
-                if look == Look::More {
+                if look == Some(Look::More) {
                     still.insert(name.clone());
                 }
-                let progress = self.tails.get(name).and_then(|tail| tail.progress(now));
-                self.covered.note(name, look, progress);
+                let progress = look.and_then(|_| self.tails.get(name)?.progress(now));
+                self.covered.note(name, look.unwrap_or(Look::Quiet), progress);
             }
             busy = still;
             if !busy.is_empty() && self.covered.is_due() {
@@ -123,13 +126,9 @@ impl<'a> Collect<'a> {
 
     /// Commits changed snapshots; an invalid one is reported once.
     fn snapshots(&mut self, site: &Site) -> Result<(), SpoolError> {
-        let found = match files_of(&site.folder, settings::is_snapshot) {
-            Ok(found) => found,
-            Err(error) => return self.trouble(site, &site.folder, format!("{}: {error}", site.folder.display())),
-        };
-        for path in found {
+        for path in self.files_of(site.file.code, &site.folder, settings::is_snapshot)? {
             let Ok(bytes) = std::fs::read(&path) else { continue };
-            let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let file = site_folder::file_name(&path);
             let name = format!("{}/{file}", site.file.code);
             let checksum = crc32c::crc32c(&bytes);
             if self.spool.checkpoint::<u32>(&name)? == Some(checksum) {
@@ -137,32 +136,26 @@ impl<'a> Collect<'a> {
             }
             match settings::read_file(Ok(bytes), &path, site.file.code) {
                 Ok((event, remarks)) => {
-                    let own = path.display().to_string();
-                    self.reported.retain(|reported| !reported.starts_with(&own));
+                    self.troubles.withdraw(self.spool, site.file.code, &file)?;
                     self.spool.commit(vec![event], &name, &checksum)?;
                     // The snapshot has the usable fields; the others are reported after it, because it clears earlier errors.
                     if !remarks.is_empty() {
-                        self.trouble(site, &path, remarks.join("; "))?;
+                        self.troubles.report(self.spool, site.file.code, &file, &remarks.join("; "))?;
                     }
                 }
                 // It may be half written, so each sweep reads it again until it is valid.
-                Err(error) => self.trouble(site, &path, error.to_string())?,
+                Err(error) => self.troubles.report(self.spool, site.file.code, &file, &error.to_string())?,
             }
         }
         Ok(())
     }
 
     fn find_logs(&mut self, site: &Site) -> Result<(), SpoolError> {
-        let found = match files_of(&site.logs, is_watched) {
-            Ok(found) => found,
-            Err(error) => return self.trouble(site, &site.logs, format!("{}: {error}", site.logs.display())),
-        };
-        for path in found {
+        for path in self.files_of(site.file.code, &site.logs, is_watched)? {
             // The tail of the current log reads the rolled-over one too, even if the current log does not exist yet.
-            let log = path.with_extension("log");
-            let log = if log.exists() || path.extension().is_some_and(|e| e != "lo_") { path_as_found(&path, &log) } else { log };
-            let Some(file) = log.file_name().map(|name| name.to_string_lossy().into_owned()) else { continue };
-            let name = format!("{}/{file}", site.file.code);
+            let is_rolled_over = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("lo_"));
+            let log = if is_rolled_over { path.with_extension("log") } else { path };
+            let name = format!("{}/{}", site.file.code, site_folder::file_name(&log));
             if !self.tails.contains_key(&name) {
                 let checkpoint = self.spool.checkpoint::<Checkpoint>(&name)?;
                 let tail = Tail::new(log, site.file.code, site.reading.clone(), checkpoint).draining(self.drain);
@@ -172,59 +165,60 @@ impl<'a> Collect<'a> {
         Ok(())
     }
 
-    fn log(&mut self, name: &str, now: Duration) -> Result<Look, SpoolError> {
-        let Some(tail) = self.tails.get_mut(name) else { return Ok(Look::Quiet) };
+    /// Files of a folder whose names match, in reading order; none, and a report, if the folder cannot be listed.
+    fn files_of(&mut self, site: SiteCode, folder: &Path, fits: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>, SpoolError> {
+        let name = site_folder::file_name(folder);
+        match listed(folder) {
+            Ok(found) => {
+                self.troubles.withdraw(self.spool, site, &name)?;
+                Ok(site_folder::in_order(found, fits))
+            }
+            Err(error) => {
+                self.troubles.report(self.spool, site, &name, &format!("{}: {error}", folder.display()))?;
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    /// Looks at one log and commits what is new in it; `None` if it could not be read.
+    fn log(&mut self, name: &str, now: Duration) -> Result<Option<Look>, SpoolError> {
+        let Some(tail) = self.tails.get_mut(name) else { return Ok(None) };
+        let (site, file) = (tail.site(), name.split_once('/').map_or(name, |(_, file)| file));
         let before = tail.checkpoint();
         let mut events = Vec::new();
         let look = match tail.look(&mut events, now) {
             Ok(look) => look,
             Err(error) => {
-                // Locked, or the share is unreachable: the next sweep retries, and nothing is skipped.
-                if self.reported.insert(format!("{name}: {error}")) {
-                    tracing::warn!(log = name, %error, "log unreadable; retrying at the next sweep");
-                }
                 // Events read before the error are read again.
                 if !events.is_empty() {
                     self.tails.remove(name);
                 }
-                return Ok(Look::Quiet);
+                self.troubles.look_failed(self.spool, (site, file), &error, now)?;
+                return Ok(None);
             }
         };
         let (pieces, after) = (tail.pieces(), tail.checkpoint());
+        self.troubles.looked(self.spool, site, file)?;
         for event in events.iter().filter(|event| event.log == "wcm" && matches!(event.kind, EventKind::WcmState { .. })) {
             if let Some(command) = self.commands.get(&event.site) {
                 command.request();
             }
         }
-        if (!events.is_empty() || before != after)
-            && let Some(checkpoint) = after
-            && let Err(error) = {
-                let pieces = pieces.into_iter().map(|piece| (piece.events, piece.checkpoint));
-                let pieces: Vec<_> = pieces.chain([(events.len(), checkpoint)]).collect();
-                self.spool.commit_in(self.epoch, events, name, &pieces)
+        if let Some(checkpoint) = after.filter(|after| !events.is_empty() || before.as_ref() != Some(after)) {
+            let pieces = pieces.into_iter().map(|piece| (piece.events, piece.checkpoint));
+            let pieces: Vec<_> = pieces.chain([(events.len(), checkpoint)]).collect();
+            if let Err(error) = self.spool.commit_in(self.epoch, events, name, &pieces) {
+                // These events were not stored, so they are read again from the last stored checkpoint.
+                self.tails.remove(name);
+                return if matches!(error, SpoolError::NewEpoch) { Ok(None) } else { Err(error) };
             }
-        {
-            // These events were not stored, so they are read again from the last stored checkpoint.
-            self.tails.remove(name);
-            return if matches!(error, SpoolError::NewEpoch) { Ok(Look::Quiet) } else { Err(error) };
         }
-        Ok(look)
-    }
-
-    fn trouble(&mut self, site: &Site, path: &Path, text: String) -> Result<(), SpoolError> {
-        if self.reported.contains(&text) {
-            return Ok(());
-        }
-        tracing::warn!(site = %site.file.code, trouble = text, "site folder or settings file rejected");
-        let event = site_folder::unusable(site.file.code, site_folder::file_name(path), text.clone());
-        self.spool.commit(vec![event], &format!("{}/trouble", site.file.code), &0)?;
-        self.reported.insert(text);
-        Ok(())
+        Ok(Some(look))
     }
 }
 
-/// Files of a folder whose names match, in reading order.
-fn files_of(folder: &Path, fits: impl Fn(&str) -> bool) -> std::io::Result<Vec<PathBuf>> {
+/// The plain files of a folder.
+fn listed(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
@@ -232,14 +226,10 @@ fn files_of(folder: &Path, fits: impl Fn(&str) -> bool) -> std::io::Result<Vec<P
             found.push(entry.path());
         }
     }
-    Ok(site_folder::in_order(found, fits))
+    Ok(found)
 }
 
 /// Whether a log concerns synchronisation; a site server has hundreds of others in the same folder.
 pub fn is_watched(name: &str) -> bool {
     site_folder::is_log(name) && Log::of_file(name) != Log::Other
-}
-
-fn path_as_found(path: &Path, log: &Path) -> PathBuf {
-    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("lo_")) { log.to_owned() } else { path.to_owned() }
 }

@@ -91,6 +91,10 @@ fn checkpoint(site: SiteCode) -> String {
     format!("{site}/settings command")
 }
 
+fn trouble_checkpoint(site: SiteCode) -> String {
+    format!("{site}/settings command trouble")
+}
+
 /// The last snapshot that a site's command returned, with its checksum.
 pub fn last(spool: &Spool, site: SiteCode) -> Result<Option<(u32, serde_json::Value)>, SpoolError> {
     Ok(spool.checkpoint::<Sent>(&checkpoint(site))?.map(|sent| (sent.checksum, sent.snapshot)))
@@ -124,8 +128,6 @@ pub struct Runner {
     spool: Arc<Spool>,
     stop: Arc<AtomicBool>,
     woken: Receiver<()>,
-    /// The last error reported, so that it is reported once.
-    reported: Option<String>,
 }
 
 impl Runner {
@@ -135,7 +137,7 @@ impl Runner {
         let (wake, woken) = sync_channel(1);
         let stop = Arc::new(AtomicBool::new(false));
         let handle = Handle { stop: Arc::clone(&stop), wake };
-        (Runner { site, command, spool, stop, woken, reported: None }, handle)
+        (Runner { site, command, spool, stop, woken }, handle)
     }
 
     /// Runs until stopped. Blocks, so it needs a thread of its own.
@@ -166,8 +168,8 @@ impl Runner {
     pub fn once(&mut self, now: fn() -> Timestamp) -> Result<(), SpoolError> {
         match self.snapshot() {
             Ok(event) => {
-                self.reported = None;
-                self.send(event, now())
+                self.send(event, now())?;
+                self.withdraw()
             }
             Err(CommandError::Stopped) => Ok(()),
             Err(error) => self.trouble(&error),
@@ -189,16 +191,29 @@ impl Runner {
         if news { self.spool.commit(vec![event], &name, &sent) } else { Ok(()) }
     }
 
-    fn trouble(&mut self, error: &CommandError) -> Result<(), SpoolError> {
+    fn trouble(&self, error: &CommandError) -> Result<(), SpoolError> {
         let text = format!("settings command {}: {error}", self.command.file().display());
-        if self.reported.as_ref() == Some(&text) {
+        if self.reported()?.as_ref() == Some(&text) {
             return Ok(());
         }
         tracing::warn!(site = %self.site, trouble = text, "settings command failed");
         let event = site_folder::unusable(self.site, self.command.file().display().to_string(), text.clone());
-        self.spool.commit(vec![event], &format!("{}/trouble", self.site), &0)?;
-        self.reported = Some(text);
-        Ok(())
+        self.spool.commit(vec![event], &trouble_checkpoint(self.site), &Some(text))
+    }
+
+    /// Withdraws the last error; a snapshot that is no news would not.
+    fn withdraw(&self) -> Result<(), SpoolError> {
+        if self.reported()?.is_none() {
+            return Ok(());
+        }
+        tracing::info!(site = %self.site, "settings command works again");
+        let event = site_folder::usable(self.site, self.command.file().display().to_string());
+        self.spool.commit(vec![event], &trouble_checkpoint(self.site), &None::<String>)
+    }
+
+    /// The error the collector knows; kept in the spool, because the command may be repaired while the agent is stopped.
+    fn reported(&self) -> Result<Option<String>, SpoolError> {
+        Ok(self.spool.checkpoint::<Option<String>>(&trouble_checkpoint(self.site))?.flatten())
     }
 
     fn snapshot(&self) -> Result<Event, CommandError> {

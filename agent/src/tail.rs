@@ -85,12 +85,36 @@ pub struct Tail {
     doubt: Option<Duration>,
     /// Resume points within the last look.
     pieces: Vec<Piece>,
+    /// What the last look found at the end of what was read.
+    end: End,
+}
+
+/// What follows the read position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Unread data, or it is not known.
+    Unread,
+    /// Nothing: it is the end of the file that has the log's name.
+    Reached,
+    /// No file has the log's name.
+    Missing,
 }
 
 impl Tail {
     /// Follows a log from a checkpoint, or from the beginning of its rolled-over sibling.
     pub fn new(path: PathBuf, site: SiteCode, reading: Reading, checkpoint: Option<Checkpoint>) -> Tail {
-        Tail { path, site, reading, files: Box::new(Disk), drain: DRAIN, checkpoint, open: None, doubt: None, pieces: Vec::new() }
+        Tail {
+            path,
+            site,
+            reading,
+            files: Box::new(Disk),
+            drain: DRAIN,
+            checkpoint,
+            open: None,
+            doubt: None,
+            pieces: Vec::new(),
+            end: End::Unread,
+        }
     }
 
     /// Sets how long a renamed log is still read.
@@ -107,6 +131,7 @@ impl Tail {
     /// and [`Tail::checkpoint`] are stored together.
     pub fn look(&mut self, out: &mut Vec<Event>, now: Duration) -> std::io::Result<Look> {
         self.pieces.clear();
+        self.end = End::Unread;
         let Some(open) = &mut self.open else { return self.find(out, now) };
         // The read counts only if the log was not rolled over meanwhile: the bytes might belong to the next generation.
         let fetched = open.fetch()?;
@@ -128,15 +153,19 @@ impl Tail {
         self.checkpoint.clone()
     }
 
-    /// Read progress at `now` (time since the agent's start), if the last look found nothing new. `None`: there is no file.
+    /// The site whose log this is.
+    pub fn site(&self) -> SiteCode {
+        self.site
+    }
+
+    /// Read progress after the last look; `now` is the time since the agent's start. `None`: there is no such file.
     pub fn progress(&self, now: Duration) -> Option<Progress> {
-        let open = self.open.as_ref()?;
-        let is_log = matches!(open.location, Location::Log | Location::Copied);
+        let open = self.open.as_ref().filter(|_| self.end != End::Missing)?;
         // A record may still grow, but after the quiet time it no longer delays coverage.
         let settled = open.quiet.is_some_and(|(place, since)| place == open.position && now.saturating_sub(since) >= SETTLED);
         let whole = open.reader.offset() == open.position || settled;
         let size = open.file.size().unwrap_or(open.seen);
-        Some(Progress { offset: open.position, size, at_end: is_log && whole })
+        Some(Progress { offset: open.position, size, at_end: self.end == End::Reached && whole })
     }
 
     /// Resume points within the last look, before its end.
@@ -196,6 +225,11 @@ impl Tail {
             return Ok(Look::More);
         }
         let quiet = open.settle(now, out);
+        self.end = match &around.log {
+            None => End::Missing,
+            Some(_) if is_log => End::Reached,
+            Some(_) => End::Unread,
+        };
         if is_log { Ok(Look::Quiet) } else { self.drained(quiet, around, out, now) }
     }
 
@@ -264,6 +298,7 @@ impl Tail {
             Fetched::Bytes(chunk) if open.ingest(&chunk, out, &mut self.pieces) => Ok(Look::More),
             _ => {
                 open.settle(now, out);
+                self.end = End::Reached;
                 Ok(Look::Quiet)
             }
         }

@@ -44,6 +44,11 @@ pub fn unusable(site: SiteCode, file: String, text: String) -> Event {
     of_no_log(site, file, EventKind::AgentHealth { version, trouble: Some(text) })
 }
 
+/// The event that withdraws an earlier report: the file or folder can be used again.
+pub fn usable(site: SiteCode, file: String) -> Event {
+    of_no_log(site, file, EventKind::AgentHealth { version: env!("CARGO_PKG_VERSION").to_owned(), trouble: None })
+}
+
 /// The last part of a path, as events name files.
 pub fn file_name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()

@@ -1,0 +1,96 @@
+//! What the agent cannot use at present: reported once, withdrawn once it can be used, remembered across restarts.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use supwatch_model::ids::SiteCode;
+use supwatch_reading::site_folder;
+
+use crate::spool::{Spool, SpoolError};
+
+/// A log may be locked for a moment, while it is rolled over or scanned; after this long it is reported as unreadable.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest text kept, in bytes: the report is stored as a checkpoint, which the collector bounds.
+const TEXT_BYTES: usize = 400;
+/// Most troubles kept by site; a checkpoint is at most 16 KiB.
+const KEPT: usize = 32;
+
+/// Texts of what cannot be used, by the file's name.
+type Reported = BTreeMap<String, String>;
+
+/// The troubles of all sites.
+#[derive(Debug, Default)]
+pub(super) struct Troubles {
+    /// What the collector knows, by site; read from the spool at the first use.
+    reported: BTreeMap<SiteCode, Reported>,
+    /// Logs that failed in the last sweep, with the time since the agent's start of the first failure.
+    failing: BTreeMap<(SiteCode, String), Duration>,
+}
+
+impl Troubles {
+    /// Forgets what was read from the spool, for a new epoch.
+    pub(super) fn clear(&mut self) {
+        *self = Troubles::default();
+    }
+
+    /// Reports a file that cannot be used, unless the same was reported last.
+    pub(super) fn report(&mut self, spool: &Spool, site: SiteCode, file: &str, text: &str) -> Result<(), SpoolError> {
+        let text = text.get(..text.floor_char_boundary(TEXT_BYTES)).unwrap_or_default();
+        let mut reported = self.known(spool, site)?.clone();
+        if reported.get(file).is_some_and(|known| known == text) || (reported.len() >= KEPT && !reported.contains_key(file)) {
+            return Ok(());
+        }
+        tracing::warn!(%site, file, trouble = text, "file or folder of the site cannot be used");
+        reported.insert(file.to_owned(), text.to_owned());
+        spool.commit(vec![site_folder::unusable(site, file.to_owned(), text.to_owned())], &name(site), &reported)?;
+        self.reported.insert(site, reported);
+        Ok(())
+    }
+
+    /// Withdraws the report of a file that can be used again.
+    pub(super) fn withdraw(&mut self, spool: &Spool, site: SiteCode, file: &str) -> Result<(), SpoolError> {
+        let mut reported = self.known(spool, site)?.clone();
+        if reported.remove(file).is_none() {
+            return Ok(());
+        }
+        tracing::info!(%site, file, "file or folder of the site can be used again");
+        spool.commit(vec![site_folder::usable(site, file.to_owned())], &name(site), &reported)?;
+        self.reported.insert(site, reported);
+        Ok(())
+    }
+
+    /// A look at a log failed. Reported once this has lasted: the next sweep retries, and nothing is skipped.
+    pub(super) fn look_failed(
+        &mut self,
+        spool: &Spool,
+        (site, file): (SiteCode, &str),
+        error: &std::io::Error,
+        now: Duration,
+    ) -> Result<(), SpoolError> {
+        let since = *self.failing.entry((site, file.to_owned())).or_insert_with(|| {
+            tracing::warn!(%site, log = file, %error, "log unreadable; retrying at the next sweep");
+            now
+        });
+        if now.saturating_sub(since) < PATIENCE { Ok(()) } else { self.report(spool, site, file, &format!("{file}: {error}")) }
+    }
+
+    /// A look at a log succeeded.
+    pub(super) fn looked(&mut self, spool: &Spool, site: SiteCode, file: &str) -> Result<(), SpoolError> {
+        if self.failing.remove(&(site, file.to_owned())).is_some() {
+            tracing::info!(%site, log = file, "log readable again");
+        }
+        self.withdraw(spool, site, file)
+    }
+
+    fn known(&mut self, spool: &Spool, site: SiteCode) -> Result<&Reported, SpoolError> {
+        if !self.reported.contains_key(&site) {
+            let known = spool.checkpoint::<Reported>(&name(site))?.unwrap_or_default();
+            self.reported.insert(site, known);
+        }
+        Ok(self.reported.entry(site).or_default())
+    }
+}
+
+fn name(site: SiteCode) -> String {
+    format!("{site}/troubles")
+}
