@@ -15,8 +15,8 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
+use crate::access::caller::{peer_of, refuse};
 use crate::engine::Engine;
-use crate::ingest::{peer_of, refuse};
 use supwatch_store::{Cursor, EventQuery};
 
 pub mod operate;

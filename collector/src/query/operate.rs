@@ -8,9 +8,9 @@ use supwatch_proto::wire;
 use supwatch_proto::wire::operate_service_server::OperateService;
 use tonic::{Request, Response, Status};
 
+use crate::access::caller::{peer_of, refuse};
 use crate::access::identity::{Peer, Role};
 use crate::engine::{Decision, Engine};
-use crate::ingest::{peer_of, refuse};
 
 /// Longest reason, in bytes.
 const REASON_BYTES: usize = 1000;

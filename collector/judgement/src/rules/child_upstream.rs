@@ -101,118 +101,142 @@ struct Edge<'a> {
     path: &'a str,
 }
 
+/// What is wrong with an edge, or `None` where this question finds nothing to object to.
+type Answer = Option<Judged>;
+
 fn judge_edge(scene: &Scene<'_>, edge: &Edge<'_>) -> Judged {
-    let site = scene.site;
-    let wanted = name_of(edge.wanted);
-    let looked_at = &[Cow::Owned(edge.path.to_owned()), Cow::Borrowed("sups[first] above")];
-    let fail = |what: Text, evidence: Vec<Evidence>| {
-        let summary = Text::new(
-            format!("SUP {} of {} must take from {wanted} of {}, but {}", name_of(edge.sup), site.code, edge.above.code, what.en),
-            format!(
-                "{} のソフトウェアの更新ポイント {} は {} の {wanted} から同期しなければなりませんが、{}",
-                site.code,
-                name_of(edge.sup),
-                edge.above.code,
-                what.ja
-            ),
-        );
-        let failure = Failure::new(Severity::Critical, summary).shown_by(evidence);
-        Judged::fail(looked_at, failure)
-    };
-    // In 2007 an internet SUP that cannot reach the active one is filled by export and import, whatever its source is set to.
-    let may_be_filled_by_hand =
-        scene.generation() == Generation::Cm2007 && edge.above.code == site.code && edge.sup.internet == Known::Some(true);
-    let takes_from_none_here = edge.wsus.sync_from_microsoft_update == Known::Some(true)
-        || edge.wsus.upstream.value().is_none_or(|upstream| upstream.server.value().is_none());
-    if may_be_filled_by_hand && takes_from_none_here {
-        let missing = Text::new(
-            format!("whether {} is disconnected and filled by wsusutil export and import", name_of(edge.sup)),
-            format!(
-                "{} が切断されたソフトウェアの更新ポイントで、wsusutil の export と import で更新されているかどうか",
-                name_of(edge.sup)
-            ),
-        );
-        return Judged::unknown(looked_at, vec![missing]);
-    }
-    if edge.wsus.sync_from_microsoft_update == Known::Some(true) {
-        return fail(
-            Text::new("takes from Microsoft Update", "Microsoft Update から同期しています"),
-            vec![setting(site, edge.path.replace(".upstream", ".sync_from_microsoft_update"), true)],
-        );
-    }
-    let from_microsoft = edge.path.replace(".upstream", ".sync_from_microsoft_update");
-    if edge.wsus.sync_from_microsoft_update.is_unknown() {
-        // The name of an upstream stays set while WSUS takes from Microsoft.
-        return Judged::unknown(looked_at, vec![no_setting(site.code, &from_microsoft)]);
-    }
-    let Upstream { server, port, ssl } = match &edge.wsus.upstream {
+    filled_by_hand(scene, edge).or_else(|| from_microsoft(scene, edge)).unwrap_or_else(|| judge_upstream(scene, edge))
+}
+
+/// The upstream server's name, then SSL, then the port: the first difference is the finding.
+fn judge_upstream(scene: &Scene<'_>, edge: &Edge<'_>) -> Judged {
+    let upstream = match &edge.wsus.upstream {
         Known::Some(upstream) => upstream,
-        Known::Unknown => return Judged::unknown(looked_at, vec![no_setting(site.code, edge.path)]),
+        Known::Unknown => return edge.unknown(no_setting(scene.site.code, edge.path)),
         Known::None => {
             let what = Text::new("has no upstream server", "上流サーバーが設定されていません");
-            return fail(what, vec![setting(site, edge.path, json!(null))]);
+            return edge.fail(scene, what, vec![setting(scene.site, edge.path, json!(null))]);
         }
     };
-    let Some(server) = server.value() else {
-        return Judged::unknown(looked_at, vec![no_setting(site.code, &format!("{}.server", edge.path))]);
+    let name = judge_server(scene, edge, upstream).or_else(|| judge_ssl(scene, edge, upstream));
+    name.unwrap_or_else(|| judge_port(scene, edge, upstream))
+}
+
+/// In 2007 an internet SUP that cannot reach the active one is filled by export and import, whatever its source is set to.
+fn filled_by_hand(scene: &Scene<'_>, edge: &Edge<'_>) -> Answer {
+    let may_be_filled_by_hand =
+        scene.generation() == Generation::Cm2007 && edge.above.code == scene.site.code && edge.sup.internet == Known::Some(true);
+    let takes_from_none_here = edge.wsus.sync_from_microsoft_update == Known::Some(true)
+        || edge.wsus.upstream.value().is_none_or(|upstream| upstream.server.value().is_none());
+    if !(may_be_filled_by_hand && takes_from_none_here) {
+        return None;
+    }
+    let name = name_of(edge.sup);
+    Some(edge.unknown(Text::new(
+        format!("whether {name} is disconnected and filled by wsusutil export and import"),
+        format!("{name} が切断されたソフトウェアの更新ポイントで、wsusutil の export と import で更新されているかどうか"),
+    )))
+}
+
+fn from_microsoft(scene: &Scene<'_>, edge: &Edge<'_>) -> Answer {
+    let path = edge.path.replace(".upstream", ".sync_from_microsoft_update");
+    match edge.wsus.sync_from_microsoft_update {
+        Known::Some(true) => {
+            let what = Text::new("takes from Microsoft Update", "Microsoft Update から同期しています");
+            Some(edge.fail(scene, what, vec![setting(scene.site, path, true)]))
+        }
+        // The name of an upstream stays set while WSUS takes from Microsoft.
+        ref known if known.is_unknown() => Some(edge.unknown(no_setting(scene.site.code, &path))),
+        _ => None,
+    }
+}
+
+fn judge_server(scene: &Scene<'_>, edge: &Edge<'_>, upstream: &Upstream) -> Answer {
+    let path = format!("{}.server", edge.path);
+    let Some(server) = upstream.server.value() else {
+        return Some(edge.unknown(no_setting(scene.site.code, &path)));
     };
     if edge.wanted.server.is_unknown() {
-        return Judged::unknown(looked_at, vec![no_setting(edge.above.code, "sups[first].server")]);
+        return Some(edge.unknown(no_setting(edge.above.code, "sups[first].server")));
     }
-    if !edge.wanted.has_name(server) {
-        if is_another_server(scene, server) {
-            let what = Text::new(format!("takes from {server}"), format!("{server} から同期しています"));
-            return fail(what, vec![setting(site, format!("{}.server", edge.path), server.as_str())]);
-        }
-        let (above, sup, site_code) = (edge.above.code, name_of(edge.sup), site.code);
-        let summary = Text::new(
-            format!(
-                "SUP {sup} of {site_code} takes from {server}, which is no known name of {above}'s SUP {wanted}; \
-                 if it is an alias, list it under sups[].names of {above}"
-            ),
-            format!(
-                "{site_code} のソフトウェアの更新ポイント {sup} は {server} から同期していますが、{above} のソフトウェアの更新ポイント {wanted} の既知の名前ではありません。\
-                 別名であれば {above} の sups[].names に書いてください"
-            ),
-        );
-        let evidence = setting(site, format!("{}.server", edge.path), server.as_str());
-        return Judged::fail(looked_at, Failure::new(Severity::Warning, summary).shown_by([evidence]));
+    if edge.wanted.has_name(server) {
+        return None;
     }
-    if let (Some(ssl), Some(wanted_ssl)) = (ssl.value(), edge.wanted.ssl.value())
-        && ssl != wanted_ssl
-    {
-        let what = if *ssl {
-            Text::new("uses SSL, which that SUP does not", "SSL を使用しています (相手は使用していません)")
-        } else {
-            Text::new("does not use SSL, which that SUP does", "SSL を使用していません (相手は使用しています)")
-        };
-        return fail(
-            what,
-            vec![
-                setting(site, format!("{}.ssl", edge.path), *ssl),
-                setting(edge.above, format!("sups[{wanted}].ssl"), *wanted_ssl),
-            ],
-        );
+    let evidence = setting(scene.site, path, server.as_str());
+    if is_another_server(scene, server) {
+        let what = Text::new(format!("takes from {server}"), format!("{server} から同期しています"));
+        return Some(edge.fail(scene, what, vec![evidence]));
     }
-    let wanted_port = match ssl.value().or(edge.wanted.ssl.value()) {
+    let (above, sup, wanted, site) = (edge.above.code, name_of(edge.sup), name_of(edge.wanted), scene.site.code);
+    let summary = Text::new(
+        format!(
+            "SUP {sup} of {site} takes from {server}, which is no known name of {above}'s SUP {wanted}; \
+             if it is an alias, list it under sups[].names of {above}"
+        ),
+        format!(
+            "{site} のソフトウェアの更新ポイント {sup} は {server} から同期していますが、{above} のソフトウェアの更新ポイント {wanted} の既知の名前ではありません。\
+             別名であれば {above} の sups[].names に書いてください"
+        ),
+    );
+    Some(Judged::fail(&edge.looked_at(), Failure::new(Severity::Warning, summary).shown_by([evidence])))
+}
+
+fn judge_ssl(scene: &Scene<'_>, edge: &Edge<'_>, upstream: &Upstream) -> Answer {
+    let (ssl, wanted) = (*upstream.ssl.value()?, *edge.wanted.ssl.value()?);
+    if ssl == wanted {
+        return None;
+    }
+    let what = if ssl {
+        Text::new("uses SSL, which that SUP does not", "SSL を使用しています (相手は使用していません)")
+    } else {
+        Text::new("does not use SSL, which that SUP does", "SSL を使用していません (相手は使用しています)")
+    };
+    let evidence = vec![
+        setting(scene.site, format!("{}.ssl", edge.path), ssl),
+        setting(edge.above, format!("sups[{}].ssl", name_of(edge.wanted)), wanted),
+    ];
+    Some(edge.fail(scene, what, evidence))
+}
+
+fn judge_port(scene: &Scene<'_>, edge: &Edge<'_>, upstream: &Upstream) -> Judged {
+    let (path, wanted_sup) = (format!("{}.port", edge.path), name_of(edge.wanted));
+    let wanted = match upstream.ssl.value().or(edge.wanted.ssl.value()) {
         Some(true) => edge.wanted.https_port.value(),
         Some(false) => edge.wanted.http_port.value(),
         None => None,
     };
-    match (port.value(), wanted_port) {
-        (Some(port), Some(wanted_port)) if port != wanted_port => fail(
-            Text::new(
-                format!("uses port {port} instead of {wanted_port}"),
-                format!("ポート {wanted_port} ではなく {port} を使用しています"),
-            ),
-            vec![
-                setting(site, format!("{}.port", edge.path), *port),
-                setting(edge.above, format!("sups[{wanted}].port"), json!(wanted_port)),
-            ],
-        ),
-        (Some(_), Some(_)) => Judged::pass(looked_at),
-        (None, _) => Judged::unknown(looked_at, vec![no_setting(site.code, &format!("{}.port", edge.path))]),
-        (_, None) => Judged::unknown(looked_at, vec![no_setting(edge.above.code, &format!("sups[{wanted}].http_port"))]),
+    match (upstream.port.value(), wanted) {
+        (Some(port), Some(wanted)) if port != wanted => {
+            let what = Text::new(
+                format!("uses port {port} instead of {wanted}"),
+                format!("ポート {wanted} ではなく {port} を使用しています"),
+            );
+            let evidence =
+                vec![setting(scene.site, path, *port), setting(edge.above, format!("sups[{wanted_sup}].port"), json!(wanted))];
+            edge.fail(scene, what, evidence)
+        }
+        (Some(_), Some(_)) => Judged::pass(&edge.looked_at()),
+        (None, _) => edge.unknown(no_setting(scene.site.code, &path)),
+        (_, None) => edge.unknown(no_setting(edge.above.code, &format!("sups[{wanted_sup}].http_port"))),
+    }
+}
+
+impl Edge<'_> {
+    fn looked_at(&self) -> [Cow<'static, str>; 2] {
+        [Cow::Owned(self.path.to_owned()), Cow::Borrowed("sups[first] above")]
+    }
+
+    fn unknown(&self, missing: Text) -> Judged {
+        Judged::unknown(&self.looked_at(), vec![missing])
+    }
+
+    fn fail(&self, scene: &Scene<'_>, what: Text, evidence: Vec<Evidence>) -> Judged {
+        let (sup, site, wanted, above) = (name_of(self.sup), scene.site.code, name_of(self.wanted), self.above.code);
+        let summary = Text::new(
+            format!("SUP {sup} of {site} must take from {wanted} of {above}, but {}", what.en),
+            format!("{site} のソフトウェアの更新ポイント {sup} は {above} の {wanted} から同期しなければなりませんが、{}", what.ja),
+        );
+        Judged::fail(&self.looked_at(), Failure::new(Severity::Critical, summary).shown_by(evidence))
     }
 }
 
