@@ -1,5 +1,5 @@
-//! A child's first SUP takes from its parent's first SUP; a further SUP from its own site's first one.
-//! Source: documentation, planning for software update points; the article, "WSUS server not configured".
+//! A child's first SUP synchronises from its parent's first SUP; a further SUP from its own site's first one. Source:
+//! documentation, planning for software update points; the article, "WSUS server not configured".
 
 use std::borrow::Cow;
 
@@ -142,7 +142,7 @@ fn judge_edge(scene: &Scene<'_>, edge: &Edge<'_>) -> Judged {
     }
     let from_microsoft = edge.path.replace(".upstream", ".sync_from_microsoft_update");
     if edge.wsus.sync_from_microsoft_update.is_unknown() {
-        // The name of an upstream stays set while WSUS takes from Microsoft.
+        // The upstream name stays set while WSUS synchronises from Microsoft Update.
         return Judged::unknown(looked_at, vec![no_setting(site.code, &from_microsoft)]);
     }
     let Upstream { server, port, ssl } = match &edge.wsus.upstream {
