@@ -1,7 +1,7 @@
 //! Certificate → site; wire event → event; append; acknowledge once durable.
 //!
-//! **Invariant: an acknowledgement means durable.** A certificate alone says which agent a peer is and for which sites it may
-//! send; a claim beyond that is refused, recorded and shown. A protocol violation ends the stream; unknown fields inside an
+//! **Invariant: an acknowledgement means durable.** Only the certificate determines which agent a peer is and for which sites it
+//! may send; a claim beyond that is refused, recorded and shown. A protocol violation ends the stream; unknown fields inside an
 //! event are kept.
 
 use std::pin::Pin;
@@ -31,16 +31,16 @@ use supwatch_store::{Claims, Session, StoreError};
 const PROTOCOL: u32 = 1;
 /// Unacknowledged events an agent may have in flight.
 const WINDOW: u32 = 2_000;
-/// Largest message of a peer, in bytes.
+/// Largest message from a peer, in bytes.
 pub const MESSAGE_BYTES: usize = 4 << 20;
-/// Events of a batch.
+/// Most events of a batch.
 const BATCH_EVENTS: usize = 2_000;
 /// Largest event the store accepts, in bytes.
 const EVENT_BYTES: usize = 80 * 1024;
-/// Read positions a batch may carry, and the length of a file's name; bounded so that they fit into one commit.
+/// Most checkpoints of a batch, and longest file name; bounded so that they fit into one commit.
 const PLACES: usize = 16;
 const PLACE_NAME_BYTES: usize = 300;
-/// Sites a message may report coverage for, and logs of each: more than a certificate names, and more than a site server has.
+/// Most sites in a coverage report, and most logs of each: more than a certificate names, and more than a site server has.
 const COVERED_SITES: usize = 256;
 const COVERED_LOGS: usize = 64;
 const PLACE_BYTES: usize = 16 * 1024;
@@ -49,7 +49,7 @@ const ANSWERS: usize = 8;
 const FIRST_MESSAGE: Duration = Duration::from_secs(10);
 /// Retry interval for a batch while the disk rejects writes.
 const RETRY_EVERY: Duration = Duration::from_secs(2);
-/// A stream without a message for this long ends: four heartbeats.
+/// Time without a message after which a stream ends: four heartbeats.
 const IDLE: Duration = Duration::from_secs(60);
 
 /// The ingest service.
@@ -66,7 +66,7 @@ type Answers = Pin<Box<dyn Stream<Item = Result<wire::StreamResponse, Status>> +
 /// The peer of a request, by its certificate.
 pub fn peer_of<T>(request: &Request<T>, hierarchy: &str) -> Result<Peer, Status> {
     let peer = match request.extensions().get::<Peer>() {
-        // Set by the server within this process, as the simulation does; nothing a peer sends becomes an extension.
+        // Set by the server within this process, as the simulation does; no data from a peer becomes an extension.
         Some(peer) => peer.clone(),
         None => peer_certificate(request)?,
     };
@@ -166,7 +166,7 @@ impl IngestService for Ingest {
         };
         if session.is_replaced {
             let reason = Text::new(
-                format!("{id} came with a state that was replaced since; it starts over where its files are stored"),
+                format!("{id} connected with a state that was replaced since; it starts a new epoch at the stored checkpoints"),
                 format!("{id} がその後置き換えられた古い状態で接続しました。保存済みの位置から新しく始めます"),
             );
             let remedy = Text::new(
@@ -298,7 +298,7 @@ impl AgentStream {
                         tracing::error!(agent = %self.id, %error, "store unavailable; agents keep spooling");
                         let wait_ms = u32::try_from(RETRY_EVERY.as_millis()).unwrap_or(u32::MAX);
                         let throttle = wire::Throttle { wait_ms, reason: error.to_string() };
-                        // If the agent is gone, its batch is stored all the same.
+                        // The batch is stored even if the agent is gone.
                         let _ = answer(answers, stream_response::Body::Throttle(throttle)).await;
                     }
                     self.engine.mark_seen(&self.id, &self.sites, self.newest - self.durable, None);
@@ -349,7 +349,7 @@ impl AgentStream {
                 batch.places.len()
             )));
         }
-        // Only its own sites, so that the store keeps no more positions than their files.
+        // Only for its own sites, so that the store keeps no more checkpoints than their files.
         let own = |place: &wire::Place| {
             let site = place.name.split_once('/').map_or("", |(site, _)| site);
             self.sites.iter().any(|own| own.as_str() == site)
@@ -371,7 +371,7 @@ impl AgentStream {
         }
         let site = event.site;
         let reason = Text::new(
-            format!("{} sent an event of site {site}, for which it may not speak", self.id),
+            format!("{} sent an event of site {site}, for which it may not report", self.id),
             format!("{} が権限のないサイト {site} のイベントを送信しました", self.id),
         );
         let remedy = Text::new(
@@ -387,7 +387,7 @@ async fn answer(answers: &Answer, body: stream_response::Body) -> Result<(), Sta
     sent.map_err(|_| Status::cancelled("the agent has disconnected"))
 }
 
-/// A store error as a gRPC status. None of them makes the agent discard events.
+/// A store error as a gRPC status. None makes the agent discard events.
 fn status(error: StoreError) -> Status {
     match error {
         StoreError::Fenced => Status::aborted(error.to_string()),
