@@ -1,4 +1,4 @@
-//! House rules as a test: crate boundaries, paths that documents name, and habits that have bitten before.
+//! House rules as tests: crate boundaries, paths named in documents, and habits that have caused bugs before.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
@@ -18,7 +18,7 @@ mod tables;
 #[path = "tidy/words.rs"]
 mod words;
 
-/// Files that git knows, below the root.
+/// Files known to git, relative to the root.
 fn files(suffix: &str) -> Vec<PathBuf> {
     let listed = Command::new("git").current_dir(root()).args(["ls-files", "--cached", "--others", "--exclude-standard"]).output();
     let listed = listed.ok().filter(|output| output.status.success());
@@ -59,7 +59,7 @@ fn code(path: &Path) -> String {
             kept.push(line);
             continue;
         }
-        // A module in another file ends here, one in this file with its brace.
+        // A module in another file ends here, one in this file with its closing brace.
         if lines.next().is_some_and(|item| !item.ends_with(';')) {
             lines.by_ref().find(|line| *line == "}");
         }
@@ -71,7 +71,7 @@ fn code(path: &Path) -> String {
 fn each_outside_crate_is_named_where_it_belongs() {
     let allowed: [(&str, &[&str]); 7] = [
         ("sled::", &["agent/durable/src"]),
-        // The collector has a module of this name, and not the crate.
+        // The collector has a module of this name, and does not use the crate.
         ("notify::", &["agent/src/watch.rs", "collector/src"]),
         ("lettre::", &["collector/src/export/notify/smtp.rs"]),
         ("hyper::", &["agent/src/probe/http.rs", "collector/src/export/notify/webhook.rs"]),
@@ -98,7 +98,7 @@ fn the_collector_uses_the_agent_for_its_demo_alone() {
     }
 }
 
-/// Crates that a crate is built of, itself included.
+/// The crates in a crate's dependency tree, itself included.
 fn built_of(name: &str, features: &[&str]) -> Vec<String> {
     let mut tree = Command::new(env!("CARGO"));
     tree.current_dir(root())
@@ -120,7 +120,7 @@ fn pure_crates_have_no_runtime_no_network_and_no_files() {
         assert!(all.contains(&"jiff".to_owned()), "{name}: {all:?}");
     }
     assert!(built_of("supwatch-store", &[]).contains(&"tokio".to_owned()), "the store shows that this test can fail");
-    // What a dependency does not show, the source does.
+    // The source shows what the dependencies do not.
     for path in files(".rs") {
         let pure =
             ["proto/model/src", "agent/reading/src", "collector/judgement/src"].iter().any(|folder| path.starts_with(folder))
@@ -152,7 +152,7 @@ fn no_program_is_built_with_planted_faults() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("UTF-8").contains("planted-faults")
     };
-    // What is built without tests has no features of dev-dependencies; the tests themselves have.
+    // Builds without tests have no features of dev-dependencies; the tests themselves do.
     for name in ["supwatch-agent", "supwatch-judgement", "supwatch-store"] {
         assert!(!features(name, "features,no-dev") && features(name, "features"), "{name}");
     }
@@ -160,7 +160,7 @@ fn no_program_is_built_with_planted_faults() {
 
 #[test]
 fn no_assertion_is_forgotten_and_nothing_is_left_for_later() {
-    // Put together here so that this file does not find itself.
+    // Concatenated, so that this file does not match itself.
     let later = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("#[ig", "nore]")];
     for path in files(".rs") {
         for (number, line) in read(&path).lines().enumerate() {
@@ -178,7 +178,7 @@ fn every_crate_forbids_unsafe_code_but_for_one_module() {
     const DURABLE: &str = "agent/durable";
     let workspace = read(Path::new("Cargo.toml"));
     assert!(workspace.contains("unsafe_code = \"forbid\""));
-    // One call of the C library, which has no safe form; elsewhere in that crate unsafe code is an error, too.
+    // One C library call has no safe form; elsewhere in that crate unsafe code is an error, too.
     let of_workspace = workspace.split_once("[workspace.lints.rust]").expect("lints").1;
     let of_workspace: Vec<&str> = of_workspace.lines().take_while(|line| !line.starts_with("[profile")).collect();
     let manifest = read(&Path::new(DURABLE).join("Cargo.toml"));
@@ -189,7 +189,7 @@ fn every_crate_forbids_unsafe_code_but_for_one_module() {
     for path in files(".rs").iter().filter(|path| path.starts_with(DURABLE) && !path.ends_with("heap.rs")) {
         assert!(!read(path).contains("allow(unsafe_code)"), "{}", path.display());
     }
-    // The fuzz targets are no part of a program: a line each, with a macro that needs `unsafe`, apart from the workspace.
+    // The fuzz targets belong to no program: one line each, with a macro that needs `unsafe`, outside the workspace.
     let ours =
         |path: &&PathBuf| path.components().count() > 1 && !path.starts_with("agent/reading/fuzz") && !path.starts_with(DURABLE);
     for path in files("Cargo.toml").iter().filter(ours) {
@@ -213,7 +213,7 @@ fn the_examples_in_deploy_are_good() {
         for name in ["supwatch.toml", "agent.toml", "hierarchy.toml", "site.toml"] {
             std::fs::copy(root().join("deploy").join(name), dir.path().join(name)).expect("copied");
         }
-        // The identity is the one thing that an example cannot bring along.
+        // The identity is the only thing an example cannot include.
         let config = dir.path().join(file);
         let output = Command::new(supwatch_tests::binary(program))
             .arg("--config")

@@ -164,7 +164,7 @@ fn uplink_of(config: &Config) -> Uplink {
 /// Handles of the settings commands, by site.
 type Handles = BTreeMap<SiteCode, Handle>;
 
-/// Starts the settings commands, each on a thread of its own, so that a slow one delays nothing else.
+/// Starts the settings commands, each on a separate thread, so that a slow one delays nothing else.
 fn run_commands(spool: &Arc<Spool>, sites: &[Site]) -> (JoinSet<Result<(), SpoolError>>, Handles) {
     let (mut tasks, mut handles) = (JoinSet::new(), Handles::new());
     for site in sites {

@@ -1,6 +1,6 @@
 //! Sweeps over everything watched (logs, settings, `site.toml`) and commits what is new to the spool.
 //!
-//! Runs on a thread of its own, because file access blocks. A failure of one file never stops the others.
+//! Runs on a separate thread, because file access blocks. A failure of one file never stops the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

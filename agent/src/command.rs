@@ -292,7 +292,7 @@ fn ended(status: std::process::ExitStatus, stderr: &[u8]) -> CommandError {
     CommandError::Exit { status, said: first.map_or_else(String::new, |line| format!(": {}", without_names(line))) }
 }
 
-/// Reads a pipe on a thread of its own, to its end or to a limit; further output is read and discarded, so that the program
+/// Reads a pipe on a separate thread, to its end or to a limit; further output is read and discarded, so that the program
 /// does not block.
 fn read_aside(pipe: Option<impl Read + Send + 'static>, limit: u64) -> Result<Receiver<Vec<u8>>, CommandError> {
     let (sender, receiver) = sync_channel(1);

@@ -1,8 +1,7 @@
-//! Mistakes planted for the tests of the tests: the simulation must find each of them.
+//! Faults planted to test the tests: the simulation must find each of them.
 //!
-//! Only with the feature `planted-faults`, which the tests crate asks for as a dev-dependency and no program has. Without it
-//! every function here is then a no-op. A fault is planted for the calling thread:
-//! a simulation runs on one.
+//! Compiled only with the feature `planted-faults`, which the tests crate enables as a dev-dependency and no program has. Without
+//! it every function here is a no-op. A fault is planted for the calling thread: a simulation runs on one.
 
 use supwatch_model::event::Event;
 

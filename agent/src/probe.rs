@@ -196,7 +196,7 @@ mod tests {
     use supwatch_reading::reader::Reading;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    /// A web server on loopback: its port, the status it gives from now on, and when it was asked.
+    /// A web server on loopback: its port, the status it returns from now on, and when it was queried.
     #[derive(Clone)]
     struct Web {
         port: u16,

@@ -1,5 +1,5 @@
-//! A settings command, with shell scripts in place of the real one: what it prints travels when it is news, and what goes
-//! wrong with it is told with its remedy.
+//! Settings commands, with shell scripts in place of the real one: changed output is sent, and errors are reported with their
+//! remedy.
 
 #![cfg(unix)]
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
@@ -56,7 +56,7 @@ impl Bench {
         self.runner(script, Duration::from_secs(20)).0.once(noon).expect("runs");
     }
 
-    /// What the spool holds: `settings <fqdn>` or the trouble.
+    /// Contents of the spool: `settings <fqdn>` or the trouble.
     fn told(&self) -> Vec<String> {
         let shown = |event: Event| match event.kind {
             EventKind::SettingsSnapshot { settings } => {
@@ -151,14 +151,14 @@ fn a_program_that_takes_too_long_is_ended_and_one_that_complains_at_length_is_no
     let bench = Bench::new();
     let start = Instant::now();
     bench.runner("exec sleep 60", Duration::from_millis(200)).0.once(noon).expect("runs");
-    // What it started and left behind still holds the pipe.
+    // A child process that it left behind still holds the pipe.
     bench.runner("sleep 60 & exit 0", Duration::from_millis(200)).0.once(noon).expect("runs");
     assert!(start.elapsed() < Duration::from_secs(30), "nobody waits for it");
     bench.once("head -c 300000 /dev/zero >&2; cat dump.json");
     bench.check(&["was killed after 0.2 s", "settings p01", "works again"]);
 }
 
-/// A clock that the runner below moves on, so that each of its runs is news.
+/// A clock that the runner below advances, so that each of its runs counts as a change.
 static HOURS: AtomicI64 = AtomicI64::new(0);
 
 fn each_run_seven_hours_later() -> Timestamp {

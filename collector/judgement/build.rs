@@ -1,4 +1,4 @@
-//! Lists the files of the catalogue of causes, so that a new one needs no other change.
+//! Lists the catalogue's cause files, so that adding one needs no other change.
 
 #![allow(clippy::disallowed_methods)] // it runs while supwatch is built
 

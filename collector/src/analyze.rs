@@ -1,7 +1,7 @@
 //! Site folders, folders of logs, single logs and zip archives → the same picture that a live collector shows.
 //!
-//! An agent and a collector in one process: it reads with the agent's library and judges with the collector's rules. Where
-//! no `site.toml` says so, the site code comes from `SITE=` in status messages, else the site is named `?`.
+//! Acts as agent and collector in one process: reads with the agent's library and judges with the collector's rules. Without a
+//! `site.toml`, the site code comes from `SITE=` in status messages; without either, the site is named `?`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub enum AnalyzeError {
     /// No line was recognised.
     #[error("{0}")]
     Nothing(String),
-    /// An input inside an archive is wrong; named by the path that was given.
+    /// An input inside an archive is invalid; named by the path as given.
     #[error("{0}")]
     Archived(String),
     /// An archive that must not be opened.
@@ -57,10 +57,10 @@ pub enum AnalyzeError {
         /// What is wrong with the archive.
         reason: String,
     },
-    /// `site.toml` or `hierarchy.toml` is wrong.
+    /// `site.toml` or `hierarchy.toml` is invalid.
     #[error(transparent)]
     Faults(#[from] Faults),
-    /// A snapshot is wrong.
+    /// A snapshot is invalid.
     #[error(transparent)]
     Settings(#[from] settings::SettingsError),
 }
@@ -83,13 +83,13 @@ pub struct InputFile {
     pub recognised: u64,
     /// Lines that are not.
     pub unrecognised: u64,
-    /// Lines that have a type: an event, or progress that is reported thinned out.
+    /// Lines that have a type: an event, or progress, only part of which is reported.
     pub typed: u64,
     /// Records whose damaged marks were repaired.
     pub mended: u64,
-    /// Records put together from several lines.
+    /// Records assembled from several lines.
     pub joined: u64,
-    /// Pieces removed from around the lines of a paste.
+    /// What was removed from the lines of a paste.
     pub taken_off: Vec<&'static str>,
 }
 
@@ -108,13 +108,13 @@ pub struct Analysis {
     pub limits: Limits,
     /// The moment it was judged at.
     pub judged_at: Timestamp,
-    /// Set where nothing was recognised: then there is no verdict of anything.
+    /// Set if nothing was recognised: then there are no verdicts.
     pub nothing: Option<Nothing>,
     /// Remarks on the input, such as an empty log.
     pub remarks: Vec<String>,
 }
 
-/// Reads and judges everything, at `at` or at the newest time in the input; `now` is used where it has none.
+/// Reads and judges everything, as of `at` or the newest time in the input; `now` is used if it has none.
 pub fn analyze(
     paths: &[PathBuf],
     at: Option<Timestamp>,
@@ -155,7 +155,7 @@ pub fn analyze(
     let judged_at = time.unwrap_or(now);
     let mut picture = supwatch_judgement::picture::at(&work.hierarchy, &found.limits, judged_at);
     if time.is_none() {
-        // The input has no times: the time of this analysis is no "since".
+        // The input has no times, and the time of this analysis says nothing about when a problem began.
         picture.at = None;
         for finding in &mut picture.findings {
             (finding.opened_at, finding.changed_at) = (None, None);
@@ -169,7 +169,7 @@ pub fn analyze(
 }
 
 impl Analysis {
-    /// The analysis, or why nothing was recognised: for queries where an empty answer would be wrong.
+    /// The analysis, or why nothing was recognised: for queries where an empty answer would mislead.
     pub fn with_substance(self) -> Result<Analysis, AnalyzeError> {
         match self.nothing {
             None => Ok(self),

@@ -116,8 +116,7 @@ impl Collector {
         Ok(Collector { listen, http, engine, parts })
     }
 
-    /// Runs until `stop` resolves or a part ends; `hurry` is polled only then, and cuts short the wait for
-    /// open streams.
+    /// Runs until `stop` resolves or a part ends; `hurry` is polled only after that, and cuts short the wait for open streams.
     pub async fn run(mut self, stop: impl Future<Output = ()>, hurry: impl Future<Output = ()>) -> Result<(), AppError> {
         let early = tokio::select! {
             () = stop => None,
@@ -223,7 +222,7 @@ async fn export(engine: Arc<Engine>, counters: Arc<Counters>, config: Otlp, hier
     Ok(())
 }
 
-/// Waits out a disk that rejects writes; the task then restarts from what the store has.
+/// Waits while the disk rejects writes; the task then restarts from the stored state.
 async fn retry_later(part: &'static str, error: StoreError, engine: &Engine) -> Result<(), AppError> {
     if !error.is_transient() {
         return Err(error.into());

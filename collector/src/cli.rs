@@ -1,4 +1,4 @@
-//! The command line: one command a file. Data goes to stdout, messages to stderr.
+//! The command line: one file per command. Data goes to stdout, messages to stderr.
 //!
 //! Exit codes: [`EXIT_CODES`]; `check` uses the plugin codes alone.
 
@@ -106,7 +106,7 @@ enum FailOn {
 }
 
 impl FailOn {
-    /// Whether any of the open findings is that bad.
+    /// Whether any open finding is at least this severe.
     fn fails(self, findings: &[Finding]) -> bool {
         let limit = match self {
             FailOn::Critical => Severity::Critical,
@@ -120,54 +120,54 @@ impl FailOn {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// A whole hierarchy on this machine: authority, collector, agents, and a moving story
+    /// Run a whole hierarchy on this machine: authority, collector, agents, and a scripted story
     Demo(admin::Demo),
     /// Run the collector
     Serve,
-    /// Judge site folders, folders of logs, single logs or a zip; no installation
+    /// Judge site folders, folders of logs, single logs or a zip, without a collector
     Analyze(analyze::Analyze),
-    /// The hierarchy as a tree: state, last success, findings, what to do next
+    /// Show the hierarchy as a tree: state, last success, findings, what to do next
     Status(read::Status),
-    /// Sites; with a code, one in full
+    /// List sites; with a code, show one in full
     Sites(read::Sites),
-    /// Open findings, worst first
+    /// List open findings, worst first
     Findings(read::Findings),
     /// Explain a finding, rule, cause, message id, error code or error text
     Explain(explain::Explain),
-    /// History of runs
+    /// List past runs
     Runs(read::Runs),
-    /// How far a synchronisation got: which sites were notified, when each began, how long it took, where it stopped
+    /// Show how far a synchronisation got: which sites were notified, when each began, how long it took, where it stopped
     Wave(wave::Wave),
-    /// History of events
+    /// List past events
     Events(read::Events),
-    /// Settings of a site: now, at a time, their changes, and compared with another
+    /// Show the settings of a site: now, at a time, their changes, and compared with another site
     Settings(settings::Settings),
-    /// Verdicts that would change if a site had other settings
+    /// Show which verdicts would change if a site had other settings
     Whatif(whatif::WhatIf),
-    /// The rules and their verdicts here
+    /// List the rules with their verdicts
     Rules(rules::Rules),
-    /// Monitoring-plugin form: one line, exit 0/1/2/3
+    /// Print one line for a monitoring system; exit codes 0 to 3 as for plugins
     Check(check::Check),
     /// Check a store for damage; the collector must not run
     Fsck(store::Fsck),
     /// Write a whole store as lines of JSON; the collector must not run
     Export(store::Export),
-    /// Make a store from an export
+    /// Create a store from an export
     Import(store::Import),
-    /// Certificates
+    /// Create a certificate authority and issue identities
     #[command(subcommand)]
     Pki(admin::Pki),
-    /// The collector's configuration
+    /// Check the collector's configuration
     #[command(subcommand)]
     Config(admin::ConfigCommand),
-    /// Shell completions
+    /// Print shell completions
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
 }
 
-/// Wrong use or configuration.
+/// Wrong usage or configuration.
 const USAGE: u8 = 2;
 /// The collector cannot be reached or refuses.
 const COLLECTOR: u8 = 3;
@@ -207,7 +207,7 @@ impl Failure {
     }
 }
 
-/// 0, or 1 where findings ask for it.
+/// 0, or 1 if the findings require it.
 type Outcome = Result<u8, Failure>;
 
 /// Parses the arguments, runs the command, returns the exit code.
@@ -215,14 +215,14 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version go to stdout and are fine; a monitoring system reads 2 as "critical".
+            // Help and version go to stdout and are not errors; a monitoring system reads 2 as "critical".
             let is_check = std::env::args().skip(1).any(|word| word == "check") && !std::env::args().any(|word| word == "config");
             let code = match (error.use_stderr(), is_check) {
                 (false, _) => 0,
                 (true, true) => check::UNKNOWN,
                 (true, false) => USAGE,
             };
-            // If this cannot be written, no one is reading.
+            // If this cannot be written, nobody is reading.
             let _ = error.print();
             return ExitCode::from(code);
         }
@@ -305,12 +305,12 @@ impl Global {
         };
         let asked = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
         let measured = || terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
-        // Into a file or pipe nothing is cut away.
+        // A file or pipe gets wide lines, so that little is cut.
         let width = asked.or_else(measured).unwrap_or(if terminal { 80 } else { 160 }).clamp(40, 240);
         Look { lang: self.lang(), color, width }
     }
 
-    /// What errors are diagnosed by, where no collector does it.
+    /// The catalogue for diagnosing errors where no collector does it.
     fn catalogue(&self) -> Result<Arc<Catalogue>, Failure> {
         match &self.causes {
             Some(folder) => check_folder(folder).map(Arc::new).map_err(Failure::usage),
@@ -360,7 +360,7 @@ fn moment(text: &str) -> Result<Timestamp, String> {
     crate::app::now().checked_sub(back).map_err(|_| wrong())
 }
 
-/// The same ahead: a time, a date (to its end), or plus a span such as +14d.
+/// A time in the future: a time, a date (until its end), or a span such as +14d.
 fn moment_ahead(text: &str) -> Result<Timestamp, String> {
     let wrong = || format!("{text:?} is not a time in the future: write 2027-01-31, 2027-01-31T18:00:00Z, or a span such as +2w");
     if let Ok(date) = text.parse::<jiff::civil::Date>() {

@@ -21,7 +21,7 @@ pub mod causes;
 pub struct Config {
     /// Where agents and the CLI connect.
     pub listen: SocketAddr,
-    /// Where `/metrics` is.
+    /// Address of `/metrics`.
     pub http: SocketAddr,
     /// Identity folder.
     pub identity: PathBuf,
@@ -29,13 +29,13 @@ pub struct Config {
     pub store: PathBuf,
     /// How long events are kept.
     pub retention: Retention,
-    /// What is expected of the hierarchy.
+    /// The expected hierarchy.
     pub hierarchy: HierarchyFile,
     /// Limits and exceptions of the rules.
     pub limits: Limits,
-    /// The `rules.toml` they are from; read again when it changes.
+    /// The `rules.toml` they come from; reloaded when it changes.
     pub rules: Option<PathBuf>,
-    /// What errors are diagnosed by: the built-in causes and the administrator's own.
+    /// The catalogue: the built-in causes and the administrator's own.
     pub catalogue: Arc<Catalogue>,
     /// Notification targets.
     pub notify: Vec<Target>,
@@ -44,7 +44,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads a configuration file and the `hierarchy.toml` it names. Relative paths are meant from the file's folder.
+    /// Reads a configuration file and the `hierarchy.toml` it names. Relative paths refer to the file's folder.
     pub fn read(path: &Path) -> Result<Config, Faults> {
         let text = std::fs::read_to_string(path).map_err(|error| {
             Faults::of_file(path, format!("cannot be read: {error}; name the collector's configuration with --config"))

@@ -1,7 +1,7 @@
-//! A whole hierarchy on this machine: authority, collector, an agent per site, and a story that moves.
+//! A whole hierarchy on this machine: authority, collector, an agent per site, and a scripted story.
 //!
-//! Everything is real – certificates, TLS, spools, store – but for the hierarchy itself, whose logs and settings the story
-//! writes as site servers would. An agent and a collector in one process, on ports the system chooses.
+//! Everything is real – certificates, TLS, spools, store – except the hierarchy itself, whose logs and settings the story writes
+//! as site servers would. Agents and collector share one process, on ports that the system chooses.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,9 +25,9 @@ mod site;
 
 use site::DemoSite;
 
-/// Longest wait for the collector to see what the story did.
+/// Longest wait until the collector sees a step of the story.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Time between two acts, so that a person can follow.
+/// Pause between two steps, so that a person can follow.
 const PACE: Duration = Duration::from_millis(1200);
 
 /// Why the demo ended early.
@@ -61,7 +61,7 @@ pub enum DemoError {
 /// The running demo hierarchy.
 pub struct Demo {
     folder: PathBuf,
-    /// Goes away with the demo, unless the user named a folder.
+    /// Removed with the demo, unless the user named a folder.
     _temporary: Option<tempfile::TempDir>,
     collector: Collector,
     agents: JoinSet<Result<(), agent::AppError>>,
@@ -97,7 +97,7 @@ parent = "P01"
 "#;
 
 impl Demo {
-    /// Makes and starts everything.
+    /// Creates and starts everything.
     pub async fn start(folder: Option<&Path>, look: Look) -> Result<Demo, DemoError> {
         let (folder, temporary) = match folder {
             Some(folder) => (folder.to_owned(), None),
@@ -264,20 +264,20 @@ fn finding(rule: &'static str, site: &'static str, open: bool) -> impl Fn(&Pictu
             .findings
             .iter()
             .any(|finding| finding.rule == rule && Some(finding.site) == code && finding.resolved_at.is_none());
-        // A finding is gone only once the run that ends it is seen.
+        // A finding resolves only once the run that ends it has been seen.
         let running = picture.runs.iter().any(|run| Some(run.site) == code && run.outcome == RunOutcome::Running);
         found == open && !running
     }
 }
 
-/// Changes one setting that the story knows to be there.
+/// Changes one setting that is known to exist.
 fn set(settings: &mut serde_json::Value, path: &str, value: serde_json::Value) {
     if let Some(setting) = settings.pointer_mut(path) {
         *setting = value;
     }
 }
 
-/// When a site of the story did something.
+/// When a site of the story last acted.
 fn stamp(time: Timestamp) -> String {
     time.strftime("%m-%d-%Y %H:%M:%S%.3f").to_string()
 }

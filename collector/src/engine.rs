@@ -26,13 +26,13 @@ use supwatch_judgement::waves::Waves;
 use supwatch_judgement::whatif::{WhatIfError, whatif};
 use supwatch_store::{Cursor, EventQuery, Retention, Session, Store, StoreError, StoreSize};
 
-/// An agent seen within this time before the newest contact counts as connected when the collector stopped.
+/// An agent counts as connected when the collector stopped if its last contact was within this time of the newest one.
 const RECENT: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
 
-/// KiB of batches that may wait for the store, across all agents.
+/// KiB of batches that may wait for the store, over all agents.
 const ROOM_KIB: usize = 64 * 1024;
 
-/// Newest waves considered for metrics: those in progress, and the last that ended of each top site.
+/// Number of newest waves considered for metrics: those in progress, and the last finished one of each top site.
 const MEASURED_WAVES: usize = 8;
 
 mod covered;
@@ -66,7 +66,7 @@ pub struct Engine {
     pub clock: fn() -> Timestamp,
     /// Coverage last written to the store, by agent and site.
     covered: Mutex<Kept>,
-    /// The newest waves when no site was last reading a backlog.
+    /// The newest waves as of when no site was reading a backlog.
     measured: Mutex<Vec<Wave>>,
     /// Findings not yet written, because the store was unavailable.
     unsaved: Mutex<BTreeMap<String, Finding>>,
@@ -104,7 +104,7 @@ impl Engine {
         for kept in store.coverage().await? {
             judge.apply_coverage(&kept.agent, kept.epoch, kept.coverage);
         }
-        // No agent could reach the collector while it was down: silence counts from now, except for agents silent long before.
+        // While the collector was down, no agent could reach it: silence counts from now, except for agents silent long before.
         let newest = judge.hierarchy().agents.values().filter_map(|agent| agent.last_heard_at).max();
         let recent = |at: Timestamp| newest.is_some_and(|newest| newest.duration_since(at) <= RECENT);
         let agents: Vec<(AgentId, Vec<SiteCode>)> = judge
@@ -167,7 +167,7 @@ impl Engine {
         }
     }
 
-    /// Stores events durably, then applies and judges those that were new. Returns the sequence number to acknowledge.
+    /// Stores events durably, then applies and judges the new ones. Returns the sequence number to acknowledge.
     pub async fn ingest(
         &self,
         session: &Session,
@@ -191,7 +191,7 @@ impl Engine {
         self.judge_and_keep().await
     }
 
-    /// Applies coverage whose events are durable, and stores what is worth a write.
+    /// Applies coverage whose events are durable, and stores it if that is worth a write.
     async fn apply_coverage(&self, session: &Session, durable: u64, coverage: &[Coverage]) -> Result<(), StoreError> {
         let settled: Vec<&Coverage> = coverage.iter().filter(|one| one.after_sequence <= durable).collect();
         if settled.is_empty() {
@@ -214,7 +214,7 @@ impl Engine {
         }
     }
 
-    /// Reserves memory for a batch of that many bytes, until dropped.
+    /// Reserves memory for a batch of this many bytes, until dropped.
     pub async fn reserve(&self, bytes: u32) -> Option<OwnedSemaphorePermit> {
         // The semaphore is never closed.
         Arc::clone(&self.room).acquire_many_owned((bytes / 1024 + 1).min(8 * 1024)).await.ok()

@@ -5,7 +5,7 @@
 //!                   └→ otlp       engine → notify → webhook, mail, program
 //! ```
 //!
-//! Each asks the engine, which knows none of them; what they count about themselves is in `counters`.
+//! Each queries the engine, which depends on none of them; `counters` holds their own statistics.
 
 pub mod backoff;
 pub mod counters;
@@ -19,7 +19,7 @@ use metrics::Snapshot;
 
 use crate::engine::Engine;
 
-/// The values of the metrics as the engine and the counters have them now.
+/// The current values of the metrics, from the engine and the counters.
 fn snapshot(engine: &Engine, counters: &Counters) -> Snapshot {
     Snapshot {
         picture: engine.picture(None, false),

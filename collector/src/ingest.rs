@@ -1,7 +1,7 @@
 //! Certificate → site; hello → welcome; then the stream: wire event → event, append, acknowledge once durable.
 //!
-//! **Invariant: an acknowledgement means durable.** A certificate alone says which agent a peer is and for which sites it may
-//! send; a claim beyond that is refused, recorded and shown. A protocol violation ends the stream; unknown fields inside an
+//! **Invariant: an acknowledgement means durable.** Only the certificate determines which agent a peer is and for which sites it
+//! may send; a claim beyond that is refused, recorded and shown. A protocol violation ends the stream; unknown fields inside an
 //! event are kept.
 
 mod stream;
@@ -32,7 +32,7 @@ use supwatch_store::{Claims, Session, StoreError};
 const PROTOCOL: u32 = 1;
 /// Unacknowledged events an agent may have in flight.
 const WINDOW: u32 = 2_000;
-/// Largest message of a peer, in bytes.
+/// Largest message from a peer, in bytes.
 pub const MESSAGE_BYTES: usize = 4 << 20;
 /// Responses queued for the socket.
 const ANSWERS: usize = 8;
@@ -121,7 +121,7 @@ impl Ingest {
     /// Not refused: the agent starts over. Shown among the refusals, because a cloned machine does this again and again.
     fn record_replaced(&self, now: Timestamp, peer: &Peer, id: &AgentId) {
         let reason = Text::new(
-            format!("{id} came with a state that was replaced since; it starts over where its files are stored"),
+            format!("{id} connected with a state that was replaced since; it starts a new epoch at the stored checkpoints"),
             format!("{id} がその後置き換えられた古い状態で接続しました。保存済みの位置から新しく始めます"),
         );
         let remedy = Text::new(
@@ -175,7 +175,7 @@ fn welcome(session: &Session, now: Timestamp) -> wire::Welcome {
     }
 }
 
-/// A store error as a gRPC status. None of them makes the agent discard events.
+/// A store error as a gRPC status. None makes the agent discard events.
 fn status(error: StoreError) -> Status {
     match error {
         StoreError::Fenced => Status::aborted(error.to_string()),

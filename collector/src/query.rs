@@ -21,9 +21,9 @@ use supwatch_store::{Cursor, EventQuery};
 
 pub mod operate;
 
-/// Events of one message.
+/// Most events of one message.
 const MESSAGE_EVENTS: usize = 200;
-/// Waves of one message.
+/// Most waves of one message.
 const WAVES_SENT: usize = 20;
 /// Messages queued for the socket.
 const WAITING: usize = 4;

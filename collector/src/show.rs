@@ -1,4 +1,4 @@
-//! The picture for people and programs: tables and trees in a terminal, JSON, and a page of HTML.
+//! The picture for people and programs: tables and trees in a terminal, JSON, and an HTML page.
 
 pub mod render;
 pub mod report;

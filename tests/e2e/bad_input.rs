@@ -1,4 +1,4 @@
-//! Bad input of every kind: one clear error, the right exit code, nothing lost.
+//! Invalid input of every kind: one clear error, the right exit code, nothing lost.
 
 use std::io::Write;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! The command line as a monitoring system and a script see it.
+//! The command line as monitoring systems and scripts use it.
 
 use supwatch_tests::site::SiteFolder;
 use supwatch_tests::{House, supwatch, text, wait_for};

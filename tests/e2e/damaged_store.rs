@@ -1,5 +1,5 @@
-//! A store is damaged on purpose: the collector says so, sets aside what is damaged and goes on; agents send again what they
-//! still have; `fsck` names it, and what is left comes out and in again.
+//! A store is damaged on purpose: the collector reports it, sets the damaged part aside and continues; agents resend what they
+//! still have; `fsck` names the damage, and the rest survives an export and import.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -31,7 +31,7 @@ fn a_damaged_store_is_named_and_filled_again_by_the_agents() {
         let mut one = One::new();
         one.start();
         one.write(300);
-        // How far it got is noted beside the day at most every second.
+        // The state records the progress beside the day at most once a second.
         let begin = Instant::now();
         while begin.elapsed() < Duration::from_secs(3) {
             one.write(1);
@@ -39,7 +39,7 @@ fn a_damaged_store_is_named_and_filled_again_by_the_agents() {
         }
         one.house.kill_collector();
         let (store, day) = (one.house.path("store"), newest_day(&one.house.path("store")));
-        // sled writes a snapshot when it is opened; the older one is put back over what came since.
+        // sled writes a snapshot when it is opened; restoring the older one discards the later writes.
         if damage == "a stale snapshot" {
             let older = one.house.path("older");
             copy(&day, &older);

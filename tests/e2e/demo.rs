@@ -1,8 +1,8 @@
-//! `supwatch demo --exit`: the story is lived to its end, and the final status, which the README shows, tells what is left of it.
+//! `supwatch demo --exit`: the story runs to its end, and the final status, which the README shows, lists what remains.
 
 use supwatch_tests::{root, supwatch, text};
 
-/// A status without what differs from run to run: the time, and how long ago each site succeeded.
+/// A status without what differs between runs: the time, and the time since each site's success.
 fn timeless(status: &str) -> Vec<String> {
     let of = |line: &str| {
         let line = line.split(" UTC").next().unwrap_or_default();

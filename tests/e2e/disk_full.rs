@@ -1,6 +1,7 @@
-//! The disk of the spool, or of the store, is full for a while: nothing is lost, and both go on by themselves.
+//! The disk of the spool, or of the store, is full for a while: nothing is lost, and both resume by themselves.
 //!
-//! SUPWATCH_DISK_FULL: how often each disk is filled and freed. Where no disk is to be had the test says why it shows nothing.
+//! SUPWATCH_DISK_FULL sets how often each disk is filled and freed. If no disk can be set up, the test says why and proves
+//! nothing.
 
 use std::time::Instant;
 
@@ -14,11 +15,11 @@ fn cycles() -> u64 {
     std::env::var("SUPWATCH_DISK_FULL").ok().and_then(|count| count.parse().ok()).unwrap_or(3)
 }
 
-/// Fills and frees; `waits` is what the program says when it notices.
+/// Fills and frees the disk; `waits` is the message a program logs when it notices.
 fn story(one: &mut One, disk: &Disk, dice: &mut Dice, waits: &str, said: impl Fn(&One) -> String) {
     let mut longest = std::time::Duration::ZERO;
     for cycle in 1..=cycles() {
-        // To the last byte, or so that a little is left for others.
+        // To the last byte, or leaving a little for other programs.
         let left = if dice.below(2) == 0 { 0 } else { dice.below(6 << 20) };
         one.write(50);
         disk.fill(left);

@@ -1,7 +1,8 @@
-//! Agent and collector are killed again and again, at any moment, while logs grow and roll over: every line is stored once,
-//! in order, under numbers without gaps.
+//! Agent and collector are killed repeatedly, at any moment, while logs grow and roll over: every line is stored once, in order,
+//! under consecutive numbers.
 //!
-//! SUPWATCH_KILLS: kills of the agent alone, of the collector alone, and a third of it of both. SUPWATCH_SEED: repeats a run.
+//! SUPWATCH_KILLS sets the number of kills of the agent alone and of the collector alone; both are killed together a third as
+//! often. SUPWATCH_SEED repeats a run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -15,12 +16,12 @@ fn kills() -> u64 {
     std::env::var("SUPWATCH_KILLS").ok().and_then(|count| count.parse().ok()).unwrap_or(10)
 }
 
-/// Writes for a random while, so that what follows comes at any moment of what the programs do.
+/// Writes for a random time, so that the following action hits any moment of the programs' work.
 fn write_for_a_while(one: &mut One, dice: &mut Dice) {
     let until = Instant::now() + Duration::from_millis(dice.below(150));
     while Instant::now() < until {
         one.write(1 + dice.below(20));
-        // A writer has pauses, too.
+        // Writers pause, too.
         let pause = Instant::now() + Duration::from_millis(1 + dice.below(8));
         while Instant::now() < pause {
             std::thread::yield_now();
@@ -28,7 +29,7 @@ fn write_for_a_while(one: &mut One, dice: &mut Dice) {
     }
 }
 
-/// A rotation, once everything before the last one is stored: two in a row lose what nobody can have.
+/// A rotation, once everything before the previous one is stored: two in a row lose lines for good.
 fn roll_over(one: &mut One, dice: &mut Dice, rolled_at: &mut u64) {
     let have = stored(&one.house).map_or(0, |mut found| found.remove("CEN").map_or(0, |versions| versions.len() as u64));
     if have < *rolled_at || have == 0 {
@@ -45,7 +46,7 @@ fn roll_over(one: &mut One, dice: &mut Dice, rolled_at: &mut u64) {
     one.write(1);
 }
 
-/// What is not as it must be.
+/// Violations of the invariant.
 fn missing(one: &One, found: &[u64]) -> String {
     let known: BTreeSet<u64> = found.iter().copied().collect();
     let missing: Vec<u64> = (0..one.written).filter(|line| !known.contains(line)).take(5).collect();
@@ -55,7 +56,7 @@ fn missing(one: &One, found: &[u64]) -> String {
     format!("{all} stored, {different} different, of {}; missing from {missing:?}; gaps {gaps:?}", one.written)
 }
 
-/// Every line once and in order, and the numbers of each epoch without gaps (I1).
+/// Every line is stored once and in order, and the numbers of each epoch are consecutive (I1).
 #[track_caller]
 fn check(one: &One) {
     wait_for("every line", || {

@@ -1,4 +1,4 @@
-//! The way of one line: appended to a log, it is a typed event in the store, a changed verdict, a finding, and a sample.
+//! The path of one line: appended to a log, it becomes a typed event in the store, a changed verdict, a finding, and a metric.
 
 use supwatch_tests::site::SiteFolder;
 use supwatch_tests::{House, wait_for};

@@ -99,8 +99,8 @@ fn a_live_collector_judges_each_folder_as_analyze_does() {
             }
             let mut same: Verdicts =
                 expected.iter().filter(|((_, site, _), _)| codes.contains(site)).map(|(k, v)| (k.clone(), v.clone())).collect();
-            // Live it is known how far a log is read, also where its last line is older: what is absent offline for all that
-            // anybody knows is absent for certain.
+            // Live, it is known how far a log is read, even if its last line is older: what offline merely seems absent is
+            // certainly absent.
             for (key, verdict) in &mut same {
                 let absence = matches!(key.0.as_str(), "wave-missed" | "sync-stuck");
                 if absence && verdict == "unknown" && found.get(key).is_some_and(|live| live == "fail") {

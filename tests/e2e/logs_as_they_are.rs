@@ -1,4 +1,4 @@
-//! Logs of every form, language and code page, whole or rolled over, through the real programs.
+//! Logs of every form, language and code page, complete or rolled over, through the real programs.
 
 use std::process::Command;
 
@@ -18,7 +18,7 @@ fn read(path: &str) -> String {
     text(&output.stdout)
 }
 
-/// Language, code page as it is named, and letters that only a right decoding gives.
+/// Language, name of the code page, and letters that only the right decoding gives.
 const LANGUAGES: [(&str, &str, &str); 8] = [
     ("en", "utf-8", "Service Unavailable"),
     ("de", "windows-1252", "verfügbar"),
@@ -48,7 +48,7 @@ fn one_failure_has_one_cause_in_eight_languages_whatever_their_code_page() {
             assert!(runs[0]["text"].as_str().is_some_and(|text| text.contains(letters)), "{language} {what}: {}", runs[0]["text"]);
         }
         assert_eq!(viewer["runs"][0]["code"], "0x80004005", "{language}: the decimal of the viewer");
-        // The zone's name stands in the same code page: 03:05 local time is another moment in each.
+        // The zone name is in the same code page: 03:05 local time is another moment in each.
         let hour = match language {
             "en" => "08",
             "ja" | "ko" => "18",

@@ -1,4 +1,4 @@
-//! The end-to-end suite: real binaries over real TLS. Begin with `line_to_metric`.
+//! The end-to-end suite: real binaries over real TLS. Start with `line_to_metric`.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 

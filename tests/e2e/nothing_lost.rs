@@ -1,4 +1,4 @@
-//! Collector killed, agent killed, link cut, logs rolled over, state lost, set back, restored from a copy: every line is
+//! Collector killed, agent killed, connection cut, logs rolled over, state lost, rolled back, restored from a copy: every line is
 //! stored once.
 
 use std::collections::BTreeMap;
@@ -51,20 +51,20 @@ fn kills_and_cuts_lose_and_double_nothing() {
         found if found.len() == 4 => Ok(()),
         found => Err(format!("{found:?}")),
     });
-    // The collector dies in the middle of streams.
+    // The collector dies during open streams.
     grow(&mut sites, 700);
     house.kill_collector();
     grow(&mut sites, 100);
     house.start_collector();
     grow(&mut sites, 100);
-    // An agent dies while it reads, with its log rolled over before it is back.
+    // An agent dies while reading, and its log rolls over before the agent returns.
     grow(&mut sites, 500);
     agents.remove(1).kill();
     let rolled = sites[1].folder.join("logs/wsyncmgr.lo_");
     std::fs::rename(sites[1].log(), &rolled).expect("rename");
     grow(&mut sites, 50);
     agents.push(House::start_agent(&configs[1]));
-    // The link is cut for a while.
+    // The connection is cut for a while.
     proxy.cut();
     let all = grow(&mut sites, 200);
     proxy.mend();
@@ -83,7 +83,7 @@ fn kills_and_cuts_lose_and_double_nothing() {
     }
 }
 
-/// One agent of one site, whose state and whose collector's store are lost and set back.
+/// One agent of one site; its state and the collector's store are lost and rolled back.
 pub struct One {
     pub house: House,
     pub site: SiteFolder,
@@ -118,7 +118,7 @@ impl One {
         self.house.path("state-cen")
     }
 
-    /// Every line is stored, each once and in order.
+    /// Every line is stored once and in order.
     #[track_caller]
     pub fn check(&self) {
         wait_for("every line", || {
@@ -145,7 +145,7 @@ fn a_second_signal_ends_the_wait_and_what_is_undelivered_is_told_and_kept() {
     });
     let mut agent = one.agent.take().expect("an agent");
     agent.ask_to_end();
-    // Once nothing is read any more, it waits for the collector.
+    // Once it reads nothing, it is waiting for the collector.
     agent.says("log reading stopped");
     agent.ask_to_end();
     assert_eq!(agent.ends(), 0);
@@ -160,7 +160,7 @@ fn a_second_signal_ends_the_wait_and_what_is_undelivered_is_told_and_kept() {
     one.check();
 }
 
-/// When anything in a folder was last written to.
+/// When anything in a folder was last written.
 #[cfg(unix)]
 fn newest_write(folder: &Path) -> Option<std::time::SystemTime> {
     let entries = std::fs::read_dir(folder).expect("folder").map(|entry| entry.expect("entry").path());
@@ -197,7 +197,7 @@ fn an_agent_that_lost_its_state_goes_on_where_the_collector_has_its_files() {
     one.write(200);
     one.start();
     one.check();
-    // Not even a line that is written while it does not know where to begin is lost.
+    // Not even a line written while the agent does not know where to resume is lost.
     one.kill();
     one.house.kill_collector();
     std::fs::remove_dir_all(one.state()).expect("removed");
@@ -219,13 +219,13 @@ fn a_spool_that_was_set_back_in_time_begins_anew_and_doubles_nothing() {
     one.start();
     one.write(300);
     one.check();
-    // It has made fewer events than the collector has of it.
+    // It has produced fewer events than the collector has from it.
     one.kill();
     copy(&copied, &one.state());
     one.write(10);
     one.start();
     one.check();
-    // It has made more meanwhile, and others under the same numbers.
+    // Meanwhile it has produced more, and others under the same numbers.
     one.kill();
     copy(&copied, &one.state());
     one.house.kill_collector();

@@ -14,7 +14,7 @@ const FAILED: &str =
 const TOKEN: &str = "Bearer s3cret-token";
 const PATH: &str = "/services/s3cret-path";
 
-/// A post that arrived.
+/// A received POST.
 #[derive(Debug, Clone)]
 struct Post {
     head: String,
@@ -29,7 +29,7 @@ impl Post {
     }
 }
 
-/// A webhook's receiver, which may be out of service.
+/// A webhook receiver that can be out of service.
 struct Receiver {
     port: u16,
     up: Arc<Mutex<bool>>,
@@ -45,7 +45,7 @@ impl Receiver {
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let taken = *is_up.lock().expect("lock");
-                // Who hangs up in the middle posted nothing.
+                // A client that disconnects in the middle has posted nothing.
                 if let Ok(post) = answer(stream, taken) {
                     keep.lock().expect("lock").push(post);
                 }
@@ -155,7 +155,7 @@ fn a_webhook_is_told_once_although_it_was_down_and_the_collector_died() {
     house.kill_collector();
     house.start_collector();
     succeeds(&mut cen);
-    // What opens is told before what resolves, so nothing can come behind this.
+    // Opened findings are sent before resolved ones, so nothing can follow this.
     let resolved = wait_for("the end", || {
         let taken = receiver.taken();
         taken.iter().find(|post| post.body["state"] == "resolved").cloned().ok_or(format!("{taken:?}"))

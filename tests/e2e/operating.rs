@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 use supwatch_tests::{House, binary, here, supwatch, text, wait_for};
 
-/// A collector that knows of one replica that must be none.
+/// A collector with one primary site whose SUP must not be a replica but is.
 fn house_of(rules: Option<&str>) -> House {
     let folder = here().join("fixtures/rules/child-replica/fail");
     let house = House::with_rules(&std::fs::read_to_string(folder.join("hierarchy.toml")).expect("file"), rules);
@@ -43,7 +43,7 @@ fn a_suppressed_finding_is_shown_but_presses_nobody_and_every_decision_is_kept()
     assert_eq!(code(&house), Some(0), "it presses nobody");
     let open = |metrics: &str| metrics.contains("supwatch_findings_open{rule=\"child-replica\"");
     assert!(!open(&house.metrics().expect("metrics")));
-    // It outlives the collector.
+    // The suppression survives a restart of the collector.
     house.kill_collector();
     house.start_collector();
     assert_eq!(only(&house, "child-replica")["suppressed"]["reason"], "new server on Monday");

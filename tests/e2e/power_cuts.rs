@@ -1,7 +1,7 @@
-//! The power goes: spool or store lie on a file system of their own in a file, which is copied while its writer is frozen.
-//! What the copy holds is what a disk would: everything that was truly synced, and nothing of the page cache.
+//! Power cuts: spool or store are on a loop-mounted file system, whose image is copied while its writer is frozen. The copy holds
+//! what a disk would: everything that was truly synced, and nothing of the page cache.
 //!
-//! SUPWATCH_POWER_CUTS: how many of each. Needs Linux, root and loop devices; where they are not to be had the test says why it shows
+//! SUPWATCH_POWER_CUTS sets the number of each. Needs Linux, root and loop devices; without them the test says why and proves
 //! nothing. Method: the collector counts an event once it is durable, and an agent sends an event once it is; both must be found
 //! in the copy.
 
@@ -27,7 +27,7 @@ fn write_for_a_while(one: &mut One, dice: &mut Dice) {
     }
 }
 
-/// Events that the collector says it has, durably.
+/// Number of events that the collector reports as durable.
 fn durable(one: &One) -> u64 {
     let page = one.house.metrics().unwrap_or_default();
     let line = page.lines().find_map(|line| line.strip_prefix("supwatch_events_total{agent=\"CEN/srv\"} "));
@@ -46,7 +46,7 @@ fn what_the_collector_acknowledged_survives_power_cuts() {
         write_for_a_while(&mut one, &mut dice);
         let acknowledged = durable(&one);
         one.house.freeze_collector();
-        // Nobody may send again what the store lost, before it was asked.
+        // The store is checked before any agent can resend what it lost.
         one.kill();
         let house = &mut one.house;
         disk.cut(|| house.kill_collector());
@@ -73,7 +73,7 @@ fn what_an_agent_sent_is_in_its_spool_after_power_cuts() {
         let agent = one.agent.take().expect("an agent");
         agent.freeze();
         disk.cut(|| agent.kill());
-        // Had it sent what its spool does not hold, it would have been rolled back.
+        // Had the agent sent events that its spool does not hold, it would count as rolled back.
         one.start();
         one.check();
         let said = one.agent.as_ref().map(supwatch_tests::Running::said).unwrap_or_default();

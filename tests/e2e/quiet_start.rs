@@ -1,5 +1,5 @@
-//! The first day, and the day after an outage: a month of logs arrives line by line, and nobody is notified of what is long
-//! over.
+//! The first day, and the day after an outage: a month of logs arrives line by line, and no notification is sent about what was
+//! over long ago.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use supwatch_tests::{House, wait_for};
 
 const FAILED: &str =
     "Sync failed: UssCommunicationError: WebException: The remote name could not be resolved: 'mu.example'. Source: X";
-/// Lines of each day that make the log long: it is delivered in many batches.
+/// Lines per day that make the log long enough to need many batches.
 const POLLS: i64 = 200;
 
 fn now() -> Timestamp {
@@ -19,7 +19,7 @@ fn now() -> Timestamp {
     Timestamp::now()
 }
 
-/// Appends lines, each with its moment.
+/// Appends lines, each with its time.
 fn write(site: &SiteFolder, lines: &[(Timestamp, String)]) {
     let mut file = std::fs::OpenOptions::new().append(true).open(site.log()).expect("log");
     let text: String = lines
@@ -32,7 +32,7 @@ fn write(site: &SiteFolder, lines: &[(Timestamp, String)]) {
     file.write_all(text.as_bytes()).expect("lines");
 }
 
-/// A synchronisation of CEN, P01 and S01 that begins at a moment; CEN's first try fails where `fails` says so.
+/// A synchronisation of CEN, P01 and S01 from a given time; CEN's first attempt fails if `fails` says so.
 fn wave(sites: &[SiteFolder], begin: Timestamp, version: u64, fails: bool) {
     let at = |minute: i64| begin.checked_add(SignedDuration::from_mins(minute)).expect("time");
     let mut delay = 0;
@@ -72,7 +72,7 @@ fn wave(sites: &[SiteFolder], begin: Timestamp, version: u64, fails: bool) {
     }
 }
 
-/// Until no site reads back, and each is judged up to a moment.
+/// Waits until no site reads a backlog, and each is judged up to a given time.
 fn caught_up(house: &House, codes: &[&str], after: Timestamp) {
     wait_for("everything to be read", || {
         quiet(house)?;
@@ -88,7 +88,7 @@ fn caught_up(house: &House, codes: &[&str], after: Timestamp) {
     });
 }
 
-/// No sample of the metrics says that anything is wrong, at whatever moment one is taken.
+/// No sample of the metrics reports a problem, whenever one is taken.
 fn quiet(house: &House) -> Result<(), String> {
     let metrics = house.metrics()?;
     let open: Vec<&str> = metrics.lines().filter(|line| line.starts_with("supwatch_findings_open{")).collect();
@@ -100,7 +100,7 @@ fn told(path: &PathBuf) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }
 
-/// A collector that tells a desk of everything at once, and the file in which the desk keeps it.
+/// A collector that notifies a program of everything without delay, and the file to which the program writes.
 fn house_with_a_desk() -> (House, PathBuf) {
     let mut house = House::new("name = \"corp\"\ngeneration = \"current-branch\"\n[intervals]\nsync_hours = 24\n");
     let path = house.path("told");
@@ -127,7 +127,7 @@ fn a_first_start_an_outage_and_a_late_agent_notify_of_nothing_that_is_over() {
         wave(&sites, ago(24 * day + 6), 132 - u64::try_from(day).expect("day"), day % 10 == 7);
     }
 
-    // The agents come one after the other; the last is new when the others have told everything.
+    // The agents start one after the other; the last one starts when the others have delivered everything.
     let link = Proxy::to(house.port);
     let mut configs = Vec::new();
     let mut agents: Vec<_> = sites
@@ -143,8 +143,8 @@ fn a_first_start_an_outage_and_a_late_agent_notify_of_nothing_that_is_over() {
         .collect();
     assert_eq!(told(&path), "", "a healthy hierarchy on its first day");
 
-    // The collector is away while a try fails, is repeated and succeeds. The agents have said that they read everything up to
-    // now, so it cannot be earlier.
+    // The collector is down while an attempt fails, is retried and succeeds. The agents have reported that they read everything
+    // up to now, so the failure cannot be earlier.
     house.kill_collector();
     wave(&sites, now(), 132, true);
     let back = now();
@@ -154,8 +154,8 @@ fn a_first_start_an_outage_and_a_late_agent_notify_of_nothing_that_is_over() {
     assert_eq!(findings["findings"].as_array().map(Vec::len), Some(0), "{findings:#}");
     assert_eq!(told(&path), "", "what failed and was mended while nobody could look");
 
-    // The same while the agent of the top site is away, while the link is cut, and while the collector has a copy of its
-    // store of before all that.
+    // The same while the top site's agent is down, while the connection is cut, and while the collector has a copy of its store
+    // from before.
     let hours = |hours: i64| now().checked_add(SignedDuration::from_hours(hours)).expect("time");
     agents.remove(0).kill();
     wave(&sites, hours(3), 133, true);
@@ -184,7 +184,7 @@ fn a_first_start_an_outage_and_a_late_agent_notify_of_nothing_that_is_over() {
     let kept = all["findings"].as_array().into_iter().flatten().find(|finding| finding["rule"] == "sync-failed");
     assert!(kept.is_some_and(|finding| !finding["resolved_at"].is_null()), "history is kept: {all:#}");
 
-    // What fails now is told.
+    // A new failure is notified.
     let later = hours(12);
     write(&sites[0], &[(later, "Performing sync on local request".to_owned()), (later, FAILED.to_owned())]);
     let said = wait_for("the notification", || Some(told(&path)).filter(|told| !told.is_empty()).ok_or(house.collector_said()));

@@ -1,4 +1,4 @@
-//! `analyze --report`: the page as the real program writes it, where, and where not.
+//! `analyze --report`: the page that the real program writes, and the paths it refuses.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ fn the_article_gives_one_page_with_every_cause_and_nothing_else_changes() {
     }
     assert!(!page.contains("<script") && !page.contains("http://") && !page.contains("src="), "the page loads and runs nothing");
 
-    // Over an earlier page, in the other language; beside it nothing is left.
+    // Over an earlier page, in the other language; no temporary file remains.
     let (code, ..) = analyze(&input, &report, &["--lang", "ja", "--output", "json", "--fail-on", "never"]);
     assert_eq!(code, 0);
     let page = std::fs::read_to_string(&report).expect("the page");
@@ -68,10 +68,10 @@ fn a_page_that_cannot_be_written_is_an_error_and_costs_no_log() {
         assert!(stderr.contains("the report cannot be written") && stderr.contains(reason), "{stderr}");
     }
     if cfg!(target_os = "linux") {
-        // A folder in which nobody can make a file shows itself only in the end; what was found out is not lost by it.
+        // That a folder is not writable shows only at the end; the result is not lost by it.
         let (code, stdout, stderr) = analyze(&log, Path::new("/proc/report.html"), &[]);
         assert_eq!(code, 4, "{stderr}");
-        assert!(stdout.contains("sync-failed") && stderr.contains("check the folder, its rights and its room"), "{stdout}{stderr}");
+        assert!(stdout.contains("sync-failed") && stderr.contains("check the folder's permissions and space"), "{stdout}{stderr}");
     }
     assert_eq!(std::fs::read(&log).expect("log"), std::fs::read(&input).expect("log"), "a log is never written to");
 }

@@ -1,5 +1,5 @@
-//! A secret planted wherever a source can deliver one is found nowhere: not in the spool, on the wire, in the store, in a
-//! log, in the metrics, or in anything that is shown.
+//! A secret planted in every source appears nowhere: not in the spool, on the wire, in the store, in a log, in the metrics, or in
+//! any output.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,7 +7,7 @@ use std::process::Command;
 use supwatch_tests::site::SiteFolder;
 use supwatch_tests::{House, binary, supwatch, text, wait_for};
 
-/// Nothing else in the tests spells this.
+/// This text occurs nowhere else in the tests.
 const SECRET: &str = "hunter2zebra";
 
 fn settings() -> serde_json::Value {
@@ -67,7 +67,7 @@ fn a_secret_in_every_source_is_found_nowhere() {
     top.write(&lines());
     std::fs::write(top.folder.join("settings.json"), settings().to_string()).expect("file");
     std::fs::write(child.folder.join("settings.json"), dump().to_string()).expect("file");
-    // One that is no snapshot is told of, and what stands in it must not be.
+    // A file that is not a snapshot is reported without its content.
     std::fs::write(child.folder.join("settings-1.json"), format!("{{\"sups\": \"{SECRET}\"}}")).expect("file");
     let config =
         house.agent_config("all", &house.identity(&["CEN", "P01"], "srv"), &[top.folder.clone(), child.folder.clone()], house.port);
@@ -76,7 +76,7 @@ fn a_secret_in_every_source_is_found_nowhere() {
     let text_of = std::fs::read_to_string(&config).expect("file");
     std::fs::write(&config, text_of + &command).expect("file");
 
-    // The spool alone first, before anything is sent and forgotten: the collector is away.
+    // First the spool alone, before anything is sent and deleted: the collector is down.
     let away = House::new("name = \"away\"\n");
     let before = std::fs::read_to_string(&config).expect("file").replace(&format!(":{}", house.port), ":1");
     let spooling = away.path("spooling.toml");

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use supwatch_tests::folder::patch;
 use supwatch_tests::{House, binary, here, supwatch, text, wait_for};
 
-/// The healthy hierarchy, in which somebody keeps editing the filters of P01's WSUS and WCM puts them back.
+/// The healthy hierarchy, but someone keeps editing the filters of P01's WSUS, and WCM reverts them.
 struct Edited(tempfile::TempDir);
 
 impl Edited {
@@ -44,7 +44,7 @@ impl Edited {
         std::fs::write(newest.with_file_name(name), settings.to_string()).expect("file");
     }
 
-    /// WCM tells that it wrote its settings, before everything else in its log.
+    /// WCM logs that it wrote its settings, before everything else in its log.
     fn wcm(&self, times: &[&str]) {
         let path = self.0.path().join("P01/logs/WCM.log");
         let lines: String = times
@@ -118,7 +118,7 @@ fn a_live_collector_answers_as_the_folders_do() {
         let mut offline: Value = serde_json::from_slice(&offline.stdout).expect("json");
         wait_for("the same answer", || {
             let mut live = house.ask(question)?;
-            // When WCM looks next hangs on the moment of asking.
+            // The time of WCM's next check depends on the time of the query.
             for answer in [&mut live, &mut offline] {
                 if let Some(fields) = answer.as_object_mut() {
                     fields.remove("wcm_looks_at");
@@ -128,7 +128,7 @@ fn a_live_collector_answers_as_the_folders_do() {
             if live == offline { Ok(()) } else { Err(format!("{question:?}\nlive {live:#}\noffline {offline:#}")) }
         });
     }
-    // What makes no sense is told, with the code for wrong use.
+    // Nonsense is reported with the exit code for wrong usage.
     let asking = house.asking(&["whatif", "--site", "P01", "--set", "wsus.is_replca=true"]);
     let refused = supwatch(&asking);
     assert_eq!(refused.status.code(), Some(2));

@@ -1,9 +1,9 @@
-//! What the settings script prints is judged alike, whether the agent runs it or its output lies in a folder.
+//! The output of the settings script is judged alike, whether the agent runs the script or the output is in a folder.
 
 use supwatch_tests::site::SiteFolder;
 use supwatch_tests::{House, root, supwatch, text, wait_for};
 
-/// A recorded dump in which the WSUS web site listens on port 80, and the software update point is set to 8530.
+/// A recorded dump in which the WSUS web site listens on port 80, but the software update point is set to 8530.
 const DUMP: &str = "agent/reading/tests/dumps/current-branch-half-missing.json";
 
 #[test]

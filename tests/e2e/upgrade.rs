@@ -1,4 +1,4 @@
-//! Stores and spools of earlier formats open and go on. The fixtures are kept for ever: each was written by the program of its
+//! Stores and spools of earlier formats open and continue. The fixtures are kept forever: each was written by the program of its
 //! time, with an agent killed before the collector had everything.
 
 use std::process::Command;
@@ -15,7 +15,7 @@ fn a_spool_and_a_store_of_the_first_format_go_on() {
     let archive = here().join("fixtures/formats/first.tar.gz");
     let unpacked = Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(one.house.path("")).status().expect("tar runs");
     assert!(unpacked.success());
-    // 300 lines are in the store, 120 more in the spool alone, 80 in the log alone.
+    // 300 lines are in the store, 120 more only in the spool, 80 only in the log.
     one.written = 500;
     let log = std::fs::read_to_string(one.house.path("first.log")).expect("log");
     std::fs::write(one.site.log(), log).expect("log");

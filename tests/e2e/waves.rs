@@ -1,5 +1,4 @@
-//! Waves: each story of a synchronisation gives the tree that was read and found right, from folders and through agents and
-//! a collector alike.
+//! Waves: each synchronisation story gives the reviewed tree, both from folders and through agents and a collector.
 
 use std::process::Command;
 
@@ -7,7 +6,7 @@ use serde_json::{Value, json};
 use supwatch_tests::story::{DSS_401, Story};
 use supwatch_tests::{House, binary, here, supwatch, text, wait_for};
 
-/// The moment every story is looked at.
+/// The time as of which every story is viewed.
 const AT: &str = "2026-03-01T07:00:00Z";
 
 fn complete() -> Story {
@@ -20,7 +19,7 @@ fn complete() -> Story {
     story
 }
 
-/// Each story with its name.
+/// Each story and its name.
 fn stories() -> Vec<(&'static str, Story)> {
     let story = |tell: &dyn Fn(&mut Story)| {
         let mut story = Story::new();

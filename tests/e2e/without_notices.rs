@@ -1,4 +1,4 @@
-//! A network share tells of no changes: with notices turned off the sweep alone finds every line, in order.
+//! A network share sends no change notices: with notices turned off the sweep alone finds every line, in order.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ fn without_change_notices_every_line_arrives_with_a_sweep() {
     for _ in 0..5 {
         let (start, before) = (Instant::now(), one.written);
         one.write(3);
-        // The wait asks again and again, so this has the time of a query in it.
+        // The wait polls repeatedly, so this includes the time of a query.
         wait_for("the next lines", || match stored(&one.house)?.remove("CEN").unwrap_or_default() {
             found if found.len() as u64 > before => Ok(()),
             found => Err(format!("{} of {}", found.len(), one.written)),
@@ -27,7 +27,7 @@ fn without_change_notices_every_line_arrives_with_a_sweep() {
         one.check();
     }
     println!("from written to shown, with sweeps a second apart: {slowest:?} at most");
-    // Rolled over by rename while the agent looks only now and then.
+    // Rolled over by rename while the agent looks only occasionally.
     std::fs::rename(one.site.log(), one.site.folder.join("logs/wsyncmgr.lo_")).expect("rename");
     one.write(20);
     one.check();

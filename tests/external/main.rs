@@ -1,5 +1,5 @@
-//! Tests against other people's tools: promtool, buf, tree-sitter, nginx in the part of WSUS' web site, Chromium, mail,
-//! web and OTLP servers. A missing tool is a failure.
+//! Tests against third-party tools: promtool, buf, tree-sitter, nginx in place of WSUS' web site, Chromium, mail, web and OTLP
+//! servers. A missing tool is a failure.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 

@@ -1,4 +1,4 @@
-//! A real nginx on loopback in the part of WSUS' web site: its own folder, ports, certificates and access log.
+//! A real nginx on loopback in place of WSUS' web site: its own folder, ports, certificates and access log.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -12,22 +12,22 @@ pub struct Nginx {
     _running: Running,
 }
 
-/// One request as the access log tells it.
+/// One request from the access log.
 #[derive(Debug, Clone)]
 pub struct Asked {
-    /// Moment, in seconds.
+    /// Time, in seconds.
     pub at: f64,
     /// Number of its connection.
     pub connection: String,
-    /// Address and port it came to.
+    /// Address and port on which it arrived.
     pub to: String,
-    /// Method and target, as they were sent.
+    /// Method and target, as sent.
     pub line: String,
     /// `User-Agent`, `Authorization` and `Proxy-Authorization`.
     pub headers: [String; 3],
 }
 
-/// A port of an address where nothing listens.
+/// A port of an address on which nothing listens.
 pub fn free(ip: &str) -> SocketAddr {
     TcpListener::bind((ip, 0)).expect("a loopback address").local_addr().expect("an address")
 }
@@ -36,7 +36,7 @@ pub fn free(ip: &str) -> SocketAddr {
 pub type Identity = (String, String);
 
 impl Nginx {
-    /// Serves: each server's address, its identity if it speaks TLS, and what follows in its block.
+    /// Starts the server: each virtual server's address, its identity if it speaks TLS, and the rest of its block.
     pub fn start(servers: &[(SocketAddr, Option<Identity>, &str)]) -> Nginx {
         let dir = tempfile::tempdir().expect("folder");
         let at = |name: &str| dir.path().join(name).display().to_string();
@@ -74,10 +74,10 @@ impl Nginx {
         nginx
     }
 
-    /// What it was asked so far, in order.
+    /// The requests so far, in order.
     pub fn asked(&self) -> Vec<Asked> {
         let log = std::fs::read_to_string(self.dir.path().join("access.log")).expect("the access log");
-        // A connection without a request, such as one that merely looks whether anybody listens, is no request.
+        // A connection without a request, such as a port check, does not count.
         log.lines().map(asked).filter(|asked| !asked.line.is_empty()).collect()
     }
 }
@@ -88,13 +88,13 @@ fn asked(line: &str) -> Asked {
     Asked { at: at.parse().expect("a moment"), connection, to, line, headers: [agent, authorization, proxy_authorization] }
 }
 
-/// Debian keeps it where only root's `PATH` leads.
+/// Debian installs it where only root's `PATH` leads.
 fn program() -> PathBuf {
     let usual = PathBuf::from("/usr/sbin/nginx");
     if usual.exists() { usual } else { PathBuf::from("nginx") }
 }
 
-/// A certificate and its key, for a name and until the end of a year.
+/// A certificate and its key, for a name, valid until the end of a year.
 pub fn certificate(name: &str, year: i32) -> Identity {
     let key = rcgen::KeyPair::generate().expect("key");
     let mut parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).expect("a name");

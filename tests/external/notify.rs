@@ -1,5 +1,5 @@
-//! Notifications to other people's servers: Python's HTTP server with its TLS, and aiosmtpd with STARTTLS and a login. Down
-//! at first, then up: told once; the collector dies in between: not told twice; the end is told, too.
+//! Notifications to third-party servers: Python's HTTP server with its TLS, and aiosmtpd with STARTTLS and a login. The target is
+//! down at first, then up: one notification; the collector dies in between: no repetition; the resolution is sent, too.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -20,7 +20,7 @@ pub fn secret(path: &Path, text: &str) {
     }
 }
 
-/// A port where nobody listens yet.
+/// A port on which nothing listens yet.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("address").port()
 }
@@ -40,7 +40,7 @@ pub fn told(receiver: &Running) -> Vec<Value> {
     said.lines().filter_map(|line| line.strip_prefix("told ")).map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
-/// The whole story; gives what the receiver was told.
+/// The whole story; returns what the receiver got.
 fn story(house: &mut House, notify: &str, start: impl FnOnce(&House) -> Running) -> Vec<Value> {
     house.configure(&format!("[[notify]]\nname = \"ops\"\nrules = [\"sync-failed\"]\ndelay_seconds = 0\n{notify}"));
     let mut cen = SiteFolder::new(&house.path("sites"), "CEN", "central", None);
@@ -71,7 +71,7 @@ fn story(house: &mut House, notify: &str, start: impl FnOnce(&House) -> Running)
         "Performing sync on retry schedule".to_owned(),
         "Sync succeeded. Setting sync alert to canceled state on site CEN".to_owned(),
     ]);
-    // What opens is told before what resolves, so nothing can come behind this.
+    // Opened findings are sent before resolved ones, so nothing can follow this.
     wait_for("the end", || {
         let told = told(&receiver);
         if told.iter().any(|one| one["state"] == "resolved") { Ok(()) } else { Err(house.collector_said()) }

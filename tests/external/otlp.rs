@@ -1,5 +1,5 @@
-//! Waves as traces, and metrics, to an OTLP receiver of gRPC's and OpenTelemetry's own Python packages, which is down at
-//! first while agents are taken from as ever. What it gets is the tree of each wave, once, although the collector dies.
+//! Waves as traces, and metrics, to an OTLP receiver built from gRPC's and OpenTelemetry's own Python packages. It is down at
+//! first while ingest continues. It gets the tree of each wave once, although the collector dies.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -10,12 +10,12 @@ use supwatch_tests::{House, Running, binary, text, wait_for};
 
 use crate::notify::{free_port, receiver, secret, told};
 
-/// Attempts that fail before the receiver comes up; seven of them take about a minute.
+/// Failed attempts before the receiver starts; seven of them take about a minute.
 fn failures() -> u64 {
     std::env::var("SUPWATCH_OTLP_FAILURES").ok().and_then(|count| count.parse().ok()).unwrap_or(2)
 }
 
-/// Three waves: one with a retry and a failure at the bottom, one that is whole, one that a child misses.
+/// Three waves: one with a retry and a failure at the bottom, one complete, one that a child misses.
 fn story() -> Story {
     let mut story = Story::new();
     story
@@ -50,7 +50,7 @@ fn attribute<'a>(span: &'a Value, key: &str) -> Option<&'a str> {
     all.iter().find(|one| one["key"] == key)?["value"]["stringValue"].as_str()
 }
 
-/// What a span is about, with its error: a run's id, or the span's name.
+/// What a span represents, with its error: a run's id, or the span's name.
 fn label(span: &Value) -> String {
     let name = attribute(span, "supwatch.run").unwrap_or_else(|| span["name"].as_str().unwrap_or_default());
     match span["status"]["message"].as_str() {
@@ -59,7 +59,7 @@ fn label(span: &Value) -> String {
     }
 }
 
-/// Every span as its way from the root.
+/// Every span as its path from the root.
 fn ways(spans: &[Value]) -> BTreeSet<String> {
     let by_id: BTreeMap<&str, &Value> = spans.iter().filter_map(|span| Some((span["spanId"].as_str()?, span))).collect();
     let way = |span: &Value| {
@@ -74,7 +74,7 @@ fn ways(spans: &[Value]) -> BTreeSet<String> {
     spans.iter().map(way).collect()
 }
 
-/// The same from what the command line shows of waves and runs.
+/// The same paths, from the command line's output of waves and runs.
 fn expected(waves: &Value, runs: &Value) -> BTreeSet<String> {
     let runs: BTreeMap<&str, &Value> =
         runs.as_array().expect("runs").iter().map(|run| (run["id"].as_str().expect("id"), run)).collect();

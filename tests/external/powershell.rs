@@ -1,5 +1,5 @@
-//! The PowerShell script, as far as it can be checked where no PowerShell runs: its syntax by tree-sitter's grammar, and
-//! what it uses by lists of what only reads. Not shown: that it runs, and what a server answers.
+//! The PowerShell script, as far as it can be checked without PowerShell: its syntax by tree-sitter's grammar, and the commands
+//! and methods it uses by allow-lists. Not shown: that it runs, and what a server answers.
 
 use std::process::{Command, Output};
 
@@ -23,7 +23,7 @@ fn the_settings_script_parses_and_only_reads() {
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
 }
 
-/// The check must be able to fail: each line, added to the good script, must be found.
+/// The check must be able to fail: each of these lines, added to the good script, must be found.
 #[test]
 fn a_spoilt_script_is_found_out() {
     for (line, expected) in [

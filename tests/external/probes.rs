@@ -1,4 +1,4 @@
-//! Probes against a real web server: what the agent finds is in the collector's store, in time, and the servers hardly feel it.
+//! Probes against a real web server: the agent's results reach the collector's store in time, and the servers see little load.
 
 use std::net::TcpListener;
 use std::process::Command;
@@ -17,10 +17,10 @@ const EACH_ITS_OWN: &str = "
     location = /DssAuthWebService/DssAuthWebService.asmx { return 503; }
     location = /ServerSyncWebService/ServerSyncWebService.asmx { return 200; }
     location / { return 404; }";
-/// The pause between requests is a second; the log's moments are those of the answers.
+/// The pause between requests is a second; the times in the log are those of the responses.
 const CLOSEST_S: f64 = 0.95;
 
-/// A site whose agent probes: its house, folder, and the agent's configuration.
+/// A site whose agent probes: the test hierarchy, its folder, and the agent's configuration.
 fn site(more: &str) -> (House, SiteFolder, std::path::PathBuf) {
     let house = House::new("name = \"corp\"\n");
     let folder = SiteFolder::new(&house.path("sites"), "P01", "primary", None);
@@ -39,7 +39,7 @@ fn sup(server: &str, port: u16, ssl: bool) -> Value {
     json!({"server": server, "ssl": ssl, (if ssl { "https_port" } else { "http_port" }): port})
 }
 
-/// The snapshots that probes made, as the collector has them.
+/// The snapshots made by probes that the collector has.
 fn stored(house: &House) -> Result<Vec<Value>, String> {
     let asking = house.asking(&["events", "--last", "0", "--kind", "settings-snapshot", "--output", "json"]);
     let output = supwatch_tests::supwatch(&asking);
@@ -58,7 +58,7 @@ fn once(config: &std::path::Path) -> Duration {
     start.elapsed()
 }
 
-/// What was asked of one server.
+/// The requests that one server received.
 fn of(asked: &[Asked], server: std::net::SocketAddr) -> Vec<&Asked> {
     asked.iter().filter(|asked| asked.to == server.to_string()).collect()
 }
@@ -85,7 +85,7 @@ fn check(snapshot: &Value, server: &str, part: &str, expected: &Value) {
     }
 }
 
-/// What the collector makes of it. An anonymous 401 at ApiRemoting30 is how it should be.
+/// The collector's verdicts. An anonymous 401 from ApiRemoting30 is normal.
 fn check_verdicts(house: &House) {
     let expected = [
         ("vdir-access", "127.0.0.1", "unknown"),
@@ -188,7 +188,7 @@ fn what_each_server_answers_is_stored_step_by_step() {
 
     check_verdicts(&house);
 
-    // Pauses, the two unanswered requests of the silent one, and what a slow name service may take.
+    // Pauses, the two unanswered requests to the silent server, and the time a slow name service may take.
     assert!(took < Duration::from_secs(50), "{took:?}");
     let asked = nginx.asked();
     check_polite(&asked);
@@ -210,7 +210,7 @@ fn a_server_that_never_answers_holds_up_neither_the_logs_nor_the_end_of_the_agen
     let (house, mut folder, config) = site(&format!("wsus = [\"http://127.0.0.1:{port}\"]\n[probe]\n"));
     let agent = House::start_agent(&config);
     let start = Instant::now();
-    // The probe is now waiting for an answer that never comes.
+    // The probe is now waiting for a response that never comes.
     let (_held, _) = silent.accept().expect("a probe");
     assert!(start.elapsed() < Duration::from_secs(8), "the first round came after {:?}", start.elapsed());
     let waiting = Instant::now();
@@ -252,7 +252,7 @@ fn a_server_is_asked_once_a_round_and_told_of_when_its_answer_changes() {
         let outcomes = outcomes(&house)?;
         if outcomes.len() == 3 { Ok(()) } else { Err(format!("{outcomes:?}")) }
     });
-    // New settings are no reason to ask at once: rounds are a minute apart at least.
+    // New settings do not trigger an immediate probe: rounds are at least a minute apart.
     settle(&folder, &json!({"sups": [sup("127.0.0.1", web.port(), false)], "component": {"schedule_hours": 12}}));
     std::thread::sleep(Duration::from_secs(6));
     assert_eq!(again.asked().len(), 4, "{:?}", again.asked());

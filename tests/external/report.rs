@@ -1,5 +1,5 @@
-//! The report in a real browser: Debian's Chromium, without a screen. In light and dark, English and Japanese, wide and
-//! narrow it shows something, is readable, fits its window, says nothing to the console and asks nobody for anything.
+//! The report in a real browser: Debian's headless Chromium. In light and dark, English and Japanese, wide and narrow, the page
+//! is not blank, is readable, fits its window, logs nothing to the console and loads nothing.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use supwatch_tests::{supwatch, text};
 const LIGHT: &str = "--blink-settings=preferredColorScheme=1";
 const DARK: &str = "--blink-settings=preferredColorScheme=0";
 
-/// A folder with pages, and a profile of the browser.
+/// A folder with pages, and a browser profile.
 struct Browser {
     folder: tempfile::TempDir,
 }
@@ -22,7 +22,7 @@ impl Browser {
         self.folder.path().join(name)
     }
 
-    /// Opens a page of the folder; gives what it prints and what it tells of its console.
+    /// Opens a page of the folder; returns the browser's output and its console messages.
     fn open(&self, page: &str, arguments: &[&str]) -> (Vec<u8>, String) {
         let output = Command::new("chromium")
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr"])
@@ -36,7 +36,7 @@ impl Browser {
         (output.stdout, said.lines().filter(|line| line.contains("CONSOLE")).collect::<Vec<_>>().join("\n"))
     }
 
-    /// A picture of a page: its width, its height, and how bright and how varied it is.
+    /// A screenshot of a page: its width, its height, its brightness and its variation.
     fn picture(&self, page: &str, scheme: &str, width: u32) -> Picture {
         let (file, log) = (self.path("picture.png"), self.path("net.json"));
         let (shot, net, size) = (
@@ -51,14 +51,14 @@ impl Browser {
         Picture::read(&file)
     }
 
-    /// Sheets of paper that a page takes; columns that are starved on paper make it many.
+    /// Number of sheets that a page prints on; columns that are too narrow on paper increase it.
     fn sheets(&self, page: &str) -> usize {
         let file = self.path("page.pdf");
         self.open(page, &[&format!("--print-to-pdf={}", file.display()), "--no-pdf-header-footer"]);
         text(&std::fs::read(file).expect("a PDF")).lines().filter(|line| line.ends_with("/Type /Page")).count()
     }
 
-    /// What a script of ours measures in a page that has none.
+    /// Measurements that a test script takes of a page without scripts.
     fn measure(&self, page: &str, scheme: &str, width: u32) -> Value {
         let html = std::fs::read_to_string(self.path(page)).expect("a page");
         let html = html.replace('&', "&amp;").replace('"', "&quot;");
@@ -72,8 +72,8 @@ impl Browser {
     }
 }
 
-/// The page stands in a frame, so that its own policy holds while a script outside looks at it. Contrast is measured of each
-/// text against the nearest background that is not transparent, and everything is unfolded first.
+/// The page is loaded in a frame, so that its own policy applies while a script outside inspects it. The contrast of each text is
+/// measured against the nearest background that is not transparent; everything is unfolded first.
 const HARNESS: &str = r#"<!DOCTYPE html><meta charset="utf-8"><title>harness</title>
 <iframe width="{width}" height="900" style="border:0" srcdoc="{page}"></iframe><output></output>
 <script>
@@ -114,8 +114,8 @@ addEventListener("load", () => {
 });
 </script>"#;
 
-/// What the page asked for: the browser's record of its network knows every address. What the browser asks for by itself,
-/// such as its own updates, has another initiator.
+/// Requests of the page: the browser's network log has every address. The browser's own requests, such as update checks, have
+/// another initiator.
 fn asked(log: &Path) -> BTreeSet<String> {
     let record: Value = serde_json::from_str(&std::fs::read_to_string(log).expect("the record")).expect("JSON");
     let events = record["events"].as_array().expect("events");
@@ -124,7 +124,7 @@ fn asked(log: &Path) -> BTreeSet<String> {
     events.iter().filter(by_page).filter_map(|event| event["params"]["url"].as_str().map(str::to_owned)).collect()
 }
 
-/// What a picture shows, as far as a test can tell.
+/// What a screenshot shows, as far as a test can tell.
 struct Picture {
     size: (u32, u32),
     colors: usize,
@@ -216,7 +216,7 @@ fn chromium_shows_the_report_in_both_schemes_and_languages_wide_and_narrow() {
 
 #[test]
 fn the_policy_of_the_report_stops_what_would_get_into_it() {
-    // If escaping ever failed, this is what is left: the browser itself refuses.
+    // If escaping ever failed, this is the second line of defence: the browser itself refuses.
     let browser = Browser { folder: tempfile::tempdir().expect("folder") };
     reports(&browser);
     let page = std::fs::read_to_string(browser.path("en.html")).expect("a page");
@@ -226,7 +226,7 @@ fn the_policy_of_the_report_stops_what_would_get_into_it() {
     assert_eq!(console.matches("violates the following Content Security Policy directive").count(), 3, "{console}");
     assert!(!text(&dom).contains("<title>run"), "the script did not run");
 
-    // Without the policy all of it happens: so these tests would see it.
+    // Without the policy all of it happens, so these tests would notice.
     let page = std::fs::read_to_string(browser.path("torn.html")).expect("a page");
     std::fs::write(browser.path("bare.html"), page.replace("http-equiv=", "name=")).expect("written");
     let log = browser.path("net.json");

@@ -1,5 +1,5 @@
-//! The collector's disk: a store with delays that survives crashes, can be restored from backups, and records everything
-//! in the ledger.
+//! The collector's disk: a store with delays that survives crashes, can be restored from backups, and records everything in the
+//! ledger.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -55,7 +55,7 @@ impl Disk {
         ledger.restored = true;
     }
 
-    /// A write takes some time, in which the collector may crash: before it is done, or before its result is returned.
+    /// A write takes time, during which the collector may crash: before it is done, or before its result is returned.
     async fn works(&self) {
         let time = self.rng.lock().expect("lock").millis(0, 15);
         tokio::time::sleep(time).await;

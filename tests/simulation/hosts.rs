@@ -1,5 +1,5 @@
 //! The hosts: a collector that serves the real ingest service, and agents with the real spool, tails and uplink, over the
-//! simulated network. There is no TLS; who connects is known by its simulated address.
+//! simulated network. There is no TLS; a peer is identified by its simulated address.
 
 use std::io;
 use std::path::PathBuf;
@@ -48,10 +48,10 @@ pub fn clock() -> Timestamp {
     start + turmoil::sim_elapsed().unwrap_or_default()
 }
 
-/// Ends in a clone's name, which else is that of the agent.
+/// Suffix of a clone's name, which otherwise equals the agent's.
 pub const CLONE: &str = "-clone";
 
-/// A connection, and who is at its other end.
+/// A connection, and the peer at its other end.
 struct Io(TcpStream, Peer);
 
 impl Connected for Io {
@@ -119,7 +119,7 @@ pub async fn collector(disk: Arc<Disk>) -> turmoil::Result {
     Ok(())
 }
 
-/// How an agent of the simulation reaches the collector.
+/// How a simulated agent reaches the collector.
 #[derive(Debug)]
 struct Line(Mutex<Rng>);
 
@@ -142,7 +142,7 @@ impl Simulated for Line {
     }
 }
 
-/// What of an agent outlives its crashes.
+/// The parts of an agent that survive its crashes.
 pub struct Home {
     /// Name of its host.
     pub name: String,
@@ -151,12 +151,12 @@ pub struct Home {
     pub sites: Vec<Site>,
     pub bounds: Bounds,
     pub rng: Mutex<Rng>,
-    /// Its spool while it runs.
+    /// Its spool, while it runs.
     pub running: Mutex<Weak<Spool>>,
 }
 
 impl Home {
-    /// Its spool, if it runs.
+    /// Its spool, if it is running.
     pub fn running(&self) -> Option<Arc<Spool>> {
         self.running.lock().expect("lock").upgrade()
     }

@@ -1,7 +1,7 @@
-//! What opens while agents read back, go away and come again, while the collector restarts, and while a real fault begins.
+//! Findings that open while agents read backlogs, leave and return, while the collector restarts, and while a real fault begins.
 //!
-//! The invariant (J): no finding opens that a judge who knew everything at that moment would not have opened; in the end both
-//! say the same. Findings about the agents themselves are excluded: only the collector under test has them.
+//! The invariant (J): no finding opens that a judge with complete data at that moment would not have opened; in the end both
+//! agree. Findings about the agents themselves are excluded: only the collector under test has them.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ use supwatch_model::time::Certainty;
 use crate::rng::Rng;
 
 const SITES: [&str; 3] = ["CEN", "P01", "S01"];
-/// The collector begins when the logs are this old, and the story ends nine days later.
+/// The collector starts when the logs are this old, and the story ends nine days later.
 const BACKLOG_DAYS: i64 = 31;
 const DAYS: i64 = 40;
 
@@ -36,12 +36,12 @@ fn after(at: Timestamp, minutes: i64) -> Timestamp {
     at.checked_add(SignedDuration::from_mins(minutes)).expect("time")
 }
 
-/// What goes wrong for good.
+/// A permanent fault.
 enum Trouble {
     None,
-    /// The top site fails from a day on.
+    /// The top site's runs fail from a given day on.
     Fails(i64),
-    /// P01 runs no more from a day on.
+    /// P01 no longer runs from a given day on.
     Stops(i64),
 }
 
@@ -83,7 +83,7 @@ fn wave(rng: &mut Rng, day: i64, trouble: &Trouble, lines: &mut [Vec<(Timestamp,
     }
 }
 
-/// The lines of each site in order; each log also continues where nothing happens.
+/// The lines of each site in order; each log continues even if nothing happens.
 fn write(rng: &mut Rng, trouble: &Trouble) -> [Vec<(Timestamp, EventKind)>; 3] {
     let mut lines: [Vec<(Timestamp, EventKind)>; 3] = Default::default();
     (0..DAYS).for_each(|day| wave(rng, day, trouble, &mut lines));
@@ -97,14 +97,14 @@ fn write(rng: &mut Rng, trouble: &Trouble) -> [Vec<(Timestamp, EventKind)>; 3] {
 
 struct World {
     lines: [Vec<(Timestamp, EventKind)>; 3],
-    /// How many of each the collector has.
+    /// Number of lines of each log that the collector has.
     delivered: [usize; 3],
     away_until: [Option<Timestamp>; 3],
     connected: [bool; 3],
     told: Vec<(usize, Coverage)>,
     stored: Vec<StoredEvent>,
     judge: Judge,
-    /// Everything that is written.
+    /// Every line written.
     whole: Hierarchy,
     whole_taken: [usize; 3],
     now: Timestamp,
@@ -142,7 +142,7 @@ fn described(site: usize) -> StoredEvent {
     stored(site, 0, None, EventKind::SiteDescribed(description), begin())
 }
 
-/// Coverage of so many lines of those written.
+/// Coverage after this many of the written lines.
 fn covered(site: usize, read: u64, written: u64, read_until: Option<Timestamp>) -> Coverage {
     let (log, file) = ("wsyncmgr".to_owned(), "wsyncmgr.log".to_owned());
     let log = LogCoverage { log, file, offset: read * 100, size: written * 100, read_until };
@@ -190,7 +190,7 @@ impl World {
                 self.whole.fold(&stored(site, number, Some(at), kind, at));
             }
             self.whole_taken[site] = self.written(site);
-            // Also that nothing more is written by now.
+            // And nothing more has been written by now.
             let written = self.written(site) as u64;
             let coverage = covered(site, written, written, Some(self.now));
             self.whole.apply_coverage(&agent(site), Epoch([1; 16]), coverage);
@@ -249,7 +249,7 @@ impl World {
         self.stored.push(event);
     }
 
-    /// The collector starts again with what it keeps: events, findings, and each agent's last coverage report.
+    /// The collector restarts with what it stores: events, findings, and each agent's last coverage report.
     fn restart(&mut self) {
         let mut hierarchy = Hierarchy::default();
         self.stored.iter().for_each(|event| drop(hierarchy.fold(event)));
@@ -287,7 +287,7 @@ impl World {
     }
 }
 
-/// What broke the invariant.
+/// Violations of the invariant.
 pub fn run(seed: u64) -> Vec<String> {
     let mut rng = Rng::new(seed);
     let mut world = World::new(&mut rng);

@@ -1,8 +1,8 @@
 //! Ledger of what must hold, recorded as it happens: marks, fences, the highest durable numbers, the stored lines.
 //!
-//! The numbers of the invariants: **I1** stored and lost numbers of an epoch are 1 to its mark, each once. **I2** no line is
-//! stored twice. **I3** the lines of a file are there, in order, except those reported lost. **I4** a mark never goes back.
-//! **I5** what was acknowledged is durable. **I7** what waits is bounded. **F** only the newest session stores.
+//! The invariants: **I1** the stored and lost numbers of an epoch are 1 to its mark, each once. **I2** no line is stored twice.
+//! **I3** the lines of a file are present, in order, except those reported lost. **I4** a mark never decreases. **I5**
+//! acknowledged events are durable. **I7** queues are bounded. **F** only the newest session stores.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use supwatch_model::event::{Event, EventKind, StoredEvent};
 use supwatch_model::ids::{AgentId, Epoch, SiteCode};
 use supwatch_store::{Claims, Committed, Session};
 
-/// An agent in an epoch.
+/// An agent and an epoch.
 pub type Life = (AgentId, [u8; 16]);
 
 /// State that restoring a backup rolls back.
@@ -19,7 +19,7 @@ pub struct Page {
     pub marks: BTreeMap<Life, u64>,
     pub lost: BTreeMap<Life, Vec<(u64, u64)>>,
     fences: BTreeMap<AgentId, u64>,
-    /// Numbers of the lines that are stored, by site.
+    /// Numbers of the stored lines, by site.
     pub lines: BTreeMap<SiteCode, BTreeSet<u64>>,
 }
 
@@ -29,10 +29,10 @@ pub struct Ledger {
     pub page: Page,
     /// The highest mark that was ever durable.
     pub highest: BTreeMap<Life, u64>,
-    /// Which line an event was, of all that were ever stored.
+    /// The line of every event that was ever stored.
     pub history: BTreeMap<(Life, u64), (SiteCode, u64)>,
     seen: BTreeSet<(Life, u64)>,
-    /// Epochs in the order in which they came; their bytes are random, so traces name them by it.
+    /// Epochs in order of appearance; their bytes are random, so traces refer to them by index.
     epochs: Vec<[u8; 16]>,
     pub restored: bool,
     pub sessions: u64,
@@ -41,7 +41,7 @@ pub struct Ledger {
     pub trace: u64,
 }
 
-/// The number that a line carries.
+/// The number in a line.
 pub fn line_of(event: &Event) -> Option<(SiteCode, u64)> {
     match event.kind {
         EventKind::CatalogVersion { version, .. } => Some((event.site, version)),
@@ -91,7 +91,7 @@ impl Ledger {
         self.moved(life, durable);
     }
 
-    /// Records a received batch, whether it is stored later or not.
+    /// Records a received batch, whether or not it is stored later.
     pub fn came(&mut self, session: &Session, events: &[Event]) {
         let life = (session.agent.clone(), session.epoch.0);
         let again = events.iter().filter(|event| !self.seen.insert((life.clone(), event.sequence))).count();

@@ -1,4 +1,4 @@
-//! A log under the simulation's hands: numbered lines, sometimes half of one, rolled over by rename or by copy.
+//! A log that the simulation writes: numbered lines, sometimes half of one, rolled over by rename or by copy.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -11,11 +11,11 @@ pub struct Log {
     pub site: SiteCode,
     pub folder: PathBuf,
     path: PathBuf,
-    /// Lines that are whole.
+    /// Number of complete lines.
     pub written: u64,
-    /// The second half of a line.
+    /// The second half of an incomplete line.
     torn: Option<String>,
-    /// Lines before the last time it was rolled over; the file with those before the last but one is gone.
+    /// Number of lines at the last rotation; the file with the lines of the rotation before is gone.
     pub rolled: u64,
     pub gone: u64,
 }
@@ -30,7 +30,7 @@ impl Log {
         Log { site: code.parse().expect("a code"), folder, path, written: 0, torn: None, rolled: 0, gone: 0 }
     }
 
-    /// Lengths differ, so that places do.
+    /// Lengths differ, so offsets do too.
     fn line(&self) -> String {
         let number = self.written + 1;
         let pad = "x".repeat(usize::try_from(number * 7 % 40).expect("small"));
@@ -55,7 +55,7 @@ impl Log {
         }
     }
 
-    /// Writes a line up to somewhere in its middle.
+    /// Writes a line up to a position inside it.
     pub fn tear(&mut self, at: u64) {
         self.mend();
         let mut line = self.line();
@@ -64,7 +64,7 @@ impl Log {
         self.torn = Some(rest);
     }
 
-    /// Writes the rest of a torn line.
+    /// Writes the rest of an incomplete line.
     pub fn mend(&mut self) {
         if let Some(rest) = self.torn.take() {
             self.append(&rest);

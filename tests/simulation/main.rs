@@ -1,7 +1,7 @@
-//! Delivery under faults that a seed decides: real agents and a real collector on a simulated network, in simulated time.
+//! Delivery under faults chosen by a seed: real agents and a real collector on a simulated network, in simulated time.
 //!
-//! `SUPWATCH_SEEDS` says how many seeds (50), `SUPWATCH_SEED` names the one to run, `SUPWATCH_TRACE=1` prints what happens.
-//! No TLS, no threads, no real disk below the collector: those have tests of their own.
+//! `SUPWATCH_SEEDS` sets the number of seeds (50), `SUPWATCH_SEED` runs a single one, `SUPWATCH_TRACE=1` prints what happens.
+//! There is no TLS, no thread, and no real disk below the collector: those have their own tests.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
@@ -57,7 +57,7 @@ fn whatever_happens_every_line_is_stored_once_and_in_order() {
     assert!(failed.is_empty(), "seeds {failed:?} break an invariant; the lines above repeat them");
 }
 
-/// Told in a process of its own each time: what a process has done before is no part of a seed.
+/// Runs in its own process each time: what a process did before is not part of a seed.
 fn run_in_own_process(seed: u64) -> String {
     let program = std::env::current_exe().expect("this program");
     let mut tell = std::process::Command::new(program);
@@ -66,7 +66,7 @@ fn run_in_own_process(seed: u64) -> String {
     let told = tell.output().expect("it runs");
     assert!(told.status.success(), "seed {seed}");
     let told = String::from_utf8_lossy(&told.stderr).into_owned();
-    // The story alone: its lines begin with a moment.
+    // Only the trace: its lines begin with a time.
     told.lines().filter(|line| line.starts_with(|sign: char| sign.is_ascii_digit())).map(|line| format!("{line}\n")).collect()
 }
 

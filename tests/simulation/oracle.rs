@@ -1,5 +1,5 @@
-//! Judges a story by its invariants (see `ledger`): some at every tick, the others at its end. They hold for an agent that was
-//! cloned, too: two with one identity replace each other, and each continues where the other stopped.
+//! Checks the invariants of a story (see `ledger`): some at every tick, the others at its end. They also hold for a cloned agent:
+//! two with one identity replace each other, and each continues where the other stopped.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::hosts::Home;
 use crate::ledger::line_of;
 use crate::story::{Agent, Story};
 
-/// More than one look at a log brings beyond what the spool takes.
+/// More than one look at a log can add beyond the spool's limit.
 const ONE_LOOK: u64 = 512 << 10;
 
 fn id(home: &Home) -> AgentId {
@@ -19,7 +19,7 @@ fn id(home: &Home) -> AgentId {
     AgentId(format!("P0{number}.S0{number}/{}", home.name))
 }
 
-/// What holds at every moment.
+/// Invariants that hold at every moment.
 pub fn always(story: &Story) {
     let mut ledger = story.disk.ledger();
     for agent in &story.agents {
@@ -27,7 +27,7 @@ pub fn always(story: &Story) {
         let (id, epoch) = (id(&agent.home), spool.epoch());
         let acknowledged = spool.next_sequence() - 1 - spool.undelivered();
         let durable = ledger.highest.get(&(id.clone(), epoch.0)).copied().unwrap_or_default();
-        // Below the first that it keeps everything counts as acknowledged.
+        // Everything below the first retained event counts as acknowledged.
         if acknowledged > durable.max(spool.oldest_sequence() - 1) {
             ledger.violated(format!("I5 {id}: {acknowledged} is acknowledged, {durable} is durable"));
         }
@@ -37,7 +37,7 @@ pub fn always(story: &Story) {
     }
 }
 
-/// Whether everything that was written is stored, or reported lost, and acknowledged to the agents.
+/// Whether every written line is stored, or reported lost, and acknowledged to the agents.
 pub fn is_settled(story: &Story) -> bool {
     let delivered = |agent: &Agent| agent.home.running().is_some_and(|spool| !spool.is_fresh() && spool.undelivered() == 0);
     if !story.agents.iter().all(delivered) {
@@ -50,7 +50,7 @@ pub fn is_settled(story: &Story) -> bool {
     })
 }
 
-/// Everything that is stored, in order of arrival.
+/// Every stored event, in order of arrival.
 fn stored(story: &Story) -> Vec<StoredEvent> {
     let memory = story.disk.memory();
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
@@ -58,7 +58,7 @@ fn stored(story: &Story) -> Vec<StoredEvent> {
     page.expect("read").events
 }
 
-/// What holds when everything has settled, or has had the time to.
+/// Invariants that hold when everything has settled, or has had time to.
 pub fn at_the_end(story: &Story, settled: bool) {
     let stored = stored(story);
     let mut ledger = story.disk.ledger();

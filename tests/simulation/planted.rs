@@ -1,11 +1,11 @@
-//! Mistakes planted into agent and collector: an invariant must show each of them, within a few seeds.
+//! Faults planted into agent and collector: an invariant must detect each of them within a few seeds.
 
 use supwatch_agent::planted as agent;
 use supwatch_store::planted as collector;
 
 use crate::story;
 
-/// Tells seeds until an invariant is broken; gives the seed and what was broken.
+/// Runs seeds until an invariant is violated; returns the seed and the violation.
 fn caught(within: u64) -> (u64, Vec<String>) {
     for seed in 1..=within {
         let violations = story::run(seed).violations;

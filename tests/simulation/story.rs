@@ -1,4 +1,4 @@
-//! One seed's story: logs grow and roll over, faults come, all of them end, and then everything must settle.
+//! The story of one seed: logs grow and roll over, faults occur and end, and then everything must settle.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,11 +18,11 @@ use crate::oracle;
 use crate::rng::Rng;
 
 const TICK: Duration = Duration::from_millis(10);
-/// How long logs grow and faults come.
+/// Time during which logs grow and faults occur.
 const ACTIVE: Duration = Duration::from_secs(80);
 /// Time limit for settling: longer than an agent's longest backoff plus the timeouts of a dead connection.
 const SETTLING: Duration = Duration::from_secs(300);
-/// More than an agent needs to read what is new.
+/// More time than an agent needs to read new data.
 const PLENTY: Duration = Duration::from_secs(3);
 /// Observation time after everything has settled.
 const QUIET: Duration = Duration::from_secs(3);
@@ -46,14 +46,14 @@ pub struct Agent {
     pub home: Arc<Home>,
     pub logs: Vec<Log>,
     down_until: Option<Duration>,
-    /// Another one with the same identity, the same logs and a copy of its spool.
+    /// A clone with the same identity, the same logs and a copy of its spool.
     clone: Arc<Home>,
     clone_until: Option<Duration>,
-    /// Whether there ever was one.
+    /// Whether there ever was a clone.
     pub cloned: bool,
-    /// When it, its clone or a file of its logs last began.
+    /// When it, its clone or a file of its logs last started.
     changed: Duration,
-    /// A copy of its spool from before.
+    /// An earlier copy of its spool.
     has_copy: bool,
     /// Its epoch and the clone's, and whether each still needs the collector's checkpoints.
     epochs: [Option<(Epoch, bool)>; 2],
@@ -173,14 +173,14 @@ fn agent(sim: &mut Sim<'_>, rng: &mut Rng, folder: &Path, number: u64, bounds: B
 }
 
 impl Agent {
-    /// Whether it and its clone have read their logs to the end: what the collector has may be from the other one.
+    /// Whether it and its clone have read their logs to the end: the collector's events may come from either.
     fn has_read_everything(&self, now: Duration) -> bool {
         let reads = |home: &Home| home.running().is_some_and(|spool| !spool.is_fresh() && spool.undelivered() == 0);
         now >= self.changed + PLENTY && reads(&self.home) && (self.clone_until.is_none() || reads(&self.clone))
     }
 }
 
-/// Whether a moment has come; then it is over.
+/// Whether a time has come; if so, clears it.
 fn due(until: &mut Option<Duration>, now: Duration) -> bool {
     let due = until.is_some_and(|until| now >= until);
     if due {
@@ -199,8 +199,8 @@ impl Story {
             }
             if self.now >= self.next_backup {
                 self.next_backup = self.now + self.rng.millis(4_000, 20_000);
-                // Two with one identity keep other events under the same numbers: what a restored collector would receive
-                // again from that time is undefined.
+                // Two agents with one identity keep different events under the same numbers: what a restored collector would
+                // receive again from that time is undefined.
                 if self.agents.iter().all(|agent| agent.clone_until.is_none()) {
                     self.backups.push(self.disk.backup());
                 }
@@ -208,7 +208,7 @@ impl Story {
             self.step(sim, self.now);
         }
         self.agents.iter_mut().flat_map(|agent| &mut agent.logs).for_each(Log::mend);
-        // Faults that were to end later end now.
+        // Faults that would end later end now.
         self.step(sim, Duration::MAX);
         let mut settled = None;
         while !self.is_over() {
@@ -242,8 +242,8 @@ impl Story {
                         false => log.write(rng.between(1, 8)),
                     }
                 }
-                // Rolled over twice before it is read, lines are lost for good; and an agent that lost its state continues
-                // in a file of which the collector has something.
+                // A log that rolls over twice before it is read loses lines for good; and an agent that lost its state resumes in
+                // a file of which the collector has a part.
                 if rng.once_in(900) && log.written > log.rolled && has_read {
                     let stored = ledger.page.lines.get(&log.site);
                     if (1..=log.rolled + 1).all(|line| stored.is_some_and(|stored| stored.contains(&line))) {
@@ -264,7 +264,7 @@ impl Story {
         rolled.iter().for_each(|what| ledger.note(what));
     }
 
-    /// Ends what is to end by `end`, and lets a tick pass.
+    /// Ends the faults that are due by `end`, and lets a tick pass.
     fn step(&mut self, sim: &mut Sim<'_>, end: Duration) {
         if due(&mut self.collector_down_until, end) {
             sim.bounce(COLLECTOR);
@@ -283,7 +283,7 @@ impl Story {
             }
             if due(&mut agent.clone_until, end) {
                 sim.crash(agent.clone.name.as_str());
-                // What only this agent kept is lost.
+                // Events that only this agent had are lost.
                 self.backups.clear();
             }
         }
@@ -295,7 +295,8 @@ impl Story {
                 let Some(spool) = home.running() else { continue };
                 let epoch = Some((spool.epoch(), spool.is_fresh()));
                 if *known != epoch {
-                    // What the agent kept for a restored collector went with its old epoch: a backup from before would lose it.
+                    // The events the agent retained for a restored collector went with its old epoch: restoring an earlier backup
+                    // would lose them.
                     self.backups.clear();
                     *known = epoch;
                 }
@@ -377,7 +378,7 @@ impl Story {
         *self.faults.entry(what).or_default() += 1;
     }
 
-    /// The first time an agent's spool is copied, the next time it is set back to the copy.
+    /// The first call copies an agent's spool; the next one rolls it back to the copy.
     fn set_back(&mut self, sim: &mut Sim<'_>, at: usize, can_do_without: bool) {
         let agent = &mut self.agents[at];
         let kept = agent.home.spool.with_extension("copy");
@@ -399,7 +400,7 @@ impl Story {
         }
     }
 
-    /// Whether the collector has every line whose file is gone: else an agent without its spool cannot have it.
+    /// Whether the collector has every line of vanished files: otherwise an agent without its spool cannot resend them.
     fn disk_has_what_is_gone(&self, at: usize) -> bool {
         let ledger = self.disk.ledger();
         self.agents[at].logs.iter().all(|log| {
@@ -409,7 +410,7 @@ impl Story {
     }
 }
 
-/// Waits until a spool that was in use is let go of, and all of it is in its folder.
+/// Waits until a spool is released and all of it is in its folder.
 fn settle(spool: &Path) {
     drop(Spool::open(spool).expect("a good spool"));
 }

@@ -1,7 +1,7 @@
-//! Fifty agents in one process for a while, with lines, rotations and links that break: every line once, and neither memory
-//! nor open files grow.
+//! Fifty agents in one process for a while, with lines, rotations and broken connections: every line is stored once, and neither
+//! memory nor open files grow.
 //!
-//! SUPWATCH_SOAK_SECONDS: how long. SUPWATCH_SEED: repeats the random numbers. Real TLS and a real collector.
+//! SUPWATCH_SOAK_SECONDS sets the duration. SUPWATCH_SEED repeats the random numbers. Real TLS and a real collector.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 #![cfg(target_os = "linux")]
@@ -36,7 +36,7 @@ fn size(pid: u32) -> (u64, usize) {
     (kib / 1024, std::fs::read_dir(format!("/proc/{pid}/fd")).expect("fd").count())
 }
 
-/// Events stored of each agent.
+/// Number of stored events of each agent.
 fn counts(house: &House) -> Result<BTreeMap<String, u64>, String> {
     let page = house.metrics()?;
     let of = |line: &str| {
@@ -58,7 +58,7 @@ impl One {
         self.written += lines;
     }
 
-    /// Rolls over, once everything before the last time is stored: two in a row lose lines for good.
+    /// Rolls over once everything before the previous rotation is stored: two in a row lose lines for good.
     fn roll_over(&mut self, stored: u64, by_rename: bool) {
         // The description of the site is an event, too.
         if stored <= self.rolled_at + 1 || self.written == 0 {
@@ -123,7 +123,7 @@ fn fifty_agents_run_for_a_while_and_nothing_grows() {
             measured = Instant::now();
             sizes.push((size(std::process::id()), size(house.collector_pid())));
         }
-        // A writer has pauses.
+        // Writers pause.
         std::thread::sleep(Duration::from_millis(50));
     }
     let lines: u64 = agents.iter().map(|one| one.written).sum();
@@ -146,12 +146,12 @@ fn fifty_agents_run_for_a_while_and_nothing_grows() {
         println!("agents {own:>4} MiB {files:>4} files   collector {collector:>4} MiB {collector_files:>4} files");
     }
     stop.send_replace(true);
-    // Caches fill at first; then memory stays constant. Half of a short run is still their filling.
+    // Caches fill at first; then memory stays constant. In a short run they fill for half of the time.
     if let (true, Some(middle), Some(end)) = (seconds() >= 600, sizes.get(sizes.len() / 2), sizes.last()) {
         let (middle, end) = (middle.0.0 + middle.1.0, end.0.0 + end.1.0);
         assert!(end <= middle + middle / 3, "{middle} MiB in the middle, {end} at the end");
     }
-    // Files may be open for a connection that is being re-established; a leak would show with each of the breaks.
+    // A connection that is being re-established may hold open files; a leak would grow with each break.
     let files: Vec<usize> = sizes.iter().map(|((_, own), (_, collector))| own + collector).collect();
     let (early, late) = files.split_at(files.len() / 2);
     let (early, late) = (early.iter().max().copied().unwrap_or(0), late.iter().max().copied().unwrap_or(0));

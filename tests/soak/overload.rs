@@ -1,7 +1,7 @@
 //! Many agents at once, and one with far more events than the others.
 //!
-//! SUPWATCH_LOAD_AGENTS: how many come back at once. SUPWATCH_BACKLOG_MIB: what the one has in store. The clients here speak the
-//! protocol and keep nothing on disk, so that a thousand of them fit beside the collector.
+//! SUPWATCH_LOAD_AGENTS sets how many agents return at once, SUPWATCH_BACKLOG_MIB the backlog of the large one. The clients here
+//! speak the protocol and keep nothing on disk, so that a thousand of them fit beside the collector.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,14 +19,14 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::{counts, number, size};
 
-/// Events of a batch.
+/// Events per batch.
 const BATCH: u64 = 50;
 
 struct Client {
     code: String,
     identity: IdentityFiles,
     endpoint: String,
-    /// Bytes of a line.
+    /// Bytes per line.
     line: usize,
 }
 
@@ -53,7 +53,7 @@ impl Client {
         event.into()
     }
 
-    /// One connection: everything up to a number is sent and acknowledged. Gives how long each batch took.
+    /// One connection: sends everything up to a number and waits for the acknowledgements. Returns the time each batch took.
     async fn deliver(&self, upto: u64) -> Result<Vec<Duration>, String> {
         let channel = connect(&self.endpoint, &self.identity).await.map_err(|error| error.to_string())?;
         let (send, requests) = mpsc::channel(4);
@@ -88,7 +88,7 @@ impl Client {
             if acked >= upto {
                 return Ok(took);
             }
-            // A batch at a time: what is asked is how long the collector takes.
+            // One batch at a time, because the collector's latency is measured.
             if sent == acked {
                 at = Instant::now();
                 let events = (sent + 1..=upto.min(sent + BATCH)).map(|sequence| self.event(sequence)).collect();
@@ -99,7 +99,7 @@ impl Client {
         }
     }
 
-    /// Again and again, with growing, scattered pauses.
+    /// Retries with growing, jittered pauses.
     async fn insist(&self, upto: u64, seed: u64) -> u64 {
         let (mut dice, mut pause, mut tries) = (Dice::of(seed), 500, 1);
         while let Err(error) = self.deliver(upto).await {

@@ -1,5 +1,4 @@
-//! A file system of its own in a file, mounted where a program keeps its data: to cut its power and to fill it. Needs Linux,
-//! root and loop devices.
+//! A loop-mounted file system for a program's data, to cut its power and to fill it. Needs Linux, root and loop devices.
 
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
@@ -13,7 +12,7 @@ fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
     if output.status.success() { Ok(()) } else { Err(format!("{program} {arguments:?}: {}", text(&output.stderr))) }
 }
 
-/// A file system in a file, mounted where a program keeps its data.
+/// A loop-mounted file system where a program keeps its data.
 pub struct Disk {
     image: PathBuf,
     mount: PathBuf,
@@ -27,12 +26,12 @@ impl Disk {
         let name = image.to_str().expect("path");
         run("mkfs.ext4", &["-q", "-F", name])?;
         run("mount", &["-o", "loop", name, mount.to_str().expect("path")])?;
-        // What making it left in the page cache is not what is asked here.
+        // Dirty pages from its creation are not under test.
         run("sync", &["-f", mount.to_str().expect("path")])?;
         Ok(Disk { image, mount })
     }
 
-    /// A disk for a folder; where there is none to be had, says why what is not shown.
+    /// Mounts a disk on a folder; if that is impossible, prints why the test proves nothing.
     pub fn for_folder(image: &Path, mount: &Path, what: &str) -> Option<Disk> {
         match Disk::make(image.to_owned(), mount.to_owned()) {
             Ok(disk) => Some(disk),
@@ -43,10 +42,10 @@ impl Disk {
         }
     }
 
-    /// Fills it up, but for some bytes.
+    /// Fills it up, except for a number of bytes.
     pub fn fill(&self, left: u64) {
         let mut file = std::fs::OpenOptions::new().create(true).append(true).open(self.mount.join("filler")).expect("filler");
-        // Zeros of a file that is written are space that is taken.
+        // Zeros that are written occupy space.
         while file.write_all(&[0; 64 << 10]).is_ok() {}
         let _ = file.sync_all();
         if left > 0 {
@@ -55,13 +54,13 @@ impl Disk {
         }
     }
 
-    /// Gives the space back.
+    /// Frees the space.
     pub fn free(&self) {
         std::fs::remove_file(self.mount.join("filler")).expect("removed");
     }
 
-    /// What a power cut leaves of it, mounted in its place. Its writer is frozen meanwhile, and killed then. Copying takes a
-    /// while: only a copy during which nothing was written is one moment of the disk, and not a state that no power cut leaves.
+    /// Remounts what a power cut would leave. The writer is frozen meanwhile, and then killed. Copying takes a while: only a copy
+    /// during which nothing was written is a state that a power cut can leave.
     pub fn cut(&self, kill: impl FnOnce()) {
         let (image, copy) = (&self.image, self.image.with_extension("copy"));
         let names = (image.to_str().expect("path"), copy.to_str().expect("path"));
@@ -77,7 +76,7 @@ impl Disk {
         run("mount", &["-o", "loop", names.0, self.mount.to_str().expect("path")]).expect("it is mounted again");
     }
 
-    /// What the disk has been given to write: requests and sectors so far, and how many are on their way.
+    /// I/O statistics of the disk: requests and sectors so far, and requests in flight.
     fn written(&self) -> [u64; 3] {
         let device = std::fs::metadata(&self.mount).expect("mounted").dev();
         let (major, minor) = ((device >> 8) & 0xfff, (device & 0xff) | ((device >> 12) & 0xf_ff00));
@@ -86,7 +85,7 @@ impl Disk {
         [numbers[4], numbers[6], numbers[8]]
     }
 
-    /// Waits until nobody uses it any more, and takes it away.
+    /// Waits until it is no longer in use, and unmounts it.
     pub fn unmount(&self) {
         wait_for("the end of its last user", || run("umount", &[self.mount.to_str().expect("path")]));
     }

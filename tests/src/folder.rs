@@ -1,8 +1,8 @@
-//! Fixture folders: whole ones, and ones that only say what differs from the healthy hierarchy.
+//! Fixture folders: complete ones, and ones that contain only the differences from the healthy hierarchy.
 //!
-//! `expected.json` with `"on": "healthy"` makes a folder one of differences. In it, `settings.patch.json` is laid over the
-//! site's settings (`null` takes a field away; the elements of a list are laid over each other one by one), `X.log.more` is
-//! appended to a log, `"without"` lists files that are not there, and any other file takes the place of the healthy one.
+//! `expected.json` with `"on": "healthy"` marks a folder of differences. There, `settings.patch.json` is merged into the site's
+//! settings (`null` removes a field; list elements are merged one by one), `X.log.more` is appended to a log, `"without"` lists
+//! files to remove, and any other file replaces the healthy one.
 
 use std::path::{Path, PathBuf};
 
@@ -10,15 +10,15 @@ use serde_json::Value;
 
 use crate::here;
 
-/// A fixture, whole, in a folder that goes away with it.
+/// A complete fixture in a temporary folder.
 pub struct Folder {
     dir: tempfile::TempDir,
-    /// What its `expected.json` says.
+    /// Content of its `expected.json`.
     pub expected: Value,
 }
 
 impl Folder {
-    /// Puts a fixture together.
+    /// Assembles a fixture.
     pub fn of(variant: &Path) -> Folder {
         let text = std::fs::read(variant.join("expected.json")).expect("expected.json");
         let expected: Value = serde_json::from_slice(&text).expect("json");
@@ -69,7 +69,7 @@ fn lay(from: &Path, onto: &Path) {
     }
 }
 
-/// Lays one value over another.
+/// Merges one value into another.
 pub fn patch(value: &mut Value, over: &Value) {
     match (value, over) {
         (Value::Object(fields), Value::Object(over)) => {

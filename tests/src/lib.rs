@@ -1,7 +1,7 @@
-//! What the end-to-end tests share: the real binaries, a collector and agents as processes, and fixtures.
+//! Shared by the end-to-end tests: the real binaries, a collector and agents as processes, and fixtures.
 //!
-//! Nothing here knows the programs from inside: they are built, started, asked and ended as an administrator would.
-//! Waiting is always for something that shows, never for a time; a wait that lasts too long fails with what was seen.
+//! Nothing here uses the programs' internals: they are built, started, queried and stopped as an administrator would. Tests wait
+//! for observable effects, never for a time; a wait that takes too long fails with what was seen.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::missing_panics_doc, clippy::unwrap_used, clippy::indexing_slicing)]
 
@@ -35,7 +35,7 @@ pub fn root() -> PathBuf {
     here().parent().expect("a parent").to_owned()
 }
 
-/// A binary of the workspace, built now, so that it is never stale.
+/// A binary of the workspace, built on demand, so that it is never stale.
 pub fn binary(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let folder = BUILT.get_or_init(|| {
@@ -51,7 +51,7 @@ pub fn binary(name: &str) -> PathBuf {
     folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
 
-/// Waits until a look gives something.
+/// Polls until a look returns a value.
 #[track_caller]
 pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
     let start = Instant::now();
@@ -59,13 +59,13 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T
         match look() {
             Ok(found) => return found,
             Err(seen) if start.elapsed() > PATIENCE => panic!("waited in vain for {what}; last seen: {seen}"),
-            // The look itself asks a process, which takes its time; this merely keeps from asking too fast.
+            // The look itself queries a process, which takes time; this only limits the rate.
             Err(_) => std::thread::sleep(Duration::from_millis(30)),
         }
     }
 }
 
-/// A program that runs, with what it says on stderr; it is ended with the test.
+/// A running program, with its stderr output; it is stopped with the test.
 pub struct Running {
     child: Child,
     said: Arc<Mutex<String>>,
@@ -90,12 +90,12 @@ impl Running {
         Running { child, said, name }
     }
 
-    /// What it has said so far.
+    /// Its output so far.
     pub fn said(&self) -> String {
         self.said.lock().expect("lock").clone()
     }
 
-    /// Waits until it says something, and gives the line.
+    /// Waits for a text in its output, and returns the line.
     #[track_caller]
     pub fn says(&mut self, what: &str) -> String {
         wait_for(what, || {
@@ -109,7 +109,7 @@ impl Running {
         })
     }
 
-    /// Stops it where it is, and waits until each of its threads stands: one that syncs goes on until the disk has answered.
+    /// Freezes it, and waits until each of its threads has stopped: one that is syncing runs until the disk has answered.
     #[cfg(unix)]
     pub fn freeze(&self) {
         let asked = Command::new("kill").arg("-STOP").arg(self.child.id().to_string()).status().expect("kill runs");
@@ -125,20 +125,20 @@ impl Running {
         });
     }
 
-    /// Asks it to end, as a service manager does, and waits for nothing.
+    /// Sends the signal of a service manager, without waiting.
     #[cfg(unix)]
     pub fn ask_to_end(&self) {
         let asked = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().expect("kill runs");
         assert!(asked.success());
     }
 
-    /// Ends it as a power button would.
+    /// Kills it, like a power failure.
     pub fn kill(mut self) {
         self.child.kill().expect("killed");
         self.child.wait().expect("waited");
     }
 
-    /// Asks it to end, as a service manager does; gives its exit code and how long it took.
+    /// Stops it like a service manager; returns its exit code and how long it took.
     #[cfg(unix)]
     pub fn terminate(mut self) -> (i32, Duration) {
         let start = Instant::now();
@@ -146,7 +146,7 @@ impl Running {
         (self.ends(), start.elapsed())
     }
 
-    /// Waits for it to end by itself, and gives its exit code.
+    /// Waits for it to exit by itself, and returns its exit code.
     pub fn ends(&mut self) -> i32 {
         wait_for("the end of a program", || match self.child.try_wait().expect("status") {
             Some(status) => Ok(status.code().unwrap_or(-1)),
@@ -157,7 +157,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended already.
+        // It may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
@@ -166,19 +166,19 @@ impl Drop for Running {
     }
 }
 
-/// A hierarchy's authority and collector, in a folder that goes away with the test.
+/// A hierarchy's authority and collector, in a temporary folder.
 pub struct House {
     dir: tempfile::TempDir,
     collector: Option<Running>,
     /// Port for agents and the CLI.
     pub port: u16,
     http: String,
-    /// What is added to the collector's configuration.
+    /// Additional lines of the collector's configuration.
     more: String,
 }
 
 impl House {
-    /// With a `hierarchy.toml`; the collector runs.
+    /// With a `hierarchy.toml`, and a running collector.
     pub fn new(hierarchy: &str) -> House {
         House::with_rules(hierarchy, None)
     }
@@ -203,14 +203,14 @@ impl House {
         self.dir.path().join(name)
     }
 
-    /// Starts the collector anew, with more in its configuration.
+    /// Restarts the collector with additional configuration.
     pub fn configure(&mut self, more: &str) {
         self.kill_collector();
         more.clone_into(&mut self.more);
         self.start_collector();
     }
 
-    /// Starts the collector, on the ports it had before.
+    /// Starts the collector on the ports it had before.
     pub fn start_collector(&mut self) {
         let config = self.path("supwatch.toml");
         let mut text = format!(
@@ -232,12 +232,12 @@ impl House {
         self.collector = Some(running);
     }
 
-    /// Ends the collector as a power button would.
+    /// Kills the collector, like a power failure.
     pub fn kill_collector(&mut self) {
         self.collector.take().expect("a collector").kill();
     }
 
-    /// Stops the collector where it is.
+    /// Freezes the collector.
     #[cfg(unix)]
     pub fn freeze_collector(&self) {
         self.collector.as_ref().expect("a collector").freeze();
@@ -248,7 +248,7 @@ impl House {
         self.collector.as_ref().expect("a collector").child.id()
     }
 
-    /// What the collector has said.
+    /// The collector's output so far.
     pub fn collector_said(&self) -> String {
         self.collector.as_ref().map(Running::said).unwrap_or_default()
     }
@@ -294,7 +294,7 @@ impl House {
         output
     }
 
-    /// Asks the collector and checks the exit code.
+    /// Runs a CLI command against the collector and checks its exit code.
     #[track_caller]
     pub fn run_asking(&self, arguments: &[&str], code: i32) -> Output {
         let asking = self.asking(arguments);
@@ -314,7 +314,7 @@ impl House {
         all
     }
 
-    /// Asks the collector for JSON.
+    /// Runs a CLI command against the collector and returns its JSON.
     pub fn ask(&self, arguments: &[&str]) -> Result<Value, String> {
         let mut asking = self.asking(arguments);
         asking.extend(["--output".to_owned(), "json".to_owned()]);

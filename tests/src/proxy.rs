@@ -1,4 +1,4 @@
-//! A TCP relay that can be cut: the link between agents and collector.
+//! A TCP relay that can be cut: the connection between agents and collector.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -14,7 +14,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// To a port.
+    /// A relay to a port.
     pub fn to(target: u16) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("address").port();
@@ -35,27 +35,27 @@ impl Proxy {
         Proxy { port, cut, links }
     }
 
-    /// Cuts every link and lets none through.
+    /// Cuts every connection and refuses new ones.
     pub fn cut(&self) {
         self.cut.store(true, Ordering::SeqCst);
         for link in self.links.lock().expect("lock").drain(..) {
-            // It may be gone already.
+            // It may be closed already.
             let _ = link.shutdown(Shutdown::Both);
         }
     }
 
-    /// Breaks some links, the oldest first; how many it was.
+    /// Breaks some connections, the oldest first; returns how many.
     pub fn break_some(&self, count: u64) -> u64 {
         let mut links = self.links.lock().expect("lock");
         let count = count.min(links.len() as u64 / 2);
         for link in links.drain(..usize::try_from(count * 2).expect("small")) {
-            // It may be gone already.
+            // It may be closed already.
             let _ = link.shutdown(Shutdown::Both);
         }
         count
     }
 
-    /// Lets links through again.
+    /// Accepts connections again.
     pub fn mend(&self) {
         self.cut.store(false, Ordering::SeqCst);
     }
@@ -69,7 +69,7 @@ fn relay(mut from: TcpStream, mut to: TcpStream) {
                 break;
             }
         }
-        // The other direction ends with it.
+        // The other direction ends too.
         let _ = to.shutdown(Shutdown::Both);
     });
 }

@@ -1,4 +1,4 @@
-//! A site folder under the test's hands: its logs grow, roll over, and its settings change.
+//! A site folder that a test controls: its logs grow and roll over, and its settings change.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ pub struct SiteFolder {
 }
 
 impl SiteFolder {
-    /// With its `site.toml` and an empty log.
+    /// Creates it with its `site.toml` and an empty log.
     pub fn new(base: &Path, code: &'static str, kind: &str, parent: Option<&str>) -> SiteFolder {
         let folder = base.join(code);
         std::fs::create_dir_all(folder.join("logs")).expect("folder");
@@ -42,7 +42,7 @@ impl SiteFolder {
         }
     }
 
-    /// Appends numbered lines that are one event each.
+    /// Appends numbered lines, each of which is one event.
     pub fn write_numbered(&mut self, numbers: std::ops::Range<u64>) {
         let lines: Vec<String> =
             numbers.map(|n| format!("Set content version of update source {{G}} for site {} to {n}", self.code)).collect();

@@ -1,17 +1,17 @@
-//! A synchronisation told site by site: what each `wsyncmgr.log` says, and when.
+//! A synchronisation, site by site: the content of each `wsyncmgr.log`, with times.
 //!
-//! Times are minutes and seconds after 2026-03-01 04:00 UTC by a true clock; a site's own clock may be off.
+//! Times are minutes and seconds after 2026-03-01 04:00 UTC by a true clock; a site's own clock may differ.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The failure of a child that its parent's WSUS does not let in.
+/// The failure of a child that is refused by its parent's WSUS.
 pub const DSS_401: &str = "Sync failed: DssAuthenticationError: WebException: The request failed with HTTP status 401: Unauthorized.~~at System.Web.Services.Protocols.SoapHttpClientProtocol.ReadResponse(SoapClientMessage message). Source: Microsoft.SystemsManagementServer.SoftwareUpdatesManagement.WsusSyncAction.WSyncAction.SyncWSUS";
 
-/// A hierarchy whose logs are being told.
+/// A hierarchy whose logs are being written.
 pub struct Story {
     sites: BTreeMap<String, Site>,
-    /// What `hierarchy.toml` has.
+    /// Content of `hierarchy.toml`.
     pub hierarchy: String,
 }
 
@@ -24,7 +24,7 @@ struct Site {
     settings: Option<serde_json::Value>,
 }
 
-/// Seconds of `minutes:seconds`.
+/// Converts `minutes:seconds` to seconds.
 fn seconds(at: &str) -> i64 {
     let (minutes, seconds) = at.split_once(':').expect("m:ss");
     minutes.parse::<i64>().expect("minutes") * 60 + seconds.parse::<i64>().expect("seconds")
@@ -47,25 +47,25 @@ impl Story {
         story
     }
 
-    /// Without any site.
+    /// Without sites.
     pub fn empty() -> Story {
         Story { sites: BTreeMap::new(), hierarchy: "generation = \"current-branch\"\n".to_owned() }
     }
 
-    /// One more site.
+    /// Adds a site.
     pub fn add(&mut self, code: &str, kind: &'static str, parent: Option<&str>) {
         let parent = parent.map(str::to_owned);
         let site = Site { kind, parent, clock_off: 0, lines: Vec::new(), silent: false, settings: None };
         self.sites.insert(code.to_owned(), site);
     }
 
-    /// Its clock is off by so many seconds.
+    /// Sets its clock off by this many seconds.
     pub fn clock(&mut self, code: &str, off: i64) -> &mut Story {
         self.site(code).clock_off = off;
         self
     }
 
-    /// It has no agent: nobody reads its log, and `hierarchy.toml` names it.
+    /// Gives it no agent: its log is not read, and `hierarchy.toml` names it.
     pub fn without_agent(&mut self, code: &str) -> &mut Story {
         self.site(code).silent = true;
         let (kind, parent) = (self.site(code).kind, self.site(code).parent.clone());
@@ -74,7 +74,7 @@ impl Story {
         self
     }
 
-    /// Its settings snapshot.
+    /// Adds its settings snapshot.
     pub fn settings(&mut self, code: &str, settings: serde_json::Value) -> &mut Story {
         self.site(code).settings = Some(settings);
         self
@@ -84,27 +84,27 @@ impl Story {
         self.sites.get_mut(code).expect("a site of the story")
     }
 
-    /// A line of its log.
+    /// Adds a line to its log.
     pub fn say(&mut self, code: &str, at: &str, line: &str) -> &mut Story {
         let at = seconds(at);
         self.site(code).lines.push((at, line.to_owned()));
         self
     }
 
-    /// The top site's run, from and to, with the version it sets; it tells its children when it is over.
+    /// Adds the top site's run, from and to, with the version it sets; at its end the site notifies its children.
     pub fn top(&mut self, code: &str, from: &str, to: &str, version: u64, children: &str) -> &mut Story {
         self.say(code, from, "Performing sync on regular schedule");
         self.say(code, from, &format!("Synchronizing WSUS server {}.corp.example ...", code.to_lowercase()));
         self.end(code, to, version, children)
     }
 
-    /// A child's run on its parent's word.
+    /// Adds a child's run that its parent's notification triggers.
     pub fn child(&mut self, code: &str, from: &str, to: &str, version: u64, children: &str) -> &mut Story {
         self.begin(code, from);
         self.end(code, to, version, children)
     }
 
-    /// A child begins on its parent's word.
+    /// A child starts on its parent's notification.
     pub fn begin(&mut self, code: &str, from: &str) -> &mut Story {
         let parent = self.site(code).parent.clone().expect("a parent");
         self.say(code, from, &format!("Found parent sync notification file {parent}.SYN."));
@@ -112,7 +112,7 @@ impl Story {
         self.say(code, from, &format!("Synchronizing WSUS server {}.corp.example ...", code.to_lowercase()))
     }
 
-    /// A run ends well.
+    /// A run succeeds.
     pub fn end(&mut self, code: &str, to: &str, version: u64, children: &str) -> &mut Story {
         self.say(
             code,
@@ -132,7 +132,7 @@ impl Story {
         self.say(code, to, "Sync failed. Will retry in 60 minutes")
     }
 
-    /// Lines that only show that the log goes on, at a time.
+    /// Adds lines that only show that the log continues, at a time.
     pub fn alive(&mut self, at: &str) -> &mut Story {
         let codes: Vec<String> = self.sites.keys().cloned().collect();
         for code in codes {

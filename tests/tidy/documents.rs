@@ -1,4 +1,4 @@
-//! What documents name is there: paths, links and their headings, and pages that a reader can find.
+//! Documents name only things that exist (paths, links and their headings), and readers can find every page.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -7,10 +7,10 @@ use supwatch_tests::root;
 
 use super::{files, read};
 
-/// Where the pages for users are.
+/// Folder of the pages for users.
 const PAGES: &str = "deploy/docs";
 
-/// Most lines of the README: what is longer belongs on a page.
+/// Most lines of the README: anything longer belongs on a page.
 const README_LINES: usize = 200;
 
 /// Every Markdown document, with its text.
@@ -32,7 +32,7 @@ fn prose(text: &str) -> impl Iterator<Item = &str> {
 fn links(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for line in prose(text) {
-        // What stands between backticks is code; a link's own text may be code, too.
+        // Text between backticks is code; a link's own text may be code, too.
         let bare: String = line.split('`').step_by(2).collect();
         found.extend(bare.split("](").skip(1).filter_map(|rest| rest.split(')').next()).map(str::to_owned));
     }
@@ -69,7 +69,7 @@ fn tidied(path: &Path) -> PathBuf {
     tidied
 }
 
-/// The document and anchor that a relative link leads to, or why it leads nowhere.
+/// The document and anchor that a relative link leads to, or why it is broken.
 fn follow(from: &Path, text: &str, link: &str) -> Result<(), String> {
     let (path, anchor) = link.split_once('#').map_or((link, None), |(path, anchor)| (path, Some(anchor)));
     let target = if path.is_empty() { from.to_owned() } else { tidied(&from.parent().unwrap_or(Path::new("")).join(path)) };

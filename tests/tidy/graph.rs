@@ -1,6 +1,6 @@
-//! The modules of each crate and which of them names which: no circle, neither of folders nor of the files in one.
+//! The modules of each crate and their dependencies: no cycle, neither between folders nor between the files in one.
 //!
-//! `SUPWATCH_REGENERATE=1 cargo test -p supwatch-tests --test tidy graph` draws the graph into ARCHITECTURE.md.
+//! `SUPWATCH_REGENERATE=1 cargo test -p supwatch-tests --test tidy graph` writes the graph into ARCHITECTURE.md.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,7 +9,7 @@ use supwatch_tests::root;
 
 use super::{code, files, read};
 
-/// Crates, in the order in which data flows, and where their sources are.
+/// Crates, in the order of data flow, and their source folders.
 const CRATES: &[(&str, &str)] = &[
     ("supwatch-model", "proto/model/src"),
     ("supwatch-proto", "proto/src"),
@@ -21,13 +21,13 @@ const CRATES: &[(&str, &str)] = &[
     ("supwatch", "collector/src"),
 ];
 
-/// The name of the drawn graph in ARCHITECTURE.md.
+/// The name of the graph's section in ARCHITECTURE.md.
 pub const MARK: &str = "modules";
 
 /// A module by its path from the root of its crate.
 type Module = Vec<String>;
 
-/// Which module names which, below one parent.
+/// Dependencies between the modules below one parent.
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
 /// The modules of a crate, with their code outside tests and comments.
@@ -52,7 +52,7 @@ fn word(text: &str) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
-/// The paths that begin here, such as `a::{b, c::d}`, each with what stands before it; gives what follows them.
+/// The paths that begin here, such as `a::{b, c::d}`, each with its prefix; returns the rest of the text.
 fn paths<'a>(text: &'a str, before: &[String], found: &mut Vec<Module>) -> &'a str {
     let text = text.trim_start();
     if let Some(mut rest) = text.strip_prefix('{') {
@@ -77,7 +77,7 @@ fn paths<'a>(text: &'a str, before: &[String], found: &mut Vec<Module>) -> &'a s
     }
 }
 
-/// The modules that the code of a module names.
+/// The modules that a module's code refers to.
 fn named(module: &Module, text: &str) -> Vec<Module> {
     let mut found = Vec::new();
     for (start, up) in [("crate::", None), ("super::", Some(1))] {
@@ -97,7 +97,7 @@ fn named(module: &Module, text: &str) -> Vec<Module> {
     found
 }
 
-/// The graphs of a crate, by the module whose children they join; that of the root has the empty path.
+/// The graphs of a crate, by the module whose children they connect; that of the root has the empty path.
 fn graphs(source: &str) -> BTreeMap<Module, Graph> {
     let modules = modules(source);
     let mut graphs: BTreeMap<Module, Graph> = BTreeMap::new();
@@ -119,7 +119,7 @@ fn graphs(source: &str) -> BTreeMap<Module, Graph> {
     graphs
 }
 
-/// A way from a module back to itself.
+/// A path from a module back to itself.
 fn circle(graph: &Graph) -> Option<Vec<String>> {
     fn walk(graph: &Graph, way: &mut Vec<String>, done: &mut BTreeSet<String>) -> Option<Vec<String>> {
         let at = way.last()?.clone();
@@ -142,7 +142,7 @@ fn circle(graph: &Graph) -> Option<Vec<String>> {
     graph.keys().find_map(|start| walk(graph, &mut vec![start.clone()], &mut done))
 }
 
-/// The modules of a graph, those that name others first.
+/// The modules of a graph, dependents first.
 fn in_order(graph: &Graph) -> Vec<&String> {
     fn height<'a>(graph: &'a Graph, name: &'a str, known: &mut BTreeMap<&'a str, usize>) -> usize {
         if let Some(height) = known.get(name) {
@@ -218,7 +218,7 @@ fn the_graph_in_the_architecture_is_that_of_the_code() {
     let path = Path::new("ARCHITECTURE.md");
     let text = read(path);
     if CRATES.iter().flat_map(|(_, source)| graphs(source).into_values()).any(|graph| circle(&graph).is_some()) {
-        return; // another test names them, and what turns in a circle has no order
+        return; // another test reports cycles, which have no order
     }
     let (head, rest) = text.split_once(&begin).expect("ARCHITECTURE.md has the mark of the graph");
     let (old, tail) = rest.split_once(END).expect("and its end");

@@ -1,7 +1,7 @@
-//! Configuration keys and commands of the reference: hand-written, and compared with what the programs themselves accept.
+//! Configuration keys and commands in the reference are hand-written; this compares them with what the programs accept.
 //!
-//! A program that meets an unknown key lists those it knows, and one that meets a value of the wrong kind says what it wants.
-//! So each table is asked twice: with a key that nobody knows, then with a huge number as the value of each known key.
+//! A program that meets an unknown key lists the known ones; given a value of the wrong kind, it says what it wants. So each
+//! table is tested twice: with an unknown key, then with a huge number as the value of each known key.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,12 +11,12 @@ use supwatch_tests::binary;
 
 use super::read;
 
-/// A key that no program knows, nor takes for a slip of the pen.
+/// A key that no program knows, or takes for a misspelling.
 const UNKNOWN: &str = "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz";
 /// A number beyond every bound.
 const HUGE: &str = "9000000000000000000";
 
-/// The file in which a table stands.
+/// The file that contains a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum File {
     Collector,
@@ -27,7 +27,7 @@ enum File {
     Site,
 }
 
-/// File, what stands before the keys, how messages name the table, and the marks of its keys in the reference.
+/// File, the text before the keys, the table's name in messages, and the table's markers in the reference.
 const ASKED: &[(File, &str, &str, &[&str])] = &[
     (File::Collector, "", "", &["supwatch.toml"]),
     (File::Collector, "[otlp]", "otlp.", &["supwatch.toml otlp"]),
@@ -51,7 +51,7 @@ const ASKED: &[(File, &str, &str, &[&str])] = &[
     (File::Cause, "[lines]", "", &["cause lines"]),
 ];
 
-/// What a program says of a file.
+/// A program's output for a file.
 fn said_of(file: File, text: &str) -> String {
     let dir = tempfile::tempdir().expect("folder");
     let (program, own, name) = match file {
@@ -88,10 +88,10 @@ fn known(file: File, head: &str, table: &str) -> BTreeSet<String> {
     keys
 }
 
-/// What the program wants as the value of each key, in the words of the reference.
+/// The value that the program wants for each key, in the terms of the reference.
 fn wanted(file: File, head: &str, table: &str) -> BTreeSet<(String, String)> {
     let keys = known(file, head, table);
-    // A cause is read by another parser, which stops at its first fault and names no bounds.
+    // A cause is read by another parser, which stops at its first fault and reports no bounds.
     if file == File::Cause {
         return keys.into_iter().map(|key| (key, String::new())).collect();
     }
@@ -121,7 +121,7 @@ fn wanted(file: File, head: &str, table: &str) -> BTreeSet<(String, String)> {
     keys.iter().map(|key| (key.clone(), of(key))).collect()
 }
 
-/// Key and kind of value, as the reference has them between its marks.
+/// Key and kind of value, as listed in the reference between the markers.
 fn described(reference: &str, mark: &str) -> BTreeSet<(String, String)> {
     let open = format!("<!-- keys: {mark} -->");
     let rest = reference.split(&open).nth(1).unwrap_or_else(|| panic!("deploy/docs/reference.md has no {open}"));
@@ -174,7 +174,7 @@ fn the_examples_in_deploy_name_every_key() {
     }
 }
 
-/// An example with what it has commented out: keys and heads of tables, not sentences.
+/// An example with its commented-out parts enabled: keys and table headers, not sentences.
 fn uncommented(text: &str) -> String {
     let mut out = String::new();
     let mut open = false;
@@ -184,7 +184,7 @@ fn uncommented(text: &str) -> String {
         let is_key = bare.contains(" = ") && key.chars().all(|c| c.is_ascii_lowercase() || c == '_');
         let is_head = bare.starts_with('[') && bare.trim_end().ends_with(']') && !bare.contains(' ');
         if open || is_key || is_head {
-            // A list may go on over lines.
+            // A list may span lines.
             open = (open || bare.contains(" = [")) && !bare.contains(']');
             out.push_str(bare);
         } else if !line.starts_with('#') {
@@ -201,7 +201,7 @@ fn what_the_examples_have_commented_out_is_accepted() {
         [(File::Collector, "supwatch.toml"), (File::Agent, "agent.toml"), (File::Site, "site.toml"), (File::Rules, "rules.toml")];
     for (file, name) in examples {
         let text = uncommented(&read(&Path::new("deploy").join(name)));
-        // Files that the example names are not there; that is all that may be wrong.
+        // Files that the example names are missing; nothing else may be wrong.
         for line in said_of(file, &text).lines() {
             for fault in [" must be ", "no known key", "no TOML", "write "] {
                 assert!(!line.contains(fault), "deploy/{name}: {line}\n{text}");
@@ -210,7 +210,7 @@ fn what_the_examples_have_commented_out_is_accepted() {
     }
 }
 
-/// What `--help` lists: commands, then options.
+/// The entries of `--help`: commands, then options.
 fn help(program: &str, command: &[&str]) -> (Vec<String>, Vec<String>) {
     let output = Command::new(binary(program)).args(command).arg("--help").env("COLUMNS", "200").output().expect("runs");
     let text = String::from_utf8(output.stdout).expect("UTF-8");

@@ -1,4 +1,4 @@
-//! Tables of the pages that the code knows: generated between marks, and stale when the code says something else.
+//! Tables in the pages that are generated from the code, between markers; a test fails if they are stale.
 //!
 //! `SUPWATCH_REGENERATE=1 cargo test -p supwatch-tests --test tidy generated` writes them.
 
@@ -13,10 +13,10 @@ use supwatch_tests::root;
 
 use super::{files, read};
 
-/// What makes a table.
+/// Generates a table.
 type Make = fn() -> String;
 
-/// Page, name of the table, and what makes it.
+/// Page, name of the table, and its generator.
 const TABLES: &[(&str, &str, Make)] = &[
     ("deploy/docs/rules.md", "rules", rules),
     ("deploy/docs/monitoring.md", "metrics", metrics_table),
@@ -37,7 +37,7 @@ fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// `wsyncmgr.log of the parent`: a name, perhaps with words around it.
+/// `wsyncmgr.log of the parent`: a name, possibly with words around it.
 fn looked_at(what: &str) -> String {
     let (name, rest) = what.split_once(' ').map_or((what, String::new()), |(name, rest)| (name, format!(" {rest}")));
     if rest.is_empty() || name.contains(['.', '[', '_']) { format!("`{name}`{rest}") } else { what.to_owned() }
@@ -80,7 +80,7 @@ fn causes() -> String {
     table(&["kind", "entries", "says", "for example"], rows)
 }
 
-/// Where a page has the table, without the marks.
+/// Position of the table in a page, without the markers.
 fn between(page: &str, text: &str, name: &str) -> std::ops::Range<usize> {
     let mark = format!("<!-- generated: {name} -->\n");
     let start = text.find(&mark).unwrap_or_else(|| panic!("{page} has no {mark}")) + mark.len();

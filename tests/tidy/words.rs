@@ -1,4 +1,4 @@
-//! The words of Japanese texts: one for one thing, in the orthography of the article, with blanks where it has them.
+//! Consistency of Japanese texts: one term per thing, the article's orthography, and its spacing.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ fn is_japanese(c: char) -> bool {
     matches!(c, '\u{3041}'..='\u{30ff}' | '\u{4e00}'..='\u{9fff}') && c != '・'
 }
 
-/// Two English words side by side, outside of what is quoted, named or to be typed.
+/// Two adjacent English words that are neither quoted nor a name nor input.
 fn english_words(text: &str) -> Option<String> {
     let mut depth = 0;
     let mut ticks = false;
@@ -51,7 +51,7 @@ fn english_words(text: &str) -> Option<String> {
 
 /// What is wrong with a Japanese text, if anything.
 fn wrong_japanese(text: &str) -> Option<String> {
-    // Old orthography as in the article; one word for one thing.
+    // Old orthography as in the article; one term per thing.
     const WORDS: &[(&str, &str)] = &[
         ("マネージャー", "マネージャ"),
         ("コンピューター", "コンピュータ"),
@@ -73,7 +73,7 @@ fn wrong_japanese(text: &str) -> Option<String> {
     if let Some((word, right)) = WORDS.iter().find(|(word, _)| text.contains(word)) {
         return Some(format!("{word} is {right} elsewhere"));
     }
-    // Patches of Windows are called so; what is synchronised is not.
+    // Windows patches have this name; what is synchronised does not.
     const PATCHES: &[&str] = &[
         "累積更新プログラム",
         "ソフトウェア更新プログラムの同期時",
@@ -110,7 +110,7 @@ fn wrong_japanese(text: &str) -> Option<String> {
             return Some(format!("a blank before {after}"));
         }
     }
-    // What may be empty brings its own blanks: `サーバー{named} です` is `サーバー です` without it.
+    // A placeholder that may be empty brings its own blanks: `サーバー{named} です` is `サーバー です` without it.
     for (at, _) in text.match_indices("} ") {
         let before = text[..at].rfind('{').and_then(|open| text[..open].chars().next_back());
         let after = text[at + 2..].chars().next();
@@ -118,7 +118,7 @@ fn wrong_japanese(text: &str) -> Option<String> {
             return Some(format!("a blank behind what may be empty: {}", &text[at..]));
         }
     }
-    // A Latin word has blanks around it. `\n` is no word, and `{name}` may be anything.
+    // A Latin word has blanks around it. `\n` is not a word, and `{name}` may be anything.
     for pair in chars.windows(2) {
         let [one, other] = pair else { continue };
         let touches = (one.is_ascii_alphanumeric() && is_japanese(*other)) || (is_japanese(*one) && other.is_ascii_alphanumeric());
@@ -145,7 +145,7 @@ fn japanese_texts_use_one_word_for_one_thing_and_blanks_as_the_article_does() {
         let is_test = at.ends_with("tests.rs") || at.ends_with("testing.rs") || at.contains("/tests/");
         let of_ours = ["agent/", "collector/", "proto/"].iter().any(|folder| at.starts_with(folder));
         let texts = of_ours && (at.contains("/src/") || at.contains("/causes/"));
-        // Words of logs, of consoles and of other languages' servers.
+        // Words of logs, of consoles and of servers in other languages.
         let foreign =
             at.contains("localized") || at.contains("/recognise/") || at.contains("/parse/") || at.ends_with("rules/categories.rs");
         texts && !foreign && !is_test

@@ -1,4 +1,4 @@
-//! A healthy hierarchy of a seed: shapes, generations, names, languages and schedules as administrators have them.
+//! Builds a healthy hierarchy from a seed: shapes, generations, names, languages and schedules as administrators have them.
 
 use std::collections::BTreeSet;
 
@@ -31,7 +31,7 @@ const BERLIN: Zone = Zone { iana: "Europe/Berlin", names: ["Mitteleuropäische Z
 pub const SSL_DIRECTORIES: &[&str] =
     &["ApiRemoting30", "ClientWebService", "DSSAuthWebService", "ServerSyncWebService", "SimpleAuthWebService"];
 
-/// A healthy one.
+/// Builds a healthy hierarchy.
 pub fn healthy(dice: &mut Dice) -> World {
     let generation = match dice.below(100) {
         0..15 => Generation::Y2007,
@@ -90,7 +90,7 @@ fn shape(world: &mut World, sites: usize, dice: &mut Dice) {
     // At most 25 primaries below a central site; the rest are secondaries.
     for number in 2..sites {
         if primaries.len() < 25 && dice.once_in(2) {
-            // Since 2012 a primary hangs below the central site alone.
+            // Since 2012 a primary site's parent is always the central site.
             let under_another = world.generation == Generation::Y2007 && dice.once_in(4);
             let parent = if under_another { *dice.one_of(&primaries) } else { 0 };
             primaries.push(add(world, code('P', number), Kind::Primary, Some(parent), dice));

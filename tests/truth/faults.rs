@@ -1,7 +1,7 @@
-//! What can be wrong in a hierarchy: one thing at a time, and who must be named for it.
+//! Faults of a hierarchy: one at a time, and which site must be named for it.
 //!
-//! Each fault is made of what Microsoft documents and what administrators report; nothing here knows how supwatch judges but
-//! the names of its rules and causes.
+//! Each fault is based on Microsoft's documentation or administrators' reports; of supwatch's judgement, only the names of rules
+//! and causes are used here.
 
 use supwatch_tests::dice::Dice;
 
@@ -18,14 +18,14 @@ mod waves;
 
 type Inject = dyn Fn(&mut World, &mut Dice) -> Option<Expected> + Send + Sync;
 
-/// One thing that goes wrong.
+/// A fault.
 pub struct Fault {
     pub name: &'static str,
-    /// Puts it into a healthy hierarchy and gives who must be named, or nothing where the hierarchy has no place for it.
+    /// Applies it to a healthy hierarchy and returns what must be named, or `None` if it does not apply to the hierarchy.
     pub inject: Box<Inject>,
 }
 
-/// What a finding must name: any one of these.
+/// What a finding must name: any of these.
 #[derive(Debug, Clone)]
 pub struct Expected(pub Vec<Name>);
 
@@ -57,7 +57,7 @@ fn named(world: &World, site: usize, rule: &str) -> Option<Expected> {
     Some(Expected(vec![name(world, site, rule, None)]))
 }
 
-/// A site that fits; all that there is of it, above it and right below it can be read, up to the end.
+/// A matching site whose data, with that of all sites above and of its children, can be read up to the end.
 fn pick(world: &mut World, dice: &mut Dice, fits: impl Fn(&World, &Site) -> bool) -> Option<usize> {
     let all = world.any_sites(|_, site| fits(world, site));
     if all.is_empty() {
@@ -68,7 +68,7 @@ fn pick(world: &mut World, dice: &mut Dice, fits: impl Fn(&World, &Site) -> bool
     Some(site)
 }
 
-/// A site with a SUP whose first one fits.
+/// A site whose first SUP matches.
 fn pick_point(world: &mut World, dice: &mut Dice, fits: impl Fn(&World, &Site, &Point) -> bool) -> Option<usize> {
     pick(world, dice, |world, site| site.points.first().is_some_and(|point| fits(world, site, point)))
 }
@@ -92,7 +92,7 @@ fn top(_: &World, site: &Site) -> bool {
     site.parent.is_none()
 }
 
-/// Ids tell classifications and products apart in any language.
+/// Ids distinguish classifications and products in any language.
 fn by_ids(world: &mut World, dice: &mut Dice) {
     for site in &mut world.sites {
         site.titles = if dice.once_in(2) { Titles::Ids } else { Titles::Both };
@@ -103,7 +103,7 @@ fn failure(text: &str, source: &'static str, place: Place) -> Failure {
     Failure { text: text.to_owned(), source, lines: Vec::new(), place, wcm: Vec::new(), wsus: Vec::new() }
 }
 
-/// Runs of a site fail from its part of a wave on that begins before the end; the end comes after it.
+/// The site's runs fail, starting with a wave that begins before the end; the end comes after the failure.
 fn fails(world: &mut World, dice: &mut Dice, sites: &[usize], failure: &Failure) {
     let wave = world.last_wave();
     let from = wave - 65 * MINUTE;

@@ -1,5 +1,5 @@
-//! Where supwatch is known not to be right yet, by fault or by trait of a healthy hierarchy, each with its reason. A line that no
-//! hierarchy of a run needs any more makes the test fail, so that the list is emptied as supwatch is mended.
+//! Known wrong answers of supwatch, by fault or by trait of a healthy hierarchy, each with its reason. The test fails if no
+//! hierarchy of a run needs an entry any more, so that entries are removed as supwatch is fixed.
 
-/// None now.
+/// None at present.
 pub const ALL: &[(&str, &str)] = &[];

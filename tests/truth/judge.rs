@@ -1,4 +1,4 @@
-//! What supwatch says of a hierarchy, and whether it is what it must say.
+//! Compares supwatch's findings for a hierarchy with the expected ones.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,17 +22,17 @@ pub fn findings(folder: &Path, world: &World, catalogue: &Arc<Catalogue>) -> Vec
     findings
 }
 
-/// Those that no other finding explains.
+/// Findings that are not consequences of another.
 pub fn causes(findings: &[Finding]) -> Vec<&Finding> {
     findings.iter().filter(|finding| finding.because_of.is_none()).collect()
 }
 
-/// What a finding names.
+/// The rule, cause and site of a finding.
 pub fn name(finding: &Finding) -> Name {
     Name { rule: finding.rule.clone(), cause: finding.cause.clone(), site: finding.site.to_string() }
 }
 
-/// Whether exactly one cause is named, and it is the fault; of a healthy hierarchy, whether none is.
+/// Whether exactly one cause is named, and it is the fault; for a healthy hierarchy, whether none is.
 pub fn is_right(found: &[&Finding], expected: Option<&Expected>) -> bool {
     let Some(Expected(any_of)) = expected else { return found.is_empty() };
     matches!(found, [only] if any_of.iter().any(|wanted| names(wanted, only)))

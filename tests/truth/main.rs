@@ -1,7 +1,8 @@
-//! True hierarchies: made whole, healthy or with one fault, then read and judged as `supwatch analyze` does. Of a healthy one
-//! nothing above info is said; of a faulty one there is exactly one cause, and it names the fault.
+//! Generated hierarchies, healthy or with one fault, read and judged as `supwatch analyze` does. A healthy one gives no finding
+//! above info; a faulty one gives exactly one cause, which names the fault.
 //!
-//! `SUPWATCH_TRUTH_COUNT` makes that many (2,000); `SUPWATCH_TRUTH_SEED` repeats one, and `SUPWATCH_TRUTH_KEEP` keeps its folder.
+//! `SUPWATCH_TRUTH_COUNT` sets the number of hierarchies (2,000); `SUPWATCH_TRUTH_SEED` repeats one, and `SUPWATCH_TRUTH_KEEP`
+//! keeps its folder.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
@@ -33,10 +34,10 @@ fn number(variable: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
 }
 
-/// Hierarchies that are healthy: one in so many.
+/// One in this many hierarchies is healthy.
 const HEALTHY: u64 = 3;
 
-/// The hierarchy of a seed, with its fault. A seed repeats it as long as the list of faults is the same.
+/// The hierarchy of a seed, with its fault. A seed repeats it as long as the list of faults is unchanged.
 fn make(seed: u64, faults: &[Fault]) -> (World, Option<(&'static str, Expected)>, Dice) {
     let mut dice = Dice::of(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5bd1_e995);
     dice.below(2);

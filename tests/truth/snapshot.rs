@@ -1,18 +1,18 @@
-//! The settings of a site as a snapshot: what it has, in the form that `Get-SyncSettings.ps1` and the contract give it.
+//! The settings of a site as a snapshot, in the form of `Get-SyncSettings.ps1` and the contract.
 
 use serde_json::{Map, Value, json};
 
 use crate::stamp::utc;
 use crate::world::{CLASSIFICATIONS, Category, PRODUCTS, Point, Proxy, Seconds, Site, Titles, Upstream, World};
 
-/// When the newest snapshot of a site was taken. An agent takes one after each look of WCM, so no line of WCM is newer.
+/// When the newest snapshot of a site was taken. An agent takes one after each check of WCM, so no line of WCM is newer.
 pub fn taken_at(world: &World, site: usize) -> Seconds {
     let own = &world.sites[site];
     let looked = own.wcm.last().filter(|_| own.tells_wcm).map_or(0, |line| line.at + 1);
     (world.now - own.snapshot_age).max(world.first_run - 60).max(looked).min(world.now)
 }
 
-/// A time as the script writes it, by the clock of the site server; who asks for a moment is given what is older than that.
+/// A time in the script's form, by the site server's clock; a request for a given time gets values older than that.
 fn stamped(world: &World, own: &Site, at: Seconds) -> String {
     let latest = if world.judged_at_now { world.now } else { Seconds::MAX };
     utc((at + own.clock).min(latest))
@@ -42,7 +42,7 @@ pub fn newest(world: &World, site: usize) -> Value {
     all
 }
 
-/// The one before, where languages were added since.
+/// The previous snapshot, if languages were added since.
 pub fn earlier(world: &World, site: usize) -> Option<(String, Value)> {
     let own = &world.sites[site];
     let summary = own.earlier_summary.as_ref()?;
@@ -62,7 +62,7 @@ pub fn earlier(world: &World, site: usize) -> Option<(String, Value)> {
     Some((format!("settings-{}.json", utc(at).replace(':', "-")), all))
 }
 
-/// Removes a field; in lists, of every element.
+/// Removes a field; in lists, from every element.
 fn remove(all: &mut Value, path: &str) {
     if path == "sups.first" {
         return remove(all, "sups/first");
@@ -173,7 +173,7 @@ fn wsus(own: &Site, point: &Point, first: bool, at: Seconds) -> Value {
     all
 }
 
-/// The newest synchronisation of a WSUS before a moment.
+/// The newest synchronisation of a WSUS before a given time.
 fn synchronisation(own: &Site, point: &Point, first: bool, at: Seconds) -> Option<Value> {
     if let Some((from, runs)) = point.outside.filter(|(from, _)| *from <= at) {
         let status = if runs { "running" } else { "not-processing" };
@@ -196,7 +196,7 @@ fn synchronisation(own: &Site, point: &Point, first: bool, at: Seconds) -> Optio
     }))
 }
 
-/// What the provider of the top site says of every software update point.
+/// The top site's provider's report about every software update point.
 fn status(world: &World, at: Seconds) -> Value {
     let row = |own: &Site| {
         let point = own.points.first()?;

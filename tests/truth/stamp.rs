@@ -27,7 +27,7 @@ pub fn gmt(at: Seconds) -> String {
     timestamp(at).to_zoned(TimeZone::UTC).strftime("%a %b %d %H:%M:%S.295 %Y").to_string()
 }
 
-/// What stands between the marks of a server line.
+/// The stamp between the marks of a server line.
 pub fn on_line(site: &Site, generation: Generation, at: Seconds, millisecond: usize) -> String {
     let at = at + site.clock;
     let (time, west, summer) = local(site.zone, at);

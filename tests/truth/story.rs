@@ -1,4 +1,4 @@
-//! What happens in a hierarchy over the days, and the lines that its components write about it.
+//! The events in a hierarchy over several days, and the lines that its components write about them.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -32,7 +32,7 @@ pub fn play(world: &mut World, dice: &mut Dice) {
         if at > world.now || !world.sites[site].has_sup() {
             continue;
         }
-        // One run after the other; a schedule that comes due meanwhile is met by the one that goes on.
+        // Runs do not overlap; a schedule that comes due during a run is served by that run.
         let busy = world.sites[site].busy_until;
         if busy > at {
             if busy < world.now && trigger == Trigger::Parent {
@@ -66,7 +66,7 @@ pub fn play(world: &mut World, dice: &mut Dice) {
     }
 }
 
-/// Hours of idle life that a log shows at most.
+/// Most hours of idle lines in a log.
 const IDLE_HOURS: i64 = 16;
 
 fn idle(world: &mut World, site: usize) {
@@ -77,10 +77,10 @@ fn idle(world: &mut World, site: usize) {
     }
     let begin = (world.first_run - HOUR).max(now - IDLE_HOURS * HOUR);
     let mut at = begin + own.wcm_minute * MINUTE + 11;
-    // However long ago it is, the log goes back to the beginning of the story.
+    // The log goes back to the beginning of the story, however long ago that is.
     own.wsync.push(Line { at: world.first_run - HOUR / 2, text: "Wakeup for a polling cycle".to_owned(), thread: MAIN });
     while at <= now {
-        // One that hangs does not keep the component from waking up.
+        // A hanging run does not keep the component from waking up.
         let busy = own.runs.iter().any(|run| run.wsus_from - 10 * MINUTE < at && at < run.ended.min(run.wsus_from + 40 * MINUTE));
         if !busy {
             own.wsync.push(Line { at, text: "Wakeup for a polling cycle".to_owned(), thread: MAIN });
@@ -89,7 +89,7 @@ fn idle(world: &mut World, site: usize) {
     }
 }
 
-/// Tells one run of one site.
+/// Writes one run of one site.
 struct Teller<'a> {
     world: &'a mut World,
     dice: &'a mut Dice,
@@ -120,7 +120,7 @@ impl Teller<'_> {
         self.say(line);
     }
 
-    /// Whether it succeeded and told the children.
+    /// Whether it succeeded and notified the children.
     fn run(&mut self, trigger: Trigger) -> bool {
         let (began, site) = (self.at, self.site);
         let failure = self.own().trouble_at(began).cloned();
@@ -226,7 +226,7 @@ impl Teller<'_> {
         self.say(format!("Set content version of update source {SOURCE} for site {code} to {version}"));
     }
 
-    /// Whether it came to an end.
+    /// Whether it ended.
     fn database_phase(&mut self, host: &str, version: u64, all: i64, began: Seconds, failure: Option<&Failure>) -> bool {
         self.content_version(version - 1);
         self.say(format!("Synchronizing SMS database with WSUS, default server is {host}"));
@@ -308,7 +308,7 @@ impl Teller<'_> {
         for line in &failure.lines {
             self.say(line.clone());
         }
-        // WSUS has a clock of its own, which is right.
+        // WSUS has its own clock, which is right.
         let at = self.at;
         self.own().wsus.extend(failure.wsus.iter().map(|line| (at, line.clone())));
         let source = match self.world.generation {

@@ -1,11 +1,11 @@
-//! What was found of each fault, counted.
+//! Counts the results of each fault.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::faults::{Expected, Name};
 use crate::gaps;
 
-/// One hierarchy, judged.
+/// One judged hierarchy.
 pub struct Case {
     pub seed: u64,
     pub fault: Option<&'static str>,
@@ -22,7 +22,7 @@ impl Case {
         self.fault.unwrap_or("healthy")
     }
 
-    /// Whether `gaps` knows why it is not right.
+    /// Whether `gaps` explains why it is wrong.
     pub fn is_known(&self) -> bool {
         self.gaps().next().is_some()
     }
@@ -32,7 +32,7 @@ impl Case {
         gaps::ALL.iter().map(|(name, _)| *name).filter(move |name| concerns(name))
     }
 
-    /// Rule and cause of each that was found, without sites.
+    /// Rule and cause of each finding, without sites.
     fn shape(&self) -> String {
         if self.right {
             return "right".to_owned();
@@ -65,16 +65,16 @@ impl std::fmt::Display for Case {
     }
 }
 
-/// Many.
+/// Results of many hierarchies.
 #[derive(Default)]
 pub struct Tally {
     count: u64,
-    /// Fault → what was found → how often, and a seed of it.
+    /// Fault → result → count, and one of its seeds.
     table: BTreeMap<&'static str, BTreeMap<String, (u64, u64)>>,
-    /// Wrong ones that nobody knows of: a few are shown.
+    /// Unexplained wrong results, a few of which are shown.
     wrong: Vec<Case>,
     wrong_count: u64,
-    /// Lines of `gaps` that were needed.
+    /// Entries of `gaps` that were needed.
     needed: BTreeSet<&'static str>,
 }
 
@@ -117,7 +117,7 @@ impl Tally {
         self.keep_few();
     }
 
-    /// Fails where something unknown is wrong, and, if the run was long enough to say, where a known gap is none any more.
+    /// Fails on an unexplained wrong result and, if the run was long enough, on a gap that was not needed.
     pub fn assert_right(&self, long: bool) {
         let unneeded = gaps::ALL.iter().map(|(name, _)| *name).filter(|name| !self.needed.contains(name));
         let unneeded: Vec<&str> = unneeded.collect();

@@ -1,10 +1,10 @@
-//! What WSUS Configuration Manager writes: once an hour it connects to WSUS and sets it up.
+//! Lines of WSUS Configuration Manager: once an hour it connects to WSUS and configures it.
 
 use crate::story::status;
 use crate::world::{HOUR, Line, MINUTE, Point, Seconds, World};
 
 const THREAD: u32 = 4620;
-/// Hours that the log shows before the newest runs, after them, and before the end: enough of a component that repeats itself.
+/// Hours of log before the newest runs, after them, and before the end: enough of a component that repeats itself.
 const HOURS: i64 = 1;
 
 /// Writes `WCM.log` of a site.

@@ -1,13 +1,13 @@
-//! A hierarchy as it truly is: its sites, their servers and settings, and what goes wrong there and when.
+//! The true state of a hierarchy: its sites, their servers and settings, and what goes wrong there and when.
 //!
-//! Nothing here knows how supwatch judges. Times are seconds since 1970 by a true clock.
+//! Nothing here depends on how supwatch judges. Times are seconds since 1970 by a true clock.
 
 use std::collections::BTreeSet;
 
 /// Seconds since 1970, UTC.
 pub type Seconds = i64;
 
-/// Later than anything.
+/// Later than any time.
 pub const NEVER: Seconds = 1 << 40;
 
 pub const MINUTE: Seconds = 60;
@@ -29,14 +29,14 @@ pub enum Kind {
     Secondary,
 }
 
-/// A Windows time zone: its name in the tz database, and the names that the system writes in winter and in summer.
+/// A Windows time zone: its name in the tz database, and its standard and daylight names.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Zone {
     pub iana: &'static str,
     pub names: [&'static str; 2],
 }
 
-/// The language of a server: of the titles its WSUS gives, and of its zone's name.
+/// The language of a server: of its WSUS titles, and of its zone name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tongue {
     English,
@@ -44,7 +44,7 @@ pub enum Tongue {
     German,
 }
 
-/// How languages, products and classifications are written into a snapshot.
+/// How languages, products and classifications are written in a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Titles {
     Names,
@@ -52,7 +52,7 @@ pub enum Titles {
     Both,
 }
 
-/// A classification or product of Microsoft's: one id, a title in each language.
+/// A Microsoft classification or product: one id, a title in each language.
 #[derive(Debug)]
 pub struct Category {
     pub id: &'static str,
@@ -95,7 +95,7 @@ pub const PRODUCTS: &[Category] = &[
     ),
 ];
 
-/// A failed run: what the failing component says, and where.
+/// A failed run: the component's message, and its log.
 #[derive(Debug, Clone)]
 pub struct Failure {
     pub text: String,
@@ -103,13 +103,13 @@ pub struct Failure {
     /// Lines of `wsyncmgr.log` before it.
     pub lines: Vec<String>,
     pub place: Place,
-    /// The exception in `WCM.log`, where WCM meets the same trouble.
+    /// The exception in `WCM.log`, if WCM has the same problem.
     pub wcm: Vec<String>,
-    /// What WSUS itself writes in `SoftwareDistribution.log`.
+    /// Lines that WSUS itself writes in `SoftwareDistribution.log`.
     pub wsus: Vec<String>,
 }
 
-/// How far the run came.
+/// How far the run got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     Start,
@@ -117,7 +117,7 @@ pub enum Place {
     Database,
 }
 
-/// Who asked for a run.
+/// The requester of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trigger {
     Schedule,
@@ -126,7 +126,7 @@ pub enum Trigger {
     Retry,
 }
 
-/// Runs that begin within it fail.
+/// Runs that begin in this period fail.
 #[derive(Debug, Clone)]
 pub struct Trouble {
     pub from: Seconds,
@@ -135,7 +135,7 @@ pub struct Trouble {
 }
 
 impl Trouble {
-    /// From then on.
+    /// From this time on.
     pub fn since(from: Seconds, failure: Failure) -> Trouble {
         Trouble { from, until: NEVER, failure }
     }
@@ -155,12 +155,12 @@ pub struct Upstream {
     pub ssl: bool,
 }
 
-/// A software update point: the role as the site has it, and its WSUS server as it is.
+/// A software update point: the role as the site configures it, and its actual WSUS server.
 #[derive(Debug, Clone)]
 pub struct Point {
     pub host: String,
     pub aliases: Vec<String>,
-    /// As the role names it, and as WSUS does: the same server.
+    /// The same server's name in the role, and in WSUS.
     pub role_name: String,
     pub wsus_name: String,
     pub internet: bool,
@@ -183,14 +183,14 @@ pub struct Point {
     pub services: Vec<(&'static str, Option<&'static str>)>,
     pub pool: (&'static str, u64, u64),
     pub api_status: u16,
-    /// As the site server's account, or as nobody.
+    /// With the site server's account, or anonymously.
     pub api_authenticated: bool,
     pub dss_status: u16,
     pub database: (String, bool),
     pub certificate: Option<(Vec<String>, Seconds)>,
-    /// What a probe of it ended with, if one was made.
+    /// Outcome of a probe, if one was made.
     pub reach: Option<&'static str>,
-    /// A synchronisation that no run asked for, and whether it still runs.
+    /// A synchronisation that no run requested, and whether it is still running.
     pub outside: Option<(Seconds, bool)>,
 }
 
@@ -200,12 +200,12 @@ impl Point {
     }
 }
 
-/// What the site's component says.
+/// Settings of the site's component.
 #[derive(Debug, Clone, Default)]
 pub struct Component {
     pub source: &'static str,
     pub upstream: Option<String>,
-    /// The source that WCM sets up and sees.
+    /// The source that WCM configures and reports.
     pub above: String,
     pub languages: Vec<&'static str>,
     pub summary: Option<Vec<&'static str>>,
@@ -213,7 +213,7 @@ pub struct Component {
     pub products: Option<Vec<usize>>,
 }
 
-/// A run as it was.
+/// A run as it happened.
 #[derive(Debug, Clone)]
 pub struct Run {
     pub wsus_from: Seconds,
@@ -238,49 +238,49 @@ pub struct Site {
     pub server: String,
     pub tongue: Tongue,
     pub zone: &'static Zone,
-    /// Zone names on its lines are in the code page of its Windows.
+    /// Whether zone names on its lines are in the code page of its Windows.
     pub ansi: bool,
-    /// Its clock is ahead by so many seconds.
+    /// Seconds by which its clock is ahead.
     pub clock: Seconds,
     pub points: Vec<Point>,
     pub component: Component,
     pub console: bool,
     pub native: bool,
 
-    // What of it can be read.
+    // Readable data.
     pub tells_logs: bool,
     pub tells_wcm: bool,
     pub tells_settings: bool,
     pub tells_site: bool,
     pub rolled: bool,
-    /// Hundredths of each log that rolled away.
+    /// Percentage of each log that has rolled away.
     pub lost: usize,
     pub titles: Titles,
-    /// Fields that the snapshot lacks.
+    /// Fields missing from the snapshot.
     pub lacks: Vec<&'static str>,
-    /// Its newest snapshot is so old at the end.
+    /// Age of its newest snapshot at the end.
     pub snapshot_age: Seconds,
-    /// An older snapshot had these summary languages.
+    /// Summary languages of an older snapshot.
     pub earlier_summary: Option<Vec<&'static str>>,
-    /// The parent that its `site.toml` names, where that is not the true one.
+    /// The parent in its `site.toml`, if it is wrong.
     pub claims_parent: Option<Option<String>>,
     pub claims_kind: Option<Kind>,
 
-    // What goes wrong.
+    // Faults.
     pub troubles: Vec<Trouble>,
     pub deaf_from: Option<Seconds>,
     pub hangs_from: Option<Seconds>,
     pub version_kept_from: Option<Seconds>,
     pub local_at: Vec<Seconds>,
 
-    // What happened.
+    // Events.
     pub version: u64,
     pub runs: Vec<Run>,
     pub busy_until: Seconds,
     pub wcm_minute: Seconds,
     pub wsync: Vec<Line>,
     pub wcm: Vec<Line>,
-    /// `SoftwareDistribution.log` of its first WSUS, where that is read.
+    /// `SoftwareDistribution.log` of its first WSUS, if it can be read.
     pub wsus: Vec<(Seconds, String)>,
 }
 
@@ -299,17 +299,17 @@ pub struct World {
     pub generation: Generation,
     pub sites: Vec<Site>,
     pub now: Seconds,
-    /// Hours between scheduled runs; none: by hand, once a day.
+    /// Hours between scheduled runs; none: started manually, once a day.
     pub gap: Option<i64>,
     pub first_run: Seconds,
     pub scheduler_stops: Option<Seconds>,
-    /// How it differs from the plainest hierarchy.
+    /// Differences from the simplest hierarchy.
     pub traits: BTreeSet<&'static str>,
-    /// `hierarchy.toml` lists the sites.
+    /// Whether `hierarchy.toml` lists the sites.
     pub listed: bool,
-    /// A site that `hierarchy.toml` does not list.
+    /// A site missing from `hierarchy.toml`.
     pub unlisted: Option<usize>,
-    /// One more folder that claims the code of a site.
+    /// A second folder that claims a site's code.
     pub twin: Option<usize>,
     pub judged_at_now: bool,
 }
@@ -327,17 +327,17 @@ impl World {
         self.gap.unwrap_or(24) * HOUR
     }
 
-    /// When the newest wave began.
+    /// Start of the newest wave.
     pub fn last_wave(&self) -> Seconds {
         self.first_run + (self.now - self.first_run) / self.gap_seconds() * self.gap_seconds()
     }
 
-    /// Moves the end of the story back until this much of it was told.
+    /// Moves the end of the story back to this point of it.
     pub fn at_least_until(&mut self, at: Seconds) {
         self.now = self.now.max(at);
     }
 
-    /// The site itself and all above it.
+    /// The site and all sites above it.
     pub fn above(&self, site: usize) -> Vec<usize> {
         let mut all = vec![site];
         while let Some(parent) = self.sites[*all.last().expect("one")].parent {

@@ -1,4 +1,4 @@
-//! The files of a hierarchy: what a site server and a person leave in a folder.
+//! The files of a hierarchy that a site server and an administrator create in a folder.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::world::{Generation, Kind, Line, Site, World};
 /// Files by their paths inside the folder.
 pub type Files = Vec<(String, Vec<u8>)>;
 
-/// Everything that can be read of a hierarchy.
+/// Every readable file of a hierarchy.
 pub fn files(world: &World, dice: &mut Dice) -> Files {
     let mut files = vec![("hierarchy.toml".to_owned(), hierarchy(world).into_bytes())];
     for site in 0..world.sites.len() {
@@ -26,7 +26,7 @@ pub fn files(world: &World, dice: &mut Dice) -> Files {
                 log(&mut files, world, own, (&folder, "WCM", "SMS_WSUS_CONFIGURATION_MANAGER"), &own.wcm);
             }
         }
-        // Without a log nothing but `site.toml` says whose settings these are.
+        // Without a log, only `site.toml` shows whose settings these are.
         if own.tells_settings && (own.tells_site || own.tells_logs && own.has_sup()) {
             files.push((format!("{}/settings.json", own.code), pretty(&snapshot::newest(world, site), dice)));
             if let Some((name, earlier)) = snapshot::earlier(world, site) {
@@ -53,7 +53,7 @@ pub fn files(world: &World, dice: &mut Dice) -> Files {
 fn pretty(value: &serde_json::Value, dice: &mut Dice) -> Vec<u8> {
     let text = if dice.once_in(2) { serde_json::to_string_pretty(value).expect("JSON") } else { value.to_string() };
     match dice.below(8) {
-        // What PowerShell's `>` makes of it.
+        // The encoding that PowerShell's `>` writes.
         0 => [0xff, 0xfe].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect(),
         1 => [0xef, 0xbb, 0xbf].into_iter().chain(text.bytes()).collect(),
         _ => text.into_bytes(),
@@ -135,8 +135,8 @@ fn log(files: &mut Files, world: &World, own: &Site, (folder, name, component): 
     files.push((format!("{folder}/{name}.log"), newer));
 }
 
-/// A line in the code page of its Windows: 932 where the server writes Japanese anywhere, else 1252. What that page lacks is a
-/// question mark.
+/// A line in the code page of its Windows: 932 if the server writes any Japanese, else 1252. Characters missing from it become
+/// question marks.
 fn in_code_page(line: &str, japanese: bool) -> Vec<u8> {
     let page = if japanese { encoding_rs::SHIFT_JIS } else { encoding_rs::WINDOWS_1252 };
     let mut bytes = Vec::new();

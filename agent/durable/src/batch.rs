@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use crate::DurableError;
 use crate::value::{KEY_LIMIT, PART, PARTS, VALUE_LIMIT, frame, further_parts, part_key};
 
-/// Keys to set or remove in one atomic write. Of two operations on one key the later counts.
+/// Keys to set or remove in one atomic write. Of two operations on one key, the later one wins.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// The framed value, or nothing where the key is removed.
+    /// The framed value; `None` removes the key.
     changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
 }
 
@@ -47,8 +47,8 @@ impl Batch {
         Ok(())
     }
 
-    /// The batch as sled gets it, in parts, and its bytes. `first` gives the first part of what a key has now: parts that the
-    /// new value does not have go with it.
+    /// The batch for sled, values split into parts, and its size in bytes. `first` returns the first part of a key's current
+    /// value: parts that the new value no longer has are removed.
     pub(crate) fn into_parts(
         self,
         mut first: impl FnMut(&[u8]) -> sled::Result<Option<sled::IVec>>,

@@ -51,10 +51,10 @@ pub enum DurableError {
     /// A value is larger than [`VALUE_LIMIT`](crate::VALUE_LIMIT).
     #[error("a value of {0} bytes exceeds the limit of the database")]
     TooLarge(usize),
-    /// A key is longer than the database takes, or one of its own.
+    /// A key is longer than the limit, or uses the prefix reserved for parts.
     #[error("key {0:02x?} is too long or reserved")]
     Key(Vec<u8>),
-    /// A value whose checksum or length is wrong.
+    /// A value has a wrong checksum or length.
     #[error("the value of key {0:02x?} is damaged")]
     Corrupt(Vec<u8>),
 }

@@ -1,4 +1,4 @@
-//! Opens sled with retries, on a thread of its own because it panics on some damage, and never leaves a half-created database.
+//! Opens sled with retries, on a separate thread because it panics on some damage, and never leaves a half-created database.
 
 use std::fs::{File, OpenOptions};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::{OpenError, heap, write_through};
 
-/// A database that is open.
+/// An open database.
 #[derive(Debug)]
 pub(crate) struct Handle {
     pub tree: sled::Tree,
@@ -16,8 +16,8 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
-    /// Opens a database, or makes it. What is made is whole before it has its name: a power cut while sled writes its first
-    /// files would leave a folder that does not open.
+    /// Opens or creates a database. A new one is created completely before it gets its final name: a power cut while sled writes
+    /// its first files would leave a folder that does not open.
     pub fn open(dir: &Path, cache_bytes: u64) -> Result<Handle, OpenError> {
         write_through::ensure();
         heap::ensure();
@@ -67,14 +67,14 @@ fn is_new(dir: &Path) -> bool {
     dir.file_name().is_some() && !dir.exists()
 }
 
-/// Where a database is made before it is renamed.
+/// Where a database is created before it is renamed.
 fn beside(dir: &Path) -> PathBuf {
     let mut name = dir.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     dir.with_file_name(name)
 }
 
-/// sled panics on some damage; that is an error like others.
+/// Runs an operation on sled and turns a panic, which some damage causes, into an error.
 pub(crate) fn caught<T>(ask: impl FnOnce() -> sled::Result<T>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(ask)) {
         Ok(Ok(found)) => Ok(found),
@@ -101,12 +101,12 @@ fn open_patiently(dir: &Path, cache_bytes: u64) -> Result<sled::Db, OpenError> {
     }
 }
 
-/// sled panics on some damage, so it is opened on a thread of its own.
+/// Opens sled on a separate thread, because it panics on some damage.
 fn open_caught(dir: &Path, cache_bytes: u64) -> Result<sled::Db, OpenError> {
     let path = dir.to_owned();
     let opening = std::thread::spawn(move || {
         let config = sled::Config::new().path(path).cache_capacity(cache_bytes).segment_size(512 * 1024);
-        // The flusher is what collects garbage, so it must run.
+        // The flusher also collects garbage, so it must run.
         config.flush_every_ms(Some(500)).open()
     });
     match opening.join() {
@@ -123,7 +123,7 @@ fn open_caught(dir: &Path, cache_bytes: u64) -> Result<sled::Db, OpenError> {
 }
 
 /// Removes snapshots whose writing was interrupted. sled takes any file named `snap.*` for a complete one and then refuses the
-/// database; without it, sled reads its log from an older snapshot. (Earlier versions renamed it to `.torn`.)
+/// database; without the file it reads its log from an older snapshot. (Earlier versions renamed it to `.torn`.)
 fn remove_torn_snapshots(dir: &Path) -> std::io::Result<()> {
     for entry in std::fs::read_dir(dir)? {
         let path = entry?.path();

@@ -1,19 +1,19 @@
-//! Makes the C library give large buffers back to the system.
+//! Makes the C library return large buffers to the operating system.
 //!
-//! sled works with buffers of half a MiB, in several threads, above all while it opens. glibc takes a freed one as a sign to
-//! keep such buffers in its heaps from then on, each thread's its own, between small things that stay: an agent that opens
-//! its spool now and then grew to 60 MiB that way, of which it used 10. A fixed threshold, the one glibc begins with, keeps
-//! them apart. There is no safe call for that, so this module alone is allowed an unsafe one.
+//! sled uses buffers of half a MiB in several threads, mostly while it opens. By default glibc reacts to the first freed one by
+//! keeping later ones in its per-thread heaps, between small long-lived allocations: an agent that reopens its spool now and then
+//! grew to 60 MiB that way, of which it used 10. A fixed threshold, set to glibc's initial value, keeps large buffers apart. No
+//! safe call sets it, so this module alone may use an unsafe one.
 
 #![allow(unsafe_code)]
 
 use std::sync::Once;
 
-/// Bytes from which on a buffer is the system's own.
+/// Size in bytes from which a buffer is allocated directly from the system.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const THRESHOLD: libc::c_int = 128 * 1024;
 
-/// Fixes the threshold, once for the process.
+/// Fixes the threshold, once per process.
 pub(super) fn ensure() {
     static ONCE: Once = Once::new();
     ONCE.call_once(fix);

@@ -1,13 +1,13 @@
-//! sled, made durable: the only crate that names it.
+//! Makes sled durable. The only crate that names sled.
 //!
-//! `sled` 0.34's `flush()` ends in `sync_file_range` on Linux and survives no power cut. [`Durable::commit`] returns only
-//! when a real fsync of the database file is done (`write_through`). One tree, one batch a commit, so that what belongs
-//! together is there together or not at all. Values are framed with their length, checksum and version, are bounded, and lie
-//! in small parts (`value`), because sled writes large pages into files that it never syncs.
+//! `sled` 0.34's `flush()` ends in `sync_file_range` on Linux and survives no power cut. [`Durable::commit`] returns only after a
+//! real fsync of the database file (`write_through`). There is one tree and one batch per commit, so related writes appear
+//! together or not at all. Values are framed with their length, checksum and version, are bounded in size, and are stored in
+//! small parts (`value`), because sled writes large pages into files that it never syncs.
 //!
-//! A database that cannot be opened is reported and left unchanged: the caller decides, and [`set_aside`] helps.
-//! sled keeps failing after one disk error, even when there is space again: [`Durable::reopen`] recovers from that. Writes
-//! are refused once the disk is nearly full, so that it rarely happens.
+//! A database that cannot be opened is reported and left unchanged: the caller decides, and [`set_aside`] helps. After one disk
+//! error sled keeps failing, even when space is free again; [`Durable::reopen`] recovers from that. Writes are refused once the
+//! disk is nearly full, so such errors are rare.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -38,17 +38,17 @@ pub type Entry = (Vec<u8>, u8, Vec<u8>);
 pub struct Durable {
     dir: PathBuf,
     cache_bytes: u64,
-    /// Absent after a disk error from which reopening has not recovered yet.
+    /// Absent after a disk error, until reopening succeeds.
     handle: RwLock<Option<Arc<Handle>>>,
     failed: AtomicBool,
-    /// Bytes written and read since it was opened, which sled may still have in memory.
+    /// Bytes written and read since it was opened, which sled may still hold in memory.
     touched: AtomicU64,
 }
 
 impl Durable {
-    /// Opens or makes the database in a folder. `cache_bytes` bounds what sled keeps in memory, roughly: sled evicts too
-    /// rarely (accesses are counted in 256 shards, each only once in 64 accesses), so the database is reopened whenever that
-    /// many bytes were written and read.
+    /// Opens or creates the database in a folder. `cache_bytes` is the approximate memory limit: sled evicts too rarely (it
+    /// counts accesses in 256 shards, each only once in 64 accesses), so the database is reopened after that many bytes are
+    /// written and read.
     pub fn open(dir: &Path, cache_bytes: u64) -> Result<Durable, OpenError> {
         let handle = RwLock::new(Some(Arc::new(Handle::open(dir, cache_bytes)?)));
         let (failed, touched) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -89,7 +89,7 @@ impl Durable {
         }
         let mut guard = self.handle.write().unwrap_or_else(PoisonError::into_inner);
         match guard.as_ref() {
-            // It stays open during a scan, or if its owner must reopen it anyway.
+            // It stays open during a scan, and if its owner must reopen it anyway.
             Some(handle) if Arc::strong_count(handle) > 1 || self.has_failed() || !is_large() => return Ok(Arc::clone(handle)),
             _ => {}
         }
@@ -111,7 +111,7 @@ impl Durable {
         handle.file.sync_all().map_err(|error| self.failing(error.to_string()))
     }
 
-    /// Writes a batch that a power cut may undo as a whole: for deletions that another write made possible.
+    /// Writes a batch that a power cut may undo as a whole: for deletions that an earlier write made possible.
     pub fn apply(&self, batch: Batch) -> Result<(), DurableError> {
         batch.check()?;
         self.write(&*self.handle()?, batch)
@@ -151,12 +151,12 @@ impl Durable {
         }
     }
 
-    /// Entries from a key on, in order, while they begin with a prefix. What cannot be read is an error in its place;
-    /// after one of sled itself nothing more comes.
+    /// Entries from a key on, in key order, as long as they have the prefix. An unreadable entry yields an error in its place; an
+    /// error from sled itself ends the iteration.
     pub fn scan<'a>(&'a self, from: &[u8], prefix: &[u8]) -> impl Iterator<Item = Result<Entry, DurableError>> + use<'a> {
         let (from, prefix) = (from.to_owned(), prefix.to_owned());
         let mut failed = None;
-        // The scan holds the handle, so that the database is not reopened meanwhile.
+        // The scan holds the handle, so that the database is not reopened during it.
         let mut reading = match self.handle() {
             Ok(handle) => Some((handle.tree.range(from.max(vec![PARTS + 1])..), handle)),
             Err(error) => {
@@ -186,7 +186,7 @@ impl Durable {
         })
     }
 
-    /// The last entry whose key is not above a key and begins with a prefix.
+    /// The last entry with the prefix whose key is not greater than `key`.
     pub fn last_until(&self, until: &[u8], prefix: &[u8]) -> Result<Option<Entry>, DurableError> {
         let handle = self.handle()?;
         let found = caught(|| handle.tree.range(..=until.to_owned()).next_back().transpose()).map_err(DurableError::Read)?;
@@ -199,7 +199,7 @@ impl Durable {
         }
     }
 
-    /// A value of its first part.
+    /// Assembles a value from its first part.
     fn whole(&self, handle: &Handle, key: &[u8], first: &[u8]) -> Result<(u8, Vec<u8>), DurableError> {
         let corrupt = || DurableError::Corrupt(key.to_vec());
         let further = further_parts(first);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::DurableError;
 
-/// Of a large disk that much stays free; of a small one a twentieth.
+/// Bytes that stay free on a large disk; on a small one, a twentieth.
 const FLOOR: u64 = 1 << 30;
 
 /// Refuses writes if too little space is free. A file system that does not report its free space is accepted.
@@ -19,7 +19,7 @@ pub(crate) fn check(dir: &Path) -> Result<(), DurableError> {
     Ok(())
 }
 
-/// Bytes of all files in a folder and below it.
+/// Total size in bytes of all files below a folder.
 pub(crate) fn used(dir: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
     let of = |entry: std::fs::DirEntry| match entry.metadata() {

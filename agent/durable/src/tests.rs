@@ -1,4 +1,4 @@
-//! Guarantees of the database, without power cuts: those are tested end to end on a disk of their own.
+//! Guarantees of the database other than power cuts, which are tested end to end on a disk of their own.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ fn keys(durable: &Durable, from: &[u8], prefix: &[u8]) -> Vec<Vec<u8>> {
     durable.scan(from, prefix).map(|entry| entry.expect("read").0).collect()
 }
 
-/// Everything sled holds, parts included.
+/// Everything that sled holds, parts included.
 fn entries(durable: &Durable) -> usize {
     durable.handle().expect("open").tree.iter().count()
 }

@@ -1,17 +1,17 @@
-//! How a value is stored in sled: framed with its length, checksum and version, and in parts that are small.
+//! How a value is stored in sled: framed with its length, checksum and version, and split into small parts.
 //!
-//! sled writes a page that is larger than a quarter of a segment (128 KiB) into a file of its own, a blob, which it never
+//! sled writes a page that is larger than a quarter of a segment (128 KiB) into a separate file, a blob, which it never
 //! syncs: after a power cut it may be empty, and then the database does not open. A page holds up to sixteen entries, a few
 //! more while pages merge, so an entry must be far smaller than that: a larger value is split into parts under keys of their own,
 //! written in the same batch. The first part is stored under the value's key and gives the total length.
 
 /// Largest value, header included.
 pub const VALUE_LIMIT: usize = 96 * 1024;
-/// Largest part. Two dozen of them and their keys are one page.
+/// Largest part. Two dozen parts and their keys fit one page.
 pub(crate) const PART: usize = 4 * 1024;
 /// Largest key: index pages hold up to 256 of them.
 pub(crate) const KEY_LIMIT: usize = 480;
-/// What the keys of further parts begin with; no key of a caller does.
+/// Prefix of the keys of further parts; callers never use it.
 pub(crate) const PARTS: u8 = 0;
 
 const HEADER: usize = 9;
@@ -26,7 +26,7 @@ pub(crate) fn frame(version: u8, value: &[u8]) -> Vec<u8> {
     framed
 }
 
-/// The version and the value; nothing if it is damaged.
+/// The version and the value; `None` if damaged.
 pub(crate) fn unframe(framed: &[u8]) -> Option<(u8, Vec<u8>)> {
     let (length, rest) = framed.split_first_chunk::<4>()?;
     let (checksum, rest) = rest.split_first_chunk::<4>()?;
@@ -36,7 +36,7 @@ pub(crate) fn unframe(framed: &[u8]) -> Option<(u8, Vec<u8>)> {
     good.then(|| (*version, value.to_vec()))
 }
 
-/// Number of further parts after a first part. Stores of earlier versions keep large values in one piece.
+/// Number of parts after the first. Earlier versions stored large values in one piece.
 pub(crate) fn further_parts(first: &[u8]) -> u8 {
     let Some(length) = first.first_chunk::<4>() else { return 0 };
     let whole = HEADER + u32::from_be_bytes(*length) as usize;
@@ -70,7 +70,7 @@ mod tests {
         assert_eq!(parts(PART - HEADER), (0, 1));
         assert_eq!(parts(PART - HEADER + 1), (1, 2));
         assert_eq!(parts(VALUE_LIMIT - HEADER), (23, 24));
-        // Whole, as an earlier version wrote it.
+        // Stored in one piece by an earlier version.
         assert_eq!(further_parts(&frame(1, &[7; 50_000])), 0);
     }
 

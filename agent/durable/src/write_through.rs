@@ -1,10 +1,10 @@
-//! Makes sled sync what it writes, in the order in which it writes it.
+//! Makes sled sync its writes, in the order in which it issues them.
 //!
-//! On Linux sled ends each write with `sync_file_range`, which does not wait for the disk; where that call is unavailable it uses a
-//! real fsync. A commit of ours ends with a real one anyway, but between two commits sled also reuses space, and a power
-//! cut might then leave new pages without those they replace: sled relies on the order of its writes. A seccomp filter
-//! therefore disables the call for this process: it fails with ENOSYS. The systemd units do the same; this
-//! holds without them. A price: programs that this process starts gain no rights by setuid or setgid (`no_new_privs`).
+//! On Linux sled ends each write with `sync_file_range`, which does not wait for the disk; where that call is unavailable it uses
+//! a real fsync. Our commits end with a real fsync anyway, but sled also reuses space between two commits, and a power cut might
+//! then leave new pages without the ones they replace: sled relies on the order of its writes. A seccomp filter therefore makes
+//! the call fail with ENOSYS in this process. The systemd units do the same; the filter also works without them. The cost:
+//! programs that this process starts cannot gain rights by setuid or setgid (`no_new_privs`).
 
 use std::sync::Once;
 
@@ -27,7 +27,7 @@ fn install() -> Result<(), String> {
     let words = |error: &dyn std::fmt::Display| error.to_string();
     let architecture = std::env::consts::ARCH.try_into().map_err(|error: seccompiler::BackendError| words(&error))?;
     let missing = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
-    // No conditions: whatever the arguments are.
+    // Unconditional: whatever the arguments are.
     let rules = [(libc::SYS_sync_file_range, Vec::new())].into();
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, missing, architecture).map_err(|error| words(&error))?;
     let program: BpfProgram = filter.try_into().map_err(|error: seccompiler::BackendError| words(&error))?;

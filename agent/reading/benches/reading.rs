@@ -1,8 +1,9 @@
-//! Bytes → events, for a generated log of each form: MiB/s of one core and CPU seconds per GiB, beside a plain count of
-//! the lines of the same file and beside mtail on equal work (component, time, thread and a count by kind), in one run.
+//! Bytes → events, for a generated log of each form: MiB/s on one core and CPU seconds per GiB, compared in the same run with
+//! counting the lines of the file and with mtail doing equal work (component, time, thread, and counts by kind).
 //!
-//! `cargo bench -p supwatch-agent --bench reading` — `SUPWATCH_BENCH_MIB` sets the size of each log (256), `SUPWATCH_BENCH_FORM` takes
-//! one form alone, and the best of three alternating rounds counts. mtail takes part where it is installed (Debian's package `mtail`).
+//! Run it with `cargo bench -p supwatch-reading --bench reading`. `SUPWATCH_BENCH_MIB` sets the size of each log (256),
+//! `SUPWATCH_BENCH_FORM` selects one form. The best of three alternating rounds counts. mtail is measured if it is installed
+//! (Debian's package `mtail`).
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
@@ -18,7 +19,7 @@ const CHUNK: usize = 256 * 1024;
 
 type Log = (&'static str, &'static str, fn(&mut String, u64, &str));
 
-/// Name, file name, writer of one line.
+/// Form name, file name, and the writer of one line.
 const LOGS: [Log; 7] = [
     ("server", "wsyncmgr.log", server),
     ("server-2007", "wsyncmgr.log", server_2007),
@@ -46,7 +47,7 @@ fn main() {
             (count, lines) = (count.min(seconds), result);
             let (seconds, result) = on_cpu(|| read_events(&path, file));
             (read, events) = (read.min(seconds), result);
-            // mtail reads lines of marks; the other forms are no equal work for it.
+            // mtail parses lines with marks; the other forms would not be equal work for it.
             if mtail && name == "server" {
                 peer = peer.min(run_mtail(dir.path(), &path));
             }
@@ -63,7 +64,7 @@ fn main() {
     }
 }
 
-/// A run of the top site, over and over: mostly lines of single updates, as in a full synchronisation.
+/// Repeated runs of a top site: mostly lines about single updates, as in a full synchronisation.
 fn generate(path: &Path, size: u64, line: fn(&mut String, u64, &str)) -> u64 {
     use std::io::Write;
     let mut file = std::io::BufWriter::new(std::fs::File::create(path).expect("a log"));
@@ -100,7 +101,7 @@ fn generate(path: &Path, size: u64, line: fn(&mut String, u64, &str)) -> u64 {
     std::fs::metadata(path).expect("a size").len()
 }
 
-/// Day, hour, minute, second: ten lines a second.
+/// Day, hour, minute and second of a line, at ten lines a second.
 fn clock(line: u64) -> (u64, u64, u64, u64) {
     let second = line / 10;
     (1 + second / 86_400 % 28, second / 3600 % 24, second / 60 % 60, second % 60)
@@ -191,7 +192,7 @@ fn read_events(path: &Path, name: &str) -> u64 {
     count + events.len() as u64
 }
 
-/// CPU seconds of this thread.
+/// CPU seconds used by this thread.
 fn on_cpu<T>(work: impl FnOnce() -> T) -> (f64, T) {
     let now = || -> f64 {
         let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux keeps it");
@@ -203,7 +204,7 @@ fn on_cpu<T>(work: impl FnOnce() -> T) -> (f64, T) {
     (now() - before, result)
 }
 
-/// CPU seconds of mtail over a log: component, time and thread of every line, and counts of what it says.
+/// CPU seconds mtail takes for a log: component, time and thread of every line, and counts by kind.
 fn run_mtail(dir: &Path, log: &Path) -> f64 {
     let programs = dir.join("mtail");
     std::fs::create_dir_all(&programs).expect("a folder");

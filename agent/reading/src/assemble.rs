@@ -1,30 +1,29 @@
-//! Lines → records: puts together what belongs together.
+//! Lines → records: joins the lines that belong to one record.
 //!
-//! Pure. A record may span lines because its text does (client-style lines, exceptions, WSUS's stack traces), or because a
-//! mailer or a page broke it (inside the marks, before a component's name, inside a status message). A line that is whole
-//! costs nothing here: it goes through as the slice it came as. Several records on one line are separated; together they
-//! cover it.
+//! Pure. A record may span lines because its text does (client-style lines, exceptions, WSUS's stack traces), or because a mailer
+//! or a page broke it (inside the marks, before a component's name, inside a status message). A complete line passes through
+//! unchanged as the slice it came in, without a copy. Several records on one line are separated; together they cover it.
 
 use crate::lines::LINE_LIMIT;
 use crate::parse::marks::{CCM_CLOSE, CCM_OPEN, SERVER};
 use crate::parse::{Form, Record, ccm, parse, server, setup, split_component, viewer, wsus};
 use crate::recognise::{localized, vocabulary};
 
-/// Lines that may follow a broken one before it is given up.
+/// Lines that may follow a broken one before it is closed as it is.
 const BROKEN_LINES: u32 = 8;
-/// Lines that an exception and its stack traces take at most.
+/// Most lines of an exception with its stack traces.
 const STACK_LINES: u32 = 1000;
 /// Most lines of text before the marks that end them.
 const PREFACE_LINES: u32 = 60;
 
-/// Lines that a viewer shows of one message, blank ones between them.
+/// Most lines that a viewer shows for one message, blank lines included.
 const LABELLED_LINES: u32 = 20;
 
-/// Puts records together from lines.
+/// Assembles records from lines.
 #[derive(Debug, Default)]
 pub struct Assembler {
     open: Option<Open>,
-    /// Bare records of this file end in a component's name.
+    /// Whether bare records of this file end in a component's name.
     named: bool,
     joined: u64,
 }
@@ -41,17 +40,17 @@ struct Open {
 /// Why a record is still open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// Client-style, until its end mark.
+    /// Client-style: open until its end mark.
     Ccm,
-    /// WSUS's own, until the next record begins.
+    /// WSUS: open until the next record begins.
     Wsus,
     /// Broken inside the marks of a server line.
     Torn,
-    /// A status message, until its last field.
+    /// A status message: open until its last field.
     Status,
-    /// A viewer's message text, until its source.
+    /// A viewer's message text: open until its source.
     Labelled,
-    /// Bare text: the marks may come on a later line.
+    /// Bare text: the marks may follow on a later line.
     Preface,
 }
 
@@ -60,21 +59,21 @@ enum Kind {
 pub struct Decoded<'a> {
     /// Offset of its first byte in the file.
     pub offset: u64,
-    /// Bytes it takes in the file.
+    /// Length in the file, in bytes.
     pub length: u64,
     /// Its text.
     pub text: &'a str,
 }
 
 impl Assembler {
-    /// Takes a line and gives the records it completes.
+    /// Adds a line and returns the records it completes.
     pub fn push(&mut self, line: Decoded<'_>, sink: &mut impl FnMut(&Record<'_>)) {
         if let Some(open) = &mut self.open {
-            // A line that does not fit ends the record, and is one of its own.
+            // A line that does not fit closes the open record and becomes one itself.
             if open.text.len() + line.text.len() < LINE_LIMIT && takes(open, line.text, self.named) {
                 open.append(&line);
                 if open.kind == Kind::Preface && server::is_torn(&open.text) {
-                    // Its marks came, and broke off themselves.
+                    // The marks followed, but are themselves broken.
                     (open.kind, open.lines) = (Kind::Torn, 1);
                 }
                 if is_complete(open, line.text) {
@@ -87,7 +86,7 @@ impl Assembler {
         self.begin(line, sink);
     }
 
-    /// Gives the record that is still open: nothing more is going to come.
+    /// Returns the record that is still open, at the end of the input.
     pub fn flush(&mut self, sink: &mut impl FnMut(&Record<'_>)) {
         self.close(sink);
     }
@@ -97,7 +96,7 @@ impl Assembler {
         self.open.as_ref().map(|open| open.offset)
     }
 
-    /// How many records were put together from several lines.
+    /// Number of records assembled from several lines.
     pub fn joined(&self) -> u64 {
         self.joined
     }
@@ -139,10 +138,10 @@ impl Assembler {
         }
     }
 
-    /// Several records may share a line; the bytes of the line belong to its last one.
+    /// Several records may share a line; the line's bytes are attributed to the last one.
     fn emit(&mut self, line: Decoded<'_>, sink: &mut impl FnMut(&Record<'_>)) {
         let mut rest = line.text;
-        // What is not in a text is in no end of it either.
+        // A mark that is not in the text is not in any suffix of it either.
         let mut marked = true;
         loop {
             let split = if marked { server::split_first(rest) } else { None };
@@ -172,7 +171,7 @@ fn lines_of(raw: &str) -> u64 {
     1 + memchr::memchr_iter(b'\n', raw.trim_matches('\n').as_bytes()).count() as u64
 }
 
-/// The record of a line that needs no other and holds no second one.
+/// The record of a complete line that holds only one.
 fn whole(text: &str) -> Option<Record<'_>> {
     let first = *text.as_bytes().first()?;
     match first {
@@ -181,42 +180,42 @@ fn whole(text: &str) -> Option<Record<'_>> {
     }
 }
 
-/// Whether a bare line needs nothing more: copies with a component's name at the end are whole.
+/// Whether a bare line is complete: in copies with a component's name at the end, it is.
 fn ends_a_record(text: &str) -> bool {
     split_component(text).is_some() || !matches!(parse(text).form, Form::Bare)
 }
 
-/// Whether the next line belongs to the record that is open.
+/// Whether the next line belongs to the open record.
 fn takes(open: &Open, next: &str, named: bool) -> bool {
     let blank = next.trim().is_empty();
     if blank {
-        // A blank line ends what was only bare text; inside anything else it stands for a break of the page.
+        // A blank line ends bare text; inside any other record it stands for a page break.
         return !matches!(open.kind, Kind::Preface | Kind::Torn) && open.lines < STACK_LINES;
     }
     let broken = open.lines < BROKEN_LINES;
     match open.kind {
-        // One that was never ended, by a crash say, ends where any other record begins.
+        // A record without an end, such as after a crash, ends where any other record begins.
         Kind::Ccm => !CCM_OPEN.begins(next.trim_start()) && whole(next).is_none(),
-        // A copy without stamps may be mixed with other logs' lines.
+        // A copy without stamps may contain lines of other logs.
         Kind::Wsus if !wsus::is_stamped(&open.text) => {
             wsus::continues(next) && (!vocabulary::begins_message(next) || next.starts_with(' ') || wsus_part(next))
         }
         Kind::Wsus => open.lines < STACK_LINES && wsus::continues(next),
         Kind::Torn => broken && completes_marks(&open.text, next),
         Kind::Status => broken && is_status_part(next),
-        // Below the source comes only the operating system's error.
+        // Only the operating system's error follows the source.
         Kind::Labelled if localized::has_source(&open.text) => localized::tells_code(next),
         Kind::Labelled => open.lines < LABELLED_LINES && !vocabulary::begins_message(next),
         Kind::Preface => belongs_to_text(open, next, named),
     }
 }
 
-/// A WSUS record's message may be on the next line of a copy.
+/// In a copy, the message of a WSUS record may be on the next line.
 fn wsus_part(next: &str) -> bool {
     next.trim_start().starts_with("EventId=") || next.trim_start().starts_with("DispatchManager")
 }
 
-/// Whether the line that came last ends the record.
+/// Whether the last line completes the record.
 fn is_complete(open: &Open, last: &str) -> bool {
     match open.kind {
         Kind::Ccm => CCM_CLOSE.find(last).is_some() && ccm::is_complete(&open.text),
@@ -242,13 +241,13 @@ fn completes_marks(open: &str, next: &str) -> bool {
     whole || server::is_torn(&joined)
 }
 
-/// Whether a line continues with bare text, or has the closing marks.
+/// Whether a line continues bare text, or has the closing marks.
 fn belongs_to_text(open: &Open, next: &str, named: bool) -> bool {
     let marked = SERVER.find(next);
     if let Some(at) = marked {
-        // The text before the marks is the end of the same message, unless it begins one of its own.
+        // The text before the marks ends the same message, unless it begins a message itself.
         let own = next.get(..at).unwrap_or_default().trim();
-        // A message of a synchronisation does not end on a line of another component.
+        // A synchronisation message does not end on a line of another component.
         if !parse(next).component.starts_with("SMS_WSUS_") && vocabulary::begins_message(&open.text) {
             return own.is_empty();
         }
@@ -261,7 +260,7 @@ fn belongs_to_text(open: &Open, next: &str, named: bool) -> bool {
         let foreign = !component.starts_with("SMS_WSUS_") && vocabulary::begins_message(&open.text);
         return own.is_empty() || (named && !foreign && open.lines < BROKEN_LINES);
     }
-    // Continued message text: only where its end is known to follow.
+    // Continued message text, accepted only where its end is known to follow.
     // Stack traces are indented, in every language of .NET.
     let stack = next.starts_with([' ', '\t']) && vocabulary::begins_message(&open.text) && !named;
     let stack = stack || ["at ", "--- ", "-- End"].iter().any(|start| next.trim_start().starts_with(start));
@@ -372,7 +371,7 @@ mod tests {
             "Sync failed: x. Source: y\nsomething else  $$<SMS_HIERARCHY_MANAGER><03-01-2026 04:05:06.789+480><thread=1 (0x1)>\n",
         );
         assert_eq!(found.len(), 2, "{found:?}");
-        // Nothing of a record that outgrows its limit is lost.
+        // Nothing is lost of a record that exceeds its limit.
         let lines: String = (0..3000).map(|line| format!("line number {line} of a text without an end\n")).collect();
         let text = format!("<![LOG[{lines}");
         let mut count = 0;

@@ -1,8 +1,8 @@
-//! Stamp of a line → UTC, with its certainty.
+//! Timestamp of a line → UTC, with its certainty.
 //!
-//! Pure. In order of trust: the bias on the line, the zone name on the line (through a table of Windows zone names), the
-//! `GMTDATE` of a status message in the same file, the site's configured zone, and last the unchanged local time. Dates
-//! whose order of day and month depends on a locale are proved or marked, never read with one fixed order.
+//! Pure. Sources in order of trust: the bias on the line, the zone name on the line (through a table of Windows zone names), the
+//! `GMTDATE` of a status message in the same file, the site's configured zone, and finally the unchanged local time. A date whose
+//! order of day and month depends on a locale is proved or marked as ambiguous; no order is assumed.
 
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
@@ -20,11 +20,11 @@ pub mod zones;
 pub struct Clock {
     /// The site's configured zone.
     pub configured: Option<TimeZone>,
-    /// Calibration from the file so far.
+    /// Calibration derived from the file so far.
     pub learnt: Calibration,
-    /// Time of the latest line that has one: what a line without a stamp is taken to be written at.
+    /// Time of the latest line that has one; lines without a stamp get it too.
     pub last: Option<(Timestamp, Certainty)>,
-    /// The zone of the newest name, since a file writes one or two of them a hundred thousand times.
+    /// Zone of the latest zone name, cached because a file repeats one or two names a hundred thousand times.
     zone: Option<Zone>,
 }
 
@@ -34,20 +34,20 @@ struct Zone {
     zone: Option<(TimeZone, bool)>,
 }
 
-/// Clock calibration taken from a file's lines; stored, so that a restart does not change later times.
+/// Clock calibration derived from a file's lines; stored, so that a restart does not change later times.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Calibration {
-    /// Minutes to add to local times, learnt from a GMTDATE: by the zone name on the line, which changes with daylight
-    /// saving; empty for lines without one.
+    /// Minutes to add to local times, derived from a GMTDATE, by the zone name on the line, which changes with daylight saving;
+    /// empty for lines without one.
     pub calibrations: Vec<(String, i32)>,
-    /// Order of day and month, learnt from a date that leaves one only, or from a GMTDATE.
+    /// Order of day and month, derived from a date that allows only one, or from a GMTDATE.
     pub order: Option<DateOrder>,
     /// Minutes from local time to UTC at the newest stamp with a known offset.
     pub offset: Option<i32>,
 }
 
-/// Zone names kept of a file: standard and daylight, and a few for a server that moved.
+/// Most zone names kept for a file: standard and daylight, and a few for a server that moved.
 const ZONES_KEPT: usize = 8;
 
 impl Clock {
@@ -85,7 +85,7 @@ impl Clock {
         }
     }
 
-    /// A Windows zone name shows whether daylight saving applies, which resolves the repeated hour in autumn.
+    /// Uses a Windows zone name to tell whether daylight saving applies, which resolves the repeated hour in autumn.
     fn zoned(&mut self, local: DateTime, name: &str) -> Option<Timestamp> {
         if self.zone.as_ref().is_none_or(|zone| zone.name != name) {
             self.zone = Some(Zone { name: name.to_owned(), zone: zones::lookup(name) });
@@ -142,7 +142,7 @@ impl Clock {
         }
         match self.learnt.order {
             Some(order) => self.by_file(dated.in_order(order)?, "", gmtdate),
-            // Undecidable: a guess, and marked as one.
+            // Undecidable: a guess, marked as such.
             None => {
                 let (time, _) = self.by_file(dated.in_order(DateOrder::MonthFirst)?, "", None)?;
                 Some((time, Certainty::Local))
@@ -171,11 +171,11 @@ impl Clock {
     }
 }
 
-/// Longest plausible gap of a synchronisation schedule: a month.
+/// Longest plausible interval of a synchronisation schedule: a month.
 const NEXT_RUN_WITHIN_DAYS: i64 = 32;
 
-/// Minutes between a local time and the same moment in UTC, if they can be the same moment: zones differ by quarters of
-/// an hour, and a line is written within two minutes of its message.
+/// Minutes between a local time and a UTC time, if both can be the same moment: zone offsets are multiples of a quarter of an
+/// hour, and a line is written within two minutes of its message.
 fn calibrate(local: DateTime, gmt: Timestamp) -> Option<i32> {
     let seconds = gmt.duration_since(utc(local)?).as_secs();
     let quarters = (seconds as f64 / 900.0).round() as i64;
@@ -260,11 +260,11 @@ mod tests {
 
     #[test]
     fn the_proofs_of_the_sign_of_the_bias() {
-        // Bias -60 stands beside "GMT Daylight Time", which is UTC+1: both lead to the same moment.
+        // Bias -60 stands beside "GMT Daylight Time", which is UTC+1: both give the same moment.
         let local = date(2018, 6, 14).at(6, 26, 25, 828_000_000);
         check(&mut Clock::default(), Stamp::Biased(local, -60), None, "2018-06-14T05:26:25.828Z", Certainty::Bias);
         check(&mut Clock::default(), Stamp::Zoned(local, "GMT Daylight Time"), None, "2018-06-14T05:26:25.828Z", Certainty::Zone);
-        // 1:54:26 PM on a US Pacific viewer is GMTDATE 20:54:26.
+        // 1:54:26 PM in a US Pacific viewer is GMTDATE 20:54:26.
         let record = crate::parse::parse("x\tSMS_WSUS_SYNC_MANAGER\t8/2/2024 1:54:26 PM\t9640 (0x25A8)");
         check(&mut Clock::default(), record.stamp, Some("2024-08-02T20:54:26.571Z"), "2024-08-02T20:54:26Z", Certainty::Calibrated);
         check(&mut Clock::default(), Stamp::Biased(date(2024, 8, 2).at(13, 54, 26, 0), 420), None, "2024-08-02T20:54:26Z", {
@@ -274,13 +274,13 @@ mod tests {
 
     #[test]
     fn both_edges_of_daylight_saving() {
-        // Spring: 02:30 does not exist; what a clock shows then was set by hand, and the daylight name says which side.
+        // Spring: 02:30 does not exist, so the clock was set by hand; the daylight name shows which side is meant.
         let gap = date(2026, 3, 8).at(2, 30, 0, 0);
         check(&mut Clock::default(), Stamp::Zoned(gap, "Pacific Daylight Time"), None, "2026-03-08T09:30:00Z", Certainty::Zone);
         let (before, after) = (date(2026, 3, 8).at(1, 59, 59, 0), date(2026, 3, 8).at(3, 0, 0, 0));
         check(&mut Clock::default(), Stamp::Zoned(before, "Pacific Standard Time"), None, "2026-03-08T09:59:59Z", Certainty::Zone);
         check(&mut Clock::default(), Stamp::Zoned(after, "Pacific Daylight Time"), None, "2026-03-08T10:00:00Z", Certainty::Zone);
-        // Autumn, in another language: the hour that comes twice.
+        // Autumn, in another language: the repeated hour.
         let fold = date(2026, 10, 25).at(2, 30, 0, 0);
         check(&mut Clock::default(), Stamp::Zoned(fold, "Mitteleuropäische Sommerzeit"), None, "2026-10-25T00:30:00Z", {
             Certainty::Zone
@@ -301,7 +301,7 @@ mod tests {
         });
         check(&mut clock, dated_stamp("3/8/2026 13:00:00"), None, "2026-08-03T11:00:00Z", Certainty::Calibrated);
         let mut clock = Clock { configured: TimeZone::get("Asia/Tokyo").ok(), ..Clock::default() };
-        // A GMTDATE of another moment proves no order.
+        // The GMTDATE of another moment proves no order.
         check(&mut clock, dated_stamp("2/8/2026 09:00:00"), Some("2020-01-01T00:00:00Z"), "2026-02-08T00:00:00Z", {
             Certainty::Local
         });

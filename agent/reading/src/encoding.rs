@@ -1,8 +1,8 @@
 //! Bytes of a line → text, whatever code page the server's Windows has.
 //!
-//! Pure. UTF-8 is what it proves to be; anything else is the configured code page, or one guess for the whole file. The
-//! guess is a function of a sample, the words that are not UTF-8, so it does not depend on how reads fall and survives a
-//! restart; a zone name of a known language settles it at once, since a detector needs more text than that.
+//! Pure. Valid UTF-8 is UTF-8; anything else is in the configured code page, or in one guess for the whole file. The guess is
+//! computed from a sample, the words that are not UTF-8, so it does not depend on read boundaries and survives a restart. A zone
+//! name in a known language settles it at once, because a detector needs more text than that.
 
 use std::borrow::Cow;
 
@@ -26,7 +26,7 @@ pub struct Decoder {
     framing: Option<Framing>,
     sample: Vec<u8>,
     guess: Option<&'static Encoding>,
-    /// Whether a zone name proves the guess.
+    /// Whether a zone name confirms the guess.
     proved: bool,
     not_utf8: bool,
 }
@@ -35,7 +35,7 @@ pub struct Decoder {
 pub type Sample = Vec<u8>;
 
 impl Decoder {
-    /// With the configured code page, and the sample an earlier one took.
+    /// Creates a decoder with the configured code page, or an earlier decoder's sample.
     pub fn new(configured: Option<&'static Encoding>, sample: Sample) -> Decoder {
         let mut decoder = Decoder { configured, ..Decoder::default() };
         if !sample.is_empty() {
@@ -97,7 +97,7 @@ impl Decoder {
         }
     }
 
-    /// Looks at a line beforehand, so that the guess has more to go by when the first line is decoded.
+    /// Samples a line in advance, so that the guess has more text when the first line is decoded.
     pub fn look_ahead(&mut self, line: &Line<'_>) {
         if line.framing == Framing::Bytes && std::str::from_utf8(line.bytes).is_err() {
             self.take(line.bytes);
@@ -127,7 +127,7 @@ impl Decoder {
             self.sample.push(b' ');
         }
         if let Some(zone) = zone_bytes(bytes).filter(|zone| !zone.is_ascii()) {
-            // Set apart by a line feed, so that a restart finds it again.
+            // Separated by a line feed, so that a restart splits the sample in the same way.
             self.sample.push(b'\n');
             self.sample.extend_from_slice(zone.get(..200).unwrap_or(zone));
             self.sample.push(b'\n');
@@ -169,7 +169,7 @@ fn without_nuls(bytes: &[u8]) -> &[u8] {
     bytes.get(start..end).unwrap_or_default()
 }
 
-/// The encoding that a configured label names; the labels administrators use for Windows code pages too.
+/// The encoding for a configured label; accepts the labels that administrators use for Windows code pages too.
 pub fn code_page(label: &str) -> Option<&'static Encoding> {
     let standard = match label.to_ascii_lowercase().trim_start_matches("cp") {
         "932" => "shift_jis".to_owned(),

@@ -1,5 +1,5 @@
-//! What must hold of the reading stages for any input: asked by the property tests with generated text, and by the fuzz
-//! targets with whatever a fuzzer finds. Each function panics where it does not hold.
+//! Invariants of the reading stages for any input, checked by the property tests with generated text and by the fuzz targets.
+//! Each function panics on a violation.
 
 #![allow(clippy::disallowed_methods)] // for tests and fuzz targets alone: the number of cases, and the corpus
 #![allow(clippy::panic, clippy::expect_used, clippy::indexing_slicing, clippy::missing_panics_doc)]
@@ -13,7 +13,7 @@ use crate::lines::{Framing, LINE_LIMIT, Line, Lines};
 use crate::parse::{self, Record};
 use crate::reader::{Reader, Reading, Resume};
 
-/// How many cases a property test tries: `PROPTEST_CASES`, or what fits CI.
+/// Number of cases per property test: `PROPTEST_CASES`, or what fits CI.
 pub fn cases(usual: u32) -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
@@ -27,20 +27,20 @@ pub struct OwnedLine {
     pub length: u64,
     /// Its bytes.
     pub bytes: Vec<u8>,
-    /// How it was cut out.
+    /// How it was framed.
     pub framing: Framing,
-    /// Whether bytes were let go.
+    /// Whether bytes were dropped.
     pub cut: bool,
 }
 
 impl OwnedLine {
-    /// As the stages see it.
+    /// The line as the stages see it.
     pub fn line(&self) -> Line<'_> {
         Line { offset: self.offset, length: self.length, bytes: &self.bytes, framing: self.framing, cut: self.cut }
     }
 }
 
-/// The lines of some bytes that come in reads of these sizes.
+/// The lines of some bytes that arrive in reads of these sizes.
 pub fn lines_of(bytes: &[u8], sizes: &[usize]) -> Vec<OwnedLine> {
     let mut lines = Lines::new(0, None);
     let mut out = Vec::new();
@@ -81,7 +81,7 @@ pub fn lines(bytes: &[u8], sizes: &[usize]) {
     assert_eq!(at, bytes.len(), "bytes are in no line");
 }
 
-/// Decoding never fails, bounds its text, and does not depend on the sample of an earlier decoder.
+/// Decoding never fails, limits its text, and does not depend on the sample of an earlier decoder.
 pub fn decode(bytes: &[u8]) {
     let mut decoder = Decoder::new(None, Sample::new());
     for line in lines_of(bytes, &[usize::MAX]) {
@@ -108,7 +108,7 @@ pub fn records(text: &str, sink: &mut impl FnMut(&Record<'_>)) {
     assembler.flush(sink);
 }
 
-/// Parsing never panics, the records cover the lines in order, and their raw texts have every byte of every line.
+/// Parsing never panics, the records cover the lines in order, and their raw texts contain every byte of every line.
 pub fn parse(text: &str) {
     let mut at = 0;
     let mut raw = String::new();
@@ -132,7 +132,7 @@ pub fn parse(text: &str) {
     assert_eq!(bare(&raw), bare(text), "raw texts do not rebuild the file");
 }
 
-/// The events of some bytes that come in reads of these sizes.
+/// The events of some bytes that arrive in reads of these sizes.
 pub fn events_of(bytes: &[u8], sizes: &[usize]) -> Vec<Event> {
     let mut reader = Reader::new(SiteCode::UNKNOWN, "wsyncmgr.log", &Reading::default(), &Resume::default());
     let mut out = Vec::new();
@@ -154,7 +154,7 @@ pub fn recognise(bytes: &[u8], sizes: &[usize]) {
 /// Names of the fuzz targets; each has a folder of inputs in `fuzz/corpus`.
 pub const TARGETS: [&str; 4] = ["lines", "decode", "parse", "recognise"];
 
-/// One input of a fuzz target. Where reads matter, the first two bytes are their sizes.
+/// Runs one input of a fuzz target. Where read sizes matter, the first two bytes give them.
 pub fn target(name: &str, data: &[u8]) {
     let (sizes, rest) = data.split_at(data.len().min(2));
     let sizes: Vec<usize> = sizes.iter().map(|byte| usize::from(*byte) + 1).chain([1]).collect();

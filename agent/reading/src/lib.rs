@@ -4,8 +4,8 @@
 //! lines → encoding → assemble → parse → clock → recognise      joined for one file by reader
 //! ```
 //!
-//! Pure: no file, clock or network. The agent feeds it from disk; `supwatch analyze` also from archives and, after [`paste`]
-//! has undone what mails and forums do to a log, from standard input.
+//! Pure: no file, clock or network. The agent feeds it from disk; `supwatch analyze` also feeds it from archives and, after
+//! [`paste`] has undone what mailers and forums do to a log, from standard input.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods))] // tests read fixtures and their number of cases
 

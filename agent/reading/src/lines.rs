@@ -1,18 +1,18 @@
-//! Bytes of a log → whole lines, however the reads fall.
+//! Bytes of a log → complete lines, independent of read boundaries.
 //!
-//! Pure. Cuts on bytes, before anything is decoded, so a read may end anywhere, and gives slices of what it was fed, so
-//! that a line costs no copy. It never judges a line and never drops a byte silently: offsets and lengths of the lines,
-//! with the bytes still held back, cover the file.
+//! Pure. Splits bytes before any decoding, so a read may end anywhere, and returns slices of the input, so a line costs no copy.
+//! It does not interpret lines and never drops a byte silently: the lines' offsets and lengths, with the bytes still held back,
+//! cover the file.
 
 use serde::{Deserialize, Serialize};
 
-/// Longest text of a line that is kept; sled must not make a blob of it, and no log line means more.
+/// Longest text of a line that is kept; longer values would become blobs in sled, and no log line needs more.
 pub const LINE_LIMIT: usize = 64 * 1024;
 
-/// Bytes of a line that are held at most: [`LINE_LIMIT`] characters of UTF-16.
+/// Most bytes of a line that are held: [`LINE_LIMIT`] characters of UTF-16.
 const HELD: usize = LINE_LIMIT * 2;
 
-/// How the bytes of a file are cut into lines.
+/// How the bytes of a file are split into lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Framing {
     /// One byte per line feed: UTF-8 and all ANSI code pages.
@@ -28,49 +28,49 @@ pub enum Framing {
 pub struct Line<'a> {
     /// Offset of its first byte in the file.
     pub offset: u64,
-    /// Bytes it takes in the file, line end included.
+    /// Length in the file, in bytes, line end included.
     pub length: u64,
-    /// Bytes as in the file, after any NULs.
+    /// Bytes as in the file, without leading NULs.
     pub bytes: &'a [u8],
-    /// How they were cut.
+    /// How it was framed.
     pub framing: Framing,
-    /// Whether bytes beyond what is held were let go.
+    /// Whether bytes beyond the limit were dropped.
     pub cut: bool,
 }
 
-/// Cuts a file into lines.
+/// Splits a file into lines.
 #[derive(Debug)]
 pub struct Lines {
     framing: Option<Framing>,
     /// Offset of the first byte of `pending`.
     offset: u64,
     pending: Vec<u8>,
-    /// Bytes of an over-long line that were let go.
+    /// Bytes of an over-long line that were dropped.
     skipped: u64,
-    /// NULs before the first byte of the line, and behind the last one so far: reserved space, counted and not held.
+    /// NULs before the first byte of the line, and after the last one so far: preallocated space, counted and not stored.
     nuls: (u64, u64),
-    /// How far `pending` was searched for a line end.
+    /// How far `pending` has been searched for a line end.
     searched: usize,
 }
 
 impl Lines {
-    /// Begins at an offset. `framing` is known when a file is resumed; from offset 0 it is found out.
+    /// Starts at an offset. `framing` is known when a file is resumed; from offset 0 it is detected.
     pub fn new(offset: u64, framing: Option<Framing>) -> Lines {
         let framing = framing.or((offset > 0).then_some(Framing::Bytes));
         Lines { framing, offset, pending: Vec::new(), skipped: 0, nuls: (0, 0), searched: 0 }
     }
 
-    /// Offset of the first byte that no finished line covers: reading may be resumed here.
+    /// Offset of the first byte that no finished line covers: reading can resume here.
     pub fn resume_offset(&self) -> u64 {
         self.offset
     }
 
-    /// How the file is cut, once known.
+    /// The framing, once known.
     pub fn framing(&self) -> Option<Framing> {
         self.framing
     }
 
-    /// Takes the next bytes and gives the lines they end.
+    /// Takes the next bytes and returns the lines they complete.
     pub fn feed(&mut self, bytes: &[u8], sink: &mut impl FnMut(Line<'_>)) {
         match self.framing {
             Some(Framing::Bytes) => self.feed_bytes(bytes, sink),
@@ -80,7 +80,7 @@ impl Lines {
             }
             None => {
                 self.pending.extend_from_slice(bytes);
-                // Four bytes decide between UTF-16 and the rest; a file this short holds no line yet.
+                // Four bytes distinguish UTF-16 from the rest; a shorter file holds no line yet.
                 if self.pending.len() >= 4 {
                     self.begin(sink);
                 }
@@ -88,14 +88,14 @@ impl Lines {
         }
     }
 
-    /// Bytes at the end of what was fed that are NUL: space that a writer reserved and may still fill. They are given
-    /// back: the caller reads them again from [`Lines::resume_offset`] plus what is pending.
+    /// Trailing NUL bytes of the input: space that a writer preallocated and may still fill. They are given back: the caller
+    /// reads them again from [`Lines::resume_offset`] plus what is pending.
     pub fn give_back_trailing_nuls(&mut self) -> u64 {
         let before = if self.pending.is_empty() && self.skipped == 0 { std::mem::take(&mut self.nuls.0) } else { 0 };
         before + std::mem::take(&mut self.nuls.1)
     }
 
-    /// The file is finished: what is left becomes a last line without an end.
+    /// Ends the file: the remaining bytes become a last line without a line end.
     pub fn finish(&mut self, sink: &mut impl FnMut(Line<'_>)) {
         if self.framing.is_none() {
             self.begin(sink);
@@ -110,7 +110,7 @@ impl Lines {
         }
     }
 
-    /// The first bytes are there: finds out how they are to be cut.
+    /// Detects the framing from the first bytes.
     fn begin(&mut self, sink: &mut impl FnMut(Line<'_>)) {
         let held = std::mem::take(&mut self.pending);
         self.framing = Some(detect(&held));
@@ -128,7 +128,7 @@ impl Lines {
             let skipped = std::mem::take(&mut self.skipped);
             let (before, behind) = std::mem::take(&mut self.nuls);
             self.emit(&line, before + line.len() as u64 + skipped + behind, skipped > 0, sink);
-            // Its memory serves the next one.
+            // Its memory is reused for the next line.
             line.clear();
             self.pending = line;
         }
@@ -143,7 +143,7 @@ impl Lines {
         self.hold(rest.get(start..).unwrap_or_default());
     }
 
-    /// Keeps the beginning of a line; the memory of an endless one stays bounded, and reserved space takes none.
+    /// Keeps the beginning of a line. Memory stays bounded for an endless line, and preallocated space takes none.
     fn hold(&mut self, bytes: &[u8]) {
         let mut bytes = bytes;
         if self.pending.is_empty() && self.skipped == 0 {
@@ -155,7 +155,7 @@ impl Lines {
             self.nuls.1 += bytes.len() as u64;
             return;
         };
-        // NULs that turn out to be inside the line are part of it.
+        // NULs that turn out to be inside the line belong to it.
         let inner = std::mem::take(&mut self.nuls.1);
         let room = HELD.saturating_sub(self.pending.len());
         let zeros = room.min(usize::try_from(inner).unwrap_or(usize::MAX));
@@ -169,7 +169,7 @@ impl Lines {
         self.nuls.1 = behind.len() as u64;
     }
 
-    /// UTF-16: a line end is a whole unit, counted from where the line begins.
+    /// UTF-16: a line end is a whole code unit, counted from the start of the line.
     fn cut_wide(&mut self, sink: &mut impl FnMut(Line<'_>)) {
         let unit = if self.framing == Some(Framing::Utf16Le) { [b'\n', 0] } else { [0, b'\n'] };
         let pending = std::mem::take(&mut self.pending);
@@ -184,7 +184,7 @@ impl Lines {
         }
         self.pending = if start == 0 { pending } else { pending.get(start..).unwrap_or_default().to_vec() };
         let excess = self.pending.len().saturating_sub(HELD) & !1;
-        // The tail is cut: the head identifies the line.
+        // The tail is cut: the beginning identifies the line.
         self.skipped += excess as u64;
         self.pending.truncate(self.pending.len() - excess);
         self.searched = self.pending.len();
@@ -208,7 +208,7 @@ fn leading_nuls(bytes: &[u8]) -> usize {
     bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len())
 }
 
-/// One line feed, and one carriage return before it.
+/// Removes one line feed, and one carriage return before it.
 fn without_line_end(bytes: &[u8], framing: Framing) -> &[u8] {
     let (feed, back): (&[u8], &[u8]) = match framing {
         Framing::Bytes => (b"\n", b"\r"),

@@ -1,7 +1,7 @@
 //! Line → record: component, time and message.
 //!
-//! Pure, borrows everything, and never fails: a line in no known form is a [`Form::Bare`] record. The form is decided line
-//! by line, since one file may hold several. Records that span lines are put together by [`crate::assemble`].
+//! Pure, borrows everything, and never fails: a line in no known form is a [`Form::Bare`] record. The form is determined per
+//! line, since one file may mix them. [`crate::assemble`] joins records that span lines.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -15,7 +15,7 @@ pub(crate) mod marks;
 mod mended;
 pub mod setup;
 
-/// The shape of a line.
+/// The form of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Form {
     /// `text $$<COMPONENT><MM-DD-YYYY HH:MM:SS.mmm+BIAS><thread=N (0xN)>`: Configuration Manager 2012 and later.
@@ -55,7 +55,7 @@ impl Form {
 /// The time on a line, before conversion to UTC.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Stamp<'a> {
-    /// None.
+    /// No time.
     Absent,
     /// Local time, and the minutes to add to get UTC.
     Biased(DateTime, i32),
@@ -69,31 +69,31 @@ pub enum Stamp<'a> {
     Utc(DateTime),
 }
 
-/// Severity of a line, in the forms that have one.
+/// Severity of a line, in forms that have one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
     /// The form has none.
     Untold,
-    /// Nothing.
+    /// Informational.
     Info,
     /// A warning.
     Warning,
-    /// An error. A word on the line, not a judgement.
+    /// An error: what the line says, not a judgement.
     Error,
 }
 
-/// What the grammar understood of a line, or of several that belong together.
+/// The parsed parts of a record, which is one line or several.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Record<'a> {
     /// Offset of its first byte in the file.
     pub offset: u64,
-    /// Bytes it takes in the file.
+    /// Length in the file, in bytes.
     pub length: u64,
-    /// Lines of text it takes.
+    /// Number of lines of text.
     pub lines: u64,
-    /// Its shape.
+    /// Its form.
     pub form: Form,
-    /// All of it, decoded.
+    /// The whole record, decoded.
     pub raw: &'a str,
     /// Message text.
     pub message: &'a str,
@@ -105,11 +105,11 @@ pub struct Record<'a> {
     pub stamp: Stamp<'a>,
     /// Severity, if the form has one.
     pub level: Level,
-    /// Its marks had to be mended to be read (`$<` for `$$<` and the like).
+    /// Whether damaged marks were repaired to read it (`$<` for `$$<` and the like).
     pub mended: bool,
 }
 
-/// Reads a whole record in the first form that fits it.
+/// Parses a whole record in the first form that fits.
 pub fn parse(raw: &str) -> Record<'_> {
     let first = raw.trim_start().as_bytes().first().copied().unwrap_or_default();
     let marked = match first {
@@ -120,7 +120,7 @@ pub fn parse(raw: &str) -> Record<'_> {
 }
 
 impl<'a> Record<'a> {
-    /// Of a form, with nothing but a message.
+    /// A record of a form that has only a message.
     fn new(form: Form, raw: &'a str, message: &'a str) -> Record<'a> {
         Record {
             offset: 0,
@@ -138,7 +138,7 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Text alone; copies often keep the component's name at the end.
+/// Bare text; copies often keep the component's name at the end.
 fn bare(raw: &str) -> Record<'_> {
     let trimmed = raw.trim();
     match split_component(trimmed) {
@@ -155,7 +155,7 @@ pub fn split_component(text: &str) -> Option<(&str, &str)> {
     fields::is_component(last).then(|| (message.trim(), last))
 }
 
-/// `GMTDATE=Www Mon DD HH:MM:SS.mmm YYYY` of a status message line: UTC at the moment it was written.
+/// `GMTDATE=Www Mon DD HH:MM:SS.mmm YYYY` of a status message line: the UTC time at which it was written.
 pub fn gmtdate(message: &str) -> Option<Timestamp> {
     if !message.trim_start_matches(['~', '?', ' ']).starts_with("STATMSG:") {
         return None;

@@ -1,8 +1,8 @@
-//! Text as people paste it → the lines of the log it was copied from: without quote marks, list marks and the places of a
-//! search, out of tables and pages, with lines that were broken put together and marks that were lost put back.
+//! Text as people paste it → the lines of the log it was copied from. Removes quote marks, list marks and search prefixes,
+//! unpacks tables and pages, rejoins broken lines, and restores lost marks.
 //!
-//! Pure. Used by `analyze` only: an agent reads logs unmodified. A text is taken as a
-//! paste only if more of it is understood without what was put around it; where each line came from is kept.
+//! Pure. Used by `analyze` only: an agent reads logs unmodified. A text is treated as a paste only if more of it is recognised
+//! without its decoration; the origin of each line is kept.
 
 use crate::encoding::{Decoder, Sample};
 use crate::lines::Lines;
@@ -22,15 +22,15 @@ mod wraps;
 /// Longest text that is taken as a paste: anything larger is treated as a log file.
 pub const LONGEST: usize = 16 << 20;
 
-/// Most levels of nested decoration: a table in a quoted mail, a page escaped in a page.
+/// Deepest nesting of decoration: a table in a quoted mail, a page escaped in a page.
 const ROUNDS: usize = 3;
 
-/// A line, and where it came from.
+/// A line, and its origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Piece {
-    /// Offset of its first byte in the text as it came.
+    /// Offset of its first byte in the original text.
     place: u64,
-    /// Characters of the line as it came; 0 where lines were not broken by width.
+    /// Number of characters of the original line; 0 where lines were not broken by width.
     width: usize,
     text: String,
 }
@@ -41,16 +41,16 @@ impl Piece {
     }
 }
 
-/// The lines of a log that a paste was made of.
+/// The log lines recovered from a paste.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plain {
-    /// The lines, each with a line feed.
+    /// The lines, each ending with a line feed.
     pub text: String,
-    /// Name of the encoding that the paste came in.
+    /// Name of the paste's encoding.
     pub encoding: &'static str,
-    /// What was taken off, in a word or two each.
+    /// What was removed, in a word or two each.
     pub taken_off: Vec<&'static str>,
-    /// Offset of each line in the text, and where it came from.
+    /// Offset of each line in the text, and its origin.
     places: Vec<(u64, u64)>,
 }
 
@@ -62,7 +62,7 @@ impl Plain {
     }
 }
 
-/// The log from which a paste was copied; `None` if the text is best read unchanged. `file` is its name.
+/// Recovers the log lines from a paste; `None` if the text is best read unchanged. `file` is its name.
 pub fn plain(bytes: &[u8], file: &str, reading: &Reading) -> Option<Plain> {
     if bytes.len() > LONGEST {
         return None;
@@ -108,7 +108,7 @@ fn without_decoration(mut pieces: Vec<Piece>) -> (Vec<Piece>, Vec<&'static str>)
         for (name, step) in STEPS {
             let was = texts(&pieces);
             pieces = step(pieces);
-            // Blank lines that went are nothing that was taken off.
+            // Removed blank lines are not reported.
             if texts(&pieces) != was && !taken_off.contains(&name) {
                 taken_off.push(name);
             }
@@ -128,7 +128,7 @@ fn entities(pieces: Vec<Piece>) -> Vec<Piece> {
     pieces.into_iter().map(|piece| Piece { text: characters::entities(&piece.text), ..piece }).collect()
 }
 
-/// Puts back the `$$` that formulas and mailers eat, where component, time and thread are still present.
+/// Restores the `$$` that formula markup and mailers remove, where component, time and thread are still present.
 fn dollars(pieces: Vec<Piece>) -> Vec<Piece> {
     pieces.into_iter().map(|piece| Piece { text: with_dollars(&piece.text), ..piece }).collect()
 }
@@ -157,7 +157,7 @@ fn with_dollars(text: &str) -> String {
         }
     }
     out.push_str(rest);
-    // A page takes `<COMPONENT>` for a tag and shows the rest.
+    // A page treats `<COMPONENT>` as a tag and shows the rest.
     match out.trim_end().strip_suffix("$$") {
         Some(message) if !message.trim().is_empty() => message.trim_end().to_owned(),
         _ => out,
@@ -168,13 +168,13 @@ fn is_name(component: &str) -> bool {
     !component.is_empty() && component.len() < 100 && !component.contains('<')
 }
 
-/// Whether a text begins a line of a log: a message that is known, or the leading marks of a form.
+/// Whether a text begins a log line: a known message, or the leading marks of a form.
 fn begins(text: &str) -> bool {
     let text = text.trim_start();
     vocabulary::begins_message(text) || CCM_OPEN.begins(text) || wsus::is_stamped(text) || setup::whole(text).is_some()
 }
 
-/// Whether a text ends in the marks that end a line of a log, with a message before them.
+/// Whether a text ends in the marks that end a log line, with a message before them.
 fn is_whole(text: &str) -> bool {
     let text = text.trim_end();
     if let Some(at) = CCM_CLOSE.rfind(text) {
@@ -191,7 +191,7 @@ fn is_whole(text: &str) -> bool {
     lost || parse(text).form == Form::Viewer && !matches!(text.as_bytes().first(), Some(b'0'..=b'9'))
 }
 
-/// Score of a reading, to compare two readings of one text.
+/// Score of one way to read a text, to compare two of them.
 fn understood(text: &str, file: &str, reading: &Reading) -> i64 {
     let mut count = Count(0);
     let mut reader = Reader::new(SiteCode::UNKNOWN, file, reading, &Resume::default());
@@ -218,7 +218,7 @@ impl Observer for Count {
             Understood::Typed => 10,
             Understood::Quiet | Understood::Foreign => 2,
             Understood::Noticed if stamped => 1,
-            // A piece of a line is worse than none.
+            // A fragment of a line scores below no line.
             Understood::Noticed | Understood::Unknown => -3,
         };
     }

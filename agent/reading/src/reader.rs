@@ -79,7 +79,7 @@ pub struct Reader {
     rest: AfterLines,
 }
 
-/// The stages behind the lines, apart from them, since a line is lent to them.
+/// The stages after line splitting, kept in a separate struct because a line is borrowed while they run.
 #[derive(Debug)]
 struct AfterLines {
     decoder: Decoder,
@@ -95,7 +95,7 @@ struct Records {
 
 /// Receives every record with its classification and events.
 pub trait Observer {
-    /// One record: when it was written, how it was understood, what it gave.
+    /// A record: its time, its classification, and its events.
     fn record(&mut self, record: &Record<'_>, written: Written, understood: Understood, events: &[Event]);
 }
 
@@ -158,7 +158,7 @@ impl Reader {
         self.lines.give_back_trailing_nuls()
     }
 
-    /// Completes the record that waits for more lines, after a quiet time.
+    /// Completes, after a quiet time, the record that waits for more lines.
     pub fn idle(&mut self, out: &mut Vec<Event>) {
         self.rest.idle(out, &mut ());
     }
@@ -205,7 +205,7 @@ impl Reader {
         &self.rest.records.counters
     }
 
-    /// How many records were put together from several lines.
+    /// Number of records assembled from several lines.
     pub fn joined(&self) -> u64 {
         self.rest.assembler.joined()
     }

@@ -1,8 +1,8 @@
 //! Record → event, by one table of phrases per log.
 //!
-//! Pure, apart from per-file state: the clock, the requester of the next run, and the last reported progress.
-//! Facts only: a line with "error" in it is a [`EventKind::ComponentError`] or [`EventKind::Notice`] at most; only 6703 and
-//! "Sync failed" mean that a run failed.
+//! Pure, apart from per-file state: the clock, the requester of the next run, and the last reported progress. Facts only: a line
+//! with "error" in it is at most an [`EventKind::ComponentError`] or [`EventKind::Notice`]; only 6703 and "Sync failed" mean that
+//! a run failed.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -95,7 +95,7 @@ impl Log {
 pub enum Understood {
     /// Typed: an event, or progress that is reported later or not at all.
     Typed,
-    /// Untyped, but with words of trouble.
+    /// Untyped, but its wording suggests trouble.
     Noticed,
     /// Known and irrelevant.
     Quiet,
@@ -108,7 +108,7 @@ pub enum Understood {
 /// Result of recognising a message.
 enum Found<'a> {
     Kind(EventKind),
-    /// Kept back, unless it is due or the last of its kind.
+    /// Held back, unless it is due or the last of its kind.
     Progress {
         key: &'static str,
         last: bool,
@@ -158,14 +158,14 @@ pub struct Recogniser {
     memory: Memory,
 }
 
-/// Longest raw line in an event: together with the texts taken out of it, it must fit the spool and the collector.
+/// Longest raw line in an event: with the texts extracted from it, it must fit the spool and the collector.
 pub const RAW_LIMIT: usize = 40 * 1024;
 
 /// When a record was written, as far as its file shows.
 pub type Written = (Option<Timestamp>, Certainty);
 
 impl Recogniser {
-    /// For one file of one site; [`SiteCode::UNKNOWN`] until a status message gives the code.
+    /// Creates a recogniser for one file of one site; [`SiteCode::UNKNOWN`] until a status message gives the code.
     pub fn new(site: SiteCode, file: &str, clock: Clock, memory: Memory) -> Recogniser {
         let by_name = Log::of_file(file);
         let written = (None, Certainty::Local);
@@ -177,8 +177,8 @@ impl Recogniser {
         Memory { thinning: self.memory.thinning.kept(), ..self.memory.clone() }
     }
 
-    /// The events of a record: usually none or one; held-back progress may come before it. Names of accounts are taken out
-    /// first, so that no text of an event can hold one.
+    /// The events of a record: usually none or one; held-back progress may precede it. Account names are removed first, so that
+    /// no text of an event contains one.
     pub fn recognise(&mut self, record: &Record<'_>, out: &mut Vec<Event>) -> Understood {
         match accounts::without(record.raw) {
             None => self.recognise_clean(record, out),
@@ -236,7 +236,7 @@ impl Recogniser {
         Understood::Typed
     }
 
-    /// Gives the progress that is held back, in the order it was written.
+    /// Returns the progress that is held back, in written order.
     pub fn release(&mut self, out: &mut Vec<Event>) {
         for held in self.memory.thinning.take() {
             let record = held.record();
@@ -286,18 +286,18 @@ impl Recogniser {
     }
 }
 
-/// A message without the line breaks, byte order marks and blanks around it.
+/// A message without surrounding line breaks, byte order marks and blanks.
 pub(crate) fn trimmed(message: &str) -> &str {
     message.trim_start_matches(['~', '?', ' ', '\t', '\n']).trim_end_matches(['~', ' ', '\t', '\r', '\n'])
 }
 
-/// What a message is, in the table of its log; one of unknown origin is looked up in all of them.
+/// Looks a message up in the table of its log; one of unknown origin is looked up in all tables.
 fn find<'a>(record: &Record<'_>, message: &'a str, log: Option<Log>, by_name: Log) -> Option<Found<'a>> {
     if let Some(status) = status_message::read(message) {
         return Some(Found::Kind(EventKind::StatusMessage(status)));
     }
     match log {
-        // The two write some of the same lines.
+        // Both components write some of the same lines.
         Some(Log::Wsyncmgr) => known(message, Some(Log::Wsyncmgr)).or_else(|| known(message, Some(Log::Wcm))),
         Some(Log::Wcm) => known(message, Some(Log::Wcm)).or_else(|| known(message, Some(Log::Wsyncmgr))),
         Some(Log::SoftwareDistribution) => known(message, log).or_else(|| wsus::by_level(record).map(Found::Kind)),
@@ -308,7 +308,7 @@ fn find<'a>(record: &Record<'_>, message: &'a str, log: Option<Log>, by_name: Lo
     .or_else(|| unusual(message, log))
 }
 
-/// What no table of beginnings can hold.
+/// Messages that a table of beginnings cannot describe.
 fn unusual(message: &str, log: Option<Log>) -> Option<Found<'_>> {
     match log {
         Some(Log::Wsyncmgr | Log::Wcm) => wsyncmgr::unusual(message).map(Found::Kind),

@@ -1,7 +1,7 @@
 //! Settings snapshots of a site folder: `settings.json`, the newest, and `settings-<time>.json`, older ones.
 //!
-//! The agent sends a snapshot as read, with unknown fields but without secrets; the collector interprets it. A file may as
-//! well be a dump of the PowerShell script, which becomes a snapshot here, as does what a configured command prints.
+//! The agent sends a snapshot as read, with unknown fields but without secrets; the collector interprets it. A file may also be a
+//! dump of the PowerShell script, which is converted to a snapshot here, as is the output of a configured command.
 
 pub mod dump;
 mod lines;
@@ -16,13 +16,13 @@ use supwatch_model::settings::Settings;
 use supwatch_model::settings::lenient::{Problem, Reason, tidy};
 use supwatch_model::time::Certainty;
 
-/// Largest snapshot taken, as JSON without blanks: that of a top site covers each of the 276 sites that a hierarchy may
-/// have at most, and has some 50 KiB then. The collector takes events of 80 KiB.
+/// Largest snapshot accepted, as JSON without blanks: that of a top site covers each of the 276 sites that a hierarchy may have
+/// at most, and then has some 50 KiB. The collector accepts events of 80 KiB.
 pub const SIZE_LIMIT: u64 = 72 * 1024;
-/// Largest dump taken, in bytes: it contains every product by id, title and kind.
+/// Largest dump accepted, in bytes: it lists every product with id, title and kind.
 pub const DUMP_LIMIT: u64 = 4 * 1024 * 1024;
 
-/// Why a file is no snapshot.
+/// Why a file is not a snapshot.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// It cannot be read.
@@ -33,7 +33,7 @@ pub enum SettingsError {
         /// Why.
         source: std::io::Error,
     },
-    /// It is no snapshot.
+    /// It is not a snapshot.
     #[error("{}: not a settings snapshot: {reason}; the format is supwatch/settings/v1 or supwatch/dump/v1", path.display())]
     Content {
         /// File.
@@ -43,13 +43,13 @@ pub enum SettingsError {
     },
 }
 
-/// The snapshot in a text, or what a dump in it makes, as an event. Other JSON or another site's snapshot is refused, since
-/// a wrong site's settings would accuse the wrong server.
+/// Turns the text of a snapshot or a dump into an event. Other JSON and the snapshot of another site are rejected, because the
+/// wrong site's settings would accuse the wrong server.
 pub fn read_text(text: &str, path: &Path, site: SiteCode) -> Result<Event, SettingsError> {
     read_text_with_remarks(text, path, site).map(|(event, _)| event)
 }
 
-/// The same, and what of it could not be used: file, line and field.
+/// The same, with the parts that could not be used: file, line and field.
 pub fn read_text_with_remarks(text: &str, path: &Path, site: SiteCode) -> Result<(Event, Vec<String>), SettingsError> {
     let wrong = |reason: String| SettingsError::Content { path: path.to_owned(), reason };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -100,7 +100,7 @@ pub fn read_text_with_remarks(text: &str, path: &Path, site: SiteCode) -> Result
     Ok((event, remarks))
 }
 
-/// `P01/settings.json:12: http_port cannot be read and counts as unknown`; a value is never quoted.
+/// `P01/settings.json:12: http_port cannot be read and counts as unknown`; values are never quoted.
 fn remark(path: &Path, lines: &[(String, usize)], problem: &Problem) -> String {
     let line = lines.iter().find(|(pointer, _)| *pointer == problem.pointer).map(|(_, line)| format!(":{line}"));
     let field = problem.pointer.trim_start_matches('/').replace('/', ".");
@@ -112,8 +112,8 @@ fn remark(path: &Path, lines: &[(String, usize)], problem: &Problem) -> String {
     format!("{}{}: {field} {what}", path.display(), line.unwrap_or_default())
 }
 
-/// The snapshot in the bytes of a file, in any encoding of Windows, and what of it could not be used. Takes what reading the
-/// file gave, so that an unreadable file and unreadable content are one kind of error.
+/// Reads a snapshot from the bytes of a file, in any Windows encoding, and returns it with the parts that could not be used.
+/// Takes the result of reading the file, so that an unreadable file and unreadable content are one kind of error.
 pub fn read_file(bytes: std::io::Result<Vec<u8>>, path: &Path, site: SiteCode) -> Result<(Event, Vec<String>), SettingsError> {
     let bytes = bytes.map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
     read_text_with_remarks(&decoded(&bytes), path, site)
@@ -130,7 +130,7 @@ fn decoded(bytes: &[u8]) -> Cow<'_, str> {
     encoding.decode(bytes).0
 }
 
-/// Whether a file of a site folder is a snapshot; their reading order does not matter, because each has its time.
+/// Whether a file of a site folder is a snapshot. Their order does not matter, because each carries its time.
 pub fn is_snapshot(name: &str) -> bool {
     name == "settings.json" || (name.starts_with("settings-") && name.ends_with(".json"))
 }

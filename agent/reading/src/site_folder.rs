@@ -1,4 +1,5 @@
-//! A site folder: `site.toml`, `logs/`, `settings.json`. The offline input, and what an agent's configuration points at.
+//! A site folder: `site.toml`, `logs/`, `settings.json`. The input of offline analysis, and what an agent's configuration refers
+//! to.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,7 @@ use supwatch_model::time::Certainty;
 use crate::encoding::code_page;
 use crate::reader::Reading;
 
-/// The `site.toml` in the text of a file; its faults name file and line. Takes what reading the file gave.
+/// Parses the text of a `site.toml`; its faults name file and line. Takes the result of reading the file.
 pub fn site_file(text: std::io::Result<String>, path: &Path) -> Result<SiteFile, Faults> {
     match text {
         Ok(text) => SiteFile::parse(&text, path),
@@ -33,7 +34,7 @@ pub fn reading(site: &SiteFile, path: &Path) -> Result<Reading, Faults> {
     Ok(Reading { code_page, zone: site.time_zone.as_deref().and_then(|name| TimeZone::get(name).ok()) })
 }
 
-/// The description as the event that comes first in each epoch.
+/// The description as an event, which comes first in each epoch.
 pub fn described(site: &SiteFile) -> Event {
     of_no_log(site.code, "site.toml".to_owned(), EventKind::SiteDescribed(site.description.clone()))
 }
@@ -70,7 +71,7 @@ fn of_no_log(site: SiteCode, file: String, kind: EventKind) -> Event {
     }
 }
 
-/// Whether a file name is a log's or a rolled-over log's.
+/// Whether a file name is that of a log or a rolled-over log.
 pub fn is_log(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     name.ends_with(".log") || name.ends_with(".lo_")
@@ -81,7 +82,7 @@ pub fn rolled_over(log: &Path) -> PathBuf {
     log.with_extension("lo_")
 }
 
-/// The files whose name fits, sorted so that a rolled-over log comes before its current one.
+/// The files with matching names, sorted so that a rolled-over log precedes its current one.
 pub fn in_order(mut files: Vec<PathBuf>, fits: impl Fn(&str) -> bool) -> Vec<PathBuf> {
     files.retain(|path| fits(&file_name(path)));
     files.sort_by_key(|path| reading_order(path));

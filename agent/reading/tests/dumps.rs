@@ -1,8 +1,8 @@
-//! Recorded dumps of `Get-SyncSettings.ps1` become the snapshots beside them; nothing else of a dump gets through.
+//! Recorded dumps of `Get-SyncSettings.ps1` become the snapshots stored beside them; nothing else of a dump gets through.
 //!
-//! The dumps are written from the documented classes, for the three generations: all sections read, some refused, half of
-//! them missing and in the other forms that `ConvertTo-Json` gives. Run with `SUPWATCH_REGENERATE=1` to write the
-//! snapshots anew, and read what changed.
+//! The dumps are written from the documented classes, for the three generations: with all sections read, some refused, and half
+//! of them missing and in the other forms that `ConvertTo-Json` gives. `SUPWATCH_REGENERATE=1` rewrites the snapshots; review the
+//! changes.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::disallowed_methods)]
 
@@ -87,7 +87,7 @@ fn a_dump_may_be_larger_than_what_travels() {
     assert!(read(&huge).expect_err("too large").contains("larger than 4096 KiB"));
 }
 
-/// Every object gets keys that the script would never write, every text credentials, every reason a name.
+/// Adds keys that the script would never write to every object, credentials to every text, a name to every reason.
 fn plant(value: &mut Value) {
     match value {
         Value::Object(object) => {
@@ -117,7 +117,7 @@ fn plant(value: &mut Value) {
     }
 }
 
-/// `PropertyName` and `ok` say what a value is: spoilt, nothing would be read at all, and the test would show nothing.
+/// `PropertyName` and `ok` say what a value is: if they were spoilt, nothing would be read and the test would prove nothing.
 fn plant_around(value: &Value) -> Value {
     fn names(value: &Value, planted: &mut Value) {
         match (value, planted) {
@@ -150,7 +150,7 @@ fn secrets_planted_anywhere_do_not_get_through() {
         assert!(!text.contains(SECRET), "{}: {text}", path.display());
         Settings::from_json(&snapshot).expect("settings");
     }
-    // Planted dumps are still read: the accounts are told of, and the names of the servers are there.
+    // Spoilt dumps are still read: whether accounts are set is reported, and the server names are present.
     let settings = Settings::from_json(&dump::snapshot(&plant_around(&healthy()))).expect("settings");
     let sup = settings.first_sup().expect("a first SUP");
     assert_eq!((&sup.server, &sup.connection_account), (&Known::Some("sup1.corp.example".to_owned()), &Known::Some(true)));
@@ -180,7 +180,7 @@ fn anything() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Places of a JSON, as pointers.
+/// JSON pointers of every place in a value.
 fn places(value: &Value, at: &str, found: &mut Vec<String>) {
     found.push(at.to_owned());
     match value {

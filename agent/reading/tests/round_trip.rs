@@ -1,4 +1,4 @@
-//! A line written in any form, zone and encoding is read as what it was written from: text, component, thread and moment.
+//! A line written in any form, zone and encoding is read back as its original: text, component, thread and time.
 
 #![allow(clippy::disallowed_methods, clippy::expect_used, clippy::indexing_slicing)]
 
@@ -14,7 +14,7 @@ use supwatch_reading::encoding::{Decoder, Sample, code_page};
 use supwatch_reading::lines::Lines;
 use supwatch_reading::parse::{self, Form, Record};
 
-/// How the text of a file is encoded: name, and letters beyond ASCII that it has.
+/// An encoding for the text of a file: name, and the letters beyond ASCII that it supports.
 const ENCODINGS: [(&str, &str); 9] = [
     ("utf-8", "é東한ж"),
     ("utf-8 with bom", "é東한ж"),
@@ -51,7 +51,7 @@ fn written() -> impl Strategy<Value = Written> {
         Just(Form::Wsus)
     ];
     let zones = zones::names().count();
-    // The years in which the rules of every zone of the table are settled.
+    // Years in which the rules of every zone in the table are settled.
     let moment = 1_520_000_000_000_i64..1_900_000_000_000;
     (
         form,
@@ -65,7 +65,7 @@ fn written() -> impl Strategy<Value = Written> {
         0..ENCODINGS.len(),
     )
         .prop_map(|(form, message, component, thread, moment, quarters, zone, variant, encoding)| {
-            // Letters of the encoding stand where the generator put a mark.
+            // Letters of the encoding replace the generator's placeholders.
             let mut letters = ENCODINGS[encoding].1.chars().cycle();
             let message = message.chars().map(|c| if c == '\u{1}' { letters.next().unwrap_or('x') } else { c }).collect::<String>();
             let message = message.replace("$$<", "$<").replace("]LOG]!>", "]");
@@ -73,7 +73,7 @@ fn written() -> impl Strategy<Value = Written> {
         })
 }
 
-/// What is to be read of it.
+/// The expected result of reading it.
 struct Expected {
     line: String,
     moment: Timestamp,
@@ -111,7 +111,7 @@ fn write(written: &Written) -> Expected {
         }
         Form::Server2007 => {
             let (name, zone, daylight) = zones::names().nth(written.zone).expect("a zone");
-            // A name of another alphabet, or of a half of the year that is not now, cannot stand on this line.
+            // A name in another alphabet, or of the other half of the year, cannot appear on this line.
             let zone = TimeZone::get(zone).expect("known");
             let is_daylight = zone.to_offset_info(moment).dst().is_dst();
             let encodable = name.is_ascii() || written.encoding < 4;

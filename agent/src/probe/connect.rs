@@ -44,7 +44,7 @@ pub fn refusal(status: u16) -> Outcome {
     if status >= 500 { Outcome::Unreachable } else { Outcome::ProxyRefused }
 }
 
-/// Resolves a host name on a thread of its own: the system resolver cannot be interrupted, and neither a probe nor the
+/// Resolves a host name on a separate thread: the system resolver cannot be interrupted, and neither a probe nor the
 /// agent's shutdown may wait for it.
 async fn resolve(server: &Address, limit: Duration) -> Result<Vec<SocketAddr>, Outcome> {
     let (host, port) = (server.host.clone(), server.port);

@@ -169,7 +169,8 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_millis(300);
 
-    /// A server that answers each request with the next of these texts, and then hangs up; and what it was asked.
+    /// A server that answers each request with the next of these texts and then closes the connection; and the requests it
+    /// received.
     fn server(answers: &[&str]) -> (Box<dyn Stream>, tokio::task::JoinHandle<String>) {
         let (ours, mut theirs) = tokio::io::duplex(1 << 20);
         let answers: Vec<String> = answers.iter().map(|text| (*text).to_owned()).collect();

@@ -184,7 +184,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    /// A plan as lines: address, proxy, places, services.
+    /// A plan as text: address, proxy, places and services, one server a line.
     #[track_caller]
     fn check(settings: &Value, extra: &[&str], expected: &[&str]) {
         let settings = Settings::from_json(settings).expect("settings");

@@ -107,8 +107,8 @@ mod tests {
         Target { address: url.parse().expect("an address"), proxy, ask, places }
     }
 
-    /// A server on loopback that answers each request by its first line, as often as a connection asks; and how many
-    /// connections it had.
+    /// A server on loopback that chooses its answer by the first line of a request, for any number of requests per connection;
+    /// and the number of connections it had.
     async fn server(answer: fn(&str) -> String) -> (u16, Arc<AtomicUsize>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("listener");
         let (port, connections) = (listener.local_addr().expect("address").port(), Arc::new(AtomicUsize::new(0)));
@@ -239,7 +239,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_proxy_gives_the_way_to_a_server_it_resolves_the_name_of() {
-        // After its 200 this proxy speaks no TLS, so that the handshake is where it ends: the way itself was given.
+        // After its 200 this proxy speaks no TLS, so the probe ends at the handshake: the way to the server itself was open.
         let (proxy, _) = server(|line| if line.starts_with("CONNECT") { empty(200) } else { "nonsense".to_owned() }).await;
         let seen = ask(&target("https://nothing.invalid", Ask::Front, Some(proxy)), &QUICK, clock).await;
         check(&seen, Outcome::TlsFailed, None);

@@ -1,4 +1,4 @@
-//! What the spool promises to those who use it; what survives is shown where it is made durable.
+//! Guarantees of the spool to its users; durability is tested in `durable`.
 
 use super::block::PLACE_BYTES;
 use super::*;
@@ -73,7 +73,7 @@ fn what_is_acknowledged_stays_for_a_collector_that_is_restored() {
     spool.commit((0..600).map(|n| event(&n.to_string())).collect(), "a", &0).expect("commit");
     spool.acknowledged(600).expect("taken note");
     assert_eq!((spool.undelivered(), spool.oldest_sequence()), (0, 1));
-    // Restored from a copy it has less than it acknowledged.
+    // Restored from a copy, the collector has less than it acknowledged.
     spool.acknowledged(10).expect("taken note");
     assert_eq!((spool.undelivered(), numbers(&spool, 11)), (590, (11..=600).collect()));
 }

@@ -92,7 +92,7 @@ impl Mark {
 pub fn exactly(file: &mut Box<dyn Opened>, place: u64, length: u64) -> std::io::Result<Vec<u8>> {
     let bytes = file.read(place, length)?;
     if (bytes.len() as u64) < length {
-        return Err(std::io::Error::new(ErrorKind::UnexpectedEof, "a read gave fewer bytes than the file has"));
+        return Err(std::io::Error::new(ErrorKind::UnexpectedEof, "a read returned fewer bytes than the file has"));
     }
     Ok(bytes)
 }

@@ -1,4 +1,4 @@
-//! What a tail does with a real folder, step by step; `model` is for everything at once.
+//! Behaviour of a tail on a real folder, step by step; `model` tests everything at once.
 
 use super::*;
 use proptest::prelude::*;
@@ -24,7 +24,7 @@ impl World {
         World { _dir: dir, log, written: 0, tail, seen: Vec::new(), now: Duration::ZERO }
     }
 
-    /// Each line is an event with its number in it; lengths differ so that places do.
+    /// Each line is an event with its number in it; lengths differ, so offsets do too.
     fn write(&mut self, lines: u64) {
         let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&self.log).expect("log");
         for _ in 0..lines {
@@ -193,7 +193,7 @@ fn what_comes_to_a_renamed_log_during_its_grace_comes_before_the_new_one() {
     let mut old = std::fs::OpenOptions::new().append(true).open(&world.log).expect("log");
     world.rename();
     std::fs::write(&world.log, "").expect("the new log");
-    // Nobody writes to the new log yet, and the old one is quiet for longer than a line takes.
+    // Nobody writes to the new log yet, and the old one has been quiet for longer than a line takes.
     world.read();
     world.written += 1;
     writeln!(old, "Updated 1 items in SMS database, new update source content version is {}\r", world.written).expect("line");
@@ -213,7 +213,7 @@ fn a_second_rotation_during_the_grace_leaves_the_middle_one_in_the_sibling() {
     }
     world.write(3);
     world.read();
-    // What the two bare looks gave is not looked at here: the middle and the last one are what counts.
+    // The events of the two plain looks are not checked here; only the middle and the last ones matter.
     assert!((7..=12).all(|line| world.seen.iter().filter(|seen| **seen == line).count() == 1), "{:?}", world.seen);
 }
 
@@ -256,7 +256,7 @@ enum Act {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(supwatch_reading::invariants::cases(500)))]
 
-    /// One rotation between two reads is followed; two lose lines for good, so each is read before the next.
+    /// Each rotation is read before the next: one rotation between two reads is followed, two lose lines for good.
     #[test]
     fn whatever_happens_every_line_is_read_once(acts in proptest::collection::vec(prop_oneof![
         4 => (1u64..6).prop_map(Act::Write), 3 => Just(Act::Read), 2 => Just(Act::Restart), 1 => Just(Act::Rename), 1 => Just(Act::Copy),
@@ -271,7 +271,7 @@ proptest! {
                 Act::Rename | Act::Copy => {
                     if rotated { world.read(); }
                     if matches!(act, Act::Rename) { world.rename() } else { world.copy() }
-                    // A rename leaves no log behind; the writer makes the next one at once.
+                    // A rename leaves no log behind; the writer creates the next one at once.
                     world.write(1);
                     rotated = true;
                 }

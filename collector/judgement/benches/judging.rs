@@ -1,7 +1,7 @@
-//! What judging costs: verdicts a second, and the cost of one event in hierarchies of 10 to 10,000 sites, beside the cost of
-//! judging everything again in the same run.
+//! The cost of judging: verdicts a second, and the cost of one event in hierarchies of 10 to 10,000 sites, compared in the same
+//! run with judging every site again.
 //!
-//! `cargo bench -p supwatch-judgement --bench judging`; `SUPWATCH_BENCH_SITES=100` ends at a smaller hierarchy.
+//! Run it with `cargo bench -p supwatch-judgement --bench judging`; `SUPWATCH_BENCH_SITES=100` stops at a smaller hierarchy.
 
 #![allow(clippy::disallowed_methods, clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
@@ -19,7 +19,7 @@ use supwatch_model::event::{Event, EventKind, StoredEvent, Trigger};
 use supwatch_model::ids::{AgentId, Epoch, SiteCode};
 use supwatch_model::time::Certainty;
 
-/// Time given to each figure.
+/// Measuring time per figure.
 const EACH: Duration = Duration::from_secs(1);
 
 /// Secondary sites below each primary.
@@ -93,7 +93,7 @@ fn hierarchy(sites: usize) -> Judge {
         judge.apply(&stored(site, 0, EventKind::SettingsSnapshot { settings: settings(site, parent, 0, false) }));
         judge.apply(&stored(site, 1, EventKind::RunStarted { trigger: Trigger::Parent, from: parent, scope: Scope::Unknown }));
         judge.apply(&stored(site, 2, EventKind::RunSucceeded));
-        // A site in the middle of a backlog is not judged, so each is known to be read for good.
+        // A site in the middle of a backlog is not judged, so each site is marked as caught up.
         let read_until = Some(Timestamp::MAX);
         let log = LogCoverage { log: "wsyncmgr".into(), file: "wsyncmgr.log".into(), offset: 0, size: 0, read_until };
         let coverage = Coverage { site, after_sequence: u64::MAX, caught_up: true, logs: vec![log] };
@@ -103,7 +103,7 @@ fn hierarchy(sites: usize) -> Judge {
     judge
 }
 
-/// Mean time of a step, over as many as fit into the time given.
+/// Mean time of a step, repeated for the measuring time.
 fn mean(mut step: impl FnMut(u64)) -> Duration {
     let (start, mut count) = (Instant::now(), 0u64);
     while start.elapsed() < EACH {
@@ -121,7 +121,7 @@ fn main() {
     );
     for sites in [10usize, 100, 1000, 10_000].into_iter().filter(|sites| *sites <= most) {
         let mut judge = hierarchy(sites);
-        // A leaf where there is one: what most events of a large hierarchy are about.
+        // A leaf if there is one: most events of a large hierarchy concern leaves.
         let number = sites - 1;
         let (leaf, parent) = (code(number), parent_of(number));
         let line = mean(|count| {

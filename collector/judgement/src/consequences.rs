@@ -1,8 +1,8 @@
-//! Findings → which of them follow from which: one cause, one finding.
+//! Findings → which findings are consequences of which: one cause, one finding.
 //!
-//! Pure, over all findings and the hierarchy, and never kept: so it is the same live, for a moment in the past, and offline.
-//! A finding follows only from one that comes before it in a fixed order (further up in the tree, then nearer to the root of
-//! such trouble). So there are no circles, and what is reported as a cause is no consequence itself.
+//! Pure: computed from all findings and the hierarchy and never stored, so the result is the same live, for a moment in the past,
+//! and offline. A finding can only be a consequence of one that precedes it in a fixed order (further up in the tree, then nearer
+//! to the root cause). This rules out cycles, and a finding reported as a cause is never a consequence itself.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +16,8 @@ use crate::limits::Limits;
 mod filters;
 mod roots;
 
-/// Rules from the root of trouble to what comes of it: of one site a finding follows only from one of a rule further up here.
-/// Others follow from nothing.
+/// Rules in order from root causes to their effects: at one site, a finding is only a consequence of a rule listed before its
+/// own. Rules not listed here are never consequences.
 const ORDER: &[&str] = &[
     "topology",
     "agent-silent",
@@ -62,12 +62,12 @@ struct Tree<'a> {
     findings: &'a [Finding],
     open: BTreeMap<(SiteCode, &'a str), Vec<usize>>,
     above: BTreeMap<SiteCode, Vec<SiteCode>>,
-    /// Findings that several sites may have of one thing, by rule and subject.
+    /// Findings that several sites may have about the same thing, by rule and subject.
     spread: BTreeMap<(&'a str, &'a str), Vec<usize>>,
     places: Vec<Option<Place<'a>>>,
 }
 
-/// A finding's place in the order in which causes come before consequences.
+/// A finding's position in the order that puts causes before consequences.
 type Place<'a> = (usize, usize, SiteCode, &'a str);
 
 /// Links each open finding to its cause and its consequences. A cause is as severe as the worst of its
@@ -87,7 +87,7 @@ pub fn fold(hierarchy: &Hierarchy, limits: &Limits, now: jiff::Timestamp, findin
         }
         if let Some(finding) = findings.get_mut(*index) {
             finding.because_of = Some(root_id);
-            // What the cause confirms has its own remedy for it already.
+            // The cause already has the remedy for what it confirms.
             if finding.confidence != Some(Confidence::Confirmed) {
                 finding.remedy.insert(0, lead);
             }
@@ -158,7 +158,7 @@ impl<'a> Tree<'a> {
         self.places.get(index).copied().flatten()
     }
 
-    /// The sites above a site, the nearest first.
+    /// The sites above a site, nearest first.
     fn above(&self, site: SiteCode) -> &[SiteCode] {
         self.above.get(&site).map_or(&[], Vec::as_slice)
     }
@@ -167,7 +167,7 @@ impl<'a> Tree<'a> {
         self.above(site).first().copied()
     }
 
-    /// Open findings of rules at a site, in the order of the rules; those about the same part of it come first.
+    /// Open findings of the given rules at a site, in the order of the rules; those about the same subject come first.
     fn at(&self, site: SiteCode, rules: &[&str], subject: &str) -> Vec<usize> {
         let of = |rule: &&str| {
             let mut all = self.open.get(&(site, *rule)).cloned().unwrap_or_default();
@@ -184,7 +184,7 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// The sites above a site, the nearest first; where the way turns in a circle it ends.
+/// The sites above a site, nearest first; stops where the path loops.
 fn sites_above(hierarchy: &Hierarchy, site: SiteCode) -> Vec<SiteCode> {
     let (mut way, mut at) = (Vec::new(), site);
     while let Parent::Of(parent) = hierarchy.parent(at) {

@@ -1,9 +1,9 @@
-//! Error text → cause, by a catalogue of data files: those in `causes/`, compiled in, and an administrator's own.
+//! Error text → cause, by a catalogue of data files: the built-in ones in `causes/`, and an administrator's own.
 //!
-//! Pure. `subject` brings the text into a form in which quotes, blanks, line breaks and the notation of codes do not
-//! matter; `matching` scores every entry by how specific what fits is (a code or class counts more than words), and can
-//! say why. So neither the order of files nor the language of a server decides. What fits nothing is `unknown-cause`, with
-//! the article's last section as advice.
+//! Pure. `subject` normalises the text, so that quotes, blanks, line breaks and the notation of codes do not matter; `matching`
+//! scores every entry by how specific the matching parts are (a code or class counts more than words) and can explain the score.
+//! The result therefore depends neither on the order of files nor on the language of a server. A text that matches nothing is
+//! `unknown-cause`, with the advice of the article's last section.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ pub use subject::Subject;
 /// The built-in entries: file names and texts.
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/causes.rs"));
 
-/// The id of what fits nothing.
+/// The id for errors that match nothing.
 pub const UNKNOWN: &str = "unknown-cause";
 
 /// The catalogue.
@@ -42,11 +42,11 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// The catalogue that is compiled in.
+    /// The built-in catalogue.
     pub fn built_in() -> &'static Arc<Catalogue> {
         static BUILT_IN: OnceLock<Arc<Catalogue>> = OnceLock::new();
         BUILT_IN.get_or_init(|| {
-            // A test reads every file, so none that cannot be read is released.
+            // A test reads every file, so no unreadable one is released.
             let read = FILES.iter().filter_map(|(name, text)| Cause::parse(text, std::path::Path::new(name)).ok());
             let causes: BTreeMap<String, Cause> = read.map(|cause| (cause.id.clone(), cause)).collect();
             let unknown = causes.get(UNKNOWN).cloned().unwrap_or_else(Cause::unknown);
@@ -54,7 +54,7 @@ impl Catalogue {
         })
     }
 
-    /// The same with more entries; one with a known id takes its place.
+    /// The same with further entries; one with a known id replaces the built-in entry.
     #[must_use]
     pub fn with(mut self, more: Vec<Cause>) -> Catalogue {
         self.causes.extend(more.into_iter().map(|cause| (cause.id.clone(), cause)));
@@ -74,7 +74,7 @@ impl Catalogue {
         self.causes.get(id)
     }
 
-    /// What is said where nothing fits.
+    /// The entry for errors that match nothing.
     pub fn unknown(&self) -> &Cause {
         &self.unknown
     }
@@ -84,14 +84,14 @@ impl Catalogue {
         self.cause_of(&Subject::new(text, source, code))
     }
 
-    /// The cause of an error: the best that says why; else the best that says where to look; else unknown.
+    /// The cause of an error: the best entry that says why; else the best that says where to look; else unknown.
     pub fn cause_of(&self, subject: &Subject) -> &Cause {
         let found = self.candidates(subject);
         let of = |kind: Kind| found.iter().find(|candidate| candidate.cause.kind == kind);
         of(Kind::Cause).or_else(|| of(Kind::General)).map_or(&self.unknown, |candidate| candidate.cause)
     }
 
-    /// Every entry that fits, best first. What says only that something failed comes after all that says why.
+    /// Every matching entry, best first. Entries that only say that something failed follow those that say why.
     pub fn candidates(&self, subject: &Subject) -> Vec<Candidate<'_>> {
         let mut found: Vec<Candidate<'_>> = self.causes.values().filter_map(|cause| cause.fit(subject)).collect();
         found.sort_by_key(|candidate| (candidate.cause.is_general(), Reverse(candidate.score), &candidate.cause.id));

@@ -1,7 +1,7 @@
-//! Events → what is last known of each site, and of the hierarchy they form.
+//! Events → the last known state of each site, and the hierarchy they form.
 //!
 //! Pure: applying one event changes one site, and returns the other sites whose verdicts may depend on it, so that no event
-//! judges the whole hierarchy. What an agent reports of its own site wins over `hierarchy.toml`; what logs merely imply (a
+//! judges the whole hierarchy. What an agent reports about its own site wins over `hierarchy.toml`; what logs merely imply (a
 //! notification names parent and child) comes last.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,7 +34,7 @@ pub use site::{Notification, Site, Unreadable};
 pub struct Hierarchy {
     /// Content of `hierarchy.toml`.
     pub expected: HierarchyFile,
-    /// Its sites by code, since every question about a parent asks for one.
+    /// Its sites by code, because every query about a parent looks one up.
     listed: BTreeMap<SiteCode, SiteDescription>,
     /// Sites by code.
     pub sites: BTreeMap<SiteCode, Site>,
@@ -43,7 +43,7 @@ pub struct Hierarchy {
     index: Index,
     /// Whether agents deliver the events; offline, all logs are read whole.
     pub live: bool,
-    /// The catalogue that errors are diagnosed with.
+    /// The catalogue for diagnosing errors.
     pub catalogue: Arc<Catalogue>,
 }
 
@@ -87,9 +87,9 @@ pub struct Agent {
 /// A site's place in the hierarchy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Parent {
-    /// At the top.
+    /// It is the top site.
     Top,
-    /// Below this site.
+    /// It is below this site.
     Of(SiteCode),
     /// No source reports it.
     Unknown,
@@ -155,7 +155,7 @@ impl Hierarchy {
             EventKind::AgentHealth { trouble, .. } => site.trouble(stored, trouble.as_deref()),
             _ => {
                 let (before, scheduled) = (site.shared_settings(), site.scheduled);
-                // Where no schedule is configured, all sites below the top are measured by the one its runs show.
+                // Where no schedule is configured, all sites below the top are judged by the one its runs show.
                 let hours = |site: &Site| starts_on_schedule(event).then(|| site.hours_between_runs());
                 let hours_before = hours(site);
                 let changed = site.fold(event, &catalogue);
@@ -176,13 +176,13 @@ impl Hierarchy {
             self.place(event.site, &mut touched);
         }
         if let EventKind::RunSucceeded | EventKind::RunFailed { .. } | EventKind::StatusMessage(_) = &event.kind {
-            // What a child fails of may be its parent's fault.
+            // A child's failure may be its parent's fault.
             if let Parent::Of(parent) = self.parent(event.site) {
                 touched.insert(parent);
             }
         }
         if self.parent(event.site) == Parent::Top && self.site(event.site).and_then(Site::synced_version) != synced {
-            // All sites below are measured by it.
+            // All sites below are compared with it.
             self.index.below(event.site, &mut touched);
         }
         touched
@@ -219,11 +219,11 @@ impl Hierarchy {
         }
     }
 
-    /// What the provider of a top site says of a site, and which top site that is.
+    /// What the provider of a top site reports about a site, and which top site that is.
     pub fn status_of(&self, code: SiteCode) -> Option<(&Site, &SupStatus)> {
         let tops = self.index.tops().iter().filter_map(|top| self.sites.get(top));
         let rows = tops.flat_map(|top| top.status_rows().map(move |row| (top, row)));
-        // Of several software update points the worst one counts for the site.
+        // If a site has several software update points, the worst one counts.
         let worst = |(_, row): &(&Site, &SupStatus)| (row.state.value() != Some(&6703), row.last_success_at.value().copied());
         rows.filter(|(_, row)| row.site.value() == Some(&code)).min_by_key(worst)
     }
@@ -251,7 +251,7 @@ impl Hierarchy {
         self.index.rename(code, names, asks, touched);
     }
 
-    /// Sites one of whose servers may go by a name: by its first label.
+    /// Sites with a server of this name, compared by first label.
     pub fn sites_named(&self, name: &str) -> impl Iterator<Item = &Site> {
         self.index.named(name).filter_map(|code| self.sites.get(&code))
     }
@@ -337,13 +337,13 @@ impl Hierarchy {
         self.listed.get(&code)
     }
 
-    /// What agents, then `hierarchy.toml`, then the provider of a site say of a site.
+    /// What agents, then `hierarchy.toml`, then a site's provider report about a site.
     fn described<'a, T>(&'a self, code: SiteCode, read: impl Fn(&'a SiteDescription) -> Option<T>) -> Option<T> {
         let reported = self.site(code).into_iter().flat_map(|site| site.descriptions.values());
         reported.chain(self.expected_site(code)).chain(self.site(code).and_then(|site| site.listed.as_ref())).find_map(read)
     }
 
-    /// Its type. A site whose logs show a parent or its notifications is not the top; more is not guessed.
+    /// Its type. A site whose logs show a parent or its notifications is not the top; nothing else is guessed.
     pub fn site_type(&self, code: SiteCode) -> Option<SiteType> {
         self.described(code, |description| description.site_type)
     }
@@ -379,12 +379,12 @@ impl Hierarchy {
         }
     }
 
-    /// Whether the site synchronises on a schedule of its own and is not known to be a secondary one.
+    /// Whether the site synchronises on its own schedule and is not known to be a secondary site.
     fn is_scheduled(&self, code: SiteCode) -> bool {
         self.site(code).is_some_and(|site| site.scheduled) && self.site_type(code) != Some(SiteType::Secondary)
     }
 
-    /// The site at the top above a site; `None` where the way up is not known or turns in a circle.
+    /// The top site above a site; `None` if the path is unknown or loops.
     pub fn top_of(&self, code: SiteCode) -> Option<SiteCode> {
         let mut at = code;
         for _ in 0..=self.sites.len() {
@@ -397,7 +397,7 @@ impl Hierarchy {
         None
     }
 
-    /// Codes of the sites right below a site.
+    /// Codes of the direct children of a site.
     pub fn children(&self, code: SiteCode) -> impl Iterator<Item = SiteCode> + '_ {
         self.index.children(code)
     }

@@ -24,7 +24,7 @@ pub struct Judge {
     verdicts: BTreeMap<SiteCode, Vec<Verdict>>,
     findings: BTreeMap<SiteCode, BTreeMap<String, Finding>>,
     touched: BTreeSet<SiteCode>,
-    /// Sites in the middle of a backlog.
+    /// Sites with an unfinished backlog.
     waiting: BTreeSet<SiteCode>,
     /// Site after which the next tick continues.
     turn: Option<SiteCode>,
@@ -32,10 +32,10 @@ pub struct Judge {
     live: bool,
 }
 
-/// Ticks in which every site is judged once for the passage of time.
+/// Number of ticks within which every site is judged once for the passage of time.
 const TICKS_A_ROUND: usize = 12;
 
-/// Fewest sites a tick judges: a small hierarchy is judged whole.
+/// Fewest sites judged per tick: a small hierarchy is judged whole.
 const SITES_A_TICK: usize = 100;
 
 impl Judge {
@@ -61,7 +61,7 @@ impl Judge {
         }
     }
 
-    /// What is known of all sites and agents.
+    /// Everything known about all sites and agents.
     pub fn hierarchy(&self) -> &Hierarchy {
         &self.hierarchy
     }
@@ -94,7 +94,7 @@ impl Judge {
         self.findings.values().find_map(|of_site| of_site.get(id))
     }
 
-    /// Sites judged so far, each time counted.
+    /// Number of site judgements so far.
     pub fn judged(&self) -> u64 {
         self.judged
     }
@@ -153,7 +153,7 @@ impl Judge {
         }
     }
 
-    /// Marks the next sites in turn for judgement by time, a part of them each tick.
+    /// Marks the next share of sites for judgement by time.
     pub fn tick(&mut self) {
         let all = self.hierarchy.sites.len();
         let count = all.div_ceil(TICKS_A_ROUND).max(SITES_A_TICK).min(all);
@@ -226,7 +226,7 @@ impl Judge {
             failing.insert(new.id.clone());
             let mut next = match findings.get(&new.id) {
                 Some(old) if old.resolved_at.is_none() => continued(old, new, now),
-                // A reopened finding may have another cause: only a suppression with an end still covers it.
+                // A reopened finding may have another cause: only a suppression with an end time still covers it.
                 Some(old) => Finding { suppressed: old.suppressed.clone().filter(|suppressed| suppressed.until.is_some()), ..new },
                 None => new,
             };
@@ -257,7 +257,7 @@ impl Judge {
         });
         for finding in findings.values_mut().filter(|finding| which.includes(&finding.rule)) {
             if finding.resolved_at.is_none() && !failing.contains(&finding.id) && !undecided(finding) {
-                // An exception or a disabled rule resolves a finding too, without a repair.
+                // An exception or a disabled rule also resolves a finding, without a repair.
                 let mended = verdicts.iter().any(|verdict| {
                     verdict.rule == finding.rule
                         && verdict.answer == Answer::Pass
@@ -286,7 +286,7 @@ impl Judge {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Which {
     All,
-    /// Only the rules about the agents.
+    /// Only the rules about agents.
     Watchers,
 }
 
@@ -356,7 +356,7 @@ pub fn opened(verdict: &Verdict, failure: Failure, now: Timestamp) -> Finding {
 /// An open finding that fails again: it keeps its opening time, and changes only if its content does.
 fn continued(old: &Finding, new: Finding, now: Timestamp) -> Finding {
     let mut next = Finding { opened_at: old.opened_at, changed_at: old.changed_at, suppressed: old.suppressed.clone(), ..new };
-    // A summary that counts hours changes with the clock alone; that is no change worth a notification.
+    // A summary that counts hours changes with the clock alone; that change is not worth a notification.
     let same = next.severity == old.severity
         && next.cause == old.cause
         && next.confidence == old.confidence
@@ -372,7 +372,7 @@ fn continued(old: &Finding, new: Finding, now: Timestamp) -> Finding {
     next
 }
 
-/// Whether evidence is the same; a setting repeated by a later snapshot is.
+/// Whether two pieces of evidence are the same; a setting repeated by a later snapshot is.
 fn same_evidence(one: &[Evidence], other: &[Evidence]) -> bool {
     let bare = |evidence: &Evidence| match evidence.clone() {
         Evidence::Setting { site, setting, value, .. } => {

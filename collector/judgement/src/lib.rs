@@ -4,8 +4,8 @@
 //! Event → settings, runs → hierarchy → rules, diagnosis → judge → consequences, waves → picture
 //! ```
 //!
-//! Pure: no file, network, clock or thread, so that judging live and judging a replay give the same. What is read from disk
-//! (`rules.toml`, an administrator's causes) comes in as text.
+//! Pure: no file, network, clock or thread, so live judgement and a replay give the same result. Files (`rules.toml`, an
+//! administrator's causes) are passed in as text.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods))] // tests read fixtures and their number of cases
 

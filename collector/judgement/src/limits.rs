@@ -1,5 +1,5 @@
-//! `rules.toml`: what an administrator knows better than the rules. Limits, severities, disabled rules, and
-//! intended differences. Each has a reason and an end, so that an exception does not outlive its author.
+//! `rules.toml`: limits, severities, disabled rules and intended differences, set by an administrator. Each exception has a
+//! reason and an end, so that it does not outlive its purpose.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,15 +12,15 @@ use supwatch_model::verdict::{Severity, Verdict};
 /// Limits of the rules, and exceptions from them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limits {
-    /// Gaps of the schedule without success that warn.
+    /// Schedule intervals without success before a warning.
     pub overdue_warning_gaps: u32,
-    /// Gaps of the schedule without success that are critical.
+    /// Schedule intervals without success before a critical finding.
     pub overdue_critical_gaps: u32,
     /// Minutes a run may go without progress.
     pub stuck_minutes: u32,
     /// Minutes a child may take to start after its parent's notification.
     pub wave_minutes: u32,
-    /// Minutes by which a WSUS synchronisation may miss the run it belongs to.
+    /// Most minutes between a WSUS synchronisation and the run it belongs to.
     pub outside_minutes: u32,
     /// Minutes of silence of an agent; `None`: what `hierarchy.toml` says, or 5.
     pub silent_minutes: Option<u32>,
@@ -48,7 +48,7 @@ struct Expected {
     rule: String,
     sites: Vec<SiteCode>,
     subject: Option<String>,
-    /// Names that may differ; empty: whatever the rule says.
+    /// Names that may differ; empty: any.
     values: BTreeSet<String>,
     reason: String,
     until: Option<Timestamp>,
@@ -72,7 +72,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Reads the text of a `rules.toml`; all its faults at once. `known` are the names of the rules.
+    /// Parses the text of a `rules.toml`; reports all faults at once. `known` are the names of the rules.
     pub fn parse(text: &str, path: &Path, known: &[&str]) -> Result<Limits, Faults> {
         let mut table = Table::parse(text, path)?;
         let mut limits = Limits::default();
@@ -184,11 +184,11 @@ fn is_active(until: Option<Timestamp>, now: Timestamp) -> bool {
     until.is_none_or(|until| now < until)
 }
 
-/// Rules that name what differs.
+/// Rules whose findings name what differs.
 const BY_NAME: &[&str] =
     &["language-mismatch", "classification-mismatch", "product-mismatch", "filter-drift", "languages-added-late"];
 
-/// The fields that every exception has.
+/// Fields common to all exceptions.
 struct Common {
     rule: String,
     sites: Vec<SiteCode>,
@@ -215,7 +215,7 @@ fn common(entry: &mut Table, key: &str, known: &[&str]) -> Option<Common> {
     Some(Common { rule: rule?, sites, reason: reason?, until: until? })
 }
 
-/// A day counts to its end.
+/// A day counts until its end.
 fn end(text: &str) -> Result<Option<Timestamp>, String> {
     if text == "never" {
         return Ok(None);

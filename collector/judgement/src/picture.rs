@@ -15,7 +15,7 @@ use crate::judge::{Judge, judge_site, opened};
 use crate::limits::Limits;
 use crate::trends::trends;
 
-/// Runs of a site that a picture shows.
+/// Most runs of a site in a picture.
 pub const RUNS_SHOWN: usize = 100;
 
 /// The picture now, with the current findings.
@@ -25,7 +25,7 @@ pub fn now(judge: &Judge, at: Timestamp, resolved: bool, refusals: Vec<Refusal>)
     draw(judge.hierarchy(), judge.limits(), at, findings, verdicts, refusals, true)
 }
 
-/// The picture at a moment in the past: judged again from what was known then.
+/// The picture at a moment in the past, judged again from what was known then.
 pub fn at(hierarchy: &Hierarchy, limits: &Limits, at: Timestamp) -> Picture {
     let mut past = hierarchy.as_of(at);
     // Past connections are not stored, so rules about agents do not judge the past.

@@ -1,14 +1,14 @@
-//! A mistake planted for the tests of the tests: the simulation must find it.
+//! A fault planted to test the tests: the simulation must find it.
 //!
-//! Only with the feature `planted-faults`, which the tests crate asks for as a dev-dependency and no program has. It is planted
-//! for the thread that asks for it: a simulation runs on one.
+//! Compiled only with the feature `planted-faults`, which the tests crate enables as a dev-dependency and no program has. The
+//! fault is planted for the calling thread: a simulation runs on one.
 
 #[cfg(feature = "planted-faults")]
 thread_local! {
     static BACKLOG_JUDGED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
-/// Plants the mistake that a site is judged in the middle of its backlog, and by the wall clock; or takes it away.
+/// Plants or removes the fault: a site is judged in the middle of its backlog, and by the wall clock.
 #[cfg(feature = "planted-faults")]
 pub fn plant_backlog_judged(planted: bool) {
     BACKLOG_JUDGED.set(planted);

@@ -1,7 +1,7 @@
-//! The rules: every one in [`RULES`], each a pure judgement of one site in its hierarchy.
+//! The rules, listed in [`RULES`]: each is a pure judgement of one site in its hierarchy.
 //!
-//! A verdict depends on the hierarchy, the limits and the time passed in, on nothing else. A rule that lacks data names what is
-//! missing and which source has it; a rule that does not concern a site gives no verdict.
+//! A verdict depends only on the hierarchy, the limits and the time passed in. A rule that lacks data names what is missing and
+//! which source has it; a rule that does not concern a site gives no verdict.
 
 use std::borrow::Cow;
 
@@ -75,13 +75,13 @@ pub struct Rule {
     pub title: (&'static str, &'static str),
     /// Why it matters.
     pub why: (&'static str, &'static str),
-    /// Settings and logs it looks at.
+    /// Settings and logs it reads.
     pub looks_at: &'static [&'static str],
     /// Remedy, step by step.
     pub fix: &'static [(&'static str, &'static str)],
     /// Documentation of the condition.
     pub source: &'static str,
-    /// Whether it judges the agents, and so runs also while a site's backlog is read.
+    /// Whether it judges the agents, and so also runs while a site's backlog is being read.
     pub watcher: bool,
     judge: fn(&Scene<'_>) -> Vec<Judged>,
 }
@@ -128,13 +128,13 @@ pub const RULES: &[Rule] = &[
 pub use confidence::judged_at;
 pub(crate) use names::Names;
 
-/// The longest that what was set at the top takes to be set at a site: WCM looks every 60 minutes.
+/// Longest time for a setting at the top to take effect at a site: WCM checks every 60 minutes.
 pub const WCM_TURN: jiff::SignedDuration = jiff::SignedDuration::from_mins(65);
 
 /// The rule that a failed run breaks; other rules explain it.
 const SYNC_FAILED: &str = "sync-failed";
 
-/// Whether WCM mends what a rule says within its turn.
+/// Whether WCM corrects the difference at its next check.
 pub fn waits_for_wcm(rule: &str) -> bool {
     [filter_drift::RULE.name, language_mismatch::RULE.name, classification_mismatch::RULE.name, product_mismatch::RULE.name]
         .contains(&rule)
@@ -171,7 +171,7 @@ impl Rule {
         self.fix.iter().map(|(en, ja)| Text::new(*en, *ja)).collect()
     }
 
-    /// What the rule says of a site; a failed verdict comes with its failure.
+    /// The rule's judgements of a site; a failed verdict comes with its failure.
     pub fn judge(&self, scene: &Scene<'_>) -> Vec<(Verdict, Option<Failure>)> {
         let code = scene.site.code;
         if scene.limits.disabled(self.name, code, scene.now) {
@@ -222,7 +222,7 @@ pub struct Scene<'a> {
     pub site: &'a Site,
     /// The moment.
     pub now: Timestamp,
-    /// Whether agents are watched; offline there are none.
+    /// Whether agents report; offline there are none.
     pub live: bool,
     /// Limits and exceptions.
     pub limits: &'a Limits,
@@ -248,7 +248,7 @@ enum Outcome {
 /// A change being propagated to a site.
 #[derive(Debug)]
 struct Expected {
-    /// When it should be there.
+    /// When it should have arrived.
     by: Timestamp,
     /// Description of the change.
     text: Text,
@@ -267,23 +267,23 @@ pub struct Failure {
     pub remedy: Vec<Text>,
     /// Cause from the catalogue.
     pub cause: Option<String>,
-    /// How sure that cause is.
+    /// Confidence in that cause.
     pub confidence: Option<Confidence>,
-    /// Why it is as sure as that.
+    /// Reasons for that confidence.
     pub reasons: Vec<Text>,
     /// When the failure began.
     pub since: Option<Timestamp>,
-    /// How often it was seen.
+    /// Number of occurrences.
     pub occurrences: u32,
 }
 
-/// How a rule names what it looked at: mostly by words of its own, which cost nothing.
+/// Names of the data a rule used: mostly static strings, which cost nothing.
 trait LookedAt: Clone + Into<Cow<'static, str>> {}
 
 impl<T: Clone + Into<Cow<'static, str>>> LookedAt for T {}
 
 impl Judged {
-    /// One that looked at what its rule always looks at.
+    /// For a rule that always uses the same data.
     fn usual(outcome: Outcome) -> Judged {
         Judged::new::<&'static str>(&[], outcome)
     }
@@ -341,7 +341,7 @@ impl Failure {
 
     fn shown_by(mut self, evidence: impl IntoIterator<Item = Evidence>) -> Failure {
         self.evidence.extend(evidence);
-        // It took all of the evidence for the rule to fail, so it fails since the newest of it.
+        // The rule needed all of the evidence to fail, so it fails since the newest of it.
         self.since = self.evidence.iter().filter_map(evidence_time).max();
         self
     }
@@ -360,12 +360,12 @@ fn evidence_time(evidence: &Evidence) -> Option<Timestamp> {
 }
 
 impl<'a> Scene<'a> {
-    /// Generation of the site; where no source reports it, the current one, whose rules are the more lenient.
+    /// Generation of the site; if no source reports it, current branch, whose rules are the most lenient.
     fn generation(&self) -> Generation {
         self.hierarchy.generation(self.site.code).unwrap_or(Generation::CurrentBranch)
     }
 
-    /// Whether the site is at the top; `None` where no source reports it.
+    /// Whether the site is at the top; `None` if no source reports it.
     fn is_top(&self) -> Option<bool> {
         match self.hierarchy.parent(self.site.code) {
             Parent::Top => Some(true),
@@ -374,8 +374,8 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// Up to which moment something may be said to be absent from the site's wsyncmgr.log: as far as it is known to be read.
-    /// `None`: it is not read at all. What is judged offline is read whole.
+    /// The time up to which something may be called absent from the site's wsyncmgr.log, which is as far as the log is known to
+    /// be read. `None`: it is not read at all. Offline, logs are read completely.
     fn seen_until(&self) -> Option<Timestamp> {
         let reported = self.site.readings.read_until("wsyncmgr").is_some();
         if self.live || reported { self.site.read_until().map(|until| until.min(self.now)) } else { Some(self.now) }
@@ -387,7 +387,7 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// A setting as evidence, with where it comes from and since when it is so.
+/// A setting as evidence, with its source and since when it has its value.
 fn setting(site: &Site, path: impl Into<String>, value: impl Into<Value>) -> Evidence {
     let path = path.into();
     let origin = site.merged().and_then(|merged| merged.origin(&path));
@@ -430,7 +430,7 @@ fn no_parent(site: SiteCode) -> Text {
     )
 }
 
-/// A SUP's name for texts and paths; the server's first label is enough to tell them apart for people.
+/// A SUP's name in texts and paths; the first label suffices to distinguish servers.
 fn name_of(sup: &Sup) -> &str {
     sup.server.value().map_or("?", String::as_str)
 }

@@ -1,8 +1,8 @@
 //! Events of one site → its runs.
 //!
-//! Pure. "Sync failed" and its 6703 are one failure; a run whose log begins in the middle has no start; a run that never
-//! reaches an end because the next one begins, or the service restarts, is `unknown`. What WCM and WSUS write of the same
-//! failure is joined to it. Nothing is invented.
+//! Pure. "Sync failed" and its 6703 are one failure; a run whose log begins in the middle has no start; a run whose end is never
+//! seen because the next one begins, or the service restarts, is `unknown`. What WCM and WSUS write about the same failure is
+//! joined to it. Nothing is invented.
 
 use std::collections::VecDeque;
 
@@ -32,11 +32,11 @@ pub struct TrackedRun {
     pub progressed_at: Option<Timestamp>,
     /// The line that showed it.
     pub progress_line: Option<Evidence>,
-    /// The line that began it.
+    /// The line that started it.
     pub start_line: Option<Evidence>,
     /// Lines of its own log that report its failure.
     reported: Vec<Evidence>,
-    /// What other logs, and earlier lines of its own, show of the same failure: the best line of each log.
+    /// Lines of other logs, and earlier ones of its own, about the same failure: the best line of each log.
     joined: Vec<Joined>,
 }
 
@@ -59,7 +59,7 @@ impl TrackedRun {
         }
     }
 
-    /// Whether a moment is within the run, or so near to it that a line of then belongs to it. Without times it may.
+    /// Whether a moment is within the run, or near enough for its line to belong to it. Without times it may be.
     pub fn is_around(&self, time: Option<Timestamp>) -> bool {
         let within = |time: Timestamp| {
             let from = self.run.started_at.or(self.run.ended_at).and_then(|at| at.checked_sub(BREATH).ok());
@@ -69,7 +69,7 @@ impl TrackedRun {
         time.is_none_or(within)
     }
 
-    /// Every line that shows the failure, in the order of time.
+    /// Every line that shows the failure, by time.
     pub fn evidence(&self) -> Vec<Evidence> {
         let mut all: Vec<Evidence> =
             self.joined.iter().map(|joined| joined.evidence.clone()).chain(self.reported.iter().cloned()).collect();
@@ -77,7 +77,7 @@ impl TrackedRun {
         all
     }
 
-    /// Names the cause: what the failure itself says, or, where that only points elsewhere, what the joined lines say.
+    /// Determines the cause: from the failure itself or, if that only points elsewhere, from the joined lines.
     fn diagnose(&mut self, catalogue: &Catalogue) {
         let run = &mut self.run;
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
@@ -95,14 +95,14 @@ impl TrackedRun {
 pub struct Runs {
     site: SiteCode,
     kept: VecDeque<TrackedRun>,
-    /// The newest success among those no longer kept: a long row of failures does not make it forgotten.
+    /// The newest success among the runs no longer kept, so that a long series of failures does not displace it.
     earlier_success: Option<TrackedRun>,
     troubles: Troubles,
     wcm: wcm::Wcm,
 }
 
 impl Runs {
-    /// None yet.
+    /// No runs.
     pub fn new(site: SiteCode) -> Runs {
         Runs { site, kept: VecDeque::new(), earlier_success: None, troubles: Troubles::default(), wcm: wcm::Wcm::default() }
     }
@@ -134,7 +134,7 @@ impl Runs {
         self.kept.iter().rev().find(|tracked| tracked.run.outcome == RunOutcome::Failed)
     }
 
-    /// The runs as known at a moment: later ones are removed, and one that ended later still runs.
+    /// The runs as known at a moment: later ones are removed, and one that ended later is still running.
     pub fn as_of(&self, at: Timestamp) -> Runs {
         let begun = |tracked: &&TrackedRun| tracked.run.started_at.or(tracked.run.ended_at).is_none_or(|time| time <= at);
         let kept = self.kept.iter().filter(begun).cloned().map(|mut tracked| {
@@ -167,7 +167,7 @@ impl Runs {
         Runs { site: self.site, kept: kept.collect(), earlier_success, troubles: self.troubles.clone(), wcm }
     }
 
-    /// An open failure of WCM that no run has reported since: a run that hit it has it as its evidence.
+    /// An open failure of WCM that no run has reported since; a run that failed because of it has it as evidence.
     pub fn wcm_failure(&self) -> Option<&WcmFailure> {
         let failure = self.wcm.failure.as_ref()?;
         let ended = |tracked: &&TrackedRun| matches!(tracked.run.outcome, RunOutcome::Succeeded | RunOutcome::Failed);
@@ -211,11 +211,11 @@ impl Runs {
         self.join(event, catalogue);
     }
 
-    /// Lines of other logs belong to the failure they surround, whichever of them comes first.
+    /// Lines of other logs are joined to the failure they surround, whichever arrives first.
     fn join(&mut self, event: &Event, catalogue: &Catalogue) {
         if join::is_well(event) {
             self.troubles.was_well(event);
-            // What was joined before this was known may be over.
+            // Errors joined before this may be over.
             let later = |tracked: &&mut TrackedRun| tracked.run.outcome == RunOutcome::Failed && tracked.run.ended_at >= event.time;
             for tracked in self.kept.iter_mut().filter(later) {
                 if self.troubles.clear(tracked, event) {
@@ -239,7 +239,7 @@ impl Runs {
         let string = |index: usize| message.strings.get(index).map(String::as_str).unwrap_or_default();
         match message.id {
             6701 => match self.running() {
-                // Lines of a copy may have lost their times; the message has its own.
+                // Lines of a copy may have lost their times; the message carries its own.
                 Some(tracked) => {
                     let time = tracked.run.started_at.or(event.time.filter(|_| tracked.run.phases.is_empty()));
                     tracked.run.started_at = time;
@@ -275,7 +275,7 @@ impl Runs {
         self.kept.back_mut().filter(|tracked| tracked.run.outcome == RunOutcome::Running)
     }
 
-    /// Closes the run in progress, whose end will not be seen any more.
+    /// Closes the run in progress, whose end will never be seen.
     fn abandon(&mut self) {
         if let Some(tracked) = self.running() {
             tracked.run.outcome = RunOutcome::Unknown;
@@ -337,7 +337,7 @@ impl Runs {
         if twins == 0 { base } else { format!("{base}.{}", twins + 1) }
     }
 
-    /// The run an event belongs to; where the log begins in the middle, one without a start.
+    /// The run an event belongs to; if the log begins in the middle of a run, one without a start.
     fn current(&mut self) -> Option<&mut TrackedRun> {
         if self.running().is_none() {
             self.push(None, Trigger::Unknown, None, Scope::Unknown, None);
@@ -346,7 +346,7 @@ impl Runs {
     }
 
     fn phase(&mut self, event: &Event, phase: &str, server: &str) {
-        // Threads interleave: maintenance may still write when the run is over, and begins none.
+        // Threads interleave: maintenance may still write after the run has ended, and starts no new one.
         let over = self.last().is_some_and(|last| matches!(last.run.outcome, RunOutcome::Succeeded | RunOutcome::Failed));
         if phase == "maintenance" && (over || self.last().is_none()) {
             return;
@@ -357,13 +357,13 @@ impl Runs {
         }
         let run = &mut tracked.run;
         match run.phases.last_mut() {
-            // The status message comes before the line that names the server.
+            // The status message precedes the line that names the server.
             Some(last) if last.phase == phase && (last.server.is_empty() || server.is_empty() || last.server == server) => {
                 if last.server.is_empty() {
                     last.server = server.to_owned();
                 }
             }
-            // Replicas are written like the main server; they stay in their own phase.
+            // Lines about replicas look like those about the main server; they stay in their own phase.
             Some(last) if last.phase == "replica" && phase == "wsus" && last.server.is_empty() => last.server = server.to_owned(),
             Some(last) if last.phase == "replica" && phase == "wsus" => {
                 last.ended_at = event.time;
@@ -399,7 +399,7 @@ impl Runs {
     }
 
     fn succeeded(&mut self, event: &Event) {
-        // 6702 and "Sync succeeded" say the same once.
+        // 6702 and "Sync succeeded" report the same success.
         let said = |last: &TrackedRun| last.run.outcome == RunOutcome::Succeeded && in_one_breath(last.run.ended_at, event.time);
         if !self.last().is_some_and(said) {
             self.end(event, RunOutcome::Succeeded);
@@ -409,7 +409,7 @@ impl Runs {
     }
 
     fn failed(&mut self, event: &Event, text: &str, source: &str, code: Option<&str>, catalogue: &Catalogue) {
-        // "Sync failed" and 6703 say the same once.
+        // "Sync failed" and 6703 report the same failure.
         let twin = self
             .last()
             .is_some_and(|last| last.run.outcome == RunOutcome::Failed && last.reported.len() < 4 && is_twin(last, event));
@@ -438,7 +438,7 @@ pub fn line_of(event: &Event) -> Evidence {
     Evidence::Line { site: event.site, file: event.file.clone(), offset: event.offset, time: event.time, line: event.line.clone() }
 }
 
-/// Whether a failure event is the other half of the failure a run ended with: a line and a status message, in one breath.
+/// Whether a failure event is the counterpart of the failure a run ended with: a line and its status message, written together.
 fn is_twin(last: &TrackedRun, event: &Event) -> bool {
     let ended = last.run.ended_at;
     let is_message = |line: &str| line.contains("STATMSG:");
@@ -446,11 +446,11 @@ fn is_twin(last: &TrackedRun, event: &Event) -> bool {
     if was_message != is_message(&event.line) {
         return in_one_breath(ended, event.time);
     }
-    // The same is said twice only where times show that it is the same.
+    // Two reports count as one failure only if their times show it.
     ended.is_some() && event.time.is_some() && in_one_breath(ended, event.time)
 }
 
-/// Whether two lines may report the same end of a run; without times the order of the lines is all there is.
+/// Whether two lines may report the same end of a run; without times only the order of the lines is known.
 fn in_one_breath(one: Option<Timestamp>, other: Option<Timestamp>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => one.duration_since(other).abs() <= BREATH,

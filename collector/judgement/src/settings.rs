@@ -1,7 +1,7 @@
 //! The settings of a site, merged from all sources: the dump script, files, the logs, the agent's probes.
 //!
-//! Pure. Each source's newest snapshot counts field by field, and of two sources for a field the newer one; every field keeps
-//! its source, its age and since when it has its value. A value that differs from the one known before is a [`Change`].
+//! Pure. The newest snapshot of each source counts field by field, and of two sources for a field the newer one; every field
+//! keeps its source, its age and since when it has its value. A value that differs from the last known one is a [`Change`].
 
 use std::collections::BTreeMap;
 
@@ -26,18 +26,18 @@ const SNAPSHOTS_KEPT: usize = 50;
 /// Changes kept in memory for a site.
 const CHANGES_KEPT: usize = 500;
 
-/// Where a field comes from.
+/// Origin of a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// Its source, such as `wsus-api`, `file`, `log` or `probe`.
     pub source: String,
     /// When that source last reported it.
     pub taken_at: Option<Timestamp>,
-    /// Since when that source reports it.
+    /// Since when that source has reported this value.
     pub since: Option<Timestamp>,
 }
 
-/// A source's snapshot, for the time it reported the same.
+/// A source's snapshot, and the period in which it was reported unchanged.
 #[derive(Debug, Clone, PartialEq)]
 struct Snapshot {
     source: String,
@@ -48,7 +48,7 @@ struct Snapshot {
     raw: Value,
     /// Since when each of its fields has its value.
     since: BTreeMap<String, Option<Timestamp>>,
-    /// Its differences from the snapshot before it.
+    /// Its differences from the previous snapshot.
     changes: Vec<Change>,
 }
 
@@ -58,7 +58,7 @@ impl Snapshot {
     }
 }
 
-/// A source of snapshots: two agents, or two kinds of lines of a log, do not replace each other's.
+/// A source of snapshots: those of two agents, or of two kinds of log lines, do not replace each other.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     source: String,
@@ -72,7 +72,7 @@ pub struct Merged {
     pub settings: Settings,
     /// The settings as JSON, with unknown fields.
     pub raw: Value,
-    /// Where each field comes from, by its path.
+    /// Origin of each field, by path.
     pub origins: BTreeMap<String, Origin>,
     /// When the newest snapshot was taken.
     pub taken_at: Option<Timestamp>,
@@ -85,13 +85,13 @@ pub struct SiteSettings {
     sources: BTreeMap<Key, Vec<Snapshot>>,
     merged: Option<Merged>,
     changes: Vec<Change>,
-    /// When WCM last looked at the settings of WSUS, and when it last wrote them.
+    /// When WCM last checked the settings of WSUS, and when it last wrote them.
     wcm_checks: Vec<Timestamp>,
     wcm_writes: Vec<Timestamp>,
 }
 
 impl SiteSettings {
-    /// Everything known now; `None` where no source ever reported anything.
+    /// Everything known now; `None` if no source has reported anything.
     pub fn merged(&self) -> Option<&Merged> {
         self.merged.as_ref()
     }
@@ -101,7 +101,7 @@ impl SiteSettings {
         &self.changes
     }
 
-    /// When WCM last looked at the settings of WSUS.
+    /// When WCM last checked the settings of WSUS.
     pub fn wcm_checked_at(&self) -> Option<Timestamp> {
         self.wcm_checks.iter().max().copied()
     }
@@ -111,15 +111,15 @@ impl SiteSettings {
         &self.wcm_writes
     }
 
-    /// Applies a snapshot, and returns whether any known value changed. One that cannot be parsed stays in the store and is not
-    /// judged.
+    /// Applies a snapshot, and returns whether any known value changed. A snapshot that cannot be parsed stays in the store and
+    /// is not judged.
     pub fn apply(&mut self, by: &AgentId, raw: &Value) -> bool {
         let Ok(settings) = Settings::from_json(raw) else { return false };
         let source = settings.source.value().cloned().unwrap_or_else(|| "file".to_owned());
         self.insert(Key { source, by: by.0.clone() }, settings.taken_at.value().copied(), raw)
     }
 
-    /// Applies what a log line says of the settings.
+    /// Applies what a log line says about the settings.
     pub fn see(&mut self, seen: &Seen, at: Option<Timestamp>) -> bool {
         match seen {
             Seen::Fields { facet, raw } => self.insert(Key { source: "log".to_owned(), by: facet.clone() }, at, raw),
@@ -140,7 +140,7 @@ impl SiteSettings {
         let said = self.sources.entry(key).or_default();
         let place = said.partition_point(|known| known.taken_at <= taken_at);
         let before = place.checked_sub(1).and_then(|before| said.get_mut(before));
-        // A snapshot in between splits one that seemed unchanged all the time.
+        // A snapshot in between splits one that seemed unchanged throughout.
         let parted = before.as_ref().is_some_and(|known| known.confirmed_at > taken_at);
         match before {
             Some(known) if known.raw == raw => known.confirmed_at = known.confirmed_at.max(taken_at),
@@ -161,7 +161,7 @@ impl SiteSettings {
         self.refresh()
     }
 
-    /// Merges everything again; `true` where a value changed.
+    /// Merges everything again; `true` if a value changed.
     fn refresh(&mut self) -> bool {
         let next = merge::merge(self.sources.values().filter_map(|said| said.last()));
         let mut changes = changes::of(self.sources.values().flatten().flat_map(|snapshot| &snapshot.changes));
@@ -208,8 +208,8 @@ impl SiteSettings {
     }
 }
 
-/// Compares one source's snapshots from a place on, each with the one before it: a value that stays has been there since it
-/// first was.
+/// Compares one source's snapshots, from an index on, with their predecessors: an unchanged value keeps the time of its first
+/// appearance.
 fn date(said: &mut [Snapshot], from: usize) {
     for place in from..said.len() {
         let (older, rest) = said.split_at_mut(place);
@@ -231,7 +231,7 @@ fn date(said: &mut [Snapshot], from: usize) {
     }
 }
 
-/// Makes room: of two snapshots without a difference between them the older is dropped, else the oldest of all.
+/// Makes room: drops the older of two snapshots without a difference between them, else the oldest of all.
 fn thin(said: &mut Vec<Snapshot>) {
     let quiet = said.iter().skip(1).position(|next| next.changes.is_empty());
     let place = quiet.unwrap_or(0);
@@ -243,7 +243,7 @@ fn thin(said: &mut Vec<Snapshot>) {
     }
 }
 
-/// Times kept of what WCM did.
+/// Most times kept of WCM's checks and writes.
 const TIMES_KEPT: usize = 200;
 
 fn insert_time(times: &mut Vec<Timestamp>, at: Option<Timestamp>) {
@@ -254,7 +254,7 @@ fn insert_time(times: &mut Vec<Timestamp>, at: Option<Timestamp>) {
 }
 
 impl Merged {
-    /// Where a field comes from; a path may name the first software update point as `[first]`.
+    /// Origin of a field; a path may refer to the first software update point as `[first]`.
     pub fn origin(&self, path: &str) -> Option<&Origin> {
         let named;
         let path = match self.settings.first_sup().and_then(|sup| sup.server.value()) {
@@ -264,7 +264,7 @@ impl Merged {
             }
             _ => path,
         };
-        // A rule may point at a whole part, such as an upstream server: its newest field counts for it.
+        // A rule may refer to a whole part, such as an upstream server: the newest field of that part counts.
         let part = |known: &str| known.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
         self.origins
             .get(path)

@@ -11,7 +11,7 @@ use crate::settings::undone;
 /// How often WCM checks WSUS.
 const WCM_EVERY: SignedDuration = SignedDuration::from_mins(60);
 
-/// The settings of a site, with their history and what WCM is going to do about them.
+/// The settings of a site, with their history and what WCM will do about them.
 pub fn view(hierarchy: &Hierarchy, site: &Site, now: Timestamp) -> SettingsView {
     let merged = site.merged();
     let origins = merged.map(|merged| &merged.origins).into_iter().flatten().map(|(path, origin)| FieldOrigin {

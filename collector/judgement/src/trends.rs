@@ -1,8 +1,7 @@
-//! How long the runs of a site and their phases take, so that a WSUS that slows down month by month is seen before it times
-//! out.
+//! Durations of a site's runs and their phases, so that a WSUS that slows down month by month is noticed before it times out.
 //!
-//! Pure. Runs that succeeded count: one that failed took as long as it took to fail. Full runs take far longer than delta
-//! runs by nature, so a site's trend is that of its delta runs, unless it knows no others.
+//! Pure. Only successful runs count: the duration of a failed one depends on the failure. Full runs take far longer than delta
+//! runs by nature, so a site's trend is that of its delta runs, unless it has no others.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +12,12 @@ use supwatch_model::run::{Run, RunOutcome};
 
 /// Name of the whole run in the list of its phases.
 pub const WHOLE: &str = "run";
-/// Newest runs compared with those before; with fewer there is no trend.
+/// Number of newest runs that are compared with the earlier ones; with fewer there is no trend.
 const COMPARED: usize = 5;
-/// A growth below this is noise.
+/// Growth below this is noise.
 const NOTABLE: f64 = 1.5;
 
-/// How long the runs of a site and their phases take; `runs` oldest first.
+/// Durations of a site's runs and their phases; `runs` oldest first.
 pub fn trends<'a>(runs: impl Iterator<Item = &'a Run>) -> Vec<PhaseTrend> {
     let succeeded: Vec<&Run> = runs.filter(|run| run.outcome == RunOutcome::Succeeded).collect();
     let mut counted: Vec<&Run> = succeeded.iter().copied().filter(|run| run.scope != Scope::Full).collect();
@@ -30,7 +29,7 @@ pub fn trends<'a>(runs: impl Iterator<Item = &'a Run>) -> Vec<PhaseTrend> {
         if let Some(took) = span(run.started_at, run.ended_at) {
             by_phase.entry(WHOLE).or_default().push(took);
         }
-        // Several replicas are one phase each; together they are what the run spends on them.
+        // Several replicas are one phase each; their sum is what the run spends on them.
         let mut of_run: BTreeMap<&str, SignedDuration> = BTreeMap::new();
         for phase in &run.phases {
             if let Some(took) = span(phase.started_at, phase.ended_at) {
@@ -60,7 +59,7 @@ fn trend(phase: &str, took: &[SignedDuration]) -> Option<PhaseTrend> {
     })
 }
 
-/// The smallest value that so many percent of all do not exceed.
+/// The smallest value that at least this percentage of all values do not exceed.
 fn quantile(took: &[SignedDuration], percent: usize) -> Option<SignedDuration> {
     let mut sorted = took.to_vec();
     sorted.sort_unstable();
@@ -68,7 +67,7 @@ fn quantile(took: &[SignedDuration], percent: usize) -> Option<SignedDuration> {
     sorted.get(rank - 1).copied()
 }
 
-/// How many times as long the newest runs take as those before; `None` where that is little or nothing to compare.
+/// Ratio of the newest durations to the earlier ones; `None` if insignificant or nothing to compare.
 fn growth(took: &[SignedDuration]) -> Option<f64> {
     let (before, newest) = took.split_at_checked(took.len().checked_sub(COMPARED)?)?;
     if before.len() < COMPARED {

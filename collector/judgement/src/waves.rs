@@ -1,8 +1,8 @@
 //! Runs and notifications of all sites → waves: each run of a top site, and how far it got below, edge by edge.
 //!
-//! Pure, and put together when asked for: what is kept are runs and notifications. `pair` tells which run of a child
-//! belongs to which of its parent; here they are linked into a tree, and what no log reports is inferred from what the
-//! sites below did, or from what the provider of the top site says of them. An inferred edge says so.
+//! Pure, and computed on request: only runs and notifications are stored. `pair` determines which run of a child belongs to which
+//! run of its parent; here the pairs are linked into a tree, and what no log reports is inferred from the runs of the sites
+//! below, or from what the top site's provider reports about them. An inferred edge is marked.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +25,7 @@ use pair::{Chain, Link};
 /// Clock differences below this are not reported.
 const NOTICEABLE: SignedDuration = SignedDuration::from_secs(5);
 
-/// The waves of a hierarchy, put together when asked for.
+/// The waves of a hierarchy, computed on request.
 pub struct Waves<'a> {
     hierarchy: &'a Hierarchy,
     limits: &'a Limits,
@@ -34,10 +34,10 @@ pub struct Waves<'a> {
     links: RefCell<Known<'a>>,
 }
 
-/// What was put together of parents and children so far.
+/// Edges computed so far.
 type Known<'a> = BTreeMap<(SiteCode, SiteCode), Rc<Vec<Link<'a>>>>;
 
-/// Result of the parent of an edge.
+/// State of the parent of an edge.
 #[derive(Clone, Copy)]
 enum Above<'a> {
     /// Its run succeeded, so it notifies its children.
@@ -46,7 +46,7 @@ enum Above<'a> {
     Waiting,
     /// The wave stopped there or further up.
     Cut,
-    /// Its log is not read; it cannot have notified them before this moment.
+    /// Its log is not read; it cannot have notified its children before this moment.
     Unseen(Timestamp),
 }
 
@@ -88,14 +88,14 @@ impl<'a> Waves<'a> {
         Waves { hierarchy, limits, now, links: RefCell::default() }
     }
 
-    /// The newest, newest first.
+    /// The newest waves, newest first.
     pub fn newest(&self, last: usize) -> Vec<Wave> {
         let mut begun = self.begun();
         begun.sort_by_key(|(top, begin)| std::cmp::Reverse((begin.at(), begin.id(top.code))));
         begun.into_iter().take(last).map(|(top, begin)| self.wave(top, begin)).collect()
     }
 
-    /// A wave by its id, that of its top site's run.
+    /// A wave by its id, which is that of its top site's run.
     pub fn get(&self, id: &str) -> Option<Wave> {
         self.begun().into_iter().find(|(top, begin)| begin.id(top.code) == id).map(|(top, begin)| self.wave(top, begin))
     }
@@ -103,7 +103,7 @@ impl<'a> Waves<'a> {
     /// The starts of all waves.
     fn begun(&self) -> Vec<(&'a Site, Begin<'a>)> {
         let tops = self.hierarchy.tops().iter().filter_map(|code| self.hierarchy.site(*code));
-        // Where no source names the top site, it is the one without a notification from a parent.
+        // If no source names the top site, it is the one without a notification from a parent.
         let nobody = self.hierarchy.tops().is_empty();
         let guessed = self.hierarchy.sites.values().filter(move |site| nobody && site.implied_parent.is_none());
         let begun = |top: &'a Site| -> Vec<(&'a Site, Begin<'a>)> {
@@ -192,7 +192,7 @@ impl<'a> Waves<'a> {
         edges: &mut Vec<WaveEdge>,
     ) {
         for child in self.hierarchy.children(parent.code).filter_map(|code| self.hierarchy.site(code)) {
-            // A circle is a fault of its own.
+            // A cycle is a separate fault.
             if child.has_no_sup() || !seen.insert(child.code) {
                 continue;
             }
@@ -316,13 +316,13 @@ impl<'a> Waves<'a> {
         }
     }
 
-    /// The child was notified, or should have been, and no run of it shows.
+    /// The child was notified, or should have been, and none of its runs shows it.
     fn did_not_run(&self, parent: &Site, child: &Site, edge: &mut WaveEdge) {
         let Some(notified) = edge.notified_at else {
             edge.note = Some(untold(parent, child));
             return;
         };
-        // The child wrote that it found the notification, by its own clock.
+        // The child logged by its own clock that it picked up the notification.
         let near = |(at, from): &&(Timestamp, SiteCode)| *from == parent.code && notified.duration_since(*at) <= SKEW;
         edge.received_at = child.received.iter().find(near).map(|(at, _)| *at);
         let from = notified.max(busy_until(child, notified, self.limits, self.now).unwrap_or(notified));
@@ -347,14 +347,14 @@ impl<'a> Waves<'a> {
         };
     }
 
-    /// Of a site whose log no agent reads, the provider of the top site knows the catalogue version.
+    /// For a site whose log no agent reads, the top site's provider knows the catalogue version.
     fn ask_the_top(&self, child: &Site, version: Option<u64>, edge: &mut WaveEdge) {
         let Some((top, row)) = self.hierarchy.status_of(child.code) else { return };
         let (Some(has), Some(wanted)) = (row.catalog_version.value().copied(), version) else { return };
         let said = |en: String, ja: String| Some(Text::new(en, ja));
         if has >= wanted {
             edge.outcome = EdgeOutcome::Succeeded;
-            // What it has by now may be of a later wave; this one gave it at most its own.
+            // Its current version may be of a later wave; this wave gave it at most its own.
             edge.catalog_version = Some(wanted);
             edge.note = said(
                 format!("as the provider of {} says: its version is at least {wanted}", top.code),
@@ -370,8 +370,8 @@ impl<'a> Waves<'a> {
     }
 }
 
-/// Until when a child was busy with a run in progress when it was notified: it acts on the notification after that run. A
-/// stalled run, or one without a seen end, does not extend the wait for ever.
+/// Until when a run in progress kept the child busy when it was notified: it acts on the notification afterwards. A stalled run,
+/// or one whose end is not seen, does not extend the wait forever.
 pub(crate) fn busy_until(child: &Site, notified: Timestamp, limits: &Limits, now: Timestamp) -> Option<Timestamp> {
     let began = |run: &Run| run.started_at.is_none_or(|start| start.duration_since(notified) <= SKEW);
     let going_on = child.runs.iter().rev().find(|tracked| began(&tracked.run))?;
@@ -384,7 +384,7 @@ pub(crate) fn busy_until(child: &Site, notified: Timestamp, limits: &Limits, now
     }
 }
 
-/// Whether it would be seen if a child had begun: its log is known to be read behind the time it had.
+/// Whether a start of the child would have been seen: its log is known to be read beyond the allowed time.
 pub(crate) fn is_covered(child: &Site, from: Timestamp, limit: SignedDuration) -> bool {
     child.read_until().is_some_and(|until| until.duration_since(from) >= limit)
 }
@@ -402,8 +402,8 @@ fn untold(parent: &Site, child: &Site) -> Text {
     )
 }
 
-/// The child's run for a notification of a parent whose log does not show its own: by the catalogue version, else the first one
-/// that can have come of it.
+/// The child's run for a notification of a parent whose log does not show its own run: by the catalogue version, else the first
+/// run that it can have caused.
 fn unseen<'l, 'a>(links: &'l [Link<'a>], from: Timestamp, version: Option<u64>) -> Option<&'l Link<'a>> {
     let after =
         |link: &&Link<'_>| link.run.is_none() && link.chain.as_ref().is_some_and(|chain| pair::may_follow(chain, Some(from)));
@@ -411,7 +411,7 @@ fn unseen<'l, 'a>(links: &'l [Link<'a>], from: Timestamp, version: Option<u64>) 
     links.iter().filter(after).find(same).or_else(|| links.iter().find(after))
 }
 
-/// A site that has passed on what it got, got it.
+/// A site that passed the catalogue on has received it.
 fn infer_from_below(edges: &mut [WaveEdge], at: usize) {
     let Some((edge, below)) = edges.split_at_mut_checked(at + 1).and_then(|(head, tail)| Some((head.last_mut()?, tail))) else {
         return;

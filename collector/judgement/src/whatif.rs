@@ -1,6 +1,6 @@
 //! What-if queries: the verdicts on a hierarchy with changed settings, compared with the current ones.
 //!
-//! Pure; nothing is kept.
+//! Pure; stores nothing.
 
 use std::collections::BTreeMap;
 
@@ -72,7 +72,7 @@ pub fn whatif(
     Ok(found)
 }
 
-/// Agents are not asked: what they say does not hang on settings.
+/// Rules about agents are skipped: they do not depend on settings.
 fn judge(hierarchy: &Hierarchy, limits: &Limits, now: Timestamp) -> Verdicts {
     let mut all = Verdicts::new();
     for site in hierarchy.sites.keys() {

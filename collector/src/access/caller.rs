@@ -10,7 +10,7 @@ use super::refusals::Refusals;
 /// The peer of a request, by its certificate.
 pub fn peer_of<T>(request: &Request<T>, hierarchy: &str) -> Result<Peer, Status> {
     let peer = match request.extensions().get::<Peer>() {
-        // Set by the server within this process, as the simulation does; nothing a peer sends becomes an extension.
+        // Set by the server within this process, as the simulation does; no data from a peer becomes an extension.
         Some(peer) => peer.clone(),
         None => peer_certificate(request)?,
     };

@@ -1,6 +1,6 @@
-//! A small authority: one command makes it with the collector's and an operator's certificate, another issues more.
+//! A small certificate authority: one command creates it with the collector's and an operator's certificate, another issues more.
 //!
-//! Keys are ECDSA P-256 in files that only their owner may read. What a certificate may do is in its SAN URI alone.
+//! Keys are ECDSA P-256 in files that only their owner may read. The SAN URI alone determines what a certificate may do.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -55,11 +55,11 @@ pub struct Subject {
     pub path: String,
     /// DNS names and addresses, for a collector.
     pub hosts: Vec<String>,
-    /// Whether it is shown by a server.
+    /// Whether a server presents it.
     pub server: bool,
 }
 
-/// Makes an authority in a folder, and in sub-folders the identities of the collector and of a first operator.
+/// Creates an authority in a folder, with the identities of the collector and of a first operator in sub-folders.
 pub fn init(folder: &Path, hierarchy: &str, hosts: &[String], now: OffsetDateTime) -> Result<(), PkiError> {
     check_name(hierarchy)?;
     if folder.join(AUTHORITY_KEY).exists() {
@@ -121,7 +121,7 @@ fn hierarchy_of(pem: &str) -> Result<String, PkiError> {
     name.map(str::to_owned).ok_or_else(|| unreadable("it names no organization; it was not made by `supwatch pki init`"))
 }
 
-/// The hierarchy's name is a trust domain: small letters, digits, dots and dashes.
+/// The hierarchy's name is a trust domain: lower-case letters, digits, dots and dashes.
 fn check_name(name: &str) -> Result<(), PkiError> {
     let good = !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'-');
     if good {
@@ -134,7 +134,7 @@ fn check_name(name: &str) -> Result<(), PkiError> {
 }
 
 fn validity(params: &mut CertificateParams, now: OffsetDateTime, days: i64) {
-    // Clocks of servers differ a little.
+    // Server clocks differ a little.
     params.not_before = now - Duration::hours(1);
     params.not_after = now + Duration::days(days);
 }

@@ -1,4 +1,4 @@
-//! Accepts connections: TLS 1.3 with a client certificate of our authority, or nothing.
+//! Accepts TLS 1.3 connections with a client certificate of our authority, and no others.
 //!
 //! An accept loop of its own, because tonic's can neither reload certificates nor set `TCP_NODELAY` on what it accepts.
 
@@ -21,7 +21,7 @@ use tokio_rustls::server::TlsStream;
 use crate::access::identity::{IdentityError, Peer};
 use crate::access::refusals::Refusals;
 
-/// Handshakes at once; further connections wait in the kernel's queue.
+/// Most concurrent handshakes; further connections wait in the kernel's queue.
 const HANDSHAKES: usize = 256;
 /// Accepted connections queued for the server.
 const ACCEPTED: usize = 64;
@@ -30,7 +30,7 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Why the collector's identity is unusable.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file is missing or no PEM.
+    /// A file is missing or not PEM.
     #[error("{}: {reason}; make the collector's identity with `supwatch pki init`", path.display())]
     File {
         /// Path of the file.

@@ -6,14 +6,14 @@ use std::path::Path;
 
 use super::AnalyzeError;
 
-/// Entries an archive may have.
+/// Most entries of an archive.
 const ENTRIES: usize = 10_000;
-/// Bytes it may unpack to.
+/// Most bytes that an archive may unpack to.
 const BYTES: u64 = 2 << 30;
-/// How many times larger than packed an entry may be, beyond a first mebibyte; logs compress to a twentieth at best.
+/// Highest compression ratio of an entry, beyond a first mebibyte; logs compress to a twentieth at best.
 const RATIO: u64 = 200;
 
-/// Unpacks an archive; the folder is removed with the value.
+/// Unpacks an archive; the folder is removed when the value is dropped.
 pub fn unpack(path: &Path) -> Result<tempfile::TempDir, AnalyzeError> {
     let refuse = |reason: String| AnalyzeError::Archive { path: path.to_owned(), reason };
     let failed = |source| AnalyzeError::Read { path: path.to_owned(), source };
@@ -41,7 +41,7 @@ pub fn unpack(path: &Path) -> Result<tempfile::TempDir, AnalyzeError> {
         let mut out = File::create(&target).map_err(failed)?;
         let written = copy(&mut entry.by_ref().take(bound + 1), &mut out).map_err(failed)?;
         if written > bound {
-            return Err(refuse(format!("its entry {:?} unpacks to far more than it holds (a zip bomb)", entry.name())));
+            return Err(refuse(format!("its entry {:?} unpacks to far more than its packed size (a zip bomb)", entry.name())));
         }
         left -= written;
     }

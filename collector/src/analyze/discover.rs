@@ -32,7 +32,7 @@ pub struct SiteInput {
 /// Everything found.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// What is expected.
+    /// The expected hierarchy.
     pub hierarchy: HierarchyFile,
     /// Limits and exceptions of the rules.
     pub limits: Limits,
@@ -53,17 +53,17 @@ struct Others {
     first: Option<PathBuf>,
 }
 
-/// Paths as they were given: what was unpacked is shown inside its archive.
+/// Paths as given: unpacked files are shown inside their archive.
 #[derive(Debug, Default, Clone)]
 pub struct Names(Vec<(PathBuf, String)>);
 
 impl Names {
-    /// Remembers where an archive was unpacked to.
+    /// Records where an archive was unpacked to.
     pub fn unpacked(&mut self, folder: &Path, archive: &Path) {
         self.0.push((folder.to_owned(), archive.display().to_string()));
     }
 
-    /// A path as it is shown: `b.zip:CEN/logs/wsyncmgr.log`.
+    /// A path for display: `b.zip:CEN/logs/wsyncmgr.log`.
     pub fn shown(&self, path: &Path) -> String {
         let inside = self.0.iter().find_map(|(folder, archive)| Some((archive, path.strip_prefix(folder).ok()?)));
         match inside {
@@ -73,7 +73,7 @@ impl Names {
         }
     }
 
-    /// A text with every path in it as it is shown.
+    /// A text with every path in it rewritten for display.
     pub fn shown_in(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, (folder, archive)| {
             let folder = folder.display().to_string();
@@ -82,9 +82,9 @@ impl Names {
     }
 }
 
-/// Deepest nesting of folders; a loop of mounts ends there.
+/// Deepest nesting of folders; stops at mount loops.
 const DEEPEST: u32 = 64;
-/// Bytes at the beginning and at the end of a log that are looked at.
+/// Bytes examined at the beginning and at the end of a log.
 const LOOK: usize = 64 * 1024;
 
 impl Found {
@@ -97,7 +97,7 @@ impl Found {
         let unreadable = |source| AnalyzeError::Read { path: path.to_owned(), source };
         let kind = std::fs::metadata(path).map_err(unreadable)?;
         if !kind.is_dir() {
-            // Logs of one folder are of one site; a rolled-over one comes before its current one.
+            // Logs of one folder belong to one site; a rolled-over log precedes its current one.
             let beside =
                 |site: &&mut SiteInput| site.file.is_none() && site.logs.first().is_some_and(|log| log.parent() == path.parent());
             match self.sites.iter_mut().find(beside) {
@@ -120,7 +120,7 @@ impl Found {
                     format!("{shown}: フォルダにログ (*.log、*.lo_) もサイト フォルダ (site.toml のあるもの) もありません"),
                 ),
                 count => Text::new(
-                    format!("{shown}: none of its {count} logs tells of software update synchronisation"),
+                    format!("{shown}: none of its {count} logs concerns software update synchronisation"),
                     format!("{shown}: {count} 個のログのいずれにも、ソフトウェアの更新の同期に関する行がありません"),
                 ),
             });
@@ -128,15 +128,15 @@ impl Found {
         Ok(())
     }
 
-    /// Remarks: one line for all logs that are not read.
+    /// Remarks; all logs that are not read share one.
     pub fn remarks(&self) -> Vec<String> {
         let Others { count, first } = &self.others;
         let Some(first) = first else { return Vec::new() };
         let such = self.names.shown(first);
         vec![match count {
-            1 => format!("1 other log is not read, since nothing in it tells of software update synchronisation: {such}"),
+            1 => format!("1 other log is not read, since it does not concern software update synchronisation: {such}"),
             _ => format!(
-                "{count} other logs are not read, since nothing in them tells of software update synchronisation, such as {such}"
+                "{count} other logs are not read, since they do not concern software update synchronisation, such as {such}"
             ),
         }]
     }
@@ -198,7 +198,7 @@ impl Found {
     }
 }
 
-/// Files of a folder with a name that fits, in the order in which they are read.
+/// Files of a folder with matching names, in reading order.
 fn files(folder: &Path, fits: impl Fn(&str) -> bool) -> std::io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {
@@ -210,8 +210,8 @@ fn files(folder: &Path, fits: impl Fn(&str) -> bool) -> std::io::Result<Vec<Path
     Ok(site_folder::in_order(found, fits))
 }
 
-/// Whether a log is one of ours by its name, or has a line at its beginning or end about synchronisation. One that
-/// cannot be read is kept, so that the error is reported.
+/// Whether a log concerns synchronisation, by its name or by a line at its beginning or end. An unreadable log is kept, so that
+/// the error is reported.
 fn may_be_relevant(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if Log::of_file(&name) != Log::Other {

@@ -1,4 +1,4 @@
-//! One line alone: whether a log of the software update point is known to have it, and that it reports no error.
+//! Classifies a single line: whether it is a known software update point log line that reports no error.
 
 use supwatch_model::event::{ConnectionOutcome, EventKind, SetupOutcome};
 use supwatch_model::ids::SiteCode;
@@ -9,11 +9,11 @@ use supwatch_reading::recognise::{Memory, Recogniser, Understood};
 /// A known line that reports no error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quiet {
-    /// The log that has such lines, where the line shows that.
+    /// The log that contains such lines, if the line shows it.
     pub log: Option<&'static str>,
 }
 
-/// The names of logs, by those of events.
+/// Names of logs by their names in events.
 const LOGS: [(&str, &str); 5] = [
     ("wsyncmgr", "wsyncmgr.log"),
     ("wcm", "WCM.log"),
@@ -22,7 +22,7 @@ const LOGS: [(&str, &str); 5] = [
     ("softwaredistribution", "SoftwareDistribution.log"),
 ];
 
-/// What the recogniser makes of a line by itself: `None` if it does not know the line, or the line reports trouble.
+/// The recogniser's result for a single line: `None` if it does not know the line, or the line reports trouble.
 pub fn quiet(line: &str) -> Option<Quiet> {
     let record = parse::parse(line);
     let mut recogniser = Recogniser::new(SiteCode::UNKNOWN, "", Clock::default(), Memory::default());
@@ -87,7 +87,7 @@ mod tests {
         }
     }
 
-    /// The recogniser knows every line that is called normal, and takes none of them for an error.
+    /// The recogniser knows every line that counts as normal, and takes none of them for an error.
     #[test]
     fn what_is_called_normal_is_known_to_the_recogniser() {
         let mut unknown = Vec::new();

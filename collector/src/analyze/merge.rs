@@ -1,4 +1,4 @@
-//! What several files of one log, and several logs of one site, have to do with each other.
+//! Merges several files of one log, and several logs of one site.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Read;
@@ -20,7 +20,7 @@ pub(super) fn fill(file: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<u
     Ok(read)
 }
 
-/// Whether a log begins with the whole of another, which is not empty.
+/// Whether a log begins with the whole of another, non-empty one.
 pub(super) fn is_beginning_of(sibling: &Path, log: &Path) -> bool {
     let same_stem = sibling.file_stem() == log.file_stem();
     let size = |path: &Path| std::fs::metadata(path).map(|meta| meta.len()).unwrap_or(0);
@@ -40,14 +40,14 @@ pub(super) fn is_beginning_of(sibling: &Path, log: &Path) -> bool {
     }
 }
 
-/// The events of several logs as they would have come live: each log in its own order, whatever its clock did, with its
-/// rolled-over generations before it; the logs among each other by time.
+/// The events of several logs in the order in which they would have arrived live: each log in its own order, whatever its clock
+/// did, preceded by its rolled-over generations; different logs interleaved by time.
 pub(super) fn by_time(logs: Vec<(String, Vec<Event>)>) -> Vec<Event> {
     let mut streams: BTreeMap<String, VecDeque<Event>> = BTreeMap::new();
     for (stem, events) in logs {
         streams.entry(stem).or_default().extend(events);
     }
-    // Each stream with the time of its head; a line without one is as old as the line before it.
+    // Each stream with the time of its head; a line without a time gets that of the line before it.
     let mut heads: Vec<(Option<Timestamp>, VecDeque<Event>)> =
         streams.into_values().map(|events| (events.front().and_then(|event| event.time), events)).collect();
     let mut merged = Vec::new();
@@ -58,7 +58,7 @@ pub(super) fn by_time(logs: Vec<(String, Vec<Event>)>) -> Vec<Event> {
     merged
 }
 
-/// What the generations of one log have in common: `wsyncmgr.lo_` is the older part of `wsyncmgr.log`.
+/// The common stem of a log's generations: `wsyncmgr.lo_` is the older part of `wsyncmgr.log`.
 pub(super) fn stem(path: &Path) -> String {
     path.file_stem().map(|stem| stem.to_string_lossy().to_ascii_lowercase()).unwrap_or_default()
 }

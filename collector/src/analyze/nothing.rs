@@ -1,4 +1,4 @@
-//! What to say where nothing was recognised: that, why, and what to do. Silence does not mean health.
+//! The answer if nothing was recognised: the fact, the reasons, and what to do. Silence does not mean health.
 
 use supwatch_model::event::{Event, EventKind};
 use supwatch_model::text::Text;
@@ -15,32 +15,32 @@ pub struct Nothing {
     pub reasons: Vec<Text>,
     /// What to do, in order.
     pub remedies: Vec<Text>,
-    /// A cause that the text by itself matches.
+    /// A cause that the text on its own matches.
     pub cause: Option<String>,
 }
 
 /// Most reasons reported; a folder may have hundreds of files.
 const REASONS: usize = 20;
 
-/// Whether an event concerns a synchronisation: words that many programs write count only on a log's own line.
+/// Whether an event concerns a synchronisation: words common to many programs count only on a log's own line.
 pub(super) fn is_relevant(event: &Event) -> bool {
     let common = matches!(event.kind, EventKind::Step { .. } | EventKind::Notice { .. } | EventKind::ComponentError { .. });
     !common || !event.component.is_empty()
 }
 
-/// What to say. `text` is what was read, where it is short enough to be an error message alone.
+/// Builds the answer. `text` is the input, if it is short enough to be a bare error message.
 pub(super) fn recognised(input: &[InputFile], reasons: &[Text], text: &str, catalogue: &Catalogue) -> Nothing {
     let cause = Some(catalogue.cause_of(&Subject::of_paste(text)).id.clone()).filter(|id| !text.is_empty() && id != UNKNOWN);
     let of_file = |file: &InputFile| {
         let InputFile { path, lines, .. } = file;
         if file.recognised > 0 {
             return Text::new(
-                format!("{path}: {lines} lines, all of other components or without meaning here"),
+                format!("{path}: {lines} lines, all of other components or irrelevant"),
                 format!("{path}: {lines} 行ありますが、同期に関する行はありません"),
             );
         }
         Text::new(
-            format!("{path}: {lines} lines, none in the words of a log of the software update point"),
+            format!("{path}: {lines} lines, none of which a software update point log would contain"),
             format!("{path}: {lines} 行ありますが、ソフトウェアの更新ポイントのログとして解釈できる行はありません"),
         )
     };

@@ -1,4 +1,4 @@
-//! What people give to `analyze`: pastes, folders as they were collected, archives, and what is no log.
+//! What people give to `analyze`: pastes, collected folders, archives, and files that are not logs.
 
 use supwatch_model::run::RunOutcome;
 
@@ -120,7 +120,7 @@ fn nothing_recognised_is_said() {
     let folder = tempfile::tempdir().expect("folder");
     assert!(of(&[folder.path().to_owned()]).nothing.is_some());
     assert!(of(&[folder.path().to_owned()]).with_substance().is_err());
-    // An error message alone is named.
+    // A bare error message gets its cause.
     let alone = pasted("The remote name could not be resolved: 'mu.example'\n");
     assert!(alone.nothing.is_some_and(|nothing| nothing.cause.as_deref() == Some("name-not-resolved")));
     assert_eq!(pasted(&server(|_, line| line.to_owned())).nothing, None);

@@ -1,4 +1,4 @@
-//! Reads each site's files with the agent's library, and applies their events in the order of time.
+//! Reads each site's files with the agent's library, and applies their events in time order.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -22,15 +22,14 @@ pub(super) struct Work {
     pub newest: Newest,
     /// Number of snapshots and relevant events.
     pub relevant: usize,
-    /// Why files gave nothing.
+    /// Why files yielded nothing.
     pub reasons: Vec<Text>,
-    /// The beginning of the first file, to be looked at as an error message alone.
+    /// The beginning of the first file, which may be a bare error message.
     pub text: String,
     pub names: discover::Names,
 }
 
-/// The newest time of the input. A local time without a zone may be hours off, so it counts only
-/// where there is no better one.
+/// The newest time in the input. A local time without a zone may be hours off, so it counts only if there is no better one.
 #[derive(Debug, Default)]
 pub(super) struct Newest {
     sure: Option<Timestamp>,
@@ -43,16 +42,16 @@ impl Newest {
     }
 }
 
-/// Bytes of a log that are looked at before it is read.
+/// Bytes of a log examined before it is read.
 const LOOK_AHEAD: usize = 1 << 20;
-/// Bytes that show whether a file is a paste.
+/// Bytes examined to tell whether a file is a paste.
 const PASTE_HEAD: usize = 256 * 1024;
-/// Longest text that may be an error message alone.
+/// Longest text that may be a bare error message.
 const MESSAGE: usize = 16 * 1024;
 
 impl Work {
     pub fn read_site(&mut self, site: &SiteInput) -> Result<(), AnalyzeError> {
-        // Two folders that claim one code are two claims, as two agents would be.
+        // Two folders with one site code count as two claims, like two agents.
         let agent = AgentId(site.file.as_ref().map_or_else(|| "offline".to_owned(), |(_, path)| self.names.shown(path)));
         let code = site.file.as_ref().map_or(SiteCode::UNKNOWN, |(file, _)| file.code);
         let reading = match &site.file {
@@ -61,7 +60,8 @@ impl Work {
         };
         let mut logs: Vec<(String, Vec<Event>, Resume)> = Vec::new();
         for (place, path) in site.logs.iter().enumerate() {
-            // Rolled over a moment ago and not yet started again: the sibling is the beginning of the log, and is read with it.
+            // The log was just rolled over and has not started again: the sibling is the beginning of the log, and is read with
+            // it.
             if let Some(log) = site.logs.iter().skip(place + 1).find(|log| is_beginning_of(path, log)) {
                 self.remarks.push(format!("{}: is the beginning of {}, read once", self.names.shown(path), self.names.shown(log)));
                 continue;
@@ -118,7 +118,7 @@ impl Work {
         self.hierarchy.fold(&stored);
     }
 
-    /// Reads a log; one that continues an older generation keeps its reader's state. `None` if it is no log.
+    /// Reads a log; one that continues an older generation keeps its reader's state. `None` if the file is not a log.
     fn read_log(
         &mut self,
         path: &Path,
@@ -139,7 +139,7 @@ impl Work {
         let head = buffer.get(..read.min(PASTE_HEAD)).unwrap_or_default();
         let is_paste = paste::plain(head, &name, reading).is_some();
         if is_paste {
-            // A paste is short enough to be taken as a whole.
+            // A paste is short enough to be read whole.
             buffer.truncate(read);
             let mut more = file.by_ref().take(paste::LONGEST as u64);
             more.read_to_end(&mut buffer).map_err(unreadable)?;
@@ -182,7 +182,7 @@ impl Work {
         } else if counters.lines == 0 {
             self.useless(&shown, ("no line of text in it", "テキスト行がありません"));
         } else if counters.typed == 0 {
-            let text = "no line of it tells of software update synchronisation";
+            let text = "none of its lines concerns software update synchronisation";
             self.remarks.push(format!("{shown}: {text}"));
         }
         if let Some(plain) = &pasted {
@@ -208,7 +208,7 @@ impl Work {
         Ok(Some((events, reader.resume())))
     }
 
-    /// Records why a file has no events.
+    /// Records why a file yielded no events.
     fn useless(&mut self, shown: &str, (en, ja): (&str, &str)) {
         self.remarks.push(format!("{shown}: {en}"));
         self.reasons.push(Text::new(format!("{shown}: {en}"), format!("{shown}: {ja}")));

@@ -12,7 +12,7 @@ use crate::config::Config;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Demo {
-    /// Exit after the story instead of leaving the collector running
+    /// Exit after the story instead of keeping the collector running
     #[arg(long)]
     exit: bool,
     /// Keep the hierarchy's folder here instead of in a temporary one
@@ -56,7 +56,7 @@ fn failure(error: AppError) -> Failure {
     }
 }
 
-/// Ctrl-C, or what a service manager sends.
+/// Ctrl-C, or the signal that a service manager sends.
 async fn interrupted() {
     #[cfg(unix)]
     {
@@ -69,13 +69,13 @@ async fn interrupted() {
             return;
         }
     }
-    // Without signals the process ends the hard way, which the store survives.
+    // Without signal handlers the process is killed, which the store survives.
     let _ = tokio::signal::ctrl_c().await;
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Pki {
-    /// Make an authority, the collector's identity and an operator's
+    /// Create an authority, the collector's identity and an operator's
     Init {
         /// Folder of the authority
         folder: PathBuf,
@@ -86,7 +86,7 @@ pub(super) enum Pki {
         #[arg(long = "name")]
         names: Vec<String>,
     },
-    /// Issue one more identity
+    /// Issue another identity
     Issue {
         /// Folder of the authority
         folder: PathBuf,
@@ -181,7 +181,7 @@ impl ConfigCommand {
         eprintln!("{}: good; {}, {sites} site(s) expected, {targets} target(s) to notify", path.display(), identity.own);
         let ended = config.limits.ended(crate::app::now());
         if let (Some(rules), 1..) = (&config.rules, ended) {
-            eprintln!("{}: {ended} exception(s) are over and do nothing any more; take them out", rules.display());
+            eprintln!("{}: {ended} exception(s) have expired and have no effect; remove them", rules.display());
         }
         Ok(0)
     }

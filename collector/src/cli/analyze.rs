@@ -35,7 +35,7 @@ impl Analyze {
         for remark in &analysis.remarks {
             eprintln!("supwatch: {remark}");
         }
-        // What was found out is printed even where the page cannot be written.
+        // The result is printed even if the page cannot be written.
         let written = target.map(|target| write_report(&target, &analysis, global));
         if global.is_json() {
             print_json(&json::analysis(&analysis, global.lang()))?;
@@ -79,7 +79,7 @@ fn draw(analysis: &Analysis, global: &Global) -> String {
         out.push_str(&findings::full(finding, look));
         out.push_str(&findings::following(finding, &analysis.picture.findings, look));
     }
-    // The tree already shows what is expected.
+    // The tree already shows expected changes.
     let lacks = |verdict: &&Verdict| verdict.answer == Answer::Unknown && verdict.expected_by.is_none();
     let unknown: Vec<_> = analysis.picture.verdicts.iter().filter(lacks).collect();
     if !unknown.is_empty() {

@@ -16,7 +16,7 @@ pub(super) const UNKNOWN: u8 = 3;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Check {
-    /// This site alone
+    /// Only this site
     #[arg(long, value_parser = super::site)]
     site: Option<SiteCode>,
 }
@@ -27,7 +27,7 @@ impl Check {
         if let Some(site) = self.site {
             picture.sites.retain(|other| other.code == site);
             picture.findings.retain(|finding| finding.site == site);
-            // What follows from a fault at another site is all there is to see at this one.
+            // For a single site, the consequence of a fault elsewhere is all that can be shown.
             let here: BTreeSet<String> = picture.findings.iter().map(|finding| finding.id.clone()).collect();
             for finding in &mut picture.findings {
                 finding.because_of = finding.because_of.take().filter(|cause| here.contains(cause));
@@ -41,7 +41,7 @@ impl Check {
 
 /// An unreachable collector is "unknown", on the one line that the monitoring system shows.
 pub(super) fn unknown(text: &str) -> ExitCode {
-    // The code says it even if the line cannot be written.
+    // The exit code reports it even if the line cannot be written.
     let _ = print(&format!("SUPWATCH UNKNOWN - {}\n", safe(text)));
     ExitCode::from(UNKNOWN)
 }
@@ -62,7 +62,7 @@ fn judge(picture: &Picture, global: &Global) -> (u8, String) {
         None if picture.sites.is_empty() => "no sites known".to_owned(),
         None => format!("{ok} of {} sites ok", picture.sites.len()),
     };
-    // A bar would end the text and begin the performance data.
+    // A bar would end the text and start the performance data.
     let text = text.replace('|', "/");
     (
         code,

@@ -1,4 +1,4 @@
-//! The collector from the outside.
+//! The CLI's connection to the collector.
 
 use jiff::Timestamp;
 use supwatch_model::picture::Picture;
@@ -11,7 +11,7 @@ use tonic::transport::Channel;
 
 use super::{Failure, Global};
 
-/// Largest answer in bytes: ten thousand sites with their runs.
+/// Largest response in bytes: ten thousand sites with their runs.
 const ANSWER_BYTES: usize = 256 << 20;
 
 /// Connects to the query service, as the global options say.
@@ -47,7 +47,7 @@ pub fn refused(status: &tonic::Status) -> Failure {
     Failure::Collector(format!("the collector answers: {}{cause}", status.message()))
 }
 
-/// Asks for the picture.
+/// Requests the picture.
 pub fn picture(global: &Global, at: Option<Timestamp>, resolved: bool) -> Result<Picture, Failure> {
     super::runtime()?.block_on(async {
         let mut client = client(global).await?;

@@ -19,7 +19,7 @@ pub(super) struct Explain {
     /// A finding id, rule, cause, message id (6703), error code (0x80072EE7, -2146233078, 53) or raw error text
     #[arg(required_unless_present = "list")]
     what: Vec<String>,
-    /// Show what fits an error text, how well, and why
+    /// Show what matches an error text, how well, and why
     #[arg(long)]
     why: bool,
     /// List every cause
@@ -187,7 +187,7 @@ fn head(out: &mut String, look: Look, name: &str, title: &Text) {
     body(out, look, title);
 }
 
-/// The remedies of a cause; those of some generations alone say of which.
+/// The remedies of a cause; one that applies to some generations only says which.
 fn remedies(cause: &Cause) -> Vec<Text> {
     let text = |remedy: &Remedy| match remedy.generations.join(", ") {
         only if only.is_empty() => remedy.text(),
@@ -204,7 +204,7 @@ fn steps(out: &mut String, look: Look, remedies: &[Text]) {
     }
 }
 
-/// A text behind a mark, its further lines below its first.
+/// A text after a marker, with continuation lines indented under the first.
 fn item(out: &mut String, look: Look, mark: &str, text: &str) {
     let indent = mark.len();
     for (index, line) in wrap(&safe(text), look.width.saturating_sub(indent)).iter().enumerate() {
@@ -250,7 +250,7 @@ fn cause_json(cause: &Cause, global: &Global) -> serde_json::Value {
         "confirmed_by": cause.confirmed_by, "generations": cause.generations, "source": cause.source})
 }
 
-/// The first reading of each kind is listed under its name; further causes are among the candidates.
+/// The first reading of each kind is listed under its kind; further causes are among the candidates.
 fn as_json(answer: &Answer, global: &Global) -> serde_json::Value {
     let lang = global.lang();
     let said = |text: &Text| text.get(lang).to_owned();

@@ -39,7 +39,7 @@ impl Status {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Sites {
-    /// One site in full
+    /// Show this site in full
     #[arg(value_parser = super::site)]
     site: Option<SiteCode>,
     /// As of this time
@@ -190,19 +190,19 @@ fn site_full(picture: &Picture, site: &SitePicture, look: Look) -> String {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Findings {
-    /// Resolved ones too
+    /// Include resolved findings
     #[arg(long)]
     all: bool,
-    /// Of this site
+    /// Only this site
     #[arg(long, value_parser = super::site)]
     site: Option<SiteCode>,
-    /// Of this rule
+    /// Only this rule
     #[arg(long)]
     rule: Option<String>,
-    /// Of this severity or worse
+    /// Only this severity or worse
     #[arg(long, value_enum)]
     severity: Option<FailOn>,
-    /// In full, with evidence and remedies
+    /// Show findings in full, with evidence and remedies
     #[arg(long)]
     full: bool,
     /// Suppress a finding: it is still judged and shown, but not notified; needs --reason
@@ -217,10 +217,10 @@ pub(super) struct Findings {
     /// When --suppress ends; without it, when an operator lifts it
     #[arg(long, value_parser = super::moment_ahead, requires = "suppress")]
     until: Option<Timestamp>,
-    /// Changes above a site that have not reached it yet, with when they are due
+    /// List changes above a site that have not reached it yet, and when they are due
     #[arg(long)]
     expected: bool,
-    /// Every suppression: who, what, when and why
+    /// List every suppression: who, what, when and why
     #[arg(long)]
     audit: bool,
     /// As of this time
@@ -302,7 +302,7 @@ impl Findings {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Runs {
-    /// Of this site
+    /// Only this site
     #[arg(long, value_parser = super::site)]
     site: Option<SiteCode>,
     /// From this time on
@@ -371,7 +371,7 @@ fn run_table(picture: &Picture, look: Look) -> String {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Events {
-    /// Of this site
+    /// Only this site
     #[arg(long, value_parser = super::site)]
     site: Option<SiteCode>,
     /// From this time on
@@ -380,13 +380,13 @@ pub(super) struct Events {
     /// Up to this time
     #[arg(long, value_parser = super::moment, allow_hyphen_values = true)]
     until: Option<Timestamp>,
-    /// Of these kinds only, such as run-failed
+    /// Only these kinds, such as run-failed
     #[arg(long)]
     kind: Vec<String>,
-    /// Number of newest ones; 0: all
+    /// Number of newest events; 0: all
     #[arg(long, default_value_t = 50)]
     last: u32,
-    /// Keep printing new ones
+    /// Keep printing new events
     #[arg(long)]
     follow: bool,
 }

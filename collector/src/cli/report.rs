@@ -1,4 +1,4 @@
-//! `--report FILE.html`: writes the page whole or not at all, and over nothing but an earlier page.
+//! `--report FILE.html`: writes the page completely or not at all, and overwrites nothing but an earlier page.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -12,9 +12,9 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Checks the path before the long work begins.
+    /// Checks the path before the analysis starts.
     pub(super) fn new(path: &Path) -> Result<Target, Failure> {
-        // A link stays one: what it points to is replaced.
+        // A symbolic link is kept: its target is replaced.
         let target = Target { path: path.canonicalize().unwrap_or_else(|_| path.to_owned()) };
         let folder = target.folder();
         if !folder.is_dir() {
@@ -22,19 +22,19 @@ impl Target {
         }
         match std::fs::metadata(path) {
             Ok(meta) if !meta.is_file() => Err(refused(path, "this is not a file; give the name of a file, such as report.html")),
-            // A slip of the hand must not cost a log.
+            // A typing mistake must not overwrite a log.
             Ok(_) if !is_page(path) => Err(refused(path, "it is there already and is no HTML page; give another name")),
             _ => Ok(target),
         }
     }
 
-    /// Writes the page beside its place, then puts it there.
+    /// Writes the page next to its final path, then renames it.
     pub(super) fn write(&self, page: &str) -> Result<(), Failure> {
-        let failed = |error: std::io::Error| refused(&self.path, &format!("{error}; check the folder, its rights and its room"));
+        let failed = |error: std::io::Error| refused(&self.path, &format!("{error}; check the folder's permissions and space"));
         let mut builder = tempfile::Builder::new();
         #[cfg(unix)]
         {
-            // As any new file: what the user's mask leaves of it.
+            // Permissions of any new file, as the user's umask allows.
             use std::os::unix::fs::PermissionsExt;
             builder.permissions(std::fs::Permissions::from_mode(0o666));
         }
@@ -59,7 +59,7 @@ fn refused(path: &Path, reason: &str) -> Failure {
     Failure::Own(format!("{}: the report cannot be written: {reason}", path.display()))
 }
 
-/// Whether a file is empty or begins as an HTML page does.
+/// Whether a file is empty or begins like an HTML page.
 fn is_page(path: &Path) -> bool {
     let mut start = Vec::new();
     let read = std::fs::File::open(path).and_then(|file| file.take(512).read_to_end(&mut start));

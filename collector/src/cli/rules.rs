@@ -22,7 +22,7 @@ pub(super) fn rule_json(rule: &Rule, global: &Global) -> serde_json::Value {
 pub(super) struct Rules {}
 
 impl Rules {
-    /// The rules are known without a collector; what they say here is asked of one if it is named.
+    /// The rules are known without a collector; their verdicts come from the collector if one is named.
     #[allow(clippy::unused_self)]
     pub(super) fn run(&self, global: &Global) -> Outcome {
         let named = global.endpoint.is_some() || std::env::var_os("SUPWATCH_ENDPOINT").is_some();

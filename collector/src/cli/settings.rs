@@ -1,4 +1,4 @@
-//! `supwatch settings SITE`: now, `--at`, `--history`, `--diff OTHER`; asked of the collector, or read from folders.
+//! `supwatch settings SITE`: now, `--at`, `--history`, `--diff OTHER`; from the collector, or from folders.
 
 use std::path::PathBuf;
 
@@ -22,10 +22,10 @@ pub(super) struct Settings {
     /// As of this time
     #[arg(long, value_parser = super::moment, allow_hyphen_values = true)]
     at: Option<Timestamp>,
-    /// What changed, when, and whether it was reverted
+    /// Show what changed, when, and whether it was reverted
     #[arg(long, conflicts_with = "diff")]
     history: bool,
-    /// Differences from another site
+    /// Show the differences from another site
     #[arg(long, value_name = "OTHER-SITE", value_parser = super::site)]
     diff: Option<SiteCode>,
     /// Site folders to read instead of asking the collector

@@ -1,4 +1,4 @@
-//! `supwatch fsck`, `export` and `import`: a store that no collector has open.
+//! `supwatch fsck`, `export` and `import`: for a store that no collector has open.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -70,7 +70,7 @@ impl Fsck {
 impl Export {
     pub(super) fn run(&self, global: &Global) -> Outcome {
         let dir = folder(self.store.as_ref(), global)?;
-        // Opening makes a store where there is none.
+        // Opening would create a store if there is none.
         if !dir.join("db").is_file() && !dir.join("state").is_dir() {
             return Err(Failure::usage(format!("{}: there is no store here", dir.display())));
         }

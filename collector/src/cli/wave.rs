@@ -1,5 +1,4 @@
-//! `supwatch wave [ID]`: how far a synchronisation of the top site got, edge by edge; asked of the collector, or read from
-//! folders.
+//! `supwatch wave [ID]`: how far a synchronisation of the top site got, edge by edge; from the collector, or from folders.
 
 use std::path::PathBuf;
 
@@ -17,7 +16,7 @@ use supwatch_judgement::waves::Waves;
 pub(super) struct Wave {
     /// Id of the wave, such as CEN-20260301T040000Z; by default the newest
     id: Option<String>,
-    /// List this many of the newest
+    /// List this many of the newest waves
     #[arg(long, value_name = "COUNT", num_args = 0..=1, default_missing_value = "10", conflicts_with = "id")]
     list: Option<u32>,
     /// As of this time

@@ -1,4 +1,4 @@
-//! `supwatch whatif --site S --set K=V…`: offline over folders, else asked of the collector.
+//! `supwatch whatif --site S --set K=V…`: offline over folders, else on the collector.
 
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ pub(super) struct WhatIf {
     /// A setting and its value, such as wsus.is_replica=true, wsus[sup2].languages=en,de or component.schedule_hours=none
     #[arg(long = "set", required = true, value_name = "SETTING=VALUE")]
     set: Vec<String>,
-    /// Site folders to work on instead of asking the collector
+    /// Site folders to read instead of asking the collector
     paths: Vec<PathBuf>,
 }
 
@@ -74,7 +74,7 @@ fn as_json(change: &VerdictChange, global: &Global) -> serde_json::Value {
 pub(super) fn draw(changes: &[VerdictChange], set: &[String], site: SiteCode, look: Look) -> String {
     let what = look.paint(Tone::Strong, &format!("{site} {}", set.join(" ")));
     if changes.is_empty() {
-        return format!("{what}\n{}\n", look.say("no rule would say otherwise", "判定が変わるルールはありません"));
+        return format!("{what}\n{}\n", look.say("no verdict would change", "判定が変わるルールはありません"));
     }
     let mut out = format!("{what}\n");
     for change in changes {

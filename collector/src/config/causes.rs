@@ -1,4 +1,4 @@
-//! An administrator's own entries: a folder of files in the form of the built-in ones.
+//! An administrator's own causes: a folder of files in the form of the built-in ones.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use supwatch_judgement::rules::names;
 /// Reads a folder of entries and checks each against its test lines.
 ///
 /// # Errors
-/// Every invalid file, and every test line with another cause than expected, with how to correct it.
+/// Every invalid file, and every test line assigned to another cause than expected, with the correction.
 pub fn check_folder(folder: &Path) -> Result<Catalogue, Faults> {
     let unreadable = |error: std::io::Error| {
         Faults::of_file(folder, format!("cannot be read: {error}; `causes` names a folder of files such as my-proxy.toml"))

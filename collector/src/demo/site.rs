@@ -75,7 +75,7 @@ impl DemoSite {
         write(&self.folder.join("settings.json"), &settings.to_string())
     }
 
-    /// A whole run that succeeds.
+    /// A complete successful run.
     pub fn run(&self, reason: &str, version: u64) -> Result<(), DemoError> {
         let server = self.server();
         let mut lines = self.start(reason);
@@ -107,7 +107,7 @@ impl DemoSite {
         self.write(&lines)
     }
 
-    /// A run that fails, as it does when the name of Microsoft Update cannot be resolved.
+    /// A run that fails because the name of Microsoft Update cannot be resolved.
     pub fn fail(&self, reason: &str) -> Result<(), DemoError> {
         let text = "UssCommunicationError: WebException: The remote name could not be resolved: 'sws.update.microsoft.com'~~at System.Net.HttpWebRequest.GetRequestStream()";
         let source = "Microsoft.SystemsManagementServer.SoftwareUpdatesManagement.WsusSyncAction.WSyncAction.SyncWSUS";

@@ -1,4 +1,4 @@
-//! Backoff between attempts at something that fails: doubled each time up to a limit, with jitter.
+//! Exponential backoff with a limit and jitter.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The delay after so many failures in a row: doubled each time, with jitter over its upper half by `share` of 0 to 1, so
+    /// The delay after this many failures in a row: doubled each time, with jitter over its upper half by `share` of 0 to 1, so
     /// that senders that failed together do not retry together.
     pub fn after(self, failures: u32, share: f64) -> Duration {
         let doubled = self.first.saturating_mul(1u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));
@@ -23,7 +23,7 @@ impl Backoff {
 /// A random number from 0 to 1, for the jitter.
 pub fn share() -> f64 {
     let mut bytes = [0; 4];
-    // Without random numbers there is merely no jitter.
+    // Without random numbers there is simply no jitter.
     let number = getrandom::fill(&mut bytes).map_or(u32::MAX, |()| u32::from_be_bytes(bytes));
     f64::from(number) / f64::from(u32::MAX)
 }

@@ -1,4 +1,4 @@
-//! Counters of what leaves the collector, since its start, for the metrics.
+//! Counters of exports and notifications since the collector's start, for the metrics.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

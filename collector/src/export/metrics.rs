@@ -1,7 +1,7 @@
 //! The collector's state as Prometheus metrics: every name, help and label in one place.
 //!
-//! Pure. Labels are sites, agents, rules, causes, states and notification targets, never message text, so their number is bounded by what is
-//! configured.
+//! Pure. Labels are sites, agents, rules, causes, states and notification targets, never message text, so the configuration
+//! bounds their number.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -60,7 +60,7 @@ const GAUGES: &[(&str, &str, &[&str])] = &[
     ("supwatch_otlp_waves_waiting", "Waves not yet sent to the OTLP receiver.", &[]),
 ];
 
-/// Phases that become labels, so that no agent can make up any number of them.
+/// Phases that may become labels, so that no agent can create arbitrary ones.
 const PHASES: &[&str] = &[supwatch_judgement::trends::WHOLE, "wsus", "database", "replica", "internet", "maintenance"];
 
 /// Name, help and labels of every counter.
@@ -73,7 +73,7 @@ const COUNTERS: &[(&str, &str, &[&str])] = &[
     ("supwatch_notifications_total", "Attempts to notify the target since the start, by outcome.", &["target", "outcome"]),
 ];
 
-/// A metric of the page.
+/// One metric of the page.
 #[derive(Debug, Clone, Copy)]
 pub struct Listed {
     /// Its name.
@@ -134,7 +134,7 @@ pub fn registry(known: &Snapshot) -> Result<Registry, prometheus::Error> {
             families.set("supwatch_last_run_failed", &[site.code.as_str(), cause], 1.0);
         }
     }
-    // An agent may speak for several sites.
+    // An agent may report for several sites.
     let agents = known.picture.sites.iter().flat_map(|site| &site.agents);
     for (agent, events) in agents.map(|agent| (&agent.id.0, agent.events)).collect::<BTreeMap<_, _>>() {
         families.count("supwatch_events_total", &[agent], events);
@@ -189,7 +189,7 @@ impl Families {
     }
 }
 
-/// What notifications and the OTLP export count about themselves.
+/// Statistics of notifications and the OTLP export.
 fn exports(known: &Snapshot, families: &Families) {
     for (target, counts) in &known.notified {
         families.count("supwatch_notifications_total", &[target, "sent"], counts.sent);
@@ -246,7 +246,7 @@ fn last_failure<'a>(picture: &'a Picture, site: &SitePicture) -> Option<&'a str>
     last.cause.as_deref().filter(|_| last.outcome == RunOutcome::Failed)
 }
 
-/// How large the store is.
+/// Size of the store.
 fn store(size: StoreSize, families: &Families) {
     families.set("supwatch_store_bytes", &[], number(size.bytes));
     families.set("supwatch_store_events", &[], number(size.events));

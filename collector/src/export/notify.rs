@@ -1,12 +1,12 @@
-//! Notifies people when a finding opens, grows worse or resolves: findings → plan → notice → webhook, mail or program.
+//! Notifies people when a finding opens, gets worse or resolves: findings → plan → notice → webhook, mail or program.
 //!
 //! ```text
 //! config → plan → message → webhook / smtp / command
 //! ```
 //!
-//! `plan` and `message` are pure; `dispatcher` joins them with the store and one target. Each target has a task of its own with
-//! at most one notification on its way, so a target that is down holds up neither the others nor the judge. Delivery
-//! is at least once: a collector that dies between sending and recording sends again, under the same key.
+//! `plan` and `message` are pure; `dispatcher` joins them with the store and one target. Each target has its own task with at
+//! most one notification in flight, so a target that is down delays neither the others nor judging. Delivery is at least once: a
+//! collector that dies between sending and recording sends again, under the same key.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

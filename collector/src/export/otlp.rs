@@ -41,7 +41,7 @@ use sender::{SendError, Sender};
 pub const BACKLOG: usize = 100;
 /// Interval between two polls for settled waves.
 const POLL_EVERY: Duration = Duration::from_secs(2);
-/// Polls without new events after which one is made all the same: waves also settle with time.
+/// Number of polls without new events after which waves are compared anyway: they also settle with time.
 const IDLE_POLLS: u32 = 15;
 /// Most spans in one request.
 const SPANS: usize = 1_000;
@@ -179,7 +179,7 @@ impl Exporter {
         }
     }
 
-    /// Exports what has settled by now, and the last metrics.
+    /// Exports what has settled by now, and the final metrics.
     async fn flush(&mut self) -> Result<(), StoreError> {
         if self.config.traces {
             self.traces(self.config.settle).await?;
@@ -190,7 +190,7 @@ impl Exporter {
         Ok(())
     }
 
-    /// Sends the waves that the receiver does not have as they are now.
+    /// Sends the waves whose current state the receiver does not have.
     async fn traces(&mut self, settle: Duration) -> Result<(), StoreError> {
         let due = self.due(settle).await;
         self.counters.exported(|counts| counts.waves_waiting = self.pending.len() as u64);
@@ -235,11 +235,11 @@ impl Exporter {
         Ok(())
     }
 
-    /// The waves that are settled and not sent as they are; oldest first.
+    /// The waves that are settled and whose current state was not sent; oldest first.
     async fn due(&mut self, settle: Duration) -> Vec<Due> {
         let (engine, begin) = (Arc::clone(&self.engine), self.sent.get(BEGIN).copied().unwrap_or(0));
         let asked = tokio::task::spawn_blocking(move || engine.settled_waves(BACKLOG)).await;
-        // It can only fail by a panic, which the next look may not meet again.
+        // It fails only by a panic, which may not recur at the next poll.
         let Ok(settled) = asked else { return Vec::new() };
         let now = Instant::now();
         let mut pending = BTreeMap::new();

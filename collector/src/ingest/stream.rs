@@ -18,20 +18,20 @@ use super::status;
 use crate::access::caller::refuse;
 use crate::engine::Engine;
 
-/// Events of a batch.
+/// Most events of a batch.
 const BATCH_EVENTS: usize = 2_000;
 /// Largest event the store accepts, in bytes.
 const EVENT_BYTES: usize = 80 * 1024;
-/// Read positions a batch may carry, and the length of a file's name; bounded so that they fit into one commit.
+/// Most checkpoints of a batch, and longest file name; bounded so that they fit into one commit.
 const PLACES: usize = 16;
 const PLACE_NAME_BYTES: usize = 300;
-/// Sites a message may report coverage for, and logs of each: more than a certificate names, and more than a site server has.
+/// Most sites in a coverage report, and most logs of each: more than a certificate names, and more than a site server has.
 const COVERED_SITES: usize = 256;
 const COVERED_LOGS: usize = 64;
 const PLACE_BYTES: usize = 16 * 1024;
 /// Retry interval for a batch while the disk rejects writes.
 const RETRY_EVERY: Duration = Duration::from_secs(2);
-/// A stream without a message for this long ends: four heartbeats.
+/// Time without a message after which a stream ends: four heartbeats.
 const IDLE: Duration = Duration::from_secs(60);
 
 /// A connected agent, from its welcome to its end.
@@ -145,7 +145,7 @@ impl AgentStream {
                         tracing::error!(agent = %self.id, %error, "store unavailable; agents keep spooling");
                         let wait_ms = u32::try_from(RETRY_EVERY.as_millis()).unwrap_or(u32::MAX);
                         let throttle = wire::Throttle { wait_ms, reason: error.to_string() };
-                        // If the agent is gone, its batch is stored all the same.
+                        // The batch is stored even if the agent is gone.
                         let _ = answer(answers, stream_response::Body::Throttle(throttle)).await;
                     }
                     self.engine.mark_seen(&self.id, &self.sites, self.newest - self.durable, None);
@@ -196,7 +196,7 @@ impl AgentStream {
                 batch.places.len()
             )));
         }
-        // Only its own sites, so that the store keeps no more positions than their files.
+        // Only for its own sites, so that the store keeps no more checkpoints than their files.
         let own = |place: &wire::Place| {
             let site = place.name.split_once('/').map_or("", |(site, _)| site);
             self.sites.iter().any(|own| own.as_str() == site)
@@ -218,7 +218,7 @@ impl AgentStream {
         }
         let site = event.site;
         let reason = Text::new(
-            format!("{} sent an event of site {site}, for which it may not speak", self.id),
+            format!("{} sent an event of site {site}, for which it may not report", self.id),
             format!("{} が権限のないサイト {site} のイベントを送信しました", self.id),
         );
         let remedy = Text::new(

@@ -1,7 +1,7 @@
 //! Pictures → text for a terminal, or JSON.
 //!
-//! Pure. Log text is hostile: whatever goes to a terminal goes through [`safe`]. Columns are measured as wide characters
-//! stand in a terminal, so Japanese aligns.
+//! Pure. Log text is hostile: everything written to a terminal goes through [`safe`]. Column widths count wide characters as two,
+//! so Japanese aligns.
 
 use anstyle::{AnsiColor, Style};
 use jiff::{SignedDuration, Timestamp};
@@ -15,18 +15,18 @@ pub mod findings;
 pub mod settings;
 pub mod wave;
 
-/// How to write.
+/// Output options.
 #[derive(Debug, Clone, Copy)]
 pub struct Look {
     /// Language.
     pub lang: Lang,
-    /// Whether to colour.
+    /// Whether to use colour.
     pub color: bool,
     /// Columns of the terminal.
     pub width: usize,
 }
 
-/// What a piece of text is, for its colour.
+/// Role of a piece of text, which determines its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
     /// Plain.
@@ -44,7 +44,7 @@ pub enum Tone {
 }
 
 impl Look {
-    /// Paints a text.
+    /// Colours a text.
     pub fn paint(&self, tone: Tone, text: &str) -> String {
         let style = match tone {
             _ if !self.color => return text.to_owned(),
@@ -72,14 +72,14 @@ impl Look {
     }
 }
 
-/// Text without anything a terminal would obey: control characters are shown, not sent.
+/// Text without anything a terminal would interpret: control characters are shown, not sent.
 pub fn safe(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '\n' | '\r' | '\t' => out.push(' '),
             c if c.is_control() => out.extend(c.escape_default()),
-            // Marks that turn the direction of what follows can forge a line.
+            // Characters that change the direction of text can forge a line.
             '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => out.extend(c.escape_default()),
             c => out.push(c),
         }
@@ -87,12 +87,12 @@ pub fn safe(text: &str) -> String {
     out
 }
 
-/// Columns a text takes.
+/// Width of a text in columns.
 pub fn width(text: &str) -> usize {
     text.width()
 }
 
-/// A text cut to so many columns, with an ellipsis.
+/// A text cut to a number of columns, with an ellipsis.
 pub fn fit(text: &str, columns: usize) -> String {
     if text.width() <= columns {
         return text.to_owned();
@@ -110,11 +110,11 @@ pub fn fit(text: &str, columns: usize) -> String {
     out
 }
 
-/// A text in lines of at most so many columns: broken at blanks, or anywhere between wide characters.
+/// A text wrapped at a number of columns: at blanks, or anywhere between wide characters.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let (mut lines, mut line, mut used) = (Vec::new(), String::new(), 0);
     for piece in pieces(text) {
-        // The blank behind a word may hang over the edge.
+        // The blank after a word may exceed the width.
         if used + piece.trim_end().width() > columns && !line.is_empty() {
             lines.push(std::mem::take(&mut line).trim_end().to_owned());
             used = 0;
@@ -129,13 +129,13 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
-/// Words with their blanks, and single wide characters; a closing mark stays with what it closes.
+/// Words with their blanks, and single wide characters; a closing mark stays with the preceding character.
 fn pieces(text: &str) -> Vec<&str> {
     let mut cuts = vec![0];
     let mut before: Option<char> = None;
     for (at, c) in text.char_indices() {
         let wide = |c: char| c.width() == Some(2);
-        // Marks, small kana and the long vowel never begin a line.
+        // Marks, small kana and the long vowel mark never begin a line.
         let sticks = "。、」』])）>…ぁぃぅぇぉっゃゅょァィゥェォッャュョー".contains(c);
         let opens = before.is_some_and(|b| matches!(b, '「' | '『' | '[' | '(' | '（'));
         let breaks = before.is_some_and(|b| (b == ' ' && c != ' ') || wide(b) || wide(c));
@@ -153,7 +153,7 @@ pub fn time(time: Option<Timestamp>) -> String {
     time.map_or_else(|| "–".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }
 
-/// How long ago, in two units at most.
+/// Time since a moment, in at most two units.
 pub fn ago(now: Timestamp, then: Timestamp, look: Look) -> String {
     let span = duration(now.duration_since(then));
     match look.lang {
@@ -162,7 +162,7 @@ pub fn ago(now: Timestamp, then: Timestamp, look: Look) -> String {
     }
 }
 
-/// A duration in two units at most.
+/// A duration in at most two units.
 pub fn duration(span: SignedDuration) -> String {
     let seconds = span.as_secs().max(0);
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);

@@ -1,7 +1,7 @@
-//! A picture and what was read → one HTML page that explains itself, for a ticket.
+//! A picture and its input → one self-explanatory HTML page, for a ticket.
 //!
-//! Pure. The page needs nothing but itself: no script, no font, no picture, and a policy that forbids a browser to load any.
-//! It is bounded whatever the input: each section may fill the page up to its mark below, and says what it leaves out.
+//! Pure. The page is self-contained: no script, font or image, and a policy that forbids a browser to load any. Its size is
+//! bounded for any input: each section may fill the page up to its limit below, and says what it leaves out.
 
 use ring::digest::{SHA256, digest};
 use supwatch_model::picture::Picture;
@@ -26,12 +26,12 @@ use parts::{badge, severity, time};
 
 const STYLE: &str = include_str!("report/style.css");
 
-/// Bytes of the page at which each section ends early, one after the other; a page stays below 5 MB, which a browser opens
-/// and a ticket takes.
+/// Page size in bytes at which each section is cut short, in order; a page stays below 5 MB, which a browser opens and a ticket
+/// system accepts.
 mod marks {
     pub(super) const INPUT: usize = 300_000;
     pub(super) const HIERARCHY: usize = 1_200_000;
-    /// Findings in full; further ones are rows.
+    /// Findings shown in full; further ones are table rows.
     pub(super) const FINDINGS: usize = 2_400_000;
     pub(super) const FINDING_ROWS: usize = 3_000_000;
     pub(super) const SETTINGS: usize = 3_600_000;
@@ -49,7 +49,7 @@ pub struct About<'a> {
     pub version: &'a str,
     /// What was read.
     pub input: &'a [InputFile],
-    /// Remarks on the way.
+    /// Remarks on the input.
     pub remarks: &'a [String],
 }
 
@@ -91,7 +91,7 @@ fn head(html: &mut Html, picture: &Picture, about: &About<'_>) {
     html.style(STYLE);
 }
 
-/// Nothing may be loaded, sent or run; the one stylesheet is known by its hash.
+/// The policy forbids loading, sending and running anything; the one stylesheet is allowed by its hash.
 fn policy() -> String {
     use base64::Engine;
     let hash = base64::engine::general_purpose::STANDARD.encode(digest(&SHA256, STYLE.as_bytes()));
@@ -106,7 +106,7 @@ fn time_text(picture: &Picture) -> String {
     crate::show::render::time(picture.at)
 }
 
-/// Name, time, and what is wrong in numbers.
+/// Name, time, and the number of findings.
 fn top(html: &mut Html, picture: &Picture, about: &About<'_>) {
     let look = html.look;
     html.element("h1", |html| {
@@ -155,7 +155,7 @@ fn section(html: &mut Html, target: &'static str, fill: impl FnOnce(&mut Html)) 
     });
 }
 
-/// A number of things, with its word in English singular and plural, and Japanese.
+/// A count with its noun, in English singular or plural, and Japanese.
 fn counted(count: usize, (one, many, ja): (&str, &str, &str), look: Look) -> String {
     format!("{count} {}", look.say(if count == 1 { one } else { many }, ja))
 }

@@ -1,4 +1,4 @@
-//! One suite for all stores: the same cases, and random ones compared with the model in memory.
+//! One suite for all stores: the same cases, and random ones compared with the in-memory model.
 
 use super::*;
 use crate::memory::Memory;

@@ -5,8 +5,8 @@
 //! <store>/days/00000012-2026-03-01/ one database a day
 //! ```
 //!
-//! What is damaged is set aside under another name, and the store continues: agents send again what the store no longer has and
-//! they still keep. Reading scans the summaries of blocks first, and a bounded number of blocks at a time.
+//! Damaged parts are renamed out of the way, and the store continues: agents resend what they still have and the store lost.
+//! Reading scans the summaries of blocks first, and a bounded number of blocks at a time.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -41,7 +41,7 @@ mod retain;
 pub mod transfer;
 mod writer;
 
-/// Memory that sled may use for what is written to, roughly: the end of it is what is read.
+/// Approximate memory limit of sled for the database being written: recent events are the ones read.
 const CACHE_BYTES: u64 = 16 << 20;
 
 /// The embedded store.
@@ -53,7 +53,7 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Opens or makes a store. What is damaged of it is set aside.
+    /// Opens or creates a store. Damaged parts are set aside.
     pub fn open(dir: &Path) -> Result<Embedded, StoreError> {
         let io = |source| StoreError::Open(OpenError::Io { dir: dir.to_owned(), source });
         std::fs::create_dir_all(dir).map_err(io)?;
@@ -75,7 +75,7 @@ impl Embedded {
         Ok(Embedded { state, days, writer: sender })
     }
 
-    /// Every entry below a prefix, by what follows it in its key.
+    /// Every entry with a prefix, keyed by the rest of its key.
     async fn read_by_id<T: Send + 'static>(
         &self,
         prefix: Vec<u8>,
@@ -97,7 +97,7 @@ impl Embedded {
         tokio::task::spawn_blocking(all).await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Everything below a prefix, in the order of keys.
+    /// Every value with a prefix, in key order.
     async fn read_all<T: DeserializeOwned + Send + 'static>(
         &self,
         prefix: &'static [u8],
@@ -117,7 +117,7 @@ impl Embedded {
         tokio::task::spawn_blocking(read).await.map_err(|_| StoreError::Closed)?
     }
 
-    /// The same where nothing else is done meanwhile.
+    /// Sends a request to the writer and blocks the thread until the reply.
     fn ask_now<T>(&self, request: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Request) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         self.writer.blocking_send(request(reply)).map_err(|_| StoreError::Closed)?;
@@ -241,7 +241,7 @@ fn read_marks(db: &Durable) -> Result<BTreeMap<AgentId, Marks>, StoreError> {
 /// How far an agent's files are stored.
 fn places_of(db: &Durable, agent: &AgentId) -> Result<Vec<Place>, StoreError> {
     let mut places = BTreeMap::new();
-    // What is there under the keys of today counts more than what an earlier version left.
+    // Today's keys take precedence over those an earlier version left.
     for prefix in [keys::place_of_first_form(agent), keys::place(agent, "")] {
         for entry in db.scan(&prefix, &prefix) {
             let (key, version, checkpoint) = entry?;

@@ -1,7 +1,7 @@
 //! What the collector keeps: events, how far each agent got, findings, and their notifications.
 //!
-//! A trait of domain verbs. **An `Ok` of [`Store::commit`] means that the events survive a power cut**, each exactly once:
-//! what was stored before is recognised by agent, epoch and sequence and not stored again.
+//! A trait in domain terms. **An `Ok` of [`Store::commit`] means that the events survive a power cut**, each exactly once: events
+//! already stored are recognised by agent, epoch and sequence, and not stored again.
 
 use std::collections::BTreeMap;
 
@@ -47,7 +47,7 @@ pub enum StoreError {
     /// The batch does not continue at the next sequence number.
     #[error("the batch begins after event {expected}, which is expected next")]
     Gap {
-        /// The number that is next.
+        /// The next expected number.
         expected: u64,
     },
     /// A newer session of the same agent took over.
@@ -71,7 +71,7 @@ impl StoreError {
 /// Retention policy: segments are dropped when either limit is reached, the oldest day first, never the newest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// Days after the one on which they came.
+    /// Days after the one on which the events arrived.
     pub days: u32,
     /// Bytes of the store's files.
     pub bytes: u64,
@@ -88,11 +88,11 @@ impl Default for Retention {
 pub struct StoreSize {
     /// Bytes of its files.
     pub bytes: u64,
-    /// Days of events.
+    /// Number of days with events.
     pub days: u64,
-    /// Events in them.
+    /// Number of events.
     pub events: u64,
-    /// The oldest of them.
+    /// Start of the oldest day.
     pub oldest: Option<jiff::civil::Date>,
     /// Days dropped by this pass of retention.
     pub dropped_days: u64,
@@ -105,11 +105,11 @@ pub struct Claims {
     pub epoch: Epoch,
     /// First sequence number it still has.
     pub oldest_sequence: u64,
-    /// Number the next event is going to get; 1 in an epoch that has just begun.
+    /// Sequence number of the next event; 1 in an epoch that has just begun.
     pub next_sequence: u64,
 }
 
-/// Right to commit, until a newer session of the same agent opens.
+/// The right to commit, until a newer session of the same agent opens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
     /// The agent.
@@ -120,20 +120,20 @@ pub struct Session {
     pub fence: u64,
     /// Everything up to this number is durable.
     pub durable_sequence: u64,
-    /// [`Event::proof`] of the last of it.
+    /// [`Event::proof`] of the last durable event.
     pub proof: Option<u32>,
     /// Events now known to be lost: neither side has them any more.
     pub lost: u64,
     /// All of them, since its first session.
     pub lost_ever: u64,
-    /// For an agent with a new epoch: where its files are stored up to.
+    /// For an agent with a new epoch: the checkpoints up to which its files are stored.
     pub resume: Vec<Place>,
     /// Whether events of a later epoch of this agent are stored: it must start a new epoch.
     pub is_replaced: bool,
 }
 
 impl Session {
-    /// As a store opened it.
+    /// A session as a store opened it.
     pub fn new(agent: &AgentId, claims: Claims, fence: u64, opened: marks::Opened, resume: Vec<Place>) -> Session {
         let marks::Opened { durable, proof, lost, lost_ever, is_new: _, is_replaced } = opened;
         Session {
@@ -164,7 +164,7 @@ pub struct Committed {
 pub struct Cursor {
     /// Number of the block.
     pub block: u64,
-    /// Events of it that were seen.
+    /// Number of its events already read.
     pub index: usize,
 }
 
@@ -238,8 +238,8 @@ pub trait Store: Send + Sync + 'static {
     /// Opens a session: a newer one of the same agent fences the older one.
     async fn open_session(&self, agent: &AgentId, claims: Claims) -> Result<Session, StoreError>;
 
-    /// Stores what is new of events with numbers in sequence, durably and all or nothing. `places` are how far files were
-    /// read when the last of them was; kept with them, unless none of them is new.
+    /// Stores the new ones among events with consecutive numbers, durably and all or nothing. `places` are the checkpoints of
+    /// files after the last event; they are stored with the events, unless none of them is new.
     async fn commit(
         &self,
         session: &Session,
@@ -248,14 +248,14 @@ pub trait Store: Send + Sync + 'static {
         places: Vec<Place>,
     ) -> Result<Committed, StoreError>;
 
-    /// Events behind a place, at most [`PAGE_BLOCKS`] blocks of them.
+    /// Events after a cursor, from at most [`PAGE_BLOCKS`] blocks.
     async fn scan(&self, query: &EventQuery, after: Cursor) -> Result<Page, StoreError>;
 
-    /// Events before a place, or before the end, of at most [`PAGE_BLOCKS`] blocks; in their order. `next` is where they begin,
-    /// `end` that nothing is before them.
+    /// Events before a cursor, or before the end, from at most [`PAGE_BLOCKS`] blocks, in order of arrival. `next` is where they
+    /// begin; `end` means that nothing precedes them.
     async fn scan_back(&self, query: &EventQuery, before: Option<Cursor>) -> Result<Page, StoreError>;
 
-    /// The place behind everything that is stored.
+    /// The cursor after everything stored.
     async fn end(&self) -> Result<Cursor, StoreError>;
 
     /// The newest event of each kind from dropped segments, in order of arrival, so that the last known state survives.
@@ -270,7 +270,7 @@ pub trait Store: Send + Sync + 'static {
     /// All findings.
     async fn findings(&self) -> Result<Vec<Finding>, StoreError>;
 
-    /// Keeps a decision of an operator, with the finding it changed, all or nothing. It is never deleted.
+    /// Stores an operator's decision with the finding it changed, all or nothing. It is never deleted.
     async fn decide(&self, entry: &AuditEntry, finding: &Finding) -> Result<(), StoreError>;
 
     /// Every decision, oldest first.
@@ -288,8 +288,8 @@ pub trait Store: Send + Sync + 'static {
     /// The waves an OTLP receiver has, with their hashes.
     async fn exported(&self) -> Result<BTreeMap<String, u64>, StoreError>;
 
-    /// Keeps how far agents have read, the newest report of each for each site. Agents report it again, so it need not survive a
-    /// power cut; but it is never stored before the events it covers.
+    /// Stores coverage, the newest report of each agent for each site. Agents report it again, so it need not survive a power
+    /// cut; but it is never stored before the events it covers.
     async fn put_coverage(&self, coverage: &[KeptCoverage]) -> Result<(), StoreError>;
 
     /// The newest coverage of each agent for each site.

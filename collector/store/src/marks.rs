@@ -1,4 +1,4 @@
-//! How far each agent got: pure, and shared by all stores, so that exactly-once is decided in one place.
+//! How far each agent's events are stored. Pure, and shared by all stores, so that exactly-once is decided in one place.
 
 use serde::{Deserialize, Serialize};
 use supwatch_model::event::Event;
@@ -7,10 +7,10 @@ use supwatch_model::ids::Epoch;
 use super::{Claims, StoreError};
 use crate::planted::{self, Fault};
 
-/// Most epochs kept for an agent. One begins when an agent's state is lost; far more than that is two agents with one
+/// Most epochs kept for an agent. One begins when an agent's state is lost; many more than that mean two agents with one
 /// identity, which replace each other.
 const EPOCHS_KEPT: usize = 256;
-/// Most ranges of lost events that are kept by their numbers; older ones stay counted.
+/// Most ranges of lost events kept by number; older ones are only counted.
 const LOST_KEPT: usize = 100;
 
 /// How far an agent's events are stored.
@@ -20,25 +20,25 @@ pub struct Marks {
     pub fence: u64,
     /// Events that neither side has any more.
     pub lost: u64,
-    /// Which they were, newest last.
+    /// Ranges of these events, newest last.
     #[serde(default)]
     pub lost_ranges: Vec<LostRange>,
-    /// The newest epochs: in the order in which something of them was last stored, or they began.
+    /// The newest epochs, in the order in which they last stored an event or began.
     pub epochs: Vec<Mark>,
 }
 
-/// Events that neither side has any more.
+/// A range of events that neither side has any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LostRange {
-    /// Their epoch.
+    /// Epoch of the range.
     pub epoch: [u8; 16],
-    /// The first.
+    /// First number.
     pub first: u64,
-    /// The last.
+    /// Last number.
     pub last: u64,
 }
 
-/// How far an epoch got.
+/// How far the events of an epoch are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Stored", into = "Stored")]
 pub struct Mark {
@@ -46,11 +46,11 @@ pub struct Mark {
     pub epoch: [u8; 16],
     /// Everything up to this number is durable.
     pub durable: u64,
-    /// [`Event::proof`] of the last of them; absent where it was lost, or stored by a version that recorded none.
+    /// [`Event::proof`] of the last of them; `None` if it was lost, or stored by a version that recorded none.
     pub proof: Option<u32>,
 }
 
-/// A mark as it is stored: the first version had two fields, and stores of it are still opened.
+/// A mark as stored: the first version had two fields, and its stores are still opened.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Stored {
@@ -73,36 +73,36 @@ impl From<Mark> for Stored {
     }
 }
 
-/// What a session begins with.
+/// State at the start of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Opened {
     /// Everything up to this number is durable.
     pub durable: u64,
-    /// Proof of the last of it.
+    /// Proof of the last durable event.
     pub proof: Option<u32>,
     /// Events now known to be lost.
     pub lost: u64,
-    /// All of them.
+    /// All lost events since its first session.
     pub lost_ever: u64,
-    /// Whether nothing of this epoch was ever stored. Its agent may have opened it before and not have got the answer.
+    /// Whether nothing of this epoch was ever stored. Its agent may have opened it before without receiving the answer.
     pub is_new: bool,
-    /// Whether events of another epoch were stored since: this one comes from a state that was replaced, and what it goes on
-    /// to read was delivered by the other one.
+    /// Whether events of another epoch were stored since: this epoch comes from a state that was replaced, and the other one has
+    /// already delivered what this one would read next.
     pub is_replaced: bool,
 }
 
 impl Marks {
-    /// Opens a session; returns the mark of its epoch, and how many events are newly known to be lost.
+    /// Opens a session; returns the mark of its epoch, and the number of newly lost events.
     pub fn open(&mut self, claims: Claims) -> Opened {
         self.fence += 1;
         if !self.epochs.iter().any(|mark| mark.epoch == claims.epoch.0) {
-            // An epoch that is under way and not known may be one of those that are not kept any more.
+            // An unknown epoch that has already begun may be one that is no longer kept.
             if self.epochs.len() >= EPOCHS_KEPT && claims.next_sequence > 1 {
                 return Opened { durable: 0, proof: None, lost: 0, lost_ever: self.lost, is_new: false, is_replaced: true };
             }
             self.epochs.push(Mark { epoch: claims.epoch.0, durable: 0, proof: None });
             if self.epochs.len() > EPOCHS_KEPT {
-                // One of which nothing is stored, but not this one.
+                // Preferably an epoch of which nothing is stored, but never this one.
                 let needless = self.epochs.iter().take(EPOCHS_KEPT).position(|mark| mark.durable == 0).unwrap_or(0);
                 self.epochs.remove(needless);
             }
@@ -113,7 +113,8 @@ impl Marks {
         };
         let is_replaced = later.any(|mark| mark.durable > 0) && !planted::is(Fault::ReplacedGoesOn);
         let is_new = mark.durable == 0;
-        // Neither the store nor the agent has the events between: a store restored from a copy, or a spool that was emptied.
+        // Neither the store nor the agent has the events in between: the store was restored from a copy, or the spool was
+        // emptied.
         let next = if planted::is(Fault::EdgeOfTheMark) { mark.durable } else { mark.durable + 1 };
         let lost = claims.oldest_sequence.saturating_sub(next);
         if lost > 0 {
@@ -126,7 +127,7 @@ impl Marks {
         Opened { durable: mark.durable, proof: mark.proof, lost, lost_ever: self.lost, is_new, is_replaced }
     }
 
-    /// Takes in events with numbers in sequence: moves the mark and leaves those that are new.
+    /// Records events with consecutive numbers: moves the mark and keeps the new ones.
     pub fn admit(&mut self, epoch: Epoch, fence: u64, events: &mut Vec<Event>) -> Result<u64, StoreError> {
         if fence != self.fence && !planted::is(Fault::FenceIgnored) {
             return Err(StoreError::Fenced);
@@ -153,7 +154,7 @@ impl Marks {
         }
         let durable = mark.durable;
         if !events.is_empty() {
-            // The last one is now this one.
+            // This epoch is now the newest.
             self.epochs.get_mut(at..).unwrap_or_default().rotate_left(1);
         }
         Ok(durable)
@@ -168,7 +169,7 @@ mod tests {
     fn an_epoch_is_new_until_something_of_it_is_stored() {
         let claims = Claims { epoch: Epoch([1; 16]), oldest_sequence: 1, next_sequence: 1 };
         let mut marks = Marks::default();
-        // The answer to the first is lost on its way: the agent must get it from the second.
+        // The answer to the first session is lost: the second one must deliver it.
         assert!(marks.open(claims).is_new && marks.open(claims).is_new);
     }
 

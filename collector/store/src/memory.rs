@@ -1,4 +1,4 @@
-//! A store in memory: for tests, and the model that the others are compared with.
+//! An in-memory store: for tests, and as the model for the others.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -16,7 +16,7 @@ use super::{
     Claims, Committed, Cursor, EventQuery, KeptCoverage, LastNotified, Page, Retention, Session, Store, StoreError, StoreSize,
 };
 
-/// A store in memory.
+/// An in-memory store.
 #[derive(Debug, Default)]
 pub struct Memory(Mutex<Inner>);
 
@@ -33,7 +33,7 @@ struct Inner {
 }
 
 impl Memory {
-    /// A copy of it as it is now, such as a backup is.
+    /// A copy of its current state, like a backup.
     pub fn copy(&self) -> Memory {
         Memory(Mutex::new(self.inner().clone()))
     }

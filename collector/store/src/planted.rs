@@ -1,15 +1,14 @@
-//! Mistakes planted for the tests of the tests: the simulation must find each of them.
+//! Faults planted to test the tests: the simulation must find each of them.
 //!
-//! Only with the feature `planted-faults`, which the tests crate asks for as a dev-dependency and no program has. Without it
-//! every function here is what the code would be if it were not there. A mistake is planted for the thread that asks for
-//! it: a simulation runs on one.
+//! Compiled only with the feature `planted-faults`, which the tests crate enables as a dev-dependency and no program has. Without
+//! it the functions here change nothing. A fault is planted for the calling thread: a simulation runs on one.
 
-/// A mistake.
+/// A deliberate bug that a simulation must detect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// Events are acknowledged before they are stored.
     AcknowledgedFirst,
-    /// Duplicates are recognised because they arrived lately, whatever their number.
+    /// Duplicates are recognised by their recent arrival, not by number.
     DuplicatesByTime,
     /// An older session of an agent keeps storing beside the newer one.
     FenceIgnored,
@@ -24,26 +23,26 @@ thread_local! {
     static PLANTED: std::cell::Cell<Option<Fault>> = const { std::cell::Cell::new(None) };
 }
 
-/// Plants a mistake on this thread, or removes it.
+/// Plants a fault on this thread, or removes it.
 #[cfg(feature = "planted-faults")]
 pub fn plant(fault: Option<Fault>) {
     PLANTED.set(fault);
     lately::forget();
 }
 
-/// Whether a mistake is planted.
+/// Whether this fault is planted on this thread.
 #[cfg(feature = "planted-faults")]
 pub fn is(fault: Fault) -> bool {
     PLANTED.get() == Some(fault)
 }
 
-/// Whether a mistake is planted: never.
+/// Always false: faults are compiled out.
 #[cfg(not(feature = "planted-faults"))]
 pub const fn is(_fault: Fault) -> bool {
     false
 }
 
-/// Events that arrived lately.
+/// Recently arrived events.
 #[cfg(feature = "planted-faults")]
 pub mod lately {
     use std::cell::{Cell, RefCell};
@@ -52,9 +51,9 @@ pub mod lately {
 
     use supwatch_model::event::Event;
 
-    /// How long something is remembered.
+    /// How long an arrival is remembered.
     const WINDOW: Duration = Duration::from_secs(5);
-    /// How many events before the mark an agent is made to send again.
+    /// How many events before the mark an agent must send again.
     const AGAIN: u64 = 20;
 
     thread_local! {
@@ -62,7 +61,7 @@ pub mod lately {
         static SEEN: RefCell<BTreeMap<(String, String, String), Duration>> = const { RefCell::new(BTreeMap::new()) };
     }
 
-    /// Time passes.
+    /// Advances the time.
     pub fn now(now: Duration) {
         NOW.set(now);
     }
@@ -71,7 +70,7 @@ pub mod lately {
         SEEN.with_borrow_mut(BTreeMap::clear);
     }
 
-    /// Keeps events that did not arrive lately, instead of those after the mark.
+    /// Keeps events that did not arrive recently, instead of those after the mark.
     pub(crate) fn retain(events: &mut Vec<Event>) {
         let now = NOW.get();
         SEEN.with_borrow_mut(|seen| {
@@ -82,7 +81,7 @@ pub mod lately {
         });
     }
 
-    /// A lower mark, which makes an agent send some events again, if the mistake is planted.
+    /// If the fault is planted, a lower mark, which makes the agent send some events again.
     pub fn asked_again(durable_sequence: u64) -> Option<u64> {
         super::is(super::Fault::DuplicatesByTime).then(|| durable_sequence.saturating_sub(AGAIN))
     }

@@ -1,11 +1,11 @@
-//! Who takes from whom, and what of.
+//! Update sources: which server synchronises from which, and what.
 
 use supwatch_tests::dice::Dice;
 
 use super::{BEGIN, DAY, DOMAIN};
 use crate::world::{Generation, Kind, Upstream, World};
 
-/// Who takes from whom, and by which name.
+/// Which server synchronises from which, and under which name.
 pub fn sources(world: &mut World, dice: &mut Dice) {
     let at_2007 = world.generation == Generation::Y2007;
     for site in 0..world.sites.len() {
@@ -49,7 +49,7 @@ pub fn sources(world: &mut World, dice: &mut Dice) {
         component.upstream = first_source.as_ref().map(url);
         component.above = first_source.map_or_else(|| "Microsoft Update".to_owned(), |source| source.server);
     }
-    // Since 2012 the top site may take from a WSUS outside, or from nobody.
+    // Since 2012 the top site may synchronise from an external WSUS, or from nothing.
     if !at_2007 && dice.once_in(12) && world.top().has_sup() {
         let other = dice.once_in(2).then(|| Upstream { server: "wsus-hq.hq.example".to_owned(), port: 8530, ssl: false });
         world.traits.insert(if other.is_some() { "other-source" } else { "no-source" });
@@ -105,7 +105,7 @@ pub fn filters(world: &mut World, dice: &mut Dice) {
     let build = *dice.one_of(&["6.3.9600.18694", "10.0.14393.2969", "10.0.17763.1", "10.0.20348.143"]);
     for site in 0..world.sites.len() {
         let top = world.sites[site].parent.is_none();
-        // A child may store fewer files than its parent; it provides every summary language.
+        // A child may store fewer update file languages than its parent; it provides every summary language.
         let parents: Vec<&'static str> = match world.sites[site].parent {
             Some(parent) => world.sites[parent].points.first().map_or(files.clone(), |point| point.languages.clone()),
             None => files.clone(),
@@ -115,7 +115,7 @@ pub fn filters(world: &mut World, dice: &mut Dice) {
                 world.traits.insert("fewer-file-languages");
                 parents.iter().copied().take(1).collect()
             }
-            // A replica has what its upstream server has.
+            // A replica has the filters of its upstream server.
             Kind::Secondary => parents.clone(),
             _ => files.iter().copied().filter(|file| parents.contains(file)).collect(),
         };

@@ -1,11 +1,11 @@
-//! What can be read of each site, and when what happens.
+//! Which data of each site can be read, and when things happen.
 
 use supwatch_tests::dice::Dice;
 
 use super::{BEGIN, DAY};
 use crate::world::{Failure, HOUR, MINUTE, Place, Titles, Tongue, Trouble, World};
 
-/// What can be read of each site.
+/// Which data of each site can be read.
 pub fn telling(world: &mut World, dice: &mut Dice) {
     let ids = dice.below(4);
     let mixed = dice.once_in(6);
@@ -32,7 +32,7 @@ pub fn telling(world: &mut World, dice: &mut Dice) {
             own.lost = usize::try_from(dice.between(5, 90)).expect("small");
             world.traits.insert("short-logs");
         }
-        // An alias is what its settings call one: nobody else knows of it.
+        // Aliases are known only from a site's settings.
         let alias = own.points.iter().any(|point| !point.aliases.is_empty());
         own.tells_settings |= alias;
         if !alias && dice.once_in(8) || !own.tells_logs && !own.tells_settings && dice.once_in(2) {
@@ -86,7 +86,7 @@ pub fn times(world: &mut World, dice: &mut Dice) {
     };
     let gap = world.gap.unwrap_or(24) * HOUR;
     let waves = match dice.below(10) {
-        // Enough to see the schedule by.
+        // Enough runs to derive the schedule.
         0 if !many => dice.between(5, 8),
         _ if many => dice.between(1, 3),
         _ => dice.between(1, 4),

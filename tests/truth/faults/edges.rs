@@ -1,4 +1,4 @@
-//! A server takes from the wrong place, or in the wrong way.
+//! A server synchronises from the wrong place, or in the wrong way.
 
 use supwatch_tests::dice::Dice;
 
@@ -21,7 +21,7 @@ fn upstream(point: &mut Point) -> &mut Upstream {
     point.upstream.as_mut().expect("an upstream server")
 }
 
-/// Takes from the first SUP of another site than its parent.
+/// Synchronises from the first SUP of a site that is not its parent.
 fn from_site(name: &'static str, wanted: fn(&World, &Site, usize, &Site) -> bool) -> Fault {
     fault(name, move |world, dice| {
         let others = |world: &World, site: &Site| {

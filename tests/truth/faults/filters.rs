@@ -5,7 +5,7 @@ use supwatch_tests::dice::Dice;
 use super::{Expected, Fault, by_ids, child, fault, name, named, pick_point, top};
 use crate::world::{CLASSIFICATIONS, Kind, PRODUCTS, Point, Site, World};
 
-/// At the first WSUS of a child primary; whatever compares it with above or with the component names it.
+/// At the first WSUS of a child primary site; any rule that compares it with its parent or its component may name it.
 fn of_child(name_of: &'static str, rules: &'static [&'static str], fits: fn(&Point) -> bool, change: fn(&mut Point)) -> Fault {
     fault(name_of, move |world, dice| {
         by_ids(world, dice);
@@ -21,7 +21,7 @@ fn leaf(world: &World, site: &Site) -> bool {
     !world.sites.iter().any(|other| other.parent.is_some_and(|parent| world.sites[parent].code == site.code))
 }
 
-/// At the first WSUS of the top site, ticked in its own console.
+/// At the first WSUS of the top site, selected in its own console.
 fn of_top(name_of: &'static str, fits: fn(&Point) -> bool, change: fn(&mut Point)) -> Fault {
     fault(name_of, move |world, dice: &mut Dice| {
         by_ids(world, dice);

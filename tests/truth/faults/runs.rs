@@ -1,4 +1,4 @@
-//! The runs of a site fail, and its logs say why.
+//! The runs of a site fail, and its logs show why.
 
 use super::texts::{Failing, RUNS, SYNC, Whose};
 use super::{Expected, Fault, child, fails, failure, fault, name, pick_point, top};
@@ -28,7 +28,7 @@ fn one(failing: &'static Failing) -> Fault {
             failing.causes.iter().map(|cause| name(world, site, rule, Some(cause))).collect::<Vec<_>>()
         };
         let mut any_of = of("sync-failed", world);
-        // The database may be named for the run.
+        // The database rule may be named in place of the run.
         any_of.extend(of("database-trouble", world));
         if failing.causes.contains(&"apiremoting-unauthorized") {
             any_of.push(name(world, site, "vdir-access", None));
@@ -59,7 +59,7 @@ fn refused() -> Fault {
     })
 }
 
-/// A proxy that wants credentials.
+/// A proxy that requests credentials.
 fn proxy() -> Fault {
     fault("run-407", |world, dice| {
         let without = |point: &Point| point.proxy.as_ref().is_some_and(|proxy| !proxy.account);

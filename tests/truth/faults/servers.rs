@@ -1,4 +1,4 @@
-//! A server is set up wrongly, and the newest snapshot shows it; the runs so far were well.
+//! A server is misconfigured, and the newest snapshot shows it; earlier runs succeeded.
 
 use supwatch_tests::dice::Dice;
 
@@ -110,7 +110,7 @@ pub fn all() -> Vec<Fault> {
         let site = pick_point(world, dice, |_, site, _| site.points.len() == 1)?;
         let own = &mut world.sites[site];
         own.points[0].wsus_name = format!("{}-old.corp.example", bare(&own.points[0].host));
-        // No line that shows that the name works.
+        // Removes lines that show that the name works.
         own.tells_wcm = false;
         named(world, site, "fqdn-mismatch")
     }));

@@ -1,4 +1,4 @@
-//! What people wrote of the hierarchy cannot be.
+//! The hierarchy as described in the configuration files is impossible.
 
 use super::{Expected, Fault, fault, name, named, pick};
 use crate::world::Kind;

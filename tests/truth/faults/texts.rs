@@ -1,4 +1,4 @@
-//! What a failing component says: the documented texts, with the function that says them.
+//! Messages of a failing component: the documented texts, with the function that reports them.
 
 use crate::world::Place;
 
@@ -8,15 +8,15 @@ pub const MANAGER: &str = "CWSyncMgr::DoSync";
 pub const REMOTING: &str = "Microsoft.UpdateServices.Internal.DatabaseAccess.ApiRemotingCompressionProxy.GetWebResponse";
 pub const NOT_CONFIGURED: &str = "WSUS server not configured. Please refer to WCM.log for configuration error details.";
 
-/// Whose runs can fail so.
+/// Sites whose runs can fail in this way.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Whose {
     Any,
-    /// That of the top site, from Microsoft Update.
+    /// The top site, synchronising from Microsoft Update.
     Top,
-    /// A child's, with its parent as upstream server.
+    /// A child, with its parent as upstream server.
     Child,
-    /// One that uses SSL.
+    /// A site that uses SSL.
     Ssl,
 }
 
@@ -33,7 +33,7 @@ pub struct Failing {
     pub wcm: &'static [&'static str],
     /// Lines of `SoftwareDistribution.log`.
     pub wsus: &'static [&'static str],
-    /// Any of them names it.
+    /// Causes, any of which may be named.
     pub causes: &'static [&'static str],
 }
 
@@ -56,7 +56,7 @@ const fn database(name: &'static str, lines: &'static [&'static str], causes: &'
     Failing { name, whose: Whose::Top, place: Place::Database, text, source: SYNC, lines, wcm: &[], wsus: &[], causes }
 }
 
-/// WSyncMgr says that WSUS failed, and WSUS itself why.
+/// WSyncMgr reports that WSUS failed, and WSUS itself why.
 const fn told(name: &'static str, wsus: &'static [&'static str], causes: &'static [&'static str]) -> Failing {
     Failing {
         name,

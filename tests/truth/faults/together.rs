@@ -1,4 +1,4 @@
-//! A setting is wrong and the runs fail of it: the setting is the cause, the failed run its consequence.
+//! A wrong setting makes the runs fail: the setting is the cause, the failed run its consequence.
 
 use super::texts::{API, MANAGER, NOT_CONFIGURED};
 use super::{Fault, child, fails, failure, fault, named, pick_point};

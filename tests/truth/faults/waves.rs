@@ -1,4 +1,4 @@
-//! Nothing fails, and yet something does not happen, or happens where it must not.
+//! Nothing fails, but something does not happen, or happens where it must not.
 
 use supwatch_tests::dice::Dice;
 
@@ -51,7 +51,7 @@ fn stale(world: &mut World, dice: &mut Dice) -> Option<Expected> {
     named(world, site, "catalog-lag")
 }
 
-/// A moment between two waves at which nothing runs.
+/// A moment between two waves when no run is in progress.
 fn between(world: &mut World, site: usize, dice: &mut Dice) -> Seconds {
     let wave = world.last_wave();
     let at = wave + depth(world, site) * 45 * MINUTE + dice.between(60, 120) * MINUTE;
@@ -88,7 +88,7 @@ fn local(world: &mut World, dice: &mut Dice) -> Option<Expected> {
 }
 
 fn cut_off(world: &mut World, dice: &mut Dice) -> Option<Expected> {
-    // A secondary that never hears of a wave has no log of one; only a primary shows.
+    // A secondary site that is never notified of a wave logs nothing about it; only a primary site's log shows it.
     let site = pick(world, dice, |world, site| child(world, site) && site.has_sup() && site.kind == crate::world::Kind::Primary)?;
     let gap = world.gap? * HOUR;
     if world.sites.len() > 12 || gap > 24 * HOUR {

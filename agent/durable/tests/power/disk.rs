@@ -1,15 +1,15 @@
-//! What a disk holds, by what was done to its files: pure.
+//! Derives what a disk may hold from a record of file operations. Pure.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::Dice;
 
-/// A file, whatever its name.
+/// A file, identified independently of its name.
 type Inode = usize;
 type Names = BTreeMap<String, Inode>;
 
-/// What a disk holds.
+/// Contents of a disk.
 #[derive(Debug, Clone, Default)]
 pub struct Disk {
     names: Names,
@@ -35,24 +35,24 @@ impl Change {
     }
 }
 
-/// A moment: something was just done.
+/// A moment: one operation just finished.
 #[derive(Debug)]
 pub struct Moment<'a> {
-    /// Things done since the process began.
+    /// Number of operations since the process began.
     pub since_begin: usize,
-    /// Whether a sync has returned or something was acknowledged: a power cut leaves something else than before.
+    /// Whether a sync returned or something was acknowledged, so that a power cut now leaves another state than before.
     pub cut: bool,
-    /// What is on the disk for certain.
+    /// What is certainly on the disk.
     pub disk: &'a Disk,
     /// What the writer has acknowledged.
     pub acknowledged: u64,
-    /// What may be on it, too: when, to which file, what.
+    /// What may also be on the disk: time, file and write.
     unsynced: &'a [(usize, Inode, Change)],
     names: &'a Names,
 }
 
 impl Moment<'_> {
-    /// The state that another process finds, if this one is killed: everything.
+    /// The state that another process finds if this one is killed: everything written.
     pub fn killed(&self) -> Disk {
         let mut disk = self.disk.clone();
         disk.names.clone_from(self.names);
@@ -62,7 +62,7 @@ impl Moment<'_> {
         disk
     }
 
-    /// A state with some of what was not synced, torn anywhere; perhaps with all names as they are by now.
+    /// A state with part of the unsynced writes, torn anywhere, and possibly with all renames done so far.
     pub fn torn(&self, dice: &mut Dice, names: bool) -> Disk {
         let mut disk = self.disk.clone();
         if names {
@@ -72,7 +72,7 @@ impl Moment<'_> {
             let file = disk.files.entry(*inode).or_default();
             match (dice.below(4), change) {
                 (0, _) => {}
-                // Its pages come in any order.
+                // The page cache writes its pages in any order.
                 (3, Change::Write(at, bytes)) => {
                     for (page, bytes) in (0..).zip(bytes.chunks(4096)).filter(|_| dice.below(2) == 0) {
                         Change::Write(at + page * 4096, bytes.to_vec()).apply(file);
@@ -90,7 +90,7 @@ impl Moment<'_> {
 }
 
 impl Disk {
-    /// Of a folder.
+    /// Reads a disk from a folder.
     pub fn of(folder: &Path) -> Disk {
         let mut disk = Disk::default();
         disk.read(folder, "");
@@ -110,7 +110,7 @@ impl Disk {
         }
     }
 
-    /// Into a folder, instead of what is there.
+    /// Writes the disk into a folder, replacing its contents.
     pub fn write(&self, folder: &Path) {
         let _ = std::fs::remove_dir_all(folder);
         std::fs::create_dir_all(folder).expect("folder");
@@ -122,7 +122,7 @@ impl Disk {
     }
 }
 
-/// A record: its kind, name, number and data.
+/// The entries of a record, each with its kind, name, number and data.
 struct Records<'a>(&'a [u8]);
 
 impl<'a> Iterator for Records<'a> {
@@ -145,23 +145,23 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
-/// How many moments a record has.
+/// Number of moments in a record.
 pub fn count(record: &[u8]) -> usize {
     Records(record).count()
 }
 
-/// Looks at all moments of a record that begins with what a disk held, and what was acknowledged of it.
+/// Visits every moment of a record that starts from the given disk contents and acknowledgements.
 pub fn moments(before: &Disk, mut acknowledged: u64, record: &[u8], mut look: impl FnMut(usize, Moment<'_>)) {
     let mut began_at = 0;
     let (mut disk, mut names, mut next) = (before.clone(), before.names.clone(), before.files.len());
     let mut unsynced: Vec<(usize, Inode, Change)> = Vec::new();
-    // How names changed, and which syncs are under way: when they began, of which file.
+    // Renames, and syncs in progress: when each began, and of which file.
     let mut renamed: Vec<(usize, Names)> = Vec::new();
     let mut syncs: BTreeMap<u64, (usize, Option<Inode>)> = BTreeMap::new();
     for (at, (kind, name, number, data)) in Records(record).enumerate() {
         let inode = names.get(name).copied();
         match kind {
-            // A process begins: what was being made when the last one was killed, it removes.
+            // A process starts and removes the database that the killed one was creating.
             b'P' => {
                 names.retain(|name, _| !name.starts_with("db.new/"));
                 renamed.push((at, names.clone()));

@@ -1,11 +1,11 @@
-//! Power cuts at every moment, computed: a writer's calls to the file system are recorded (`record.c`), and from them follows what
-//! a disk may hold after a cut at any of them. Each such state must open, with everything that was acknowledged.
+//! Power cuts at every moment, computed: `record.c` records a writer's file system calls, and from the record the test derives
+//! what a disk may hold after a cut at any of them. Every such state must open and contain everything that was acknowledged.
 //!
-//! The disk keeps what was written before a sync that has returned; of the rest any part, torn anywhere. Names change in
-//! order, and a sync keeps those before it, as journals of file systems do. Writers are killed, go on in what the page cache has, and
-//! then go on in one of the states.
+//! The disk keeps everything written before a sync that has returned, and any part of the rest, torn anywhere. Renames are
+//! ordered, and a sync persists the ones before it, as in journalling file systems. Writers are killed, resume from the page
+//! cache, and then resume from one of the derived states.
 //!
-//! SUPWATCH_CUT_STATES: how many states. SUPWATCH_SEED: repeats the random choices, though not the writer's threads.
+//! SUPWATCH_CUT_STATES sets the number of states. SUPWATCH_SEED repeats the random choices, but not the writer's thread schedule.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
@@ -18,13 +18,13 @@ use std::process::{Command, Stdio};
 use disk::Disk;
 use supwatch_durable::{Batch, Durable};
 
-/// Small, so that the writer opens its database anew often.
+/// Small, so that the writer reopens its database often.
 const CACHE: u64 = 512 << 10;
-/// Entries that a writer keeps.
+/// Number of entries that a writer retains.
 const KEPT: u64 = 120;
 const FOLDER: &str = "SUPWATCH_CUT_FOLDER";
 
-/// Random numbers that a seed repeats.
+/// A seeded random number generator.
 pub struct Dice(u64);
 
 impl Dice {
@@ -42,21 +42,21 @@ fn key(number: u64) -> Vec<u8> {
     [b"Q".as_slice(), &number.to_be_bytes()].concat()
 }
 
-/// The value of an entry follows from its number; some are large.
+/// The value of an entry, derived from its number; some are large.
 fn value(number: u64) -> Vec<u8> {
     let mut dice = Dice(number);
     let size = if dice.below(12) == 0 { dice.below(60_000) } else { dice.below(3_000) };
     (0..size).map(|_| dice.below(256) as u8).collect()
 }
 
-/// The first entry that is kept and the one that comes next, as the database says.
+/// The first retained entry and the number of the next one, according to the database.
 fn bounds(db: &Durable) -> Result<(u64, u64), String> {
     let Some((_, meta)) = db.get(b"M").map_err(|error| error.to_string())? else { return Ok((1, 1)) };
     let half = |at: usize| u64::from_be_bytes(meta[at..at + 8].try_into().expect("eight bytes"));
     Ok((half(0), half(8)))
 }
 
-/// Writes until it is killed, if it is asked to: entries with how many there are, and forgets the oldest.
+/// The writer process: when requested, writes entries with their count and removes the oldest, until it is killed.
 #[test]
 fn a_writer() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
@@ -78,7 +78,7 @@ fn a_writer() {
     }
 }
 
-/// What is wrong with the database in a state, if anything is.
+/// What is wrong with the database in a state, if anything.
 fn wrong(folder: &Path, acknowledged: u64) -> Option<String> {
     if !folder.join("db").exists() && acknowledged == 0 {
         return None;
@@ -96,7 +96,7 @@ fn wrong(folder: &Path, acknowledged: u64) -> Option<String> {
                 None => return Err(format!("entry {number} of {oldest} to {next} is missing")),
             }
         }
-        // It can be gone on with.
+        // The database accepts new writes.
         let mut batch = Batch::new();
         batch.put(b"X", 1, b"x");
         db.commit(batch).map_err(|error| error.to_string())
@@ -104,7 +104,7 @@ fn wrong(folder: &Path, acknowledged: u64) -> Option<String> {
     read().err()
 }
 
-/// The recorder, made here: it needs the C compiler that some dependencies need anyway.
+/// Builds the recorder; needs the C compiler that some dependencies need anyway.
 fn recorder(folder: &Path) -> PathBuf {
     let library = folder.join("record.so");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/power/record.c");
@@ -114,7 +114,7 @@ fn recorder(folder: &Path) -> PathBuf {
     library
 }
 
-/// Runs a writer in a folder until it has done so many things to it.
+/// Runs a writer in a folder until it has made this many file system calls.
 fn write(folder: &Path, log: &Path, recorder: &Path, things: u64, seed: u64) {
     let mut writer = Command::new(std::env::current_exe().expect("this program"));
     writer.args(["a_writer", "--exact", "--nocapture", "--test-threads", "1"]).env(FOLDER, folder);
@@ -141,7 +141,7 @@ fn whatever_a_power_cut_leaves_opens_with_all_that_was_acknowledged() {
         let before = Disk::of(&work);
         let _ = std::fs::remove_file(&log);
         for _ in 0..1 + dice.below(3) {
-            // Some end while they open.
+            // Some runs end during opening.
             let things = if dice.below(3) == 0 { 5 + dice.below(80) } else { 50 + dice.below(2_500) };
             write(&work, &log, &recorder, things, dice.below(u64::MAX));
         }
@@ -149,7 +149,7 @@ fn whatever_a_power_cut_leaves_opens_with_all_that_was_acknowledged() {
         let moments = disk::count(&record);
         let chosen = usize::try_from(dice.below(moments as u64)).expect("small");
         let mut go_on = None;
-        // More of the beginnings, where a database is made or opened, than of the rest.
+        // Moments around creating and opening a database are sampled more often than the rest.
         let every = 1 + moments / 24;
         disk::moments(&before, kept, &record, |number, moment| {
             let opens = moment.since_begin < 100 && dice.below(6) == 0;

@@ -149,7 +149,7 @@ const ENGLISH: &[(&str, &str)] = &[
     ("Yukon Standard Time", "America/Whitehorse"),
 ];
 
-/// Names of other Windows languages: name, tz database zone, whether it is the daylight name.
+/// Zone names in other languages of Windows: name, tz database zone, whether it is the daylight name.
 const LOCALIZED: &[(&str, &str, bool)] = &[
     ("Coordinated Universal Time", "UTC", false),
     ("東京 (標準時)", "Asia/Tokyo", false),
@@ -169,7 +169,7 @@ const LOCALIZED: &[(&str, &str, bool)] = &[
     ("ora legale Europa occidentale", "Europe/Rome", true),
 ];
 
-/// Every name that is known, with its tz database zone, and whether it is the daylight one.
+/// Every known name, with its tz database zone, and whether it is the daylight one.
 pub fn names() -> impl Iterator<Item = (String, &'static str, bool)> {
     let english = ENGLISH.iter().flat_map(|(name, zone)| {
         let daylight = name.replace("Standard", "Daylight");
@@ -184,7 +184,7 @@ pub fn lookup(name: &str) -> Option<(TimeZone, bool)> {
     let (zone, daylight) = if let Some((_, zone, daylight)) = LOCALIZED.iter().find(|(known, ..)| *known == name) {
         (*zone, *daylight)
     } else {
-        // Before Windows 2000 some said "Summer".
+        // Before Windows 2000 some names said "Summer".
         let standard = name.replace(" Daylight Time", " Standard Time").replace(" Summer Time", " Standard Time");
         (ENGLISH.iter().find(|(known, _)| *known == standard)?.1, standard != name)
     };

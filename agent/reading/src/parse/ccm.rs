@@ -5,17 +5,17 @@ use super::marks::{CCM_CLOSE as CLOSE, CCM_OPEN as OPEN};
 use super::server::minutes;
 use super::{Form, Level, Record, Stamp};
 
-/// The record of a line that holds one and nothing else.
+/// Parses a line that holds exactly one record.
 pub fn whole(raw: &str) -> Option<Record<'_>> {
     (OPEN.begins(raw) && raw.as_bytes().last() == Some(&b'>') && OPEN.rfind(raw) == Some(0)).then(|| parse(raw)).flatten()
 }
 
-/// Whether a line begins a record and does not end it.
+/// Whether a line begins a record that does not end on it.
 pub fn is_open(text: &str) -> bool {
     OPEN.begins(text.trim_start_matches(['[', ' ', '\t'])) && !is_complete(text)
 }
 
-/// Whether the last record begun in the text is ended in it.
+/// Whether the last record that begins in the text also ends in it.
 pub fn is_complete(text: &str) -> bool {
     match (OPEN.rfind(text), CLOSE.rfind(text)) {
         (Some(open), Some(close)) => close > open,
@@ -23,7 +23,7 @@ pub fn is_complete(text: &str) -> bool {
     }
 }
 
-/// Splits a text at each record that begins behind the end of another.
+/// Splits a text before each record that begins after the end of another.
 pub fn split_first(text: &str) -> Option<(&str, &str)> {
     let close = CLOSE.find(text)?;
     let next = OPEN.find(text.get(close..)?)?;
@@ -59,7 +59,7 @@ pub(super) fn parse(raw: &str) -> Option<Record<'_>> {
     Some(record)
 }
 
-/// Managed writers leave the bias out.
+/// Managed writers omit the bias.
 fn stamp(date: &str, time: &str) -> Option<Stamp<'static>> {
     let date = month_day_year(date)?;
     let mut scan = Scan::new(time);

@@ -8,7 +8,7 @@ pub fn is_component(word: &str) -> bool {
     word.strip_prefix("SMS_").is_some_and(|rest| rest.len() > 2 && rest.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'))
 }
 
-/// The beginning of a text, at most so many bytes.
+/// The beginning of a text, limited in bytes.
 pub fn head(text: &str, limit: usize) -> &str {
     if text.len() <= limit {
         return text;
@@ -17,16 +17,16 @@ pub fn head(text: &str, limit: usize) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
-/// Reads a text from its beginning, byte by byte.
+/// Reads a text byte by byte from its beginning.
 pub struct Scan<'a>(&'a [u8]);
 
 impl<'a> Scan<'a> {
-    /// Of a text.
+    /// A reader of a text.
     pub fn new(text: &'a str) -> Scan<'a> {
         Scan(text.as_bytes())
     }
 
-    /// A number of at most so many digits.
+    /// A number of at most this many digits.
     pub fn number(&mut self, most: usize) -> Option<u32> {
         let mut value = 0;
         let mut count = 0;
@@ -47,12 +47,12 @@ impl<'a> Scan<'a> {
         })
     }
 
-    /// Blanks, if there are any.
+    /// Skips blanks.
     pub fn blanks(&mut self) {
         self.0 = self.0.trim_ascii_start();
     }
 
-    /// How many bytes are left.
+    /// Number of bytes left.
     pub fn left(&self) -> usize {
         self.0.len()
     }
@@ -83,7 +83,7 @@ pub fn clock(text: &str) -> Option<Time> {
     (scan.left() == 0).then_some(time)
 }
 
-/// A date of numbers; two-digit years are those of a log that is still around.
+/// A numeric date; two-digit years are those of logs still in use.
 pub fn date(year: u32, month: u32, day: u32) -> Option<Date> {
     let year = match year {
         0..=89 => year + 2000,
@@ -93,7 +93,7 @@ pub fn date(year: u32, month: u32, day: u32) -> Option<Date> {
     Date::new(i16::try_from(year).ok()?, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()
 }
 
-/// `M-D-YYYY`; a dash may have become a longer one in a copy.
+/// `M-D-YYYY`; in a copy a longer dash may replace the hyphen.
 pub fn month_day_year(text: &str) -> Option<Date> {
     let mut parts = text.split(['-', '–', '—']);
     let (month, day, year) = (parts.next()?, parts.next()?, parts.next()?);
@@ -120,13 +120,13 @@ pub fn asctime(text: &str) -> Option<(DateTime, &str)> {
     Some((date.to_datetime(clock(time)?), rest.trim()))
 }
 
-/// `9640 (0x25A8)` or `9640`; a hexadecimal number alone is what very old copies have.
+/// `9640 (0x25A8)` or `9640`; very old copies have only a hexadecimal number.
 pub fn thread(text: &str) -> Option<u32> {
     let first = text.trim().split([' ', '(', '\n']).next()?;
     first.parse().ok().or_else(|| hexadecimal(first))
 }
 
-/// A thread of SMS 1.x, which is hexadecimal without saying so.
+/// A thread of SMS 1.x, in hexadecimal without a prefix.
 pub fn hexadecimal(text: &str) -> Option<u32> {
     u32::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok()
 }

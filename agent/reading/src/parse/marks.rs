@@ -1,8 +1,8 @@
-//! Finding the marks of the forms: each has a byte that is rare in text, which is what is looked for.
+//! Finds the marks of the forms. Each contains a byte that is rare in text; the search looks for that byte.
 
 use memchr::{memchr_iter, memrchr_iter};
 
-/// A mark, and the place of its rarest byte in it.
+/// A mark, and the index of its rarest byte.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mark {
     text: &'static str,
@@ -27,19 +27,19 @@ impl Mark {
         text.starts_with(self.text)
     }
 
-    /// Its first place in a text.
+    /// Its first position in a text.
     pub fn find(self, text: &str) -> Option<usize> {
         let rare = *self.text.as_bytes().get(self.rare)?;
         memchr_iter(rare, text.as_bytes()).find_map(|at| self.at(text, at))
     }
 
-    /// Its last place in a text.
+    /// Its last position in a text.
     pub fn rfind(self, text: &str) -> Option<usize> {
         let rare = *self.text.as_bytes().get(self.rare)?;
         memrchr_iter(rare, text.as_bytes()).find_map(|at| self.at(text, at))
     }
 
-    /// Position of the mark, if its rarest byte is there.
+    /// Position of the mark around a hit of its rarest byte.
     fn at(self, text: &str, rare: usize) -> Option<usize> {
         let start = rare.checked_sub(self.rare)?;
         text.as_bytes().get(start..)?.starts_with(self.text.as_bytes()).then_some(start)

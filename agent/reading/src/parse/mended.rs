@@ -1,6 +1,6 @@
-//! Server lines whose marks suffered in a copy: `$<` or `$$>` for `$$<`, `&<`, a missing or doubled `>`, no stamp at all.
+//! Server lines whose marks were damaged in a copy: `$<` or `$$>` for `$$<`, `&<`, a missing or doubled `>`, no stamp at all.
 //!
-//! The last form that is tried; what it reads is counted, so that an operator sees that a file was modified.
+//! This form is tried last. Lines read this way are counted, so that an operator sees that a file was modified.
 
 use super::fields::{asctime, clock, month_day_year, thread};
 use super::{Form, Record, Stamp};
@@ -23,7 +23,7 @@ pub(super) fn parse(raw: &str) -> Option<Record<'_>> {
             (form, stamp) = (Form::Server, biased);
             broken = true;
         } else if !part.bytes().all(|byte| byte == b'.' || byte == b'/') && !part.eq_ignore_ascii_case("br/") {
-            // Not the rest of a mark: the `$` was text.
+            // Not part of a mark: the `$` was text.
             return None;
         }
     }

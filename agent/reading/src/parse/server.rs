@@ -1,7 +1,7 @@
 //! Server lines, `text $$<COMPONENT><stamp><thread=N (0xN)>`, of 2012 and later (numeric bias) and of 2007 (zone name).
 //!
-//! **UTC = local + bias**: the bias is Windows' own, positive west of Greenwich. The text may hold `$$<` itself, so the last
-//! one that has a stamp behind it counts; two whole records may share a line.
+//! **UTC = local + bias**: the bias is the Windows one, positive west of Greenwich. The text may contain `$$<` itself, so the
+//! last one followed by a stamp counts; two whole records may share a line.
 
 use super::fields::{Scan, asctime, date, hexadecimal, month_day_year, thread};
 use super::marks::SERVER;
@@ -10,7 +10,7 @@ use super::{Form, Record, Stamp};
 pub(super) fn parse(raw: &str) -> Option<Record<'_>> {
     let at = SERVER.rfind(raw)?;
     let tail = tail(raw.get(at + SERVER.len()..)?)?;
-    // A thread in broken marks is for [`super::mended`].
+    // [`super::mended`] handles a thread in broken marks.
     if !tail.complete && raw.get(at..)?.contains("thread=") {
         return None;
     }
@@ -18,7 +18,7 @@ pub(super) fn parse(raw: &str) -> Option<Record<'_>> {
     Some(Record { component: tail.component, thread: tail.thread, stamp: tail.stamp, ..Record::new(tail.form, raw, message) })
 }
 
-/// The record of a line that holds one and nothing else.
+/// Parses a line that holds exactly one record.
 pub fn whole(raw: &str) -> Option<Record<'_>> {
     if raw.as_bytes().last() != Some(&b'>') {
         return None;
@@ -26,7 +26,7 @@ pub fn whole(raw: &str) -> Option<Record<'_>> {
     let at = SERVER.rfind(raw)?;
     let (message, rest) = (raw.get(..at)?, raw.get(at + SERVER.len()..)?);
     let tail = tail(rest).filter(|tail| tail.complete && tail.end == rest.len())?;
-    // A mark in the text may be another record's.
+    // A mark in the text may belong to another record.
     if message.is_empty() || SERVER.find(message).is_some() {
         return None;
     }
@@ -34,7 +34,7 @@ pub fn whole(raw: &str) -> Option<Record<'_>> {
     Some(Record { component: tail.component, thread: tail.thread, stamp: tail.stamp, ..Record::new(tail.form, raw, message) })
 }
 
-/// Longest marks: a component's path, a stamp with a zone's name, a thread.
+/// Longest marks: a component's path, a stamp with a zone name, a thread.
 const TAIL: usize = 600;
 
 /// The text after the mark.
@@ -46,13 +46,13 @@ pub(crate) struct Tail<'a> {
     pub thread: u32,
     /// Bytes up to its last `>`.
     pub end: usize,
-    /// Whether the thread is there too, which ends a record.
+    /// Whether the thread is present, which ends a record.
     pub complete: bool,
 }
 
-/// `COMPONENT><stamp><thread=N (0xN)>`, with optional blanks between the parts and the thread may be missing.
+/// `COMPONENT><stamp><thread=N (0xN)>`; blanks between the parts are optional, and the thread may be missing.
 pub(crate) fn tail(text: &str) -> Option<Tail<'_>> {
-    // Marks are short, and a hostile line may have a thousand beginnings of some.
+    // Marks are short, while a hostile line may contain a thousand openings of some.
     let text = super::fields::head(text, TAIL);
     let (component, rest) = text.split_once('>')?;
     let rest = rest.trim_ascii_start().strip_prefix('<')?;
@@ -69,7 +69,7 @@ pub(crate) fn tail(text: &str) -> Option<Tail<'_>> {
     Some(Tail { component, form, stamp, thread: number.unwrap_or(0), end: text.len() - rest.len(), complete })
 }
 
-/// The first whole record of a line that holds more than one, and what follows it.
+/// The first complete record of a line that holds several, and the rest.
 pub fn split_first(text: &str) -> Option<(&str, &str)> {
     let mut from = 0;
     while let Some(found) = SERVER.find(text.get(from..)?) {
@@ -81,13 +81,13 @@ pub fn split_first(text: &str) -> Option<(&str, &str)> {
     None
 }
 
-/// Whether the end of a line breaks off inside the marks, so that the record continues on the next line.
+/// Whether a line ends inside the marks, so that the record continues on the next line.
 pub fn is_torn(text: &str) -> bool {
     let Some(at) = SERVER.rfind(text) else { return false };
     let rest = text.get(at + SERVER.len()..).unwrap_or_default();
     match tail(rest) {
         Some(tail) => !tail.complete && rest.len() < 200,
-        // An open `<`, or a component alone.
+        // An unclosed `<`, or a component alone.
         None => {
             rest.len() < 200
                 && (rest.rfind('<') > rest.rfind('>') || !rest.contains('>') || rest.trim_end().matches('>').count() == 1)
@@ -112,7 +112,7 @@ fn bias_stamp(text: &str) -> Option<Stamp<'_>> {
         (scan.left() == 0).then_some((date.to_datetime(time), if negative { -bias } else { bias }))
     })();
     let (local, bias) = numeric.or_else(|| {
-        // A copy that made longer dashes of the short ones.
+        // In this copy long dashes replaced the hyphens.
         let (day, time) = text.split_once(' ')?;
         let sign = time.rfind(['+', '-'])?;
         let (time, bias) = time.split_at(sign);
@@ -121,7 +121,7 @@ fn bias_stamp(text: &str) -> Option<Stamp<'_>> {
     minutes(bias).map(|bias| Stamp::Biased(local, bias))
 }
 
-/// A bias in minutes; no zone is further than 24 hours away.
+/// A bias in minutes; no offset exceeds 24 hours.
 pub(super) fn minutes(bias: i32) -> Option<i32> {
     Some(bias).filter(|minutes| minutes.abs() <= 24 * 60)
 }

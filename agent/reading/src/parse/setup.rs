@@ -4,7 +4,7 @@ use super::fields::asctime;
 use super::marks::SERVER;
 use super::{Form, Record, Stamp};
 
-/// The record of a line that holds one and nothing else.
+/// Parses a line that holds exactly one record.
 pub fn whole(raw: &str) -> Option<Record<'_>> {
     SERVER.find(raw).is_none().then(|| parse(raw)).flatten()
 }

@@ -1,7 +1,7 @@
-//! Copies from a log viewer: text, component, local time and thread in columns, with the tabs that stood between them or
-//! with blanks that took their place; or the date first, with no separator at all.
+//! Copies from a log viewer: text, component, local time and thread in columns, separated by the original tabs or by blanks that
+//! replaced them; or the date first, with no separator at all.
 //!
-//! The viewer writes dates in its user's locale, so the order of day and month is left to [`crate::clock`].
+//! The viewer writes dates in its user's locale, so [`crate::clock`] determines the order of day and month.
 
 use jiff::civil::{Date, DateTime, Time};
 
@@ -9,7 +9,7 @@ use super::fields::{self, Scan, is_component, thread};
 use super::marks::SERVER;
 use super::{Form, Record, Stamp};
 
-/// A date of three numbers whose order is not known, and the time.
+/// A date of three numbers in unknown order, and the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dated {
     first: u32,
@@ -19,17 +19,17 @@ pub struct Dated {
     separator: u8,
 }
 
-/// Which number is what.
+/// Order of day and month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum DateOrder {
-    /// `8/2/2024` is the second of August.
+    /// Month first: `8/2/2024` is 2 August.
     MonthFirst,
-    /// `2/8/2024` is.
+    /// Day first: `2/8/2024` is 2 August.
     DayFirst,
 }
 
 impl Dated {
-    /// The date in an order; a leading year leaves no choice.
+    /// The date in a given order; a leading year allows only one.
     pub fn in_order(self, order: DateOrder) -> Option<DateTime> {
         let Dated { first, second, third, time, .. } = self;
         let date: Option<Date> = match order {
@@ -40,20 +40,20 @@ impl Dated {
         date.map(|date| date.to_datetime(time))
     }
 
-    /// The order, where the numbers or their separator leave one only.
+    /// The order, if the numbers or their separator allow only one.
     pub fn order(self) -> Option<DateOrder> {
         match (self.in_order(DateOrder::MonthFirst), self.in_order(DateOrder::DayFirst)) {
             (Some(_), None) => Some(DateOrder::MonthFirst),
             (None, Some(_)) => Some(DateOrder::DayFirst),
             (Some(one), Some(other)) if one == other => Some(DateOrder::MonthFirst),
-            // No locale writes the month first with dots.
+            // No locale puts the month first with dots.
             _ if self.separator == b'.' => Some(DateOrder::DayFirst),
             _ => None,
         }
     }
 }
 
-/// The record of a line in tabs, which are as the viewer wrote them.
+/// Parses a line with the viewer's original tabs.
 pub fn whole(raw: &str) -> Option<Record<'_>> {
     (memchr::memrchr(b'\t', raw.as_bytes()).is_some() && SERVER.find(raw).is_none()).then(|| in_tabs(raw)).flatten()
 }
@@ -77,7 +77,7 @@ fn in_tabs(raw: &str) -> Option<Record<'_>> {
     })
 }
 
-/// `text COMPONENT M/D/YYYY h:mm:ss AM 9640 (0x25A8)`, read from its end.
+/// `text COMPONENT M/D/YYYY h:mm:ss AM 9640 (0x25A8)`, parsed from its end.
 fn in_blanks(raw: &str) -> Option<Record<'_>> {
     let text = raw.trim_end();
     // Fast rejection: every such line ends in a thread, with the digits of a time before it.
@@ -100,7 +100,7 @@ fn in_blanks(raw: &str) -> Option<Record<'_>> {
     None
 }
 
-/// The component before the date: a name of the product's, else the last word. A name of several words cannot be recognised.
+/// The component before the date: a known component name, else the last word. Other names of several words cannot be recognised.
 fn split_name(text: &str) -> (&str, &str) {
     let start = text.rfind(|c: char| c.is_ascii_whitespace()).map_or(0, |blank| blank + 1);
     match text.split_at(start) {
@@ -114,13 +114,13 @@ fn date_first(raw: &str) -> Option<Record<'_>> {
     let text = raw.trim_start();
     text.starts_with(|c: char| c.is_ascii_digit()).then_some(())?;
     let (dated, rest) = dated(text)?;
-    // A number right behind the seconds is part of something else.
+    // A number directly after the seconds belongs to something else.
     rest.starts_with([':', '+', '-', '.']).then_some(()).is_none().then_some(())?;
     Some(Record { stamp: Stamp::Dated(dated), ..Record::new(Form::Viewer, raw, rest.trim()) })
 }
 
-/// A date and time at the start of a text, and what follows: `8/2/2024 1:54:24 PM`, `02.08.2024 13:54:24`,
-/// `2024/08/02 午後 1:54:24`, `08-14-2019 08:37:30.102`.
+/// A date and time at the start of a text, and the rest: `8/2/2024 1:54:24 PM`, `02.08.2024 13:54:24`, `2024/08/02 午後 1:54:24`,
+/// `08-14-2019 08:37:30.102`.
 pub fn dated(text: &str) -> Option<(Dated, &str)> {
     let mut scan = Scan::new(text);
     let first = scan.number(4)?;
@@ -156,7 +156,7 @@ enum Half {
     After,
 }
 
-/// The half of the day, in the languages of Windows that write one.
+/// AM or PM, in the languages of Windows that write it.
 fn half_day(text: &str) -> (Option<Half>, &str) {
     const BEFORE: [&str; 6] = ["AM", "am", "午前", "上午", "오전", "a.m."];
     const AFTER: [&str; 6] = ["PM", "pm", "午後", "下午", "오후", "p.m."];

@@ -1,12 +1,12 @@
 //! WSUS's own log, `SoftwareDistribution.log`: always UTC, tab-separated, with stack traces on the lines that follow.
 //!
-//! `YYYY-MM-DD HH:MM:SS.mmm UTC⇥Level⇥process.thread⇥Class.Method⇥message`. Viewers make blanks of the tabs or drop them,
-//! so that the columns run together; then level and process are recognised by their shape, and the method by its name.
+//! `YYYY-MM-DD HH:MM:SS.mmm UTC⇥Level⇥process.thread⇥Class.Method⇥message`. Viewers replace the tabs by blanks or drop them, so
+//! that the columns run together; level and process are then recognised by their shape, and the method by its name.
 
 use super::fields::{Scan, date};
 use super::{Form, Level, Record, Stamp};
 
-/// Methods that matter to a synchronisation, to find where one ends when nothing follows it.
+/// Methods that concern synchronisation, used to find where a method name ends without a separator.
 const METHODS: &[&str] = &[
     "AdminDataAccess.ExecuteSPGetEulaFile",
     "AdminDataAccess.StartSubscriptionManually",
@@ -45,7 +45,7 @@ pub fn is_stamped(text: &str) -> bool {
     stamp(text).is_some()
 }
 
-/// Whether a line belongs to the record before it: it begins no record of any form.
+/// Whether a line belongs to the record before it, because it begins no record of any form.
 pub fn continues(text: &str) -> bool {
     !begins(text) && super::parse(text).form == Form::Bare
 }
@@ -59,7 +59,7 @@ pub(super) fn parse(raw: &str) -> Option<Record<'_>> {
     Some(Record { component, thread, stamp, level, ..Record::new(Form::Wsus, raw, message.trim()) })
 }
 
-/// Class and method, and the message.
+/// Splits class and method from the message.
 fn columns(rest: &str) -> (&str, &str) {
     let rest = rest.trim_start_matches(['\t', ' ']);
     if let Some((method, message)) = rest.split_once('\t') {
@@ -75,7 +75,7 @@ fn columns(rest: &str) -> (&str, &str) {
     }
 }
 
-/// A method that is known by name, and what follows it.
+/// A method known by name, and the rest.
 fn method(text: &str) -> Option<(&str, &str)> {
     // Fast rejection: a class comes first, then a dot.
     let class = text.as_bytes().iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
@@ -84,7 +84,7 @@ fn method(text: &str) -> Option<(&str, &str)> {
     text.split_at_checked(known.len())
 }
 
-/// Stamp, level, thread, and what follows. A copy may have lost the stamp, or have placeholders in its place.
+/// Stamp, level, thread, and the rest. A copy may have lost the stamp, or have placeholders in its place.
 fn head(text: &str) -> Option<(Stamp<'_>, Level, u32, &str)> {
     let (stamp, rest) = match stamp(text) {
         Some((stamp, rest)) => (stamp, rest),
@@ -119,7 +119,7 @@ fn head(text: &str) -> Option<(Stamp<'_>, Level, u32, &str)> {
     Some((stamp, level, thread.parse().ok()?, rest))
 }
 
-/// The thread of a process with any name, where blanks took the tabs' place: a number behind a dot, then the method.
+/// The thread of a process with any name, where blanks replaced the tabs: a number after a dot, then the method.
 fn named(text: &str) -> Option<(u32, &str)> {
     let head = super::fields::head(text, PROCESS);
     let ends = head.char_indices().filter(|(_, c)| *c == '.').map(|(at, _)| at);
@@ -137,10 +137,10 @@ fn named(text: &str) -> Option<(u32, &str)> {
     None
 }
 
-/// Longest name of a process, with its thread.
+/// Longest process name, with its thread.
 const PROCESS: usize = 120;
 
-/// `YYYY-MM-DD HH:MM:SS.mmm UTC`, and what follows.
+/// `YYYY-MM-DD HH:MM:SS.mmm UTC`, and the rest.
 fn stamp(text: &str) -> Option<(Stamp<'_>, &str)> {
     // Fast rejection.
     (text.as_bytes().get(4) == Some(&b'-')).then_some(())?;

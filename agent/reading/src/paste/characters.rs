@@ -1,9 +1,9 @@
-//! Characters that editors, mailers and pages put in place of those of a log: blanks that do not break, curly quotes, long
-//! dashes, characters of no width, HTML entities, quoted-printable.
+//! Characters that editors, mailers and pages substitute for those of a log: non-breaking blanks, curly quotes, long dashes,
+//! zero-width characters, HTML entities, quoted-printable.
 
 use super::Piece;
 
-/// Takes them off each line; a separator of lines that is no line feed becomes one.
+/// Restores the original characters of each line; a line separator other than a line feed becomes one.
 pub(super) fn plain(pieces: Vec<Piece>) -> Vec<Piece> {
     let mut out = Vec::with_capacity(pieces.len());
     for piece in pieces {
@@ -19,7 +19,7 @@ pub(super) fn plain(pieces: Vec<Piece>) -> Vec<Piece> {
     out
 }
 
-/// The character that a log has in its place; nothing for one that shows nothing.
+/// The character that a log has in its place; `None` for an invisible one.
 fn of_log(c: char) -> Option<char> {
     Some(match c {
         '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => return None,
@@ -35,7 +35,7 @@ fn of_log(c: char) -> Option<char> {
     })
 }
 
-/// Undoes the quoted-printable form of mail, where the lines are in it.
+/// Decodes quoted-printable, if the lines use it.
 pub(super) fn printable(pieces: Vec<Piece>) -> Vec<Piece> {
     let soft = pieces.iter().filter(|piece| piece.text.ends_with('=')).count();
     let coded = pieces.iter().any(|piece| piece.text.contains("=3D"));
@@ -83,7 +83,7 @@ fn octets(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Names of entities and their characters; those of the letters that consoles' languages have, too.
+/// Names of entities and their characters, including letters of the console languages.
 const NAMED: &[(&str, char)] = &[
     ("lt", '<'),
     ("gt", '>'),
@@ -163,10 +163,10 @@ const NAMED: &[(&str, char)] = &[
 
 /// Longest entity between `&` and `;`.
 const ENTITY: usize = 8;
-/// How many times a text may have been escaped.
+/// Most times that a text may have been escaped.
 const ESCAPED: usize = 4;
 
-/// The text with its entities replaced, also where they were escaped again.
+/// Replaces the entities of a text, even if escaped repeatedly.
 pub(super) fn entities(text: &str) -> String {
     let mut text = text.to_owned();
     for _ in 0..ESCAPED {
@@ -200,7 +200,7 @@ fn once(text: &str) -> Option<String> {
     changed.then_some(out)
 }
 
-/// The character of an entity whose `&` is off, and what follows; some pages leave out the semicolon.
+/// The character of an entity after its `&`, and the rest; some pages omit the semicolon.
 fn entity(text: &str) -> Option<(char, &str)> {
     let end = text.bytes().take(ENTITY + 1).position(|byte| !(byte.is_ascii_alphanumeric() || byte == b'#'))?;
     let (name, rest) = text.split_at_checked(end)?;
@@ -216,7 +216,7 @@ fn entity(text: &str) -> Option<(char, &str)> {
     if let (Some(c), Some(behind)) = (named, behind) {
         return Some((c, behind));
     }
-    // `?a=1&lt=2` has none, and one at the end of a line may continue on the next.
+    // `?a=1&lt=2` has no entity, and one at the end of a line may continue on the next.
     let bare = ["lt", "gt", "amp", "quot", "nbsp"].contains(&name) && !rest.starts_with('=') && !rest.is_empty();
     named.filter(|_| bare).map(|c| (c, rest))
 }

@@ -1,4 +1,4 @@
-//! Marks before each line of a paste: quote marks, numbers, list marks, file and line of a search result.
+//! Prefixes of the lines of a paste: quote marks, numbers, list marks, file and line number of a search result.
 
 use super::{Piece, begins, characters};
 
@@ -7,7 +7,7 @@ use super::{Piece, begins, characters};
 enum Mark {
     /// `>`, `>>`, `|`.
     Quote,
-    /// `1.`, `12)`, `12:`, `12 |`, `12` and a tab; with the character behind it.
+    /// `1.`, `12)`, `12:`, `12 |`, `12` and a tab; with the character after it.
     Number(char),
     /// `-`, `*`, `+`, `•`.
     Bullet,
@@ -15,12 +15,12 @@ enum Mark {
     Place,
 }
 
-/// Marks one before the other: a quoted list of what a search found has three.
+/// Most marks in a row: a quoted list of search results has three.
 const DEEP: usize = 5;
-/// How far numbers without anything behind them may be apart.
+/// Largest gap between numbers that have nothing after them.
 const STEP: u32 = 200;
 
-/// Takes off the marks that most messages of the text begin behind.
+/// Removes the marks that precede most messages of the text.
 pub(super) fn off(pieces: Vec<Piece>) -> Vec<Piece> {
     let (mut plain, mut marked): (usize, Vec<(Vec<Mark>, usize)>) = (0, Vec::new());
     for piece in &pieces {
@@ -37,7 +37,7 @@ pub(super) fn off(pieces: Vec<Piece>) -> Vec<Piece> {
     let Some((usual, _)) = marked.into_iter().max_by_key(|(_, count)| *count).filter(|_| all > plain) else { return pieces };
     let (mut last, mut open) = (None, false);
     let each = |piece: Piece| {
-        // Alone behind a mark that broke off, it is that one's end.
+        // On its own after a mark that was broken, it is the end of that mark.
         let end = open && piece.text == ">";
         open = piece.text.rfind('<') > piece.text.rfind('>');
         if end { piece } else { without(piece, &usual, &mut last) }
@@ -73,14 +73,14 @@ fn without(piece: Piece, usual: &[Mark], last: &mut Option<u32>) -> Piece {
         *last = number.or(*last);
         rest = behind;
     }
-    // A bar before a line may have one behind it, lines further down.
+    // A bar before a line may have its counterpart further down.
     if usual.contains(&Mark::Quote) {
         rest = rest.strip_suffix(" |").unwrap_or(rest);
     }
     Piece { text: rest.to_owned(), ..piece }
 }
 
-/// The mark at the start of a text, its number, and what follows.
+/// The mark at the start of a text, its number, and the rest.
 fn mark(text: &str) -> Option<(Mark, Option<u32>, &str)> {
     let text = text.trim_start_matches([' ', '\t']);
     quote(text)
@@ -93,13 +93,13 @@ fn mark(text: &str) -> Option<(Mark, Option<u32>, &str)> {
 fn quote(text: &str) -> Option<&str> {
     let mut rest = text;
     while let Some(behind) = [">", "&gt;", "&amp;gt;"].iter().find_map(|mark| rest.strip_prefix(mark)) {
-        // Further blanks belong to a line that was broken before one.
+        // Further blanks belong to a line that was broken before a blank.
         rest = behind.strip_prefix(' ').unwrap_or(behind);
     }
     if rest.len() < text.len() {
         return Some(rest);
     }
-    // A row of a table ends in one, too.
+    // A table row ends in one, too.
     let rest = text.strip_prefix('|').or_else(|| text.strip_prefix('\u{2502}')).filter(|rest| !rest.trim_end().ends_with('|'))?;
     Some(rest.strip_prefix(' ').unwrap_or(rest))
 }
@@ -113,7 +113,7 @@ fn number(text: &str) -> Option<(char, u32, &str)> {
     let behind = rest.get(end.len_utf8()..)?;
     match end {
         '.' | ')' | ']' => behind.starts_with([' ', '\t']).then(|| (end, number, behind.trim_start())),
-        // Hours and minutes are no number of a line.
+        // Hours and minutes are not a line number.
         ':' => (digits.len() > 2 || !is_time(behind)).then(|| (end, number, behind.strip_prefix(' ').unwrap_or(behind))),
         ' ' | '\t' => {
             let behind = behind.trim_start();
@@ -125,7 +125,7 @@ fn number(text: &str) -> Option<(char, u32, &str)> {
     }
 }
 
-/// Whether minutes and seconds follow, and no further colon, as behind an hour.
+/// Whether minutes and seconds follow, without a further colon, as after an hour.
 fn is_time(text: &str) -> bool {
     let mut parts = text.split(':');
     let two = |part: Option<&str>| part.is_some_and(|part| part.bytes().take_while(u8::is_ascii_digit).count() == 2);
@@ -214,10 +214,10 @@ mod tests {
         for line in ["5 update(s) were deleted from SUSDB", "12:00:01 x", "- x", "> x", "1. x", "a.log:12: x", "*** [23000]x"] {
             check(&["Starting Sync", line], &["Starting Sync", line]);
         }
-        // A year in a broken line of a numbered list, and one in a list whose numbers stand alone.
+        // A year in a broken line of a numbered list, and one in a list of bare numbers.
         check(&["1. Starting Sync", "2026 ISTR0=\"\""], &["Starting Sync", "2026 ISTR0=\"\""]);
         check(&["1 Starting Sync", "2026 ISTR0=\"\"", "2 Starting Sync"], &["Starting Sync", "2026 ISTR0=\"\"", "Starting Sync"]);
-        // Text of other programs is none of ours.
+        // Other programs' text is left alone.
         check(&["1. first buy bread", "2. then milk"], &["1. first buy bread", "2. then milk"]);
     }
 }

@@ -1,6 +1,6 @@
-//! Tables of log lines, as Markdown, CSV or columns with tabs, their columns in any order → a line of a log each.
+//! Tables of log lines, as Markdown, CSV or tab-separated columns in any order → one log line per row.
 //!
-//! A row counts only where a whole cell is a component, a date or a thread beside a message, or where one cell is a line.
+//! A row counts only if a whole cell is a component, a date or a thread beside a message, or if one cell is a complete line.
 
 use jiff::Timestamp;
 
@@ -9,9 +9,9 @@ use crate::parse::fields::{Scan, is_component, thread};
 use crate::parse::marks::{CCM_OPEN, SERVER};
 use crate::parse::viewer;
 
-/// What parts the cells of a row.
+/// Separator of the cells of a row.
 const SEPARATORS: [char; 4] = ['|', '\t', ',', ';'];
-/// Lines that a quoted cell may span.
+/// Most lines that a quoted cell may span.
 const CELL_LINES: usize = 100;
 
 /// Turns table rows into lines, if most messages of the text are in rows of one kind.
@@ -52,7 +52,7 @@ pub(super) fn off(pieces: Vec<Piece>) -> Vec<Piece> {
     out
 }
 
-/// Each line, or the lines that a quoted cell spans, and its cells if it has any.
+/// Each line, or the lines that a quoted cell spans, with its cells if it has any.
 fn rows(pieces: &[Piece], separator: char) -> Vec<(Piece, Option<Vec<String>>)> {
     let mut out = Vec::new();
     let mut at = 0;
@@ -61,7 +61,7 @@ fn rows(pieces: &[Piece], separator: char) -> Vec<(Piece, Option<Vec<String>>)> 
         at += 1;
         if separator != '|' && piece.text.contains('"') {
             let mut whole = piece.text.clone();
-            // Quotes that stay open to the end are no quotes of cells.
+            // Quotes that stay open to the end do not delimit cells.
             let more = pieces.iter().skip(at).take(CELL_LINES).position(|next| {
                 let done = !is_open(&whole, separator);
                 if !done {
@@ -82,14 +82,14 @@ fn rows(pieces: &[Piece], separator: char) -> Vec<(Piece, Option<Vec<String>>)> 
     out
 }
 
-/// Whether a quoted cell of a row is not at its end.
+/// Whether a row ends inside a quoted cell.
 fn is_open(text: &str, separator: char) -> bool {
     let text = text.trim();
     let starts = text.starts_with('"') || text.contains(&format!("{separator}\""));
     starts && !text.matches('"').count().is_multiple_of(2)
 }
 
-/// `| a | b |`, where a bar in a cell has a backslash before it.
+/// `| a | b |`; a bar inside a cell is escaped by a backslash.
 fn in_bars(text: &str) -> Option<Vec<String>> {
     let text = text.trim();
     let inner = text.strip_prefix('|').and_then(|inner| inner.strip_suffix('|'));
@@ -109,10 +109,10 @@ fn in_bars(text: &str) -> Option<Vec<String>> {
     Some(cells.iter().map(|cell| characters::entities(cell.trim().trim_matches('`'))).collect())
 }
 
-/// `"a ""b""",c`; a string of JSON, too.
+/// `"a ""b""",c`; also a JSON string.
 fn in_quotes(text: &str, separator: char) -> Option<Vec<String>> {
     let text = text.trim_matches([' ', '\r']);
-    // The end of an entity parts nothing.
+    // The semicolon of an entity separates nothing.
     let entity = separator == ';' && characters::entities(text) != text;
     if entity || !text.contains(separator) && !text.starts_with('"') {
         return None;
@@ -139,7 +139,7 @@ fn in_quotes(text: &str, separator: char) -> Option<Vec<String>> {
     }
 }
 
-/// A cell whose quote is off, and what follows its end.
+/// A cell after its opening quote, and the rest.
 fn quoted(text: &str) -> Option<(String, &str)> {
     let mut cell = String::new();
     let mut rest = text;
@@ -156,7 +156,7 @@ fn quoted(text: &str) -> Option<(String, &str)> {
         } else {
             cell.push('\\');
             rest = behind.get(1..)?;
-            // JSON writes two of them.
+            // JSON writes two backslashes.
             rest = rest.strip_prefix('\\').unwrap_or(rest);
         }
     }
@@ -164,7 +164,7 @@ fn quoted(text: &str) -> Option<(String, &str)> {
 
 fn is_row(cells: &[String]) -> bool {
     let whole = |cell: &String| SERVER.find(cell).is_some() || CCM_OPEN.find(cell).is_some();
-    // A line between quotes or bars, perhaps with its number.
+    // A line between quotes or bars, possibly with its number.
     if cells.iter().any(whole) {
         return cells.iter().all(|cell| whole(cell) || cell.len() <= 12);
     }
@@ -216,7 +216,7 @@ enum When<'a> {
     Biased(&'a str),
     /// UTC.
     Moment(Timestamp),
-    /// What a viewer shows.
+    /// Local time as a viewer shows it.
     Shown(String),
 }
 
@@ -236,7 +236,7 @@ fn when(cell: &str) -> Option<When<'_>> {
     whole.then_some(When::Shown(shown))
 }
 
-/// A date or a time of the day alone.
+/// A date or a time of day alone.
 fn part_of_time(cell: &str) -> bool {
     let day = |cell: &str| {
         let mut parts = cell.split(['/', '-', '.']);
@@ -247,7 +247,7 @@ fn part_of_time(cell: &str) -> bool {
     day(cell) || Scan::new(cell).time().is_some() && cell.len() <= 20
 }
 
-/// The line that a row was made of.
+/// The log line rebuilt from a row.
 fn line(cells: &[String], heads: &[String]) -> String {
     if let Some(whole) = cells.iter().find(|cell| SERVER.find(cell).is_some() || CCM_OPEN.find(cell).is_some()) {
         return whole.clone();

@@ -30,7 +30,7 @@ const BREAKING: &[&str] = &[
 ];
 /// Tags that end a cell.
 const CELLS: &[&str] = &["td", "th"];
-/// Tags that mean nothing to a line.
+/// Tags without meaning for a line.
 const INLINE: &[&str] = &[
     "span", "code", "b", "i", "em", "strong", "font", "a", "u", "s", "tt", "kbd", "samp", "small", "sub", "sup", "mark", "o:p",
     "meta", "link", "col", "colgroup", "img", "wbr", "section", "article", "center", "big", "del", "ins",
@@ -38,7 +38,7 @@ const INLINE: &[&str] = &[
 /// Longest tag.
 const TAG: usize = 600;
 
-/// What a tag does.
+/// Effect of a tag.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Does {
     Break,
@@ -46,7 +46,7 @@ enum Does {
     Nothing,
 }
 
-/// Takes tags off. Where a page's source was pasted, its tags alone break lines.
+/// Removes tags. In pasted page source, only tags break lines.
 pub(super) fn off(pieces: Vec<Piece>) -> Vec<Piece> {
     if !pieces.iter().any(|piece| next(&piece.text).is_some()) {
         return pieces;
@@ -77,7 +77,7 @@ pub(super) fn off(pieces: Vec<Piece>) -> Vec<Piece> {
                 Does::Break => {
                     out.push(std::mem::replace(&mut line, Piece { text: String::new(), ..piece.clone() }));
                 }
-                // Only between cells: a row ends without one.
+                // Only between cells: a row ends without a separator.
                 Does::Cell if !line.text.trim().is_empty() => line.text.push('\t'),
                 Does::Cell | Does::Nothing => {}
             }
@@ -99,13 +99,13 @@ pub(super) fn off(pieces: Vec<Piece>) -> Vec<Piece> {
     out
 }
 
-/// The text before the first tag, what the tag does, and what follows. Only the end of a cell counts.
+/// The text before the first tag, the effect of the tag, and the rest. Of the tags that end a cell, only closing ones count.
 fn next(text: &str) -> Option<(&str, Does, &str)> {
     let mut from = 0;
     while let Some(found) = memchr::memchr(b'<', text.as_bytes().get(from..)?) {
         let at = from + found;
         from = at + 1;
-        // `$$<` is a mark of the log's own.
+        // `$$<` is one of the log's own marks.
         if text.get(..at)?.ends_with("$$") {
             continue;
         }
@@ -116,7 +116,7 @@ fn next(text: &str) -> Option<(&str, Does, &str)> {
         let word = tag.trim_start_matches('/').split([' ', '/', '\t']).next().unwrap_or_default();
         let rest = tag.trim_start_matches('/').get(word.len()..).unwrap_or_default().trim_matches(['/', ' ']);
         let name = word.to_ascii_lowercase();
-        // `<a b>` of a text is no tag: what follows a name are attributes.
+        // `<a b>` in a text is not a tag: attributes must follow the name.
         let link = ["http:", "https:", "mailto:"].iter().any(|scheme| name.starts_with(scheme));
         if !rest.is_empty() && !rest.contains('=') && !link {
             continue;
@@ -135,7 +135,7 @@ fn next(text: &str) -> Option<(&str, Does, &str)> {
     None
 }
 
-/// Takes Markdown off: fences, code marks around a line, escapes, links.
+/// Removes Markdown: fences, code marks around a line, escapes, links.
 pub(super) fn markdown(pieces: Vec<Piece>) -> Vec<Piece> {
     let escaped = pieces.iter().any(|piece| ["SMS\\_", "\\<", "\\$\\$", "\\[LOG"].iter().any(|mark| piece.text.contains(mark)));
     let mut out = Vec::with_capacity(pieces.len());

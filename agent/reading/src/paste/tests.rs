@@ -1,4 +1,4 @@
-//! A log dressed up in every way that people paste one, and in two ways at once, gives the events of the log.
+//! A log decorated in every way that people paste one, and in two ways at once, yields the events of the log.
 
 use super::*;
 use supwatch_model::event::EventKind;
@@ -33,7 +33,7 @@ fn told(text: &str) -> Vec<(EventKind, Option<String>)> {
     out.into_iter().map(|event| (without_blanks(event.kind), event.time.map(time))).collect()
 }
 
-/// Where a word fills its line nobody can tell whether a blank was there.
+/// Where a word fills its line, it is undecidable whether a blank followed.
 fn without_blanks(kind: EventKind) -> EventKind {
     match kind {
         EventKind::RunFailed { text, source, code } => {
@@ -55,7 +55,7 @@ fn each(lines: &[String], dress: impl Fn(usize, &str) -> String) -> Vec<String> 
     lines.iter().enumerate().map(|(at, line)| dress(at + 1, line)).collect()
 }
 
-/// Breaks at blanks where there are some.
+/// Breaks at blanks, if there are any.
 fn soft(lines: &[String], width: usize) -> Vec<String> {
     let mut out = Vec::new();
     for line in lines {
@@ -85,7 +85,7 @@ fn named(name: &'static str, dress: impl Fn(&[String]) -> Vec<String> + 'static)
     (name, Box::new(dress))
 }
 
-/// Ways to dress up what lines say, lines, and the text as a whole.
+/// Decorations of messages, of lines, and of the whole text.
 fn dresses() -> [Vec<(&'static str, Dress)>; 3] {
     let before = |mark: &'static str| named(mark, move |lines| each(lines, |_, line| format!("{mark}{line}")));
     let inside = vec![
@@ -159,7 +159,8 @@ fn a_log_in_two_dresses_gives_its_own_events() {
     for (first, second) in [(&inside, &marks), (&inside, &whole), (&marks, &whole), (&whole, &marks)] {
         for (one, dress) in first {
             for (other, over) in second {
-                // A line that is all of them has one mark; quotes that were broken, or are not told from those inside, are lost.
+                // Combinations that lose information: a paste in one line has one mark, and quotes that are broken, or look like
+                // those inside, are lost.
                 if *one == "<br>"
                     || ["quoted", "code"].contains(one) && other.contains(|c: char| c.is_ascii_digit())
                     || *other == "quoted" && ["curly quotes", "<p>", "<td>"].contains(one)

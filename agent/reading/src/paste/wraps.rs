@@ -1,16 +1,16 @@
-//! Lines that an editor, a mailer or a terminal broke at its width → the lines they were.
+//! Rejoins lines that an editor, a mailer or a terminal broke at its width.
 //!
-//! Where lines have marks, a line ends with them. Where they have none, a line continues on the next one if that begins no
-//! message and its first word did not fit.
+//! Lines with marks end with them. A line without marks continues on the next one if that begins no message and its first word
+//! did not fit.
 
 use super::{Piece, begins, characters, is_whole};
 use crate::parse::marks::{CCM_CLOSE, SERVER};
 
-/// Lines that one was broken into at most: a status message in a narrow column.
+/// Most pieces of one line: a status message in a narrow column.
 const BROKEN: usize = 80;
-/// Widest column at which anything breaks lines.
+/// Widest column at which lines are broken.
 const WIDEST: usize = 260;
-/// Lines of one width that show a break at the width itself, whatever the text there.
+/// Number of lines of equal width that prove a break at that width, whatever the text there.
 const SHOWN: usize = 3;
 
 /// How the lines of a text were broken.
@@ -18,9 +18,9 @@ const SHOWN: usize = 3;
 struct Width {
     /// Characters of the widest broken line.
     limit: usize,
-    /// Within words, too.
+    /// Whether breaks also occur within words.
     hard: bool,
-    /// The line as pasted, or as rewritten so far.
+    /// The line as pasted, or as rebuilt so far.
     as_it_came: bool,
 }
 
@@ -30,7 +30,7 @@ impl Width {
     }
 }
 
-/// Puts broken lines together.
+/// Rejoins broken lines.
 pub(super) fn off(pieces: Vec<Piece>) -> Vec<Piece> {
     let pieces: Vec<Piece> = pieces.into_iter().filter(|piece| !piece.text.trim().is_empty()).collect();
     let all: String = pieces.iter().map(|piece| piece.text.as_str()).collect();
@@ -38,7 +38,7 @@ pub(super) fn off(pieces: Vec<Piece>) -> Vec<Piece> {
     let marked = all.contains("<thread=") || CCM_CLOSE.find(&all).is_some() || pieces.iter().any(|piece| ends_whole(&piece.text));
     let broken = broken_lines(&pieces);
     let Some(width) = width(&pieces, &broken) else { return pieces };
-    // Independent lines follow each other, too: most must be full.
+    // Unrelated lines follow each other too, so most lines must be full.
     let full =
         |at: &&usize| pieces.get(**at).zip(pieces.get(**at + 1)).is_some_and(|(piece, next)| is_full(piece, &next.text, width));
     if !marked && broken.iter().filter(full).count() * 3 < broken.len() * 2 {
@@ -59,12 +59,12 @@ pub(super) fn off(pieces: Vec<Piece>) -> Vec<Piece> {
     out
 }
 
-/// How many lines from here are one.
+/// Number of lines from here that form one.
 fn group(pieces: &[Piece], at: usize, marked: bool, width: Width) -> usize {
     let Some(first) = pieces.get(at) else { return 1 };
     let mut text = first.text.clone();
     let (mut lines, mut full) = (1, true);
-    // Without marks at its end, what was joined only since they might come is given back.
+    // If no marks end it, lines that were joined only in expectation of marks are separated again.
     let mut sure = 1;
     while !ends_whole(&text) && lines < BROKEN {
         let (Some(before), Some(next)) = (pieces.get(at + lines - 1), pieces.get(at + lines)) else { return sure };
@@ -76,7 +76,7 @@ fn group(pieces: &[Piece], at: usize, marked: bool, width: Width) -> usize {
         if !marked && (!fits_not || has_end(&text)) {
             return sure;
         }
-        // A whole line of words that are not known, below text typed by a person.
+        // A whole line of unknown words, below text that a person typed.
         if marked && !fits_not && is_whole(&next.text) && !starts(&first.text) {
             return sure;
         }
@@ -90,18 +90,18 @@ fn group(pieces: &[Piece], at: usize, marked: bool, width: Width) -> usize {
     if ends_whole(&text) { lines } else { sure }
 }
 
-/// Whether a text has the last field of its status message.
+/// Whether a text contains the last field of its status message.
 fn has_end(text: &str) -> bool {
     let text = text.trim();
     text.starts_with("STATMSG:") && text.contains("NUMATTRS=") && !text.ends_with('=')
 }
 
-/// Whether a text ends in the marks that end a line, and holds a message's text before them.
+/// Whether a text ends in the marks that end a line, after a message's text.
 fn ends_whole(text: &str) -> bool {
     is_whole(&characters::entities(text))
 }
 
-/// Whether a line begins one of a log.
+/// Whether a line begins a log line.
 fn starts(text: &str) -> bool {
     begins(&characters::entities(text.trim_start()))
 }
@@ -113,7 +113,7 @@ fn is_full(piece: &Piece, next: &str, width: Width) -> bool {
     length <= width.limit && length + 1 + word > width.limit
 }
 
-/// Positions of lines that continue on the next one, as far as that shows without a width.
+/// Indexes of lines that continue on the next one, as far as that shows without knowing the width.
 fn broken_lines(pieces: &[Piece]) -> Vec<usize> {
     let follows = |at: usize| pieces.get(at + 1).is_some_and(|next| !starts(&next.text));
     let (mut open, mut found) = (false, Vec::new());
@@ -126,7 +126,7 @@ fn broken_lines(pieces: &[Piece]) -> Vec<usize> {
     found
 }
 
-/// The width at which lines were broken; none where they were not.
+/// The width at which lines were broken; `None` if they were not.
 fn width(pieces: &[Piece], broken: &[usize]) -> Option<Width> {
     let measured = [true, false].map(|as_it_came| {
         let mut widths: Vec<usize> = broken
@@ -136,20 +136,20 @@ fn width(pieces: &[Piece], broken: &[usize]) -> Option<Width> {
             .collect();
         widths.sort_unstable();
         let limit = widths.last().copied().unwrap_or(0);
-        // An editor may have taken the blanks at the end away.
+        // An editor may have removed trailing blanks.
         let at_limit = widths.iter().filter(|width| **width == limit).count();
         let near = widths.iter().filter(|width| **width + 2 >= limit).count();
         let hard = at_limit >= SHOWN && near == widths.len();
         (Width { limit, hard, as_it_came }, at_limit)
     });
-    // Marks may have come before the breaks or after them: more lines end at the width that is right.
+    // The marks may precede or follow the breaks; at the right width, more lines end in them.
     let [(came, by_coming), (stands, by_standing)] = measured;
     let shorter = by_standing == by_coming && stands.limit < came.limit;
     let width = if by_standing > by_coming || shorter { stands } else { came };
     (width.limit > 0 && width.limit <= WIDEST).then_some(width)
 }
 
-/// Adds the next line to a text, with a blank between them where one was.
+/// Appends the next line to a text, with a blank between them where there was one.
 fn join(text: &mut String, before: &Piece, next: &str, width: Width) {
     let at_limit = width.of(before) >= width.limit;
     if width.hard && at_limit {
@@ -184,7 +184,7 @@ mod tests {
         text.replace("$$<", " $$<").split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
-    /// Breaks at blanks, and within a word only where it is longer than a line.
+    /// Breaks at blanks, and within a word only if it is longer than a line.
     fn soft(line: &str, width: usize) -> Vec<String> {
         let mut lines = vec![String::new()];
         for word in line.split(' ') {

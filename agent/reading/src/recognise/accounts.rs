@@ -1,11 +1,11 @@
-//! Names of accounts (`DOMAIN\\name`) in a line, which never leave the server.
+//! Account names (`DOMAIN\\name`) in a line, which never leave the server.
 //!
 //! A name is distinguished from a path by the word before it: a component *uses* an account, or logs in *as a user*.
 
-/// Words that precede the name of an account.
+/// Words that precede an account name.
 const BEFORE: [&str; 8] = ["user", "username", "account", "using", "login", "logon", "credentials", "as"];
 
-/// The text without the names of accounts; `None` where it has none, as nearly every line.
+/// The text without account names; `None` if it has none, as nearly all lines.
 pub(super) fn without(text: &str) -> Option<String> {
     memchr::memchr(b'\\', text.as_bytes())?;
     let mut clean = String::new();
@@ -29,8 +29,8 @@ pub(super) fn without(text: &str) -> Option<String> {
     (from > 0).then(|| clean + text.get(from..).unwrap_or_default())
 }
 
-/// `Using CORP\someone credentials …`: of a line that is known to name an account the name goes, in whatever form it is
-/// written, and everything else stays.
+/// `Using CORP\someone credentials …`: in a line known to name an account, the name is removed, in whatever form it is written,
+/// and everything else stays.
 pub(super) fn without_any(line: &str) -> String {
     let end = ["to connect", "credentials"].iter().filter_map(|word| line.find(word)).min();
     let start = ["sing account ", "sing "].iter().find_map(|word| line.find(word).map(|at| at + word.len()));
@@ -39,7 +39,7 @@ pub(super) fn without_any(line: &str) -> String {
             let (before, after) = (line.get(..start).unwrap_or_default(), line.get(end..).unwrap_or_default());
             format!("{before}<account> {after}")
         }
-        // Nothing of a line in another shape is safe.
+        // In any other shape, no part of the line is safe to keep.
         _ => "<line that names an account>".to_owned(),
     }
 }

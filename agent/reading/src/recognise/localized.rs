@@ -1,13 +1,13 @@
 //! Message 6703 as a viewer shows it, in the language of the console: `… Message: <text>. Source: <function>. …`.
 //!
-//! The labels are the console's, the text is .NET's and Windows', and both are translated; the function is not. Labels
-//! of the languages seen in Microsoft's own articles, and of those whose consoles exist beside them.
+//! The labels belong to the console, the text to .NET and Windows, and both are translated; the function is not. The labels cover
+//! the languages found in Microsoft's own articles, and the other console languages.
 
 use supwatch_model::event::EventKind;
 
 use super::text::one_line;
 
-/// Label of the message, and of the source.
+/// Label of the message, and label of the source.
 const LABELS: &[(&str, &str)] = &[
     ("Message", "Source"),
     ("Meldung", "Quelle"),
@@ -26,10 +26,10 @@ const LABELS: &[(&str, &str)] = &[
     ("Bericht", "Bron"),
 ];
 
-/// Functions whose failure is one of the synchronisation.
+/// Functions whose failure means that a synchronisation failed.
 const FUNCTIONS: [&str; 4] = ["UpdateServices", "SoftwareUpdatesManagement", "CWSyncMgr", "WSyncAction"];
 
-/// Whether a line begins such a text, whose source comes on a later one.
+/// Whether a line begins such a text whose source is on a later line.
 pub fn opens(text: &str) -> bool {
     let text = text.trim();
     names_message(text)
@@ -38,25 +38,25 @@ pub fn opens(text: &str) -> bool {
             .any(|(message, source)| text.starts_with(message) && labelled(text, message).is_some() && find(text, source).is_none())
 }
 
-/// Whether a line names message 6703, which a viewer shows above its text.
+/// Whether a line names message 6703, as a viewer shows it above the text.
 fn names_message(text: &str) -> bool {
     let lower = text.trim_start().as_bytes().get(..10).map(<[u8]>::to_ascii_lowercase);
     lower.as_deref() == Some(b"message id") && text.lines().next().is_some_and(|line| line.trim_end().ends_with("6703"))
 }
 
-/// Whether a line tells the operating system's error, which stands below the source.
+/// Whether a line gives the operating system's error, which follows the source.
 pub fn tells_code(text: &str) -> bool {
     let said = text.trim_start();
     said.starts_with("The operating system reported error")
         || said.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.parse::<u32>().is_ok_and(|number| number >= 0x8000_0000))
 }
 
-/// Whether a text has its source.
+/// Whether a text contains its source.
 pub fn has_source(text: &str) -> bool {
     text.lines().any(closes)
 }
 
-/// Whether a line holds the source.
+/// Whether a line contains the source.
 pub fn closes(text: &str) -> bool {
     let text = text.trim();
     LABELS.iter().any(|(_, source)| text.starts_with(source) && labelled(text, source).is_some())
@@ -71,7 +71,7 @@ pub(super) fn read(text: &str) -> Option<EventKind> {
         };
         return Some(EventKind::RunFailed { text: one_line(&said), source: String::new(), code });
     }
-    // Cheap to say no: the function is always there, untranslated.
+    // Fast rejection: the function name is always present, untranslated.
     FUNCTIONS.iter().any(|name| text.contains(name)).then_some(())?;
     LABELS.iter().find_map(|(message, source)| {
         let (said, rest) = text.split_at_checked(find(text, source)?)?;
@@ -88,7 +88,7 @@ pub(super) fn read(text: &str) -> Option<EventKind> {
     })
 }
 
-/// Place of a label, which stands at the start or behind a blank, a line break or the end of a sentence.
+/// Position of a label, at the start of the text or after a blank, a line break or the end of a sentence.
 fn find(text: &str, label: &str) -> Option<usize> {
     text.match_indices(label).map(|(at, _)| at).find(|at| {
         let before = text.get(..*at).and_then(|head| head.chars().next_back());
@@ -97,7 +97,7 @@ fn find(text: &str, label: &str) -> Option<usize> {
     })
 }
 
-/// What stands behind a label and its colon.
+/// The text after a label and its colon.
 fn labelled<'a>(text: &'a str, label: &str) -> Option<&'a str> {
     let rest = text.strip_prefix(label)?.trim_start_matches([' ', '\u{a0}']);
     Some(rest.strip_prefix([':', '：'])?.trim_start())

@@ -1,51 +1,51 @@
-//! One way in which the messages of a log begin, and what that means.
+//! One way in which the messages of a log begin, and its meaning.
 
 use supwatch_model::event::EventKind;
 
-/// What a message means that begins in a known way.
+/// The meaning of a message that begins in a known way.
 #[derive(Debug, Clone, Copy)]
 pub enum Meaning {
-    /// A reader of its own, given what follows the beginning. It may find that this is something else.
+    /// A dedicated parser, which gets the text after the beginning. It may find that the message is something else.
     Typed(fn(&str) -> Option<EventKind>),
-    /// Progress, given what follows the beginning: done, of how many, in which phase. What counts nothing is a step.
+    /// Progress: parsed from the text after the beginning as items done, items in total, and phase. Without counts it is a step.
     Progress(fn(&str) -> Option<(u64, u64, &'static str)>),
-    /// A step of the log's known life: its name. What follows the beginning is its detail.
+    /// A named step in the normal operation of the component. The text after the beginning is its detail.
     Step(&'static str),
-    /// A step that comes once an update, thousands of times a run: thinned like progress.
+    /// A step that occurs once per update, thousands of times a run: thinned like progress.
     Item(&'static str),
     /// A step whose line names an account, which never leaves the server.
     Account(&'static str),
     /// An error that the component reports; whether the run fails is decided by other lines.
     Error,
-    /// Known, and of no interest.
+    /// Known and irrelevant.
     Quiet,
 }
 
-/// One beginning.
+/// A beginning and its meaning.
 #[derive(Debug, Clone, Copy)]
 pub struct Phrase {
-    /// How the message begins.
+    /// The beginning of the message.
     pub start: &'static str,
-    /// What it means.
+    /// Its meaning.
     pub meaning: Meaning,
-    /// Such words begin messages of many components, so they count only on a line that is known to be of this log.
+    /// Whether many components begin messages with these words, so that they count only on a line known to be of this log.
     pub own: bool,
 }
 
-/// Short for a table's entry.
+/// Shorthand for a table entry.
 pub(super) const fn phrase(start: &'static str, meaning: Meaning) -> Phrase {
     Phrase { start, meaning, own: false }
 }
 
-/// The same for words that others use too.
+/// The same for words that other components use too.
 pub(super) const fn own(start: &'static str, meaning: Meaning) -> Phrase {
     Phrase { start, meaning, own: true }
 }
 
-/// Whether a message starts with a phrase, in any case: a Microsoft page itself writes "Sync Failed".
+/// Whether a message starts with a phrase, ignoring case: a Microsoft page itself writes "Sync Failed".
 pub(super) fn starts_with(message: &str, phrase: &str) -> bool {
     let Some(head) = message.as_bytes().get(..phrase.len()) else { return false };
-    // Phrases that begin alike seldom end alike.
+    // Phrases that begin alike seldom end alike, so the last byte is compared first.
     let same = |one: Option<&u8>, other: Option<&u8>| one.map(u8::to_ascii_lowercase) == other.map(u8::to_ascii_lowercase);
     same(head.last(), phrase.as_bytes().last()) && head.eq_ignore_ascii_case(phrase.as_bytes())
 }

@@ -1,7 +1,7 @@
-//! Thinning of progress: the first and the last are reported, and at most one a minute between.
+//! Thinning of progress: the first and the last record are reported, and at most one a minute in between.
 //!
-//! What is held back is kept as its raw text, in memory that is used again: a run writes thousands of such lines, and all
-//! but a few are never reported.
+//! A held-back record is kept as raw text in a reused buffer: a run writes thousands of such lines, and all but a few are never
+//! reported.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use crate::parse::{self, Record};
 
 const EVERY: SignedDuration = SignedDuration::from_secs(60);
 
-/// Progress of one file, by subject: several run side by side.
+/// Progress of one file, by subject: several run in parallel.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Thinning {
     kinds: Vec<Kind>,
@@ -21,7 +21,7 @@ pub struct Thinning {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Kind {
     key: String,
-    /// Whether this kind was reported since a record of another kind came.
+    /// Whether this kind was reported since the last record of another kind.
     #[serde(rename = "told")]
     reported: bool,
     /// Time of the newest reported record (UTC).
@@ -41,7 +41,7 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// As it was read.
+    /// The record as it was read.
     pub fn record(&self) -> Record<'_> {
         Record { offset: self.offset, length: self.length, ..parse::parse(&self.raw) }
     }
@@ -56,7 +56,7 @@ impl Thinning {
         self.kinds.iter_mut().find(|kind| kind.key == key)
     }
 
-    /// Whether to report this record now; a record held back before it is then obsolete.
+    /// Whether to report this record now; an earlier held-back record is then obsolete.
     pub fn is_due(&mut self, key: &str, time: Option<Timestamp>, last: bool) -> bool {
         let Some(kind) = self.kind(key) else { return true };
         let due = match (kind.reported_at, time) {
@@ -80,7 +80,7 @@ impl Thinning {
         kind.holds = true;
     }
 
-    /// Removes and returns the held records in written order; the next of each kind counts as a first one.
+    /// Removes and returns the held records in written order; the next record of each kind counts as a first one.
     pub fn take(&mut self) -> Vec<Held> {
         let mut all: Vec<Held> = Vec::new();
         for kind in &mut self.kinds {

@@ -13,7 +13,7 @@ pub(super) const PHRASES: &[Phrase] = &[
     phrase("Successfully connected to local WSUS server", Typed(connected_locally)),
     phrase("Checking for supported version of WSUS", Step("console-checked")),
     phrase("Checking runtime", Step("console-checked")),
-    // The probe of an old runtime; whether the console is missing shows when no other is found.
+    // Loading failed with an old runtime; the console counts as missing only when no other runtime finds it.
     phrase("Did not find supported version of assembly", Step("console-assembly-absent")),
     phrase("Found supported assembly", Step("console-assembly-found")),
     phrase("Supported WSUS version found", Step("console-found")),
@@ -49,7 +49,7 @@ fn connection_event(rest: &str, outcome: ConnectionOutcome) -> Option<EventKind>
     Some(EventKind::WsusConnection { server, port, ssl, outcome })
 }
 
-/// An exception's class, and not the name of anything else below `System`.
+/// Matches the class of an exception, and no other name below `System`.
 fn exception(rest: &str) -> Option<EventKind> {
     let class = rest.split([':', ' ', '~', '\n']).next()?;
     class.ends_with("Exception").then(|| component_error(&format!("System.{rest}")))

@@ -1,7 +1,7 @@
 //! `STATMSG:` lines: Configuration Manager status messages as components log them.
 //!
 //! `STATMSG: ID=<n> SEV=I|W|E LEV=M SOURCE="SMS Server" COMP="…" SYS=… SITE=… PID=… TID=… GMTDATE=… ISTR0="" … ISTR9=""
-//! NUMATTRS=<n>[ AIDn=<id> AVALn="<text>"][ LE=0X<hex>]`. Copies cut them anywhere; what is there is read.
+//! NUMATTRS=<n>[ AIDn=<id> AVALn="<text>"][ LE=0X<hex>]`. Copies truncate them anywhere; the fields present are parsed.
 
 use supwatch_model::event::{StatusAttribute, StatusMessage};
 
@@ -40,8 +40,8 @@ fn fields_of(message: &str) -> Option<StatusMessage> {
     })
 }
 
-/// The value of ` NAME=`, with or without quotes. A quoted one ends at a quote before the next field, since insertion
-/// strings hold quotes themselves.
+/// The value of ` NAME=`, with or without quotes. A quoted one ends at a quote before the next field, because insertion strings
+/// may contain quotes.
 fn field<'a>(message: &'a str, name: &str) -> Option<&'a str> {
     let at = message.match_indices(name).map(|(at, _)| at).find(|at| {
         let bounded = message.get(..*at).is_some_and(|head| head.ends_with([' ', '\n', '\t']));

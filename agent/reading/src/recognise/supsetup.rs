@@ -42,7 +42,7 @@ fn failed(_: &str) -> Option<EventKind> {
     outcome(SetupOutcome::Failed, None)
 }
 
-/// `… exited with return code: N`, which names the program first. 3010 and 1641 ask for a restart.
+/// `… exited with return code: N`, preceded by the program's name. 3010 and 1641 request a restart.
 pub(super) fn unusual(message: &str) -> Option<EventKind> {
     let (_, code) = message.split_once("exited with return code:")?;
     let code = i64::try_from(number(code.trim_start())?).ok()?;

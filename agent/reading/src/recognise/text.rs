@@ -1,19 +1,19 @@
-//! Small readers that the tables of the logs share.
+//! Small parsers that the tables of the logs share.
 
 use supwatch_model::event::EventKind;
 
 pub(super) use super::phrase::starts_with;
 pub(super) use crate::parse::fields::head;
 
-/// Longest text taken out of a line; the raw line has the rest.
+/// Longest text extracted from a line; the raw line has the rest.
 const TEXT_LIMIT: usize = 1500;
 
-/// What follows a phrase at the start of a message.
+/// The text after a phrase at the start of a message.
 pub(super) fn after<'a>(message: &'a str, phrase: &str) -> Option<&'a str> {
     starts_with(message, phrase).then(|| message.get(phrase.len()..)).flatten().map(str::trim)
 }
 
-/// The text between two marks; to the end where the second is missing.
+/// The text between two marks; to the end if the second is missing.
 pub(super) fn between<'a>(message: &'a str, start: &str, end: &str) -> Option<&'a str> {
     let rest = message.split_once(start)?.1;
     Some(rest.split_once(end).map_or(rest, |(found, _)| found))
@@ -40,7 +40,7 @@ pub(super) fn connection(rest: &str) -> (String, Option<u16>, Option<bool>) {
     (server, port, ssl)
 }
 
-/// Line breaks inside a message are written as `~` or `~~`; one line reads better.
+/// Joins a message into one line: the product writes line breaks inside it as `~` or `~~`.
 pub(super) fn one_line(text: &str) -> String {
     let text = head(text, TEXT_LIMIT).trim();
     if !text.contains(['~', '\n', '\r']) {
@@ -49,7 +49,7 @@ pub(super) fn one_line(text: &str) -> String {
     text.split(['~', '\n', '\r']).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// Longest list taken out of a line, in bytes of its words.
+/// Longest list extracted from a line, in bytes of its words.
 const LIST_LIMIT: usize = 16 * 1024;
 
 /// The words of a list, as many as fit.
@@ -64,7 +64,7 @@ pub(super) fn bounded(words: impl Iterator<Item = String>) -> Vec<String> {
         .collect()
 }
 
-/// Text and what it names as its source: `text. Source: function`.
+/// A text and the source it names: `text. Source: function`.
 pub(super) fn text_and_source(rest: &str) -> (String, String) {
     let (text, source) = match rest.rfind(" Source: ") {
         Some(at) => (rest.get(..at).unwrap_or(rest), rest.get(at + " Source: ".len()..).unwrap_or_default()),
@@ -73,12 +73,12 @@ pub(super) fn text_and_source(rest: &str) -> (String, String) {
     (one_line(text).trim_end_matches('.').to_owned(), one_line(source))
 }
 
-/// A step, with the rest of its line.
+/// A step with the rest of its line.
 pub(super) fn step(step: &str, detail: &str) -> EventKind {
     EventKind::Step { step: step.to_owned(), detail: one_line(detail) }
 }
 
-/// Trouble without a type that is a warning by its own words.
+/// Untyped trouble that the line itself calls a warning.
 pub(super) fn warning(text: &str) -> EventKind {
     EventKind::Notice { severity: "warning".to_owned(), text: one_line(text) }
 }

@@ -1,5 +1,5 @@
-//! Lines of the watched logs that are in no table and sound like trouble: told as notices, so that a newer collector can
-//! name them. A notice is a fact about words, never a failure.
+//! Lines of the watched logs that match no table but suggest trouble: reported as notices, so that a newer collector can name
+//! them. A notice records wording; it is never a failure.
 
 use std::sync::OnceLock;
 
@@ -8,7 +8,7 @@ use supwatch_model::event::EventKind;
 
 use super::text::one_line;
 
-/// Words of trouble; the first ones make an error of it.
+/// Words that suggest trouble; the first ones make it an error.
 const WORDS: [&str; 14] = [
     "exception",
     "violation",

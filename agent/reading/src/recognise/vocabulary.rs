@@ -1,14 +1,14 @@
-//! How the messages of each log begin, and what that means: one table a log, looked up by the longest beginning that fits.
+//! How the messages of each log begin, and their meaning: one table per log, searched for the longest matching beginning.
 //!
-//! The beginnings are the product's own words, in English on every language of Windows: Configuration Manager writes its
-//! logs untranslated, only what .NET and Windows say inside them is localized.
+//! The beginnings are in English on every language of Windows: Configuration Manager writes its logs untranslated; only the texts
+//! of .NET and Windows inside them are localized.
 
 use std::sync::OnceLock;
 
 use super::phrase::{Phrase, starts_with};
 use super::{Log, shared, supsetup, wcm, wsus, wsusctrl, wsyncmgr};
 
-/// The table of each log, and last the one that all of them share, so that a log's own meaning comes first.
+/// The table of each log, followed by the shared one, so that a log's own meaning takes precedence.
 const TABLES: [(Option<Log>, &[Phrase]); 6] = [
     (Some(Log::Wsyncmgr), wsyncmgr::PHRASES),
     (Some(Log::Wcm), wcm::PHRASES),
@@ -48,7 +48,7 @@ fn bucket(text: &str) -> Option<usize> {
     Some((a * 37 + b * 101 + c * 13) % BUCKETS)
 }
 
-/// The phrase a message begins with, in any case, and what follows it. `log` is the one the line is known to be from.
+/// The phrase a message begins with, ignoring case, and the rest. `log` is the log that the line is known to be from.
 pub fn find(message: &str, log: Option<Log>) -> Option<(&'static Phrase, &str)> {
     let candidates = index().get(bucket(message)?)?;
     candidates
@@ -63,7 +63,7 @@ pub fn is_status_message(text: &str) -> bool {
     starts_with(super::trimmed(text), "STATMSG:")
 }
 
-/// Whether a text is the beginning of a message of one of the logs.
+/// Whether a text is the beginning of a message in any of the logs.
 pub fn begins_message(text: &str) -> bool {
     let text = super::trimmed(text);
     starts_with(text, "STATMSG:") || find(text, None).is_some()

@@ -51,7 +51,7 @@ fn no_account(rest: &str) -> Option<EventKind> {
     Some(step("no-connection-account", server))
 }
 
-/// `<Category Id="Product:…"><![CDATA[name]]></Category>`, many of them.
+/// A row of `<Category Id="Product:…"><![CDATA[name]]></Category>` elements.
 fn subscribed(rest: &str) -> Option<EventKind> {
     let categories = bounded(rest.split("<Category Id=").skip(1).filter_map(one_category));
     Some(EventKind::FiltersSeen { languages: Vec::new(), categories })
@@ -61,7 +61,7 @@ fn category(rest: &str) -> Option<EventKind> {
     Some(EventKind::FiltersSeen { languages: Vec::new(), categories: vec![one_category(rest)?] })
 }
 
-/// `Product=name`, as `wsyncmgr.log` writes it; ids of copies may hold a blank where a page broke.
+/// `Product=name`, as `wsyncmgr.log` writes it; in a copy, an id may contain a blank from a page break.
 fn one_category(text: &str) -> Option<String> {
     let id = between(text, "\"", "\"")?;
     let name = one_line(between(text, "<![CDATA[", "]]>")?);
@@ -79,7 +79,7 @@ fn console_absent(_: &str) -> Option<EventKind> {
     Some(EventKind::WsusConsole { found: false })
 }
 
-/// Publishing the client through WSUS is no synchronisation.
+/// Publishing the client through WSUS is not a synchronisation.
 fn publication(_: &str) -> Option<EventKind> {
     Some(warning("publishing the client through WSUS failed"))
 }

@@ -1,6 +1,6 @@
-//! `SoftwareDistribution.log`, WSUS's own: what it says of its synchronisations, and its errors.
+//! `SoftwareDistribution.log`, written by WSUS itself: its synchronisations and its errors.
 //!
-//! Most of its lines are about other work of WSUS and give nothing; every error and every exception does.
+//! Most of its lines concern other work of WSUS and yield nothing; every error and every exception yields an event.
 
 use supwatch_model::event::EventKind;
 
@@ -31,7 +31,7 @@ pub(super) const PHRASES: &[Phrase] = &[
     phrase("ThreadHelper.ThreadStart", Quiet),
 ];
 
-/// A record of this log, by its level where its words are not known.
+/// A record of this log, classified by its level if its words are not known.
 pub(super) fn by_level(record: &Record<'_>) -> Option<EventKind> {
     let is_error = record.level == Level::Error || (record.level == Level::Warning && record.message.contains("xception"));
     is_error.then(|| {
@@ -59,7 +59,7 @@ fn microsoft_update(_: &str) -> Option<EventKind> {
     Some(EventKind::UpstreamSeen { server: None })
 }
 
-/// Whether a line is a property of a synchronisation event, as PowerShell prints it, that tells nothing by itself.
+/// Whether a line is a property of a synchronisation event, as PowerShell prints it, that carries no information by itself.
 pub(super) fn is_property(message: &str) -> bool {
     const NAMES: [&str; 13] = [
         "EventCategory",
@@ -77,7 +77,7 @@ pub(super) fn is_property(message: &str) -> bool {
         "Row",
     ];
     let Some((name, _)) = message.trim_start_matches(['#', ' ']).split_once(':') else { return false };
-    // Padded to one width.
+    // Padded to equal width.
     name.ends_with(' ') && NAMES.contains(&name.trim())
 }
 

@@ -1,4 +1,4 @@
-//! `WSUSCtrl.log`: whether the software update point's WSUS is well.
+//! `WSUSCtrl.log`: the health of the software update point's WSUS.
 
 use supwatch_model::event::EventKind;
 

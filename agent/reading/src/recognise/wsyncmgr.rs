@@ -1,4 +1,4 @@
-//! `wsyncmgr.log`: the life of a run at the top site and at a child, in the order the lines come.
+//! `wsyncmgr.log`: the course of a run at the top site and at a child, in the order of its lines.
 
 use supwatch_model::event::{EventKind, Scope, ServiceChange, Trigger};
 use supwatch_model::ids::SiteCode;
@@ -8,7 +8,7 @@ use super::phrase::{Phrase, phrase};
 use super::text::{after, between, bounded, component_error, number, one_line, starts_with, step, text_and_source, warning};
 
 pub(super) const PHRASES: &[Phrase] = &[
-    // Who asked, and the start.
+    // Request and start.
     phrase("Wakeup ", Step("wakeup")),
     phrase("Found local sync request file", Step("local-request-found")),
     phrase("Found full sync request file", Step("full-request-found")),
@@ -57,7 +57,7 @@ pub(super) const PHRASES: &[Phrase] = &[
     phrase("SQL>>>", Quiet),
     phrase("insert into ", Step("sql-statement")),
     phrase("declare @Error int; exec spProcessSUMSyncStateMessage", Step("state-message-processed")),
-    // Replicas, and WSUS outside the intranet.
+    // Replicas, and WSUS servers outside the intranet.
     phrase("Synchronizing replica WSUS servers", Typed(replica_phase)),
     phrase("Synchronizing internet facing WSUS", Typed(internet_phase)),
     // Maintenance of SUSDB.
@@ -78,11 +78,11 @@ pub(super) const PHRASES: &[Phrase] = &[
     phrase("Skipping Delete Expired", Step("expired-skipped")),
     phrase("Deleted ", Step("deleted")),
     phrase("Failed to delete orphaned content folder", Typed(folder_kept)),
-    // The certificate for updates of third parties.
+    // The certificate for third-party updates.
     phrase("Checking WSUS for third-party signing certificate", Step("signing-certificate")),
     phrase("Getting signing certificate", Step("signing-certificate")),
     phrase("Getting active WSUS signing certificate", Step("signing-certificate")),
-    // Three that sound bad and are usual while there is no certificate yet.
+    // Three lines that sound bad but are normal until a certificate exists.
     phrase("Exception when attempting to get signing certificate", Step("signing-certificate-absent")),
     phrase("Failed to query WSUSCertificateData table", Step("signing-certificate-absent")),
     phrase("Could not find an active WSUS signing cert", Step("signing-certificate-absent")),
@@ -95,11 +95,11 @@ pub(super) const PHRASES: &[Phrase] = &[
     phrase("Marked ", Step("signing-certificate")),
     phrase("Finished checking for third-party signing certificate", Step("signing-certificate")),
     phrase("Warning: Remote WSUS connection is not HTTPS", Typed(not_https)),
-    // How it ended.
+    // The end of the run.
     phrase("Sync succeeded", Typed(succeeded)),
     phrase("Sync failed.", Typed(retry)),
     phrase("Sync failed:", Typed(failed)),
-    // A table's heading, glued to the line in a copy.
+    // A table heading that a copy appended to the line.
     phrase("MessageSync failed:", Typed(failed)),
     phrase("Setting sync alert", Step("alert")),
     phrase("Updated ", Typed(updated)),
@@ -108,7 +108,7 @@ pub(super) const PHRASES: &[Phrase] = &[
     phrase("Sending sync notification to child site(s):", Typed(children_notified)),
     phrase("SQL Replication type has not been set", Step("notification-sent")),
     phrase("Next scheduled sync is a", Typed(next_run)),
-    // The component's own life.
+    // Operation of the component itself.
     phrase("Waiting ", Step("waiting")),
     phrase("Inbox source is local", Step("inbox-local")),
     phrase("SMS_EXECUTIVE started", Typed(service_started)),
@@ -154,7 +154,7 @@ fn phase(phase: &str, server: &str) -> Option<EventKind> {
     Some(EventKind::RunPhase { phase: phase.to_owned(), server: one_line(server.trim_end_matches(['.', ' '])) })
 }
 
-/// The line comes twice, first without the dots; copies that lost them are known by what follows.
+/// The line occurs twice, first without the dots; copies that lost them are recognised by the following text.
 fn wsus_phase(rest: &str) -> Option<EventKind> {
     if rest.ends_with("...") { phase("wsus", rest) } else { Some(step("wsus-server", rest)) }
 }
@@ -192,7 +192,7 @@ fn progress(rest: &str) -> Option<(u64, u64, &'static str)> {
 
 fn content_version(rest: &str) -> Option<EventKind> {
     let update_source = one_line(between(rest, "{", "}")?);
-    // Copies cut the line off before the number.
+    // Copies truncate the line before the number.
     let Some(version) = rest.rsplit_once(" to ").and_then(|(_, version)| number(version)) else {
         return Some(step("content-version", rest));
     };
@@ -217,7 +217,7 @@ fn languages(rest: &str) -> Option<EventKind> {
     Some(EventKind::FiltersSeen { languages: list(rest.trim_start_matches([':', ' '])), categories: Vec::new() })
 }
 
-/// `Company=…, Product=…`; names hold commas themselves, so a new one begins only at a known kind.
+/// `Company=…, Product=…`; names contain commas themselves, so a new one begins only at a known kind.
 fn categories(rest: &str) -> Option<EventKind> {
     let mut categories: Vec<String> = Vec::new();
     for part in list(rest) {
@@ -276,7 +276,7 @@ fn service_stopping(_: &str) -> Option<EventKind> {
     Some(EventKind::ServiceChanged { change: ServiceChange::Stopping })
 }
 
-/// Lines that begin with a number, or with what no table can hold.
+/// Lines that begin with a number, or that a table cannot describe.
 pub(super) fn unusual(message: &str) -> Option<EventKind> {
     let first = message.as_bytes().first()?;
     if first.is_ascii_digit() && message.contains("update(s) were deleted from SUSDB") {

@@ -1,13 +1,11 @@
 //! A dump of `deploy/windows/Get-SyncSettings.ps1` (`supwatch/dump/v1`) → a snapshot (`supwatch/settings/v1`).
 //!
-//! Pure. The script only reads out; whatever a value means is decided here, in one file for the site
-//! (`dump/site.rs`) and one for WSUS (`dump/wsus.rs`), each field with its source. What a dump does not tell
-//! stays absent, and why a section could not be read travels as `refused`. Any JSON is taken: what makes no sense is not
-//! known.
+//! Pure. The script only reads; the meaning of every value is decided here, in one file for the site (`dump/site.rs`) and one for
+//! WSUS (`dump/wsus.rs`), each field with its source. A value missing from the dump stays absent, and the reason why a section
+//! could not be read is kept under `refused`. Any JSON is accepted: values that make no sense count as unknown.
 //!
-//! **No names of accounts and no passwords get through**, not even from a hand-written dump: every field
-//! is copied by name into a type that has no place for them, names of servers lose credentials, and of a reason nothing
-//! stays that could be a name.
+//! **Account names and passwords never get through**, not even from a hand-written dump: every field is copied by name into a
+//! type that has no place for them, server names lose credentials, and everything that could be a name is removed from a reason.
 
 mod bag;
 mod schedule;
@@ -22,7 +20,7 @@ use bag::{Bag, known};
 /// Schema name of a dump.
 pub const SCHEMA: &str = "supwatch/dump/v1";
 
-/// The sections of a dump, but for those of single WSUS servers, which are `wsus@` and the server's name.
+/// The sections of a dump, except those of single WSUS servers, which are named `wsus@` and the server's name.
 const SECTIONS: [&str; 13] = [
     "site",
     "sites",
@@ -43,12 +41,12 @@ const CONSOLE: &str = "console";
 /// Longest reason kept, in characters.
 const LONGEST_REASON: usize = 200;
 
-/// Whether a JSON is a dump.
+/// Whether a JSON value is a dump.
 pub fn is_dump(value: &Value) -> bool {
     value.get("schema").and_then(Value::as_str) == Some(SCHEMA)
 }
 
-/// The snapshot that a dump makes.
+/// Converts a dump to a snapshot.
 pub fn snapshot(dump: &Value) -> Value {
     let Some(dump) = Bag::new(dump) else { return json!({}) };
     let sections = Sections::of(dump);
@@ -79,10 +77,10 @@ pub fn snapshot(dump: &Value) -> Value {
     snapshot
 }
 
-/// What a dump holds, by section.
+/// Contents of a dump, by section.
 struct Sections<'a> {
     read: Vec<(&'a str, &'a Value)>,
-    /// Section → why it could not be read.
+    /// Why each unread section could not be read.
     refused: Map<String, Value>,
 }
 
@@ -110,12 +108,12 @@ impl<'a> Sections<'a> {
         Sections { read, refused }
     }
 
-    /// What a section read, if it did.
+    /// The content of a section, if it was read.
     fn data(&self, name: &str) -> Option<&'a Value> {
         self.read.iter().find(|(section, _)| *section == name).map(|(_, data)| *data)
     }
 
-    /// The objects of a section; none where it could not be read.
+    /// The objects of a section; empty if it could not be read.
     fn bags(&self, name: &str) -> Vec<Bag<'a>> {
         self.data(name).map(bag::bags).unwrap_or_default()
     }
@@ -134,8 +132,8 @@ fn section_name(name: &str) -> Option<String> {
     bag::server(name.strip_prefix("wsus@")?).map(|server| format!("wsus@{server}"))
 }
 
-/// A message of Windows without what could be the name of an account: what is quoted, what has a backslash or an `@`, and
-/// what follows a word such as *user*.
+/// A Windows error message without anything that could be an account name: quoted text, text with a backslash or an `@`, and text
+/// after a word such as *user*.
 pub fn without_names(message: &str) -> String {
     let (mut clean, mut rest, mut hide) = (String::new(), message, false);
     while let Some(first) = rest.chars().next() {

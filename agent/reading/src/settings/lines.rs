@@ -1,9 +1,9 @@
 //! Line numbers of the fields of a JSON text.
 
-/// Pointers such as `/wsus/0/server` with the lines of their keys, from 1. The text is JSON that was read already.
+/// JSON pointers such as `/wsus/0/server` with the line numbers of their keys, from 1. The text is known to be valid JSON.
 pub(super) fn of_fields(text: &str) -> Vec<(String, usize)> {
     let (mut found, mut line) = (Vec::new(), 1usize);
-    // The path so far, with an element's index in a list.
+    // The current path, with the index of an element in a list.
     let mut path: Vec<(String, Option<usize>)> = Vec::new();
     let mut last: Option<(String, usize)> = None;
     let mut chars = text.chars();

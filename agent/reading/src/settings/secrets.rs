@@ -1,15 +1,14 @@
-//! What must not leave the server is taken out of a snapshot, whoever wrote it: names of accounts, passwords, credentials in
+//! Removes what must not leave the server from any snapshot, whoever wrote it: account names, passwords, credentials in
 //! addresses. Pure.
 //!
-//! A boolean for whether an account is set is kept; text in such a field is dropped, so that the field is
-//! not known.
+//! A boolean that says whether an account is set is kept; text in such a field is dropped, so that the field counts as unknown.
 
 use serde_json::Value;
 
-/// Words in the names of fields that hold a secret, unless they are a yes or no.
+/// Parts of the names of fields that hold a secret, unless their value is a boolean.
 const WORDS: &[&str] = &["account", "credential", "login", "passphrase", "passw", "pwd", "secret", "token", "user"];
 
-/// Takes out what must not leave.
+/// Removes the secrets.
 pub fn scrub(value: &mut Value) {
     match value {
         Value::Object(fields) => {

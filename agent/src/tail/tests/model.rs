@@ -1,7 +1,7 @@
-//! Everything at once, against a model: a writer that stops at any byte, rolls over in every way and writes on in renamed
+//! Everything at once, compared with a model: a writer that stops at any byte, rolls over in every way and continues in renamed
 //! logs; generations that begin with the same bytes; an agent that is killed between any two looks.
 //!
-//! SUPWATCH_ROTATIONS: how often logs roll over. SUPWATCH_SEED: repeats a run.
+//! SUPWATCH_ROTATIONS sets the number of rotations. SUPWATCH_SEED repeats a run.
 
 use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
@@ -12,13 +12,13 @@ use std::rc::Rc;
 use super::share::{Mood, Share};
 use super::*;
 
-/// Torn numbers have fewer digits, so they are never taken for another line.
+/// Truncated numbers have fewer digits, so they are never mistaken for another line.
 const FIRST: u64 = 100_000_000;
 const BANNER: usize = 4096;
-/// Longer than the quiet time, so that both ends of the grace are met.
+/// Longer than the quiet time, so that both ends of the grace period occur.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Random numbers that a seed repeats.
+/// A seeded random number generator.
 struct Dice(u64);
 
 impl Dice {
@@ -37,7 +37,7 @@ fn number_of(variable: &str) -> Option<u64> {
 struct Written {
     number: u64,
     bytes: Range<u64>,
-    /// Whether it may be missing, if a gap says so.
+    /// Whether it may be missing if a gap covers it.
     excused: bool,
 }
 
@@ -45,7 +45,7 @@ struct Written {
 struct Generation {
     lines: Vec<Written>,
     size: u64,
-    /// What is still to come of the line that the writer stopped in.
+    /// The rest of the line in which the writer stopped.
     rest: Vec<u8>,
 }
 
@@ -55,7 +55,7 @@ struct Held {
     generation: usize,
     renamed: Duration,
     touched: Duration,
-    /// Whether the agent may have left it, so that later lines are reported as a gap, not read.
+    /// Whether the agent may have left it, so that later lines are reported as a gap and not read.
     late: bool,
 }
 
@@ -69,13 +69,13 @@ struct Model {
     dir: tempfile::TempDir,
     dice: Dice,
     share: Option<Share>,
-    /// Whether the share was up to something at the last look: two such looks in a row would be the truth.
+    /// Whether the share misbehaved at the last look: if it did so twice in a row, that would be the truth.
     moody: bool,
     /// Whether a rotation is between its two halves.
     halfway: bool,
     tail: Tail,
     stored: Option<Checkpoint>,
-    /// What is stored, in order.
+    /// The stored events, in order.
     items: Vec<Item>,
     now: Duration,
     started: Duration,
@@ -84,7 +84,7 @@ struct Model {
     held: Option<Held>,
     /// Which generation is the sibling.
     sibling: Option<usize>,
-    /// Whether a line came to a renamed log so late that only its size shows it, and no look followed.
+    /// Whether a line was appended to a renamed log so late that only its size shows it, and no look followed.
     unlooked: bool,
     next: u64,
     kills: u64,
@@ -128,7 +128,7 @@ impl Model {
         self.dir.path().join("wsyncmgr.log")
     }
 
-    /// What was read and not stored is lost with the process; its clock restarts.
+    /// Data that was read but not stored is lost with the process; its clock restarts.
     fn start(&mut self) {
         let kept = serde_json::to_string(&self.stored).expect("json");
         let stored = serde_json::from_str(&kept).expect("json");
@@ -141,7 +141,7 @@ impl Model {
         self.kills += 1;
     }
 
-    /// One look; what it gave is stored with the checkpoint, unless the agent is killed before.
+    /// One look; its events are stored with the checkpoint, unless the agent is killed first.
     fn look(&mut self, killed: bool) -> Look {
         let mut out = Vec::new();
         self.mood();
@@ -157,7 +157,7 @@ impl Model {
         };
         let mut pieces = self.tail.pieces();
         if killed {
-            // Or its state was lost, and the collector has one of the pieces.
+            // Or its state was lost, and the collector has the checkpoint of one of the pieces.
             let piece = usize::try_from(self.dice.below(2 * pieces.len() as u64)).expect("small");
             if piece >= pieces.len() {
                 self.start();
@@ -181,8 +181,8 @@ impl Model {
         look
     }
 
-    /// A share sometimes reports a stale size, or returns half of a read. Between copy and truncation it does not:
-    /// an older size of the copy in that very look, and a second rotation before the next, cannot be distinguished.
+    /// A share sometimes reports a stale size, or returns half of a read. It does not do so between copy and truncation: a stale
+    /// size of the copy in that very look, followed by a second rotation before the next, is undetectable.
     fn mood(&mut self) {
         let Some(share) = self.share.clone().filter(|_| !self.halfway) else { return };
         let (size, short) = (self.dice.below(8) == 0, self.dice.below(8) == 0);
@@ -206,7 +206,7 @@ impl Model {
         }
     }
 
-    /// Looks until everything that can be had is stored.
+    /// Looks until everything obtainable is stored.
     fn catch_up(&mut self) {
         for _ in 0..40 {
             self.now += Duration::from_secs(1);
@@ -218,7 +218,7 @@ impl Model {
         self.now += Duration::from_millis(self.dice.below(1500));
     }
 
-    /// Writes lines, the last of them perhaps up to any byte only.
+    /// Writes lines; the last may stop at any byte.
     fn write(&mut self, lines: u64) {
         let (generation, now) = (self.generations.len() - 1, self.now);
         let stop = self.dice.below(2) == 0;
@@ -234,27 +234,28 @@ impl Model {
             let old = &mut self.generations[held.generation];
             let before = old.size;
             append(&mut held.file, old, 1, stop, &mut self.next, &mut self.dice);
-            // The line that the writer had stopped in counts among the late ones.
+            // The line in which the writer had stopped counts as late.
             for line in old.lines.iter_mut().filter(|line| line.bytes.end > before) {
                 line.excused |= excused;
             }
         }
     }
 
-    /// Generation of the last line that is stored.
+    /// Generation of the last stored line.
     fn reading(&self) -> Option<usize> {
         let last = self.items.iter().rev().find_map(|item| if let Item::Line(number, _) = item { Some(*number) } else { None })?;
         self.generations.iter().rposition(|generation| generation.lines.iter().any(|line| line.number == last))
     }
 
-    /// A generation is about to vanish. What is not stored of it may be missing from now on; but not before the agent has
-    /// seen more of it than the beginning that all have, or its existence is undetectable.
+    /// A generation is about to vanish: its lines that are not stored may be missing from now on. It may not vanish before the
+    /// agent has seen more of it than the beginning that all generations share, or its existence would be undetectable.
     fn vanish(&mut self, gone: usize, current: bool) -> bool {
         let seen = self.stored.as_ref().is_some_and(|stored| stored.resume.offset > BANNER as u64);
         let copied = self.stored.as_ref().is_some_and(|stored| stored.location == Location::Copied);
         match self.reading() {
             Some(reading) if reading > gone => return true,
-            // Where all that was read stands in the sibling as a copy, what takes its place may be the next one or a later one.
+            // If everything read is in the sibling as a copy, the file that replaces it may be the next generation or a later
+            // one.
             Some(reading) if seen && (reading == gone || !current && !copied) => {
                 if reading < gone {
                     self.start();
@@ -272,7 +273,7 @@ impl Model {
         let (log, old) = (self.log(), rolled_over(&self.log()));
         let current = self.generations.len() - 1;
         let kind = [0, 0, 0, 1, 1, 1, 2, 3][usize::try_from(self.dice.below(8)).expect("small")];
-        // A generation that is no more than what all begin with is like any other: none is rolled over so early.
+        // A generation that is no longer than the common beginning looks like any other, so none is rolled over that early.
         if self.generations[current].size < BANNER as u64 + 200 {
             return;
         }
@@ -287,7 +288,7 @@ impl Model {
         match kind {
             0 => {
                 std::fs::copy(&log, &old).expect("copy");
-                // The agent may look while there are two of it.
+                // The agent may look while two copies of it exist.
                 if self.dice.below(3) == 0 {
                     self.look_halfway();
                 }
@@ -313,7 +314,7 @@ impl Model {
         self.generations.push(Generation::default());
     }
 
-    /// Every whole line is stored once, in the order of the file, or it is excused and a gap in its place holds it.
+    /// Every whole line is stored once, in file order, or it is excused and a gap in its place covers it.
     #[track_caller]
     fn check(&self) {
         let whole = |one: &&Written, generation: &Generation| one.bytes.end <= generation.size;
@@ -338,7 +339,7 @@ impl Model {
         for (index, item) in self.items.iter().enumerate() {
             match item {
                 Item::Line(number, offset) => {
-                    // A line that its writer never finished may be told at the end of its generation, whole as it looks.
+                    // A line that its writer never finished may be reported at the end of its generation as if it were whole.
                     let Some(place) = places.get(number).copied() else { continue };
                     let around = &self.items[index.saturating_sub(3)..(index + 2).min(self.items.len())];
                     assert!(place >= next, "line {number} comes twice or too late: {around:?}");
@@ -368,7 +369,7 @@ impl Model {
     }
 }
 
-/// Finishes the line that was stopped in, writes lines, and may stop in the last one.
+/// Finishes the interrupted line, writes further lines, and may stop in the last one.
 fn append(file: &mut File, generation: &mut Generation, lines: u64, stop: bool, next: &mut u64, dice: &mut Dice) {
     let mut bytes = std::mem::take(&mut generation.rest);
     if generation.size == 0 && bytes.is_empty() {
@@ -395,7 +396,7 @@ fn append(file: &mut File, generation: &mut Generation, lines: u64, stop: bool, 
 }
 
 fn story(share: bool) {
-    // The same story each time, unless another is asked for.
+    // The same run each time, unless another seed is given.
     let seed = number_of("SUPWATCH_SEED").unwrap_or(2026);
     let rotations = number_of("SUPWATCH_ROTATIONS").unwrap_or(100);
     println!("SUPWATCH_SEED={seed} SUPWATCH_ROTATIONS={rotations}");

@@ -1,5 +1,5 @@
-//! Files as a bad network share gives them: other numbers at each look, and where a test says so a size that is
-//! too small or a read that comes short.
+//! Files as a bad network share presents them: different file numbers at each look and, where a test says so, a stale size or a
+//! short read.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -7,14 +7,14 @@ use std::rc::Rc;
 
 use super::super::files::{Disk, Files, Identity, Opened};
 
-/// What the share is up to.
+/// Misbehaviour of the share.
 #[derive(Debug, Default)]
 pub struct Mood {
-    /// How often it was asked for a number.
+    /// Number of queries for a file number.
     pub asked: u64,
-    /// The next size is this.
+    /// Size to report next.
     pub size: Option<u64>,
-    /// The next read gives half.
+    /// Whether the next read returns half.
     pub short: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What languages, classifications and products a finding is about, and which finding explains that they differ.
+//! Which languages, classifications and products a finding concerns, and which finding explains the difference.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,8 @@ use super::Tree;
 use crate::hierarchy::Site;
 use crate::rules::Names;
 
-/// A child that differs from its parent because one of the two is set other than the component says, or because the parent
-/// differs from its own parent in the same.
+/// A child that differs from its parent because one of the two deviates from the component, or because the parent differs from
+/// its own parent in the same names.
 pub(super) fn of_a_mismatch(tree: &Tree<'_>, finding: &Finding) -> Vec<usize> {
     let field = field(&finding.rule);
     let differs = differing(tree, finding, field);
@@ -24,14 +24,14 @@ pub(super) fn of_a_mismatch(tree: &Tree<'_>, finding: &Finding) -> Vec<usize> {
         Some((index, differing(tree, tree.findings.get(index)?, field)))
     });
     let known: Vec<(usize, BTreeSet<String>)> = known.filter(|(_, names)| !names.is_disjoint(&differs)).collect();
-    // One that explains all of it, else the first of those that do so together.
+    // One finding that explains all names, else the first of those that explain them together.
     let all: BTreeSet<&String> = known.iter().flat_map(|(_, names)| names).collect();
     let whole = known.iter().find(|(_, names)| differs.is_subset(names));
     let part = known.first().filter(|_| differs.iter().all(|name| all.contains(name)));
     whole.or(part).map(|(index, _)| *index).into_iter().collect()
 }
 
-/// A WSUS that differs from the component as that of its parent does.
+/// A WSUS that deviates from the component in the same way as its parent's.
 pub(super) fn of_a_drift(tree: &Tree<'_>, finding: &Finding) -> Vec<usize> {
     let Some(parent) = tree.parent(finding.site) else { return Vec::new() };
     let explains = |index: &usize| {
@@ -51,7 +51,7 @@ fn field(rule: &str) -> &'static str {
     }
 }
 
-/// Names that a finding says differ, as they compare; those that are meant to are none.
+/// Names that differ according to a finding, in normalised form; expected differences are excluded.
 fn differing(tree: &Tree<'_>, finding: &Finding, field: &str) -> BTreeSet<String> {
     let reported = finding.evidence.iter().filter_map(|evidence| match evidence {
         Evidence::Setting { site, setting, value, .. } if setting.rsplit('.').next().is_some_and(|end| end.ends_with(field)) => {
@@ -65,7 +65,7 @@ fn differing(tree: &Tree<'_>, finding: &Finding, field: &str) -> BTreeSet<String
     let one_way = finding.rule == "language-mismatch";
     let mut found = Vec::new();
     for (path, other) in lists {
-        // A child may have fewer languages than its parent, and more than the summaries.
+        // A child may have fewer languages than its parent, and more than the summary languages.
         if !(one_way && path.starts_with("component.")) {
             found.extend(own.keys_without(&other));
         }

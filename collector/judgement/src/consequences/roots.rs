@@ -1,4 +1,4 @@
-//! What a finding may follow from, the likeliest first.
+//! The possible causes of a finding, likeliest first.
 
 use supwatch_model::finding::{Evidence, Finding};
 use supwatch_model::ids::SiteCode;
@@ -7,7 +7,7 @@ use super::{Tree, filters};
 use crate::diagnosis::{At, Cause, UNKNOWN};
 use crate::rules::judged_at;
 
-/// Faults of a site's servers and their settings: a failed run with an unspecific error is reported with one of them.
+/// Faults of a site's servers and their settings: they explain a failed run with an unspecific error.
 const FAULTS: &[&str] = &[
     "sup-missing",
     "service-stopped",
@@ -20,11 +20,11 @@ const FAULTS: &[&str] = &[
     "child-upstream",
     "vdir-access",
 ];
-/// What keeps a site from having what its children ask it for.
+/// Faults that keep a site from having what its children request from it.
 const BROKEN: &[&str] = &["sup-missing", "service-stopped", "app-pool", "sync-failed", "database-trouble", "sync-stuck"];
 /// Rules whose failure stops the sites below.
 const STOPPED: &[&str] = &["sup-missing", "sync-failed", "sync-stuck", "wave-missed"];
-/// Rules that ask which site is above which, and of what type.
+/// Rules that depend on each site's parent and type.
 const OF_THE_TREE: &[&str] = &[
     "top-source",
     "child-replica",
@@ -37,16 +37,16 @@ const OF_THE_TREE: &[&str] = &[
     "wave-missed",
     "catalog-lag",
 ];
-/// Errors that say that the site's source is at fault, and not how.
+/// Errors that blame the site's update source without saying how it fails.
 const OF_THE_SOURCE: &[&str] =
     &["upstream-communication", "update-source-not-found", "no-parent-server", "import-update-error", UNKNOWN];
 
-/// Findings that the one of this number may follow from, whatever their own place.
+/// Indexes of the findings that the given one may be a consequence of, whatever their place in the order.
 pub(super) fn candidates(tree: &Tree<'_>, index: usize) -> Vec<usize> {
     let Some(finding) = tree.findings.get(index) else { return Vec::new() };
     let here = |rules: &[&str]| tree.at(finding.site, rules, &finding.subject);
     let mut found = Vec::new();
-    // Where the topology is unknown, what depends on it is no finding of its own.
+    // Where the topology is unknown, a rule that depends on it has no finding of its own.
     if OF_THE_TREE.contains(&finding.rule.as_str()) {
         found.extend(tree.at(finding.site, &["topology"], ""));
     }
@@ -66,7 +66,7 @@ pub(super) fn candidates(tree: &Tree<'_>, index: usize) -> Vec<usize> {
         "catalog-lag" => {
             let own = [STOPPED, &["sync-overdue", "child-upstream"]].concat();
             let above = [STOPPED, &["sync-overdue", "catalog-lag"]].concat();
-            // What the top site has is what is asked for: a failure there explains no lag.
+            // A child is compared with what the top site has: a failure there explains no lag.
             let behind = |site: SiteCode| tree.parent(site).is_some() && is_behind(tree, site, finding.site);
             here(&own).into_iter().chain(of_sites_above(tree, finding, &above, behind)).collect()
         }
@@ -87,7 +87,7 @@ pub(super) fn candidates(tree: &Tree<'_>, index: usize) -> Vec<usize> {
     found
 }
 
-/// A failed run, or a configuration that failed.
+/// A failed run, or a failed configuration.
 fn failed(tree: &Tree<'_>, finding: &Finding) -> Vec<usize> {
     let (here, parent) = (finding.site, tree.parent(finding.site));
     let id = finding.cause.as_deref().unwrap_or(UNKNOWN);
@@ -126,7 +126,7 @@ fn first_sup<'a>(tree: &Tree<'a>, site: SiteCode) -> &'a str {
     sup.and_then(|sup| sup.server.value()).map_or("", String::as_str)
 }
 
-/// A failed run that the trouble was written in.
+/// A failed run in whose log the trouble was written.
 fn same_run(tree: &Tree<'_>, finding: &Finding) -> Vec<usize> {
     let run = tree.hierarchy.site(finding.site).and_then(|site| site.runs.last_failure());
     let within = |evidence: &Evidence| match (evidence, run) {
@@ -136,13 +136,13 @@ fn same_run(tree: &Tree<'_>, finding: &Finding) -> Vec<usize> {
     if finding.evidence.last().is_some_and(within) { tree.at(finding.site, &["sync-failed"], "") } else { Vec::new() }
 }
 
-/// Findings of the sites above for which something holds, the nearest first.
+/// Findings of the sites above that satisfy a condition, nearest first.
 fn of_sites_above(tree: &Tree<'_>, finding: &Finding, rules: &[&str], holds: impl Fn(SiteCode) -> bool) -> Vec<usize> {
     let above = tree.above(finding.site).iter().copied().filter(|site| holds(*site));
     above.flat_map(|site| tree.at(site, rules, "")).collect()
 }
 
-/// Whether a site further up has succeeded since the other did, so that its trouble does not explain that of the other.
+/// Whether a site above has succeeded since, so that its trouble does not explain this one.
 fn is_better_off(tree: &Tree<'_>, above: SiteCode, below: SiteCode) -> bool {
     let success = |code: SiteCode| {
         let seen = tree.hierarchy.site(code).and_then(|site| site.runs.last_success()?.run.ended_at);
@@ -152,13 +152,13 @@ fn is_better_off(tree: &Tree<'_>, above: SiteCode, below: SiteCode) -> bool {
     success(above).is_some_and(|above| since.is_some_and(|since| above > since))
 }
 
-/// Whether a site has no newer catalogue than another.
+/// Whether a site's catalogue is no newer than another's.
 fn is_behind(tree: &Tree<'_>, above: SiteCode, below: SiteCode) -> bool {
     let version = |code: SiteCode| tree.hierarchy.site(code).and_then(|site| site.catalog_version());
     version(above).zip(version(below)).is_none_or(|(above, below)| above <= below)
 }
 
-/// The same of the other children of its parent: the fault is at that.
+/// The same failure at other children of the parent: the fault is at the parent.
 fn beside(tree: &Tree<'_>, finding: &Finding, alike: impl Fn(&Finding) -> bool) -> Vec<usize> {
     let Some(parent) = tree.parent(finding.site) else { return Vec::new() };
     let others = tree.hierarchy.children(parent).filter(|code| *code < finding.site);
@@ -166,7 +166,7 @@ fn beside(tree: &Tree<'_>, finding: &Finding, alike: impl Fn(&Finding) -> bool) 
     others.flat_map(|code| tree.at(code, &[finding.rule.as_str()], &finding.subject)).find(same).into_iter().collect()
 }
 
-/// A child set other than its parent's SUP, where that one is set other than it is.
+/// A child whose upstream setting differs from its parent's SUP, if the setting of that SUP is itself wrong.
 fn edge(tree: &Tree<'_>, finding: &Finding) -> Vec<usize> {
     let above = finding.evidence.iter().find_map(|evidence| match evidence {
         Evidence::Setting { site, setting, .. } if setting.starts_with("sups[") => Some(*site),
@@ -182,16 +182,16 @@ fn edge(tree: &Tree<'_>, finding: &Finding) -> Vec<usize> {
     tree.at(above, &[rule], first_sup(tree, above))
 }
 
-/// What is said of one agent at each of its sites.
+/// What several sites of one agent report about it.
 fn same_agent(tree: &Tree<'_>, finding: &Finding) -> Vec<usize> {
     tree.spread.get(&(finding.rule.as_str(), finding.subject.as_str())).cloned().unwrap_or_default()
 }
 
-/// Two top sites, or a circle, are one fault that each of their sites reports.
+/// Two top sites, or a cycle, are one fault that each of their sites reports.
 fn same_knot(tree: &Tree<'_>, finding: &Finding) -> Vec<usize> {
     let here = finding.site;
     let circle = |site: SiteCode| tree.above(here).contains(&site) && tree.above(site).contains(&here);
-    // What two sites say of one parent differs in their own code alone.
+    // The reports of two sites about one parent differ only in their own codes.
     let bare = |finding: &Finding| finding.summary.en.strip_prefix(finding.site.as_str()).map(str::to_owned);
     let own = bare(finding);
     let alike = |other: &Finding| other.summary == finding.summary || (own.is_some() && bare(other) == own) || circle(other.site);
@@ -199,7 +199,7 @@ fn same_knot(tree: &Tree<'_>, finding: &Finding) -> Vec<usize> {
     all.filter(|index| tree.findings.get(*index).is_some_and(alike)).collect()
 }
 
-/// Whether evidence has a setting whose path ends so.
+/// Whether the evidence includes a setting whose path has this suffix.
 fn says(finding: &Finding, end: &str) -> bool {
     finding.evidence.iter().any(|evidence| matches!(evidence, Evidence::Setting { setting, .. } if setting.ends_with(end)))
 }

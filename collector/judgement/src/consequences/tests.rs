@@ -1,4 +1,4 @@
-//! Hierarchies with one fault each, and what is reported of them.
+//! Hierarchies with one fault each, and the findings reported for them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ fn findings_at(world: &World, at: &str) -> Vec<Finding> {
     crate::picture::at(world.hierarchy(), &Limits::default(), at.parse().expect("time")).findings
 }
 
-/// `cause SITE: consequence SITE, consequence SITE`, a line a cause, information left out.
+/// `cause SITE: consequence SITE, consequence SITE`, one cause a line, without findings of severity info.
 fn reported(findings: &[Finding]) -> Vec<String> {
     let by_id: BTreeMap<&str, &Finding> = findings.iter().map(|finding| (finding.id.as_str(), finding)).collect();
     let name = |finding: &Finding| format!("{} {}", finding.rule, finding.site);
@@ -37,7 +37,7 @@ fn check(world: &World, expected: &[&str]) {
     assert_eq!(reported(&findings), expected, "{findings:#?}");
 }
 
-/// Settings whose component names the products, as a top site's does.
+/// Settings whose component lists products, as a top site's does.
 fn set(server: &str, parent: Option<&str>) -> Value {
     let mut settings = healthy(server, parent);
     settings["component"]["products"] = json!(["Windows Server 2019"]);
@@ -45,7 +45,7 @@ fn set(server: &str, parent: Option<&str>) -> Value {
     settings
 }
 
-/// CEN with P01, P02, P03 below it, and S01 below P01; `change` changes the settings of each.
+/// CEN with P01, P02, P03 below it, and S01 below P01; `change` modifies the settings of each.
 fn tree(change: impl Fn(&str, &mut Value)) -> World {
     let mut world = World::new()
         .generation("current-branch")
@@ -306,7 +306,7 @@ fn any_finding() -> impl Strategy<Value = Finding> {
 proptest! {
     #[test]
     fn whatever_is_open_a_cause_is_no_consequence_and_nothing_is_lost(all in proptest::collection::vec(any_finding(), 0..60)) {
-        // A tree, and beside it a circle.
+        // A tree, and a separate cycle.
         let world = World::new()
             .central("CEN").primary("P01", "CEN").primary("P02", "CEN").secondary("S01", "P01").secondary("S02", "P02")
             .primary("X01", "X02").primary("X02", "X01");

@@ -1,4 +1,4 @@
-//! The article's sections: a heading, exactly or nearly, in either language → where its advice is.
+//! The article's sections: a heading, exact or similar, in either language → its advice.
 
 use std::sync::OnceLock;
 
@@ -14,12 +14,12 @@ use super::table;
 pub struct Section {
     /// Its heading.
     pub heading: Text,
-    /// Other wordings, and headings below it.
+    /// Other wordings, and its subheadings.
     #[serde(default)]
     pub also: Vec<String>,
-    /// The entry of the catalogue with its advice.
+    /// The catalogue entry that has its advice.
     pub cause: Option<String>,
-    /// What it says, where no entry does.
+    /// Its meaning, if no entry has it.
     #[serde(default)]
     pub text: Text,
     /// Its advice, likewise.
@@ -40,7 +40,7 @@ pub fn all() -> &'static [Section] {
 
 /// Longest text that can be a heading.
 const HEADING_LIMIT: usize = 240;
-/// How alike two headings are that mean the same.
+/// Least similarity of two headings with the same meaning.
 const ALIKE: f64 = 0.75;
 
 impl Section {
@@ -49,13 +49,13 @@ impl Section {
     }
 }
 
-/// The section whose heading a text is, whatever its quotes, blanks and punctuation.
+/// The section with this heading, ignoring quotes, blanks and punctuation.
 pub fn headed(text: &str) -> Option<&'static Section> {
     let (text, _) = letters(text);
     all().iter().find(|section| section.headings().any(|heading| letters(heading).0 == text))
 }
 
-/// The section whose heading a text is nearly: in other words, or a part of it.
+/// The section with a similar heading: in other words, or a part of it.
 pub fn nearly_headed(text: &str) -> Option<&'static Section> {
     if text.len() > HEADING_LIMIT {
         return None;
@@ -66,7 +66,7 @@ pub fn nearly_headed(text: &str) -> Option<&'static Section> {
     best.filter(|(alike, _)| *alike >= ALIKE).map(|(_, section)| section)
 }
 
-/// How many pairs of neighbouring letters two texts share, from 0 to 1.
+/// Similarity of two texts from 0 to 1, by shared pairs of neighbouring letters.
 fn alike(one: &str, other: &str) -> f64 {
     let pairs = |text: &str| text.chars().zip(text.chars().skip(1)).collect::<Vec<_>>();
     let (one, mut left) = (pairs(one), pairs(other));

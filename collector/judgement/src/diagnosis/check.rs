@@ -1,10 +1,10 @@
-//! Entries against the lines that are kept in them.
+//! Tests entries with the example lines they contain.
 
 use super::entry::Cause;
 use super::subject::Subject;
 use super::{Catalogue, Kind};
 
-/// The first line of an entry that gets another entry than it should.
+/// The first line of an entry that is assigned to another entry than it should be.
 pub fn wrong_line(catalogue: &Catalogue, cause: &Cause) -> Option<String> {
     let of = |line: &str| entry_of(catalogue, cause.kind, line).to_owned();
     let matching = cause.lines.matching.iter().find(|line| of(line) != cause.id).map(|line| {
@@ -17,7 +17,7 @@ pub fn wrong_line(catalogue: &Catalogue, cause: &Cause) -> Option<String> {
     })
 }
 
-/// The entry that a line gets. Entries that are no causes compete with all, causes with causes.
+/// The entry assigned to a line. Entries that are not causes compete with all others, causes only with causes.
 pub(super) fn entry_of<'a>(catalogue: &'a Catalogue, kind: Kind, line: &str) -> &'a str {
     let subject = Subject::of_line(line);
     match kind {

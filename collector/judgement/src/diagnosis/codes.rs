@@ -1,4 +1,4 @@
-//! Error codes: their notations, and what the common ones are called.
+//! Error codes: their notations, and the names of common ones.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -12,7 +12,7 @@ use super::table;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Code {
-    /// As an HRESULT, or the Win32 number.
+    /// HRESULT, or Win32 number.
     pub code: String,
     /// Symbolic name.
     pub name: String,
@@ -37,7 +37,7 @@ pub fn code_of(text: &str) -> Option<u32> {
     text.parse().ok()
 }
 
-/// What a code is called: itself, or the Win32 error in it.
+/// The name of a code: its own, or that of the Win32 error in it.
 pub fn known(code: u32) -> Option<&'static Code> {
     static ALL: OnceLock<BTreeMap<u32, Code>> = OnceLock::new();
     let all = ALL.get_or_init(|| {

@@ -1,4 +1,4 @@
-//! One entry of the catalogue, as its file has it.
+//! One entry of the catalogue, as its file defines it.
 
 use std::path::{Path, PathBuf};
 
@@ -18,9 +18,9 @@ pub enum Kind {
     Cause,
     /// It says that something failed and where to look, not why: a cause from another log takes precedence.
     General,
-    /// It looks like trouble and is none.
+    /// It looks like trouble and is harmless.
     Harmless,
-    /// A word or number that is explained, and never the cause of a run.
+    /// It explains a term or number, and is never the cause of a run.
     Term,
 }
 
@@ -31,7 +31,7 @@ pub enum At {
     /// The site's own.
     #[default]
     Site,
-    /// The one that the site's WSUS takes from: its parent's.
+    /// The one that the site's WSUS synchronises from: its parent's.
     Parent,
 }
 
@@ -81,9 +81,9 @@ pub struct Remedy {
     pub en: String,
     /// Text in Japanese.
     pub ja: String,
-    /// The rule whose fault it mends: it comes first where that rule fails.
+    /// The rule whose fault it fixes; it comes first if that rule fails.
     pub rule: Option<String>,
-    /// Generations that it is for; empty: all.
+    /// Generations it applies to; empty: all.
     pub generations: Vec<String>,
 }
 
@@ -93,13 +93,13 @@ impl Remedy {
         Text::new(self.en.as_str(), self.ja.as_str())
     }
 
-    /// Whether it applies to a site; one with an unknown generation gets all.
+    /// Whether it applies to a site; an unknown generation matches all.
     pub fn is_for(&self, generation: Option<Generation>) -> bool {
         self.generations.is_empty() || generation.is_none_or(|own| self.generations.iter().any(|word| word == own.as_str()))
     }
 }
 
-/// All fields that are there must match.
+/// All fields that are present must match.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pattern {
@@ -117,12 +117,12 @@ pub struct Pattern {
     pub without: Vec<String>,
     /// Any of these status messages.
     pub message: Vec<u32>,
-    /// The same in the form of a subject, so that no match has to make it.
+    /// The texts normalised like a subject, once, so that matching need not do it.
     #[serde(skip)]
     pub(super) folded: Folded,
 }
 
-/// A pattern in the form of a subject.
+/// A pattern with normalised texts.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Folded {
     pub(super) class: Option<String>,
@@ -156,18 +156,18 @@ pub struct TestLines {
     pub other: Vec<String>,
 }
 
-/// Why a file is no entry.
+/// Why a file is not a valid entry.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {reason}", path.display())]
 pub struct EntryError {
     /// The file.
     pub path: PathBuf,
-    /// What is wrong, where, and what would be right.
+    /// What is wrong, where, and what would be valid.
     pub reason: String,
 }
 
 impl Cause {
-    /// Whether it says less than why.
+    /// Whether it does not say why something failed.
     pub fn is_general(&self) -> bool {
         self.kind == Kind::General || self.id == super::UNKNOWN
     }
@@ -175,7 +175,7 @@ impl Cause {
     /// Checks that every rule it names is one of those given.
     ///
     /// # Errors
-    /// The field that names another one.
+    /// The field that names an unknown rule.
     pub fn check_rules(&self, rules: &[&str]) -> Result<(), String> {
         let unknown = |rule: &&str| !rules.contains(rule);
         if let Some(rule) = self.confirmed_by.iter().map(String::as_str).find(unknown) {
@@ -189,7 +189,7 @@ impl Cause {
         Ok(())
     }
 
-    /// Reads an entry and checks that it is whole; [`Cause::check_rules`] checks that the rules it names exist.
+    /// Parses an entry and checks that it is complete; [`Cause::check_rules`] checks that the rules it names exist.
     pub fn parse(text: &str, path: &Path) -> Result<Cause, EntryError> {
         let wrong = |reason: String| EntryError { path: path.to_owned(), reason };
         let mut cause: Cause = toml::from_str(text).map_err(|error| wrong(error.to_string().trim_end().to_owned()))?;
@@ -228,7 +228,7 @@ impl Cause {
         Ok(cause)
     }
 
-    /// Used where even the file of the unknown cause cannot be read.
+    /// Fallback if even the file of the unknown cause cannot be read.
     pub(super) fn unknown() -> Cause {
         Cause {
             id: super::UNKNOWN.to_owned(),

@@ -1,8 +1,8 @@
-//! What .NET, Windows and SQL Server say in the language of their server → the English original, by which the catalogue asks.
+//! Localized messages of .NET, Windows and SQL Server → the English originals, which the catalogue matches.
 //!
-//! So an entry names a message once, in English, and knows it in every language of the table. Compared are letters and
-//! digits alone: blanks, quotes and punctuation differ between versions and viewers. Of languages in Latin letters the
-//! ASCII ones count, because a wrong code page changes every other.
+//! An entry thus names a message once, in English, and matches it in every language of the table. Only letters and digits are
+//! compared: blanks, quotes and punctuation differ between versions and viewers. In languages with Latin letters only ASCII
+//! letters count, because a wrong code page corrupts all others.
 
 use std::sync::OnceLock;
 
@@ -10,13 +10,13 @@ use serde::Deserialize;
 
 use super::table;
 
-/// One message, and how it begins in other languages.
+/// One message, and its beginnings in other languages.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Message {
     /// The original.
     pub en: String,
-    /// Where it and its translations are from.
+    /// Sources of the message and its translations.
     #[cfg_attr(not(test), expect(dead_code, reason = "for readers of the table"))]
     pub source: String,
     de: Vec<String>,
@@ -63,7 +63,7 @@ pub(super) fn all() -> &'static [Message] {
     &ALL.get_or_init(|| table::read(include_str!("localized.toml"))).message
 }
 
-/// Letters and digits of a text, in lower case: all of them, and those of ASCII.
+/// Letters and digits of a text, in lower case: all of them, and the ASCII ones.
 pub(super) fn letters(text: &str) -> (String, String) {
     let all: String = text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
     let ascii = all.chars().filter(char::is_ascii).collect();
@@ -76,17 +76,17 @@ fn is_latin(text: &str) -> bool {
 }
 
 const BUCKETS: usize = 4096;
-/// No phrase is shorter than this many bytes.
+/// Least length of a phrase in bytes.
 const HEAD: usize = 6;
 
-/// Phrases by a hash of their first bytes, so that a text is gone through once, however many there are.
+/// Phrases by a hash of their first bytes, so that a text is scanned once, however many there are.
 type Index = Vec<Vec<(String, &'static str)>>;
 
 fn bucket(head: &[u8]) -> usize {
     head.iter().take(HEAD).fold(0, |hash: usize, byte| hash.wrapping_mul(31).wrapping_add(usize::from(*byte))) % BUCKETS
 }
 
-/// Phrases in other letters, and those in Latin ones.
+/// Phrases in non-Latin letters, and those in Latin ones.
 fn index() -> &'static [Index; 2] {
     static INDEX: OnceLock<[Index; 2]> = OnceLock::new();
     INDEX.get_or_init(|| {
@@ -105,13 +105,13 @@ fn index() -> &'static [Index; 2] {
     })
 }
 
-/// The originals of all messages in a text, each once.
+/// The originals of all messages in a text, without duplicates.
 pub(super) fn originals(text: &str) -> Vec<&'static str> {
     let (all, ascii) = letters(text);
     let mut found = Vec::new();
     let [others, latins] = index();
     for (index, text) in [(others, all), (latins, ascii)] {
-        // Most texts are English, and have nothing in other letters.
+        // Most texts are English, and have no non-Latin letters.
         if std::ptr::eq(index, others) && text.is_ascii() {
             continue;
         }
@@ -133,7 +133,7 @@ mod tests {
     use super::super::{Catalogue, Subject, UNKNOWN};
     use super::*;
 
-    /// A place in the logs, and a message as it is written there.
+    /// A context in the logs, and a message as it is written there.
     type Context = (&'static str, fn(&str) -> String);
 
     /// The text around a message in the logs.
@@ -154,7 +154,7 @@ mod tests {
         ]
     }
 
-    /// Every translation gets, wherever it is, the cause of its original.
+    /// In every context, each translation is assigned the cause of its original.
     #[test]
     fn a_message_has_the_cause_of_its_original_in_every_language() {
         let catalogue = Catalogue::built_in();
@@ -192,7 +192,7 @@ mod tests {
         }
     }
 
-    /// The number and the word HTTP are in every translation, the types of a wrong answer too.
+    /// Every translation contains the number and the word HTTP, and the content types of an unexpected response.
     #[test]
     fn what_is_not_translated_is_read_in_every_language() {
         let catalogue = Catalogue::built_in();

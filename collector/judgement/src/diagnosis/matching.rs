@@ -1,21 +1,21 @@
-//! How specifically an entry fits an error, and what of it fits.
+//! How specifically an entry matches an error, and by which parts.
 
 use supwatch_model::text::Text;
 
 use super::entry::{Cause, Pattern};
 use super::subject::Subject;
 
-/// What a matching field adds: a code is surer than a class, a class than a status or function, those than words.
+/// Points of a matching field: a code is more specific than a class, a class than a status or function, those than words.
 const CODE: u32 = 16;
 const CLASS: u32 = 8;
 const STATUS: u32 = 5;
 const FUNCTION: u32 = 4;
 const MESSAGE: u32 = 3;
 const WORDS: u32 = 3;
-/// Words of a whole sentence are surer than two of them.
+/// The words of a whole sentence are more specific than two words.
 const SENTENCE: usize = 24;
 
-/// An entry that fits.
+/// A matching entry.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate<'a> {
     /// The entry.
@@ -26,19 +26,19 @@ pub struct Candidate<'a> {
     pub parts: Vec<Part>,
 }
 
-/// One thing of an error that fits.
+/// One matching part of an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
-    /// What it adds to the score.
+    /// Its points.
     pub points: u32,
     /// `code`, `class`, `HTTP status`, `function`, `message` or `words`.
     pub what: &'static str,
-    /// As the entry has it.
+    /// As written in the entry.
     pub value: String,
 }
 
 impl Part {
-    /// What fits, in the reader's language.
+    /// The matching part, in the reader's language.
     pub fn name(&self) -> Text {
         let ja = match self.what {
             "code" => "コード",
@@ -60,7 +60,7 @@ impl Candidate<'_> {
 }
 
 impl Cause {
-    /// The best of its patterns that fits an error.
+    /// The entry's best pattern that matches an error.
     pub fn fit(&self, subject: &Subject) -> Option<Candidate<'_>> {
         let found = self.patterns.iter().filter_map(|pattern| parts(pattern, subject));
         let score = |parts: &Vec<Part>| parts.iter().map(|part| part.points).sum::<u32>();
@@ -69,18 +69,18 @@ impl Cause {
     }
 }
 
-/// What of a pattern fits; `None` where not all of it does.
+/// The matching parts of a pattern; `None` if not all of it matches.
 fn parts(pattern: &Pattern, subject: &Subject) -> Option<Vec<Part>> {
     let folded = &pattern.folded;
     let mut found = Vec::new();
-    // Numbers are compared before texts are searched: most patterns end there.
+    // Numbers are compared before texts are searched: this rejects most patterns early.
     let mut ask = |asked: bool, points: u32, what: &'static str, value: &dyn Fn() -> Option<String>| {
         let value = if asked { value() } else { return true };
         let fits = value.is_some();
         found.extend(value.map(|value| Part { points, what, value }));
         fits
     };
-    // As the entry has it, where its folded form fits.
+    // As written in the entry, if its normalised form matches.
     let code = || {
         let mut codes = pattern.codes.iter().zip(&folded.codes);
         codes.find(|(_, code)| subject.has_code(**code)).map(|(code, _)| code.clone())

@@ -1,4 +1,4 @@
-//! Lines that report no error → their meaning, so that a normal line is called normal.
+//! Lines that report no error → their meaning, so that `explain` can call a normal line normal.
 
 use std::sync::OnceLock;
 
@@ -12,11 +12,11 @@ use super::table;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Line {
-    /// How it begins; any of these.
+    /// Its beginnings; any of them.
     pub start: Vec<String>,
-    /// The log it is best known from.
+    /// The log in which it is best known.
     pub log: String,
-    /// It is no error itself, and there is one before it.
+    /// Whether it follows an error and is none itself.
     #[serde(default)]
     pub follows_failure: bool,
     /// Its meaning.
@@ -34,7 +34,7 @@ pub fn all() -> &'static [Line] {
     &ALL.get_or_init(|| table::read(include_str!("normal.toml"))).line
 }
 
-/// What a line of any form is, by the longest beginning that fits.
+/// The kind of a line in any form, by its longest matching beginning.
 pub fn of_line(line: &str) -> Option<&'static Line> {
     let text = normal(bare(line).trim_start_matches(['~', '?', ' ', '\t']));
     let longest = |line: &Line| {

@@ -1,6 +1,6 @@
-//! Where a rule or an entry is documented, for readers of Japanese. Titles of documents stay as they are: they are names.
+//! Sources of rules and entries in Japanese. Titles of documents are names and stay as they are.
 
-/// Phrases of our own in sources, longest first where one is in another.
+/// Our own phrases in sources; a phrase precedes any shorter one that it contains.
 const PHRASES: &[(&str, &str)] = &[
     ("Troubleshooting software update synchronization failures", "記事"),
     ("\"WSUS server not configured\" error", "「WSUS サーバーが構成されていません」エラー"),
@@ -107,7 +107,7 @@ const PHRASES: &[(&str, &str)] = &[
 
 /// A source in Japanese.
 pub fn japanese(source: &str) -> String {
-    // Titles contain words like "and"; they are those that begin with a verb in capitals.
+    // Titles contain words like "and"; they are recognised by a leading capitalised verb.
     let part = |part: &str| {
         let title =
             ["Troubleshoot ", "Track ", "Include ", "Enable ", "Plan ", "WSUS Configuration Manager configures", "Software update"];

@@ -1,6 +1,6 @@
-//! An error as a matcher sees it: folded so that case, quotes, blanks, line breaks and the notation of codes do not matter.
+//! An error in normalised form, so that case, quotes, blanks, line breaks and the notation of codes do not matter.
 //!
-//! Sources of the forms: `~` and `~~` stand for line breaks in the product's logs; viewers and forums make quotes curly and
+//! Sources of the variants: `~` and `~~` stand for line breaks in the product's logs; viewers and forums make quotes curly and
 //! blanks non-breaking; codes are written as HRESULT, as negative or unsigned decimal, or as the Win32 number alone.
 
 use std::collections::BTreeSet;
@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use super::codes::code_of;
 use super::localized;
 
-/// The error as a matcher sees it.
+/// An error in normalised form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
-    /// Text and source, and the English originals of what is said in another language.
+    /// Text and source, with the English originals of localized messages.
     pub all: String,
     /// Codes in it.
     pub codes: BTreeSet<u32>,
@@ -55,7 +55,7 @@ impl Subject {
         Subject::of_line(&lines.join("~~"))
     }
 
-    /// Whether an error class, in lower case, is in it.
+    /// Whether it contains an error class, given in lower case.
     pub fn has_class(&self, class: &str) -> bool {
         self.all.match_indices(class).any(|(at, found)| {
             let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
@@ -65,7 +65,7 @@ impl Subject {
         })
     }
 
-    /// Whether an HTTP status is in it: `HTTP status 401`, `HTTP ステータス 401`, `(401)`, `HTTP/1.1 401`.
+    /// Whether it contains an HTTP status: `HTTP status 401`, `HTTP ステータス 401`, `(401)`, `HTTP/1.1 401`.
     pub fn has_status(&self, status: u16) -> bool {
         let number = status.to_string();
         self.all.contains(&format!("({number})"))
@@ -81,30 +81,30 @@ impl Subject {
             })
     }
 
-    /// Whether a text in normal form is in it.
+    /// Whether it contains a normalised text.
     pub fn has_words(&self, words: &str) -> bool {
         self.all.contains(words)
     }
 
-    /// Whether a code is in it, in any notation.
+    /// Whether it contains a code, in any notation.
     pub fn has_code(&self, code: u32) -> bool {
         self.codes.iter().any(|known| same_code(*known, code))
     }
 }
 
-/// A line without the stamps and marks of its log's form, which say nothing about the error.
+/// A line without the stamps and marks of its log's form, which carry no information about the error.
 pub(super) fn bare(line: &str) -> &str {
     let text = line.split("$$<").next().unwrap_or_default();
     text.trim_start().strip_prefix("<![LOG[").map_or(text, |text| text.split("]LOG]!>").next().unwrap_or_default())
 }
 
-/// Equal, or the same Win32 error with and without its facility.
+/// Whether two codes are equal, or the same Win32 error with and without its facility.
 fn same_code(one: u32, other: u32) -> bool {
     let bare = |code: u32| if code >> 16 == 0x8007 { code & 0xffff } else { code };
     bare(one) == bare(other)
 }
 
-/// A text in one form.
+/// Normalises a text.
 pub(super) fn normal(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -135,7 +135,7 @@ pub(super) fn normal(text: &str) -> String {
     out
 }
 
-/// Words before a small number that make it a code.
+/// Words that mark a small number after them as a code.
 const ANNOUNCE: &[&str] = &["error", "errors", "code", "errno", "win32", "number", "エラー", "コード", "reported", "hr", "hresult"];
 
 /// Every number that is a code.
@@ -143,7 +143,7 @@ fn codes_in(text: &str) -> BTreeSet<u32> {
     let lower = text.to_lowercase();
     let mut found = BTreeSet::new();
     let mut announced = false;
-    // A minus belongs to its number; other marks part words.
+    // A minus belongs to its number; other marks separate words.
     for word in lower.split(|c: char| !(c.is_alphanumeric() || c == '-')).filter(|word| !word.is_empty()) {
         let digits = word.trim_start_matches('-');
         let negative = word.starts_with('-');

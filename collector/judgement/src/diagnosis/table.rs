@@ -1,8 +1,8 @@
-//! The tables that are compiled in.
+//! The built-in tables.
 
 use serde::de::DeserializeOwned;
 
-/// A table from its TOML. A test reads each of them, so none that cannot be read is released; it would be empty.
+/// A table from its TOML. A test reads each of them, so no unreadable one is released; it would be empty.
 pub(super) fn read<T: DeserializeOwned + Default>(toml: &str) -> T {
     toml::from_str(toml).unwrap_or_default()
 }
@@ -11,7 +11,7 @@ pub(super) fn read<T: DeserializeOwned + Default>(toml: &str) -> T {
 mod tests {
     use super::super::{FILES, article, codes, entry::Cause, localized, messages, normal};
 
-    /// Where a table or an entry cannot be read, it is left out at run time: so each is read here.
+    /// At run time an unreadable table or entry is skipped, so this test reads them all.
     #[test]
     fn everything_that_is_compiled_in_can_be_read() {
         for (name, text) in FILES {

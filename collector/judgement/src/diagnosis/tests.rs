@@ -1,4 +1,4 @@
-//! The catalogue against the lines kept beside its entries, as they are and as real systems change them.
+//! The catalogue against the lines in its entries, unchanged and as real systems alter them.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -22,7 +22,7 @@ fn every_file_is_read_and_complete() {
     }
 }
 
-/// The matrix of which entry each line is kept for and which it gets has nothing beside its diagonal.
+/// Each line is assigned to the entry it belongs to: the confusion matrix is diagonal.
 #[test]
 fn no_entry_takes_the_lines_of_another() {
     let all = Catalogue::built_in();
@@ -49,7 +49,7 @@ fn no_entry_takes_the_lines_of_another() {
     assert!(all.causes().all(|cause| wrong_line(all, cause).is_none()));
 }
 
-/// What systems and people do to an error text on its way.
+/// Ways in which systems and people alter an error text.
 #[derive(Debug, Clone, Copy)]
 enum Change {
     Upper,
@@ -75,7 +75,7 @@ fn change(line: &str, change: Change) -> String {
     match change {
         Change::Upper => line.to_uppercase(),
         Change::Lower => line.to_lowercase(),
-        // A frame of a stack; the word alone stands in sentences too.
+        // A frame of a stack trace; the word alone occurs in sentences too.
         Change::LineBreaks => line.replace(" at System.", "~~at System.").replace(" at Microsoft.", "~~at Microsoft."),
         Change::CurlyQuotes => line.replace('\'', "\u{2019}"),
         Change::Guillemets => line.replace('\'', "\u{ab}"),

@@ -1,8 +1,8 @@
-//! Which lines of a log report trouble with a database.
+//! Recognises log lines that report database errors.
 
 use supwatch_model::event::{Event, EventKind};
 
-/// Words of SQL Server's trouble in an error of a component, in lower case.
+/// Words of SQL Server errors in a component's error, in lower case.
 const WORDS: &[&str] = &[
     "sp_setupsdmpackage",
     "invalid schema",
@@ -20,7 +20,7 @@ const WORDS: &[&str] = &[
     "invalid update identity",
 ];
 
-/// Whether an event reports trouble with a database. Maintenance that could not reach SUSDB is no trouble of the database.
+/// Whether an event reports a database error. Maintenance that could not reach SUSDB is not one.
 pub(super) fn is_trouble(event: &Event) -> bool {
     let text = match &event.kind {
         EventKind::ComponentError { text, .. } | EventKind::RunFailed { text, .. } | EventKind::UpdateFailed { text, .. } => text,

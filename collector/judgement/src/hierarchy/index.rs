@@ -11,7 +11,7 @@ pub(super) struct Index {
     parents: BTreeMap<SiteCode, Option<SiteCode>>,
     children: BTreeMap<SiteCode, BTreeSet<SiteCode>>,
     tops: BTreeSet<SiteCode>,
-    /// Labels of the servers of each site, and of the upstream servers its WSUS ask.
+    /// First labels of each site's servers, and of the upstream servers its WSUS servers use.
     names: BTreeMap<SiteCode, (BTreeSet<String>, BTreeSet<String>)>,
     named: BTreeMap<String, BTreeSet<SiteCode>>,
     asked: BTreeMap<String, BTreeSet<SiteCode>>,
@@ -23,7 +23,7 @@ fn label(name: &str) -> String {
 }
 
 impl Index {
-    /// Puts a site below a parent, at the top, or nowhere. Sites whose path to the top, or whose top, changes are touched.
+    /// Puts a site below a parent, at the top, or nowhere. Marks the sites whose path to the top, or whose top, changes.
     pub fn place(&mut self, code: SiteCode, parent: Option<SiteCode>, top: bool, touched: &mut BTreeSet<SiteCode>) {
         let was_top = self.tops.contains(&code);
         let known = self.parents.insert(code, parent);
@@ -41,7 +41,7 @@ impl Index {
             self.children.entry(parent).or_default().insert(code);
         }
         if was_top != top {
-            // Two tops are both tops' fault.
+            // With two top sites, both are at fault.
             if top {
                 self.tops.insert(code)
             } else {
@@ -65,7 +65,7 @@ impl Index {
         }
     }
 
-    /// Sites right below a site.
+    /// Direct children of a site.
     pub fn children(&self, code: SiteCode) -> impl Iterator<Item = SiteCode> + '_ {
         self.children.get(&code).into_iter().flatten().copied()
     }
@@ -75,7 +75,7 @@ impl Index {
         &self.tops
     }
 
-    /// Updates the names of a site's servers and of its upstream servers. Sites that refer to an added or removed name are touched.
+    /// Updates the names of a site's servers and of its upstream servers. Marks the sites that refer to an added or removed name.
     pub fn rename(&mut self, code: SiteCode, names: BTreeSet<String>, asks: BTreeSet<String>, touched: &mut BTreeSet<SiteCode>) {
         let labels = |names: BTreeSet<String>| names.iter().map(|name| label(name)).collect::<BTreeSet<String>>();
         let next = (labels(names), labels(asks));
@@ -87,7 +87,7 @@ impl Index {
         keep(&mut self.asked, code, &known.1, &next.1);
     }
 
-    /// Sites one of whose servers has the same first label.
+    /// Sites with a server that has the same first label.
     pub fn named(&self, name: &str) -> impl Iterator<Item = SiteCode> + '_ {
         self.named.get(&label(name)).into_iter().flatten().copied()
     }

@@ -9,7 +9,7 @@ use supwatch_model::settings::{Known, ListedSite};
 use super::{Hierarchy, Site};
 
 impl Hierarchy {
-    /// The provider of a site knows the sites below it, also those without an agent.
+    /// A site's provider knows the sites below it, including those without an agent.
     pub(super) fn list(&mut self, code: SiteCode, touched: &mut BTreeSet<SiteCode>) {
         let rows = self.site(code).and_then(|site| site.settings()?.sites.value()).into_iter().flatten();
         let described = |row: &ListedSite| {
@@ -70,7 +70,7 @@ mod tests {
         assert_eq!(known("P01"), (Some(SiteType::Primary), of("CEN")));
         assert_eq!(known("S01"), (Some(SiteType::Secondary), of("P01")));
         assert_eq!(known("X01"), (None, Parent::Unknown));
-        // What an agent reports of its own site takes precedence.
+        // What an agent reports about its own site takes precedence.
         let moved = world.clone().primary("P01", "NEW");
         assert_eq!(moved.hierarchy().parent("P01".parse().expect("code")), of("NEW"));
     }

@@ -1,7 +1,7 @@
 //! How far a site's logs are known to be read, and whether its agents are still reading back.
 //!
-//! An agent that connects has a backlog: a month of logs on its first day, two hours after an outage. What arrives of it is
-//! history, and only the agent's coverage shows where it ends. Until then the site is not judged by it.
+//! An agent that connects has a backlog: a month of logs on its first day, two hours after an outage. Those events are history,
+//! and only the agent's coverage shows where the backlog ends. Until then the site is not judged by them.
 
 use std::collections::BTreeMap;
 
@@ -42,7 +42,7 @@ impl Readings {
         if caught_up {
             reading.settled = Some((epoch, after_sequence));
         }
-        // What was known to be read stays read, also where a restarted agent has not looked yet.
+        // What was known to be read stays so, even if a restarted agent has not looked yet.
         let known = std::mem::take(&mut reading.logs);
         let until = |file: &str| known.iter().find(|log| log.file == file).and_then(|log| log.read_until);
         reading.logs =
@@ -63,13 +63,13 @@ impl Readings {
         self.0.iter().any(back) || (!self.0.is_empty() && self.0.values().all(|reading| !reading.is_settled()))
     }
 
-    /// Up to which moment a log is known to be read: nothing later may be concluded to be absent.
+    /// The time up to which a log is known to be read: nothing later may be concluded to be absent.
     pub fn read_until(&self, log: &str) -> Option<Timestamp> {
         let logs = self.0.values().flat_map(|reading| &reading.logs);
         logs.filter(|known| known.log == log).filter_map(|known| known.read_until).max()
     }
 
-    /// Bytes of the site's logs that are still to be read.
+    /// Bytes of the site's logs not yet read.
     pub fn unread(&self) -> u64 {
         let logs = self.0.values().filter(|reading| !reading.is_settled()).flat_map(|reading| &reading.logs);
         logs.map(|log| log.size.saturating_sub(log.offset)).sum()

@@ -15,7 +15,7 @@ use crate::diagnosis::Catalogue;
 use crate::runs::{Runs, line_of};
 use crate::settings::{Merged, Seen, SiteSettings};
 
-/// Gaps between scheduled starts that are considered, and the fewest that give a schedule.
+/// Number of intervals between scheduled starts that are considered, and the fewest from which a schedule is derived.
 const GAPS_SEEN: usize = 14;
 const FEWEST_GAPS: usize = 3;
 
@@ -29,11 +29,11 @@ pub(super) const NOTIFICATIONS_KEPT: usize = 170;
 pub struct Site {
     /// Its code.
     pub code: SiteCode,
-    /// What each agent reports of the site.
+    /// What each agent reports about the site.
     pub descriptions: BTreeMap<AgentId, SiteDescription>,
     /// Parent that a log implies.
     pub implied_parent: Option<SiteCode>,
-    /// What the SMS Provider of a site reports of it.
+    /// What the SMS Provider of a site reports about it.
     pub listed: Option<SiteDescription>,
     /// Whether its log has a run on the schedule or its own database phase (6705), which only a top site has.
     pub scheduled: bool,
@@ -43,19 +43,19 @@ pub struct Site {
     pub runs: Runs,
     /// Its settings over time.
     pub configured: SiteSettings,
-    /// WSUS server that WCM asked last.
+    /// The WSUS server that WCM connected to last.
     active_wsus: Option<String>,
     /// Notifications that its parent sent it, oldest first.
     pub notified: Vec<Notification>,
-    /// When it found the notification of which parent (its own clock), oldest first.
+    /// When it picked up a notification (its own clock), and from which parent, oldest first.
     pub received: Vec<(Timestamp, SiteCode)>,
     /// Lines that report database errors since the last success.
     pub database_trouble: Vec<Evidence>,
-    /// What its agents could not read, by agent and file.
+    /// Errors its agents reported, by agent and file.
     pub unreadable: BTreeMap<(AgentId, String), Unreadable>,
     /// Agents that send its events.
     pub agents: BTreeSet<AgentId>,
-    /// Next scheduled run, where the log names it and it has not begun.
+    /// Next scheduled run, if the log names it and it has not begun.
     pub next_run: Option<Timestamp>,
     /// Newest catalogue version and when it was set.
     pub catalog_versions: Vec<(Option<Timestamp>, u64)>,
@@ -137,7 +137,7 @@ impl Site {
         past
     }
 
-    /// Whole hours of the longest gap between the newest scheduled starts, once there are enough of them.
+    /// Longest interval between the newest scheduled starts in whole hours, once there are enough of them.
     pub fn hours_between_runs(&self) -> Option<u32> {
         let scheduled = self.runs.iter().rev().filter(|tracked| tracked.run.trigger == Trigger::Schedule);
         let starts: Vec<Timestamp> = scheduled.filter_map(|tracked| tracked.run.started_at).take(GAPS_SEEN + 1).collect();
@@ -164,7 +164,7 @@ impl Site {
     /// Applies a log line, and returns whether the settings changed.
     pub(super) fn fold(&mut self, event: &Event, catalogue: &Catalogue) -> bool {
         match &event.kind {
-            // An ambiguous date does not undo what the retry line said.
+            // An ambiguous date does not override the time from the retry line.
             EventKind::NextRun { at_utc, .. } => self.next_run = at_utc.or(self.next_run),
             EventKind::RetryScheduled { in_minutes } => {
                 let minutes = jiff::SignedDuration::from_secs(i64::from(*in_minutes) * 60);
@@ -237,19 +237,19 @@ impl Site {
     pub fn synced_version(&self) -> Option<u64> {
         let ended = self.runs.last_success()?.run.ended_at;
         let known = |(set, _): &&(Option<Timestamp>, u64)| match (set, ended) {
-            // The line may come a moment after the one that reports the success.
+            // The line may follow shortly after the one that reports the success.
             (Some(set), Some(ended)) => set.duration_since(ended) <= jiff::SignedDuration::from_mins(1),
             _ => true,
         };
         self.catalog_versions.iter().rev().find(known).map(|(_, version)| *version)
     }
 
-    /// All that is known of its settings, with where each field comes from.
+    /// All known settings, with the origin of each field.
     pub fn merged(&self) -> Option<&Merged> {
         self.configured.merged()
     }
 
-    /// Up to which moment its wsyncmgr.log is known to be read. Its newest line shows as much, where no agent says more.
+    /// The time up to which its wsyncmgr.log is known to be read: that of its newest line, unless an agent reports a later one.
     pub fn read_until(&self) -> Option<Timestamp> {
         self.readings.read_until("wsyncmgr").max(self.covered_until)
     }
@@ -259,7 +259,7 @@ impl Site {
         self.merged().map(|merged| &merged.settings)
     }
 
-    /// What its SMS Provider reports of all sites.
+    /// What its SMS Provider reports about all sites.
     pub(super) fn status_rows(&self) -> impl Iterator<Item = &SupStatus> {
         self.settings().and_then(|settings| settings.sup_status.value()).into_iter().flatten()
     }

@@ -1,4 +1,4 @@
-//! A failure that recovered within a backlog is history: kept as a resolved finding, and never notified.
+//! A failure that was repaired within a backlog is history: kept as a resolved finding, and never notified.
 
 use supwatch_model::finding::Finding;
 use supwatch_model::run::RunOutcome;
@@ -8,7 +8,7 @@ use crate::hierarchy::{Hierarchy, Site};
 use crate::limits::Limits;
 use crate::rules::{Scene, get};
 
-/// The newest failure of a site that a later success ended, as the finding it was; its times are those of the runs.
+/// The newest failure of a site that a later success ended, as a finding with the times of the runs.
 pub(super) fn of(hierarchy: &Hierarchy, limits: &Limits, site: &Site) -> Option<Finding> {
     let failed_at = site.runs.last_failure()?.run.ended_at?;
     let mended = |at: &jiff::Timestamp| *at > failed_at;

@@ -1,4 +1,5 @@
-//! Invariants of judging, for any input: the verdicts kept are those of a replay, and an event judges few sites.
+//! Invariants of judging, for any input: the stored verdicts equal those of a replay, and an event triggers judgement of few
+//! sites.
 
 use super::*;
 use crate::rules::testing::{events, healthy};
@@ -25,7 +26,7 @@ fn wrap(event: supwatch_model::event::Event) -> StoredEvent {
     StoredEvent { agent: AgentId("a".into()), epoch: Epoch([0; 16]), received_at, event }
 }
 
-/// Lines that mean something to some rule.
+/// Lines that are relevant to some rule.
 const LINES: &[&str] = &[
     "Performing sync on regular schedule",
     "Performing sync on local request",
@@ -45,7 +46,7 @@ const LINES: &[&str] = &[
     "Synchronizing WSUS server sup1 ...",
 ];
 
-/// Settings that mean something to some rule.
+/// Settings that are relevant to some rule.
 fn mutations() -> Vec<(&'static str, Value)> {
     vec![
         ("/wsus/0/is_replica", json!(true)),
@@ -116,7 +117,7 @@ fn replayed(events: &[StoredEvent]) -> Vec<Verdict> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases()))]
 
-    /// No tick helps: what an event does not touch, it does not change.
+    /// Without any tick: an event changes no verdict of a site that it does not mark.
     #[test]
     fn the_verdicts_kept_are_those_of_a_replay_at_any_moment(events in proptest::collection::vec(event(), 1..40)) {
         let mut judge = Judge::new(Hierarchy::default(), Limits::default(), Vec::new(), false);
@@ -156,8 +157,8 @@ proptest! {
             settings
         };
         let (one, other) = (take(&snapshots), take(&shuffled));
-        // Of a word that stood for a while its first and last time are kept: what comes late between them may date a change
-        // less well, or not show that a value came back in between. The current values are the same.
+        // For a value that lasted a while, the first and last time are kept: a late snapshot in between may date a change less
+        // precisely, or hide that a value returned meanwhile. The current values are the same.
         prop_assert_eq!(one.merged().map(|merged| &merged.raw), other.merged().map(|merged| &merged.raw));
     }
 }
@@ -190,7 +191,7 @@ fn large() -> Judge {
     judge
 }
 
-/// Sites that an event judges.
+/// Sites that an event marks for judgement.
 fn cost(judge: &mut Judge, event: &StoredEvent) -> u64 {
     let before = judge.judged();
     judge.apply(event);

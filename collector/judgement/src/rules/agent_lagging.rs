@@ -30,9 +30,9 @@ pub(super) const RULE: Rule = Rule {
     judge,
 };
 
-/// The time that an agent has to deliver a backlog.
+/// Time for an agent to deliver a backlog.
 const CATCHES_UP: SignedDuration = SignedDuration::from_mins(15);
-/// Seconds without an acknowledgement after which nothing is being delivered.
+/// Seconds without an acknowledgement after which delivery counts as stalled.
 const STALLED_SECONDS: u32 = 60;
 
 fn judge(scene: &Scene<'_>) -> Vec<Judged> {
@@ -43,7 +43,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     let agents = scene.hierarchy.agents_of(scene.site).filter(|(_, agent)| agent.last_heard_at.is_some());
     agents
         .map(|(id, agent)| {
-            // A backlog that shrinks is an ordinary day; `status` shows how much of it is left.
+            // A shrinking backlog is normal; `status` shows how much is left.
             let stays = agent.lags_since.is_some_and(|since| scene.now.duration_since(since) >= CATCHES_UP);
             let stalled = agent.waiting_seconds >= STALLED_SECONDS;
             if agent.spooled_events <= scene.limits.lagging_events || !(stays || stalled) {

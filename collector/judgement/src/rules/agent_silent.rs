@@ -1,4 +1,5 @@
-//! Each agent of a site was seen lately, also where another one of the site was. Judges the agent, so it gives no verdict offline.
+//! Each agent of a site was seen recently, even if another agent of the site was. Judges the agent, so it gives no verdict
+//! offline.
 
 use super::{Failure, Judged, Rule, Scene};
 use jiff::SignedDuration;
@@ -28,7 +29,7 @@ const LOOKED_AT: &[&str] = &["agent heartbeats"];
 /// Minutes without a contact, unless `hierarchy.toml` sets another limit.
 pub const SILENT_MINUTES: u32 = 5;
 
-/// How long an agent may be silent beside a live one of the same site before it counts as replaced.
+/// How long an agent may be silent, while another of the same site is alive, before it counts as replaced.
 pub const REPLACED: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 fn judge(scene: &Scene<'_>) -> Vec<Judged> {
@@ -47,7 +48,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     }
     let newest = seen.iter().map(|(_, at)| *at).max();
     seen.iter()
-        // One that another has replaced for a week is gone, not silent.
+        // An agent that another replaced a week ago is gone, not silent.
         .filter(|(_, at)| newest.is_none_or(|newest| newest.duration_since(*at) <= REPLACED))
         .map(|(id, at)| one(scene, &id.0, *at, limit))
         .collect()

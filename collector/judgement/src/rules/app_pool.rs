@@ -29,7 +29,7 @@ pub(super) const RULE: Rule = Rule {
     judge: |scene| each(scene, judge),
 };
 
-/// What Windows sets when WSUS is installed; 0 is no limit.
+/// Defaults that Windows sets when WSUS is installed; 0 means no limit.
 const DEFAULT_MEMORY_KB: u64 = 1_843_200;
 const DEFAULT_QUEUE: u64 = 1000;
 

@@ -59,8 +59,8 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     if own >= wanted {
         return vec![Judged::usual(Outcome::Pass)];
     }
-    // Behind while the wave is still under way is no lag.
-    // Where a log begins within the run of the top site, what came after its end came after it.
+    // A site that is behind while the wave is in progress does not lag. If a log begins within the top site's run, everything
+    // after the end of that run is later.
     let since = succeeded.run.started_at.or(succeeded.run.ended_at);
     let after = |tracked: &&crate::runs::TrackedRun| {
         tracked.run.outcome != RunOutcome::Running && since.is_some() && tracked.run.started_at >= since
@@ -85,8 +85,8 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
             format!("{} の同期以降に完了した {code} の同期 (同期の途中です)", top.code),
         );
     }
-    // A run that succeeded had its chance. After one that failed, a retry may have brought the version: that it did not is
-    // known only as far as the log is read.
+    // A run that succeeded had its chance. After a failed run a retry may have brought the version; its absence is known only as
+    // far as the log is read.
     let succeeded_below = site.runs.iter().rev().any(|tracked| after(&tracked) && tracked.run.outcome == RunOutcome::Succeeded);
     let failed = site.runs.last().and_then(|last| last.run.ended_at);
     let wave = jiff::SignedDuration::from_mins(i64::from(scene.limits.wave_minutes)) + SKEW;
@@ -106,7 +106,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     vec![Judged::usual(Outcome::Fail(Box::new(failure)))]
 }
 
-/// What the site's own log says, else what the top site's provider says of it.
+/// What the site's own log shows, else what the top site's provider reports.
 fn own_version(site: &Site, top: &Site) -> Option<(u64, Vec<Evidence>)> {
     if let Some(version) = site.catalog_version() {
         return Some((version, Vec::new()));

@@ -1,4 +1,4 @@
-//! Classifications and products are what their ids say; a title is only how one server's language calls them.
+//! Classifications and products are identified by id; a title is only their name in one server's language.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
@@ -25,8 +25,8 @@ const CLASSIFICATIONS: &[(&str, &[&str])] = &[
     ("3689bdc8-b205-4af4-8d4a-a63924c5e9d5", &["Upgrades", "アップグレード"]),
 ];
 
-/// Titles of classifications on servers of other languages, by the English ones. Source: memory of localised WSUS consoles; what
-/// is missing here costs a comparison, and causes no false alarm.
+/// Titles of classifications on servers in other languages, by the English ones. Source: memory of localised WSUS consoles; a
+/// missing title makes a comparison impossible, and causes no false alarm.
 const ELSEWHERE: &[(&str, &[(&str, &str)])] = &[
     (
         "de",
@@ -75,7 +75,8 @@ const ELSEWHERE: &[(&str, &[(&str, &str)])] = &[
     ),
 ];
 
-/// The language that a title is surely in: by its letters, else as that of a classification. English is what other servers have too.
+/// The language of a title, if certain: by its letters, else as that of a classification. English titles occur on servers in any
+/// language.
 fn language_of(title: &str) -> Option<&'static str> {
     let has = |range: std::ops::RangeInclusive<char>| title.chars().any(|letter| range.contains(&letter));
     if has('\u{3040}'..='\u{30ff}') {
@@ -96,7 +97,7 @@ struct Known {
     language: Option<&'static str>,
 }
 
-/// Both tables by title in small letters; of two languages with one title the first counts.
+/// Both tables by title in lower case; if two languages share a title, the first counts.
 static TITLES: LazyLock<HashMap<String, Known>> = LazyLock::new(|| {
     let mut all = HashMap::new();
     for (id, titles) in CLASSIFICATIONS {
@@ -114,7 +115,7 @@ static TITLES: LazyLock<HashMap<String, Known>> = LazyLock::new(|| {
     all
 });
 
-/// The language of a site's servers, as far as the titles they give show it; `None` is most often English.
+/// The language of a site's servers, as far as their titles show it; `None` usually means English.
 pub(super) fn language_of_site(site: &Site) -> Option<&'static str> {
     let settings = site.settings()?;
     let component = settings.component.value();
@@ -123,12 +124,12 @@ pub(super) fn language_of_site(site: &Site) -> Option<&'static str> {
     wsus.chain(own).filter_map(|list| list.value()).flatten().find_map(|title| language_of(title))
 }
 
-/// The id behind a title: the one the site itself reports, else the fixed one, else the title where it is an id.
+/// The id of a title: the one the site itself reports, else the fixed one, else the title if it is an id.
 pub(super) fn id(title: &str, reported: Option<&BTreeMap<String, String>>) -> Option<String> {
     let title = title.trim().trim_matches(['{', '}']);
     let small = title.to_lowercase();
     let of_the_site = reported.and_then(|reported| {
-        // Mostly it is written as the site's own servers write it.
+        // Usually it is spelt as on the site's own servers.
         reported.get(title).or_else(|| reported.iter().find(|(own, _)| own.to_lowercase() == small).map(|(_, id)| id))
     });
     if let Some(id) = of_the_site {
@@ -137,13 +138,14 @@ pub(super) fn id(title: &str, reported: Option<&BTreeMap<String, String>>) -> Op
     TITLES.get(&small).map(|known| known.id.to_owned()).or_else(|| is_id(title).then_some(small))
 }
 
-/// Whether a name is no title but an id.
+/// Whether a name is an id and not a title.
 pub(super) fn is_id(name: &str) -> bool {
     let name = name.trim().trim_matches(['{', '}']);
     name.len() == 36 && name.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
-/// A language tag as it compares: `en-US` is `en` and `zh-Hans` is `zh-cn`, but `pt` is not `pt-br`.
+/// The normalised form of a language tag: `en-US` becomes `en` and `zh-Hans` becomes `zh-cn`, but `pt-br` stays distinct from
+/// `pt`.
 pub(super) fn language(tag: &str) -> String {
     let tag = tag.trim().replace('_', "-").to_lowercase();
     let (first, rest) = tag.split_once('-').map_or((tag.as_str(), ""), |(first, rest)| (first, rest));

@@ -1,5 +1,5 @@
-//! The first SUP of a primary is no WSUS replica; SUPs of secondaries and further SUPs may be (2007) or must be (later).
-//! Source: the article, "WSUS server not configured"; documentation, planning for software update points.
+//! The first SUP of a primary site is not a WSUS replica; SUPs of secondary sites and further SUPs may be (2007) or must be
+//! (later). Source: the article, "WSUS server not configured"; documentation, planning for software update points.
 
 use super::{Failure, Judged, Rule, Scene, name_of, no_setting, setting};
 use supwatch_model::describe::{Generation, SiteType};
@@ -177,7 +177,7 @@ mod tests {
         world.clone().settings("P01", two.clone()).check("child-replica", "P01 pass, P01 pass");
         two["wsus"][1]["database"] = json!({"server": "MICROSOFT##WID", "shared": false});
         world.clone().settings("P01", two.clone()).check("child-replica", "P01 pass, P01 fail");
-        // SUSDB is the only name, so one instance has one of it.
+        // The database is always named SUSDB, so an instance has only one.
         two["wsus"][0]["database"] = json!({"server": "SQL1.corp.example,1433"});
         two["wsus"][1]["database"] = json!({"server": "sql1"});
         world.clone().settings("P01", two.clone()).check("child-replica", "P01 pass, P01 pass");

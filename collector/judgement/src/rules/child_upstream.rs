@@ -1,5 +1,5 @@
-//! A child's first SUP takes from its parent's first SUP; a further SUP from its own site's first one.
-//! Source: documentation, planning for software update points; the article, "WSUS server not configured".
+//! A child's first SUP synchronises from its parent's first SUP; a further SUP from its own site's first one. Source:
+//! documentation, planning for software update points; the article, "WSUS server not configured".
 
 use std::borrow::Cow;
 
@@ -145,7 +145,7 @@ fn from_microsoft(scene: &Scene<'_>, edge: &Edge<'_>) -> Answer {
             let what = Text::new("takes from Microsoft Update", "Microsoft Update から同期しています");
             Some(edge.fail(scene, what, vec![setting(scene.site, path, true)]))
         }
-        // The name of an upstream stays set while WSUS takes from Microsoft.
+        // The upstream name stays set while WSUS synchronises from Microsoft Update.
         ref known if known.is_unknown() => Some(edge.unknown(no_setting(scene.site.code, &path))),
         _ => None,
     }

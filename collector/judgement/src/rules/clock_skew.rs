@@ -1,4 +1,4 @@
-//! The clocks of the agents' servers, and of the WSUS servers they see, agree with the collector's. Judges the agent, so it
+//! The clocks of the agents' servers, and of the WSUS servers they probe, agree with the collector's. Judges the agent, so it
 //! gives no verdict offline.
 
 use super::{Failure, Judged, Outcome, Rule, Scene, setting};

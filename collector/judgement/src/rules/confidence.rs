@@ -1,7 +1,7 @@
-//! How sure the cause of a failure is: what of the error fits, and what settings and probes show of it.
+//! Confidence in the cause of a failure: how specifically the error matches, and what settings and probes show.
 //!
-//! An entry of the catalogue names the rules that would fail if it were true; they are asked of the site, or of its parent
-//! where the entry says that the fault is there.
+//! A catalogue entry names the rules that would fail if it were true; they are evaluated for the site, or for its parent if the
+//! entry says that the fault is there.
 
 use supwatch_model::finding::{Confidence, Evidence};
 use supwatch_model::ids::SiteCode;
@@ -12,7 +12,7 @@ use super::{Failure, Rule, Scene, get, reason};
 use crate::diagnosis::{At, Cause, Kind, Remedy, Subject};
 use crate::hierarchy::Parent;
 
-/// Gives a failure its cause: title, remedies, whose server it is about, how sure it is and why.
+/// Gives a failure its cause: title, remedies, the server concerned, the confidence and its reasons.
 pub(super) fn explain(scene: &Scene<'_>, failure: &mut Failure, cause: &Cause, said: Option<&Subject>) {
     let code = scene.site.code;
     failure.cause = Some(cause.id.clone());
@@ -51,14 +51,14 @@ pub(super) fn explain(scene: &Scene<'_>, failure: &mut Failure, cause: &Cause, s
     }
 }
 
-/// What settings or a probe show of a cause.
+/// Evidence for or against a cause from settings or a probe.
 struct Confirmed {
     rule: &'static Rule,
     place: SiteCode,
     failure: Failure,
 }
 
-/// The remedies of a cause for this site: those for what is confirmed first.
+/// The remedies of a cause for this site; those for confirmed faults come first.
 fn remedies(scene: &Scene<'_>, cause: &Cause, confirmed: Option<&Confirmed>) -> Vec<Text> {
     let generation = scene.hierarchy.generation(scene.site.code);
     let fitting = |remedy: &&Remedy| confirmed.is_some_and(|confirmed| remedy.rule.as_deref() == Some(confirmed.rule.name));
@@ -75,7 +75,7 @@ fn remedies(scene: &Scene<'_>, cause: &Cause, confirmed: Option<&Confirmed>) -> 
     found
 }
 
-/// The fault is at the server that the site takes from, or between the two: that server is the first to look at.
+/// The fault is at the server that the site synchronises from, or between the two: look at that server first.
 fn at_parent(scene: &Scene<'_>, failure: &mut Failure, parent: SiteCode, confirmed_here: bool) {
     let code = scene.site.code;
     let wsus = scene.site.first_wsus().and_then(|wsus| wsus.upstream.value()?.server.value().map(String::as_str));
@@ -116,7 +116,7 @@ fn by_the_error(scene: &Scene<'_>, cause: &Cause, said: Option<&Subject>) -> (Co
         let values: Vec<&str> = fits.parts.iter().map(|part| part.value.as_str()).collect();
         let said = values.join(", ");
         let words = Text::new(format!("the error says \"{said}\""), format!("エラーの文言が一致します: 「{said}」"));
-        // A whole sentence is specific to one error, and so is the name of a thing; a word or two may not be.
+        // A whole sentence is specific to one error, and so is a proper name; a word or two may not be.
         let sure = fits
             .parts
             .iter()
@@ -131,15 +131,15 @@ fn by_the_error(scene: &Scene<'_>, cause: &Cause, said: Option<&Subject>) -> (Co
     (Confidence::Likely, Text::new(format!("the error has {en}"), format!("エラーに含まれるもの: {ja}")))
 }
 
-/// Rules that judge how a site takes from the one above it: they are asked of the site that takes, wherever the fault is.
+/// Rules that judge how a site synchronises from its upstream: they are evaluated for the downstream site, wherever the fault is.
 const OF_THE_EDGE: &[&str] = &["child-upstream", "wsus-version", "proxy-mismatch", "proxy-account", "catalog-lag"];
 
-/// The site at which a rule would show that a failure at a site has a cause.
+/// The site at which a rule would show that a failure at the given site has a cause.
 pub fn judged_at(cause: &Cause, rule: &str, site: SiteCode, parent: Option<SiteCode>) -> SiteCode {
     parent.filter(|_| cause.at == At::Parent && !OF_THE_EDGE.contains(&rule)).unwrap_or(site)
 }
 
-/// Verdicts of the rules that would show the cause: which of them confirms it, else what contradicts it.
+/// Evaluates the rules that would show the cause: which of them confirms it, else which contradicts it.
 fn by_the_rules(scene: &Scene<'_>, cause: &Cause, parent: Option<SiteCode>) -> (Option<Confirmed>, Option<Text>) {
     let mut passed: Vec<String> = Vec::new();
     let mut open = false;
@@ -151,18 +151,18 @@ fn by_the_rules(scene: &Scene<'_>, cause: &Cause, parent: Option<SiteCode>) -> (
         };
         let verdicts = rule.judge(&Scene { site, ..*scene });
         open |= verdicts.iter().any(|(verdict, _)| verdict.answer == Answer::Unknown);
-        // A log that shows nothing of it is no proof that there is nothing; settings and probes are.
+        // A log that shows nothing proves nothing; settings and probes do.
         let looked = rule.looks_at.iter().any(|what| !what.contains(".log"));
         if looked && !verdicts.is_empty() && verdicts.iter().all(|(verdict, _)| verdict.answer == Answer::Pass) {
             passed.push(format!("{} at {place}", rule.name));
         }
-        // Evidence from the same log confirms nothing: settings or probes must.
+        // Evidence from the same log confirms nothing: only settings or probes do.
         let reported = |failure: &Failure| failure.evidence.iter().any(|evidence| matches!(evidence, Evidence::Setting { .. }));
         if let Some(failure) = verdicts.into_iter().filter_map(|(_, failure)| failure).find(reported) {
             return (Some(Confirmed { rule, place, failure }), None);
         }
     }
-    // It is ruled out only where each rule that would show it has looked.
+    // The cause is ruled out only if each rule that would show it was able to judge.
     let passed = Some(passed.join(", ")).filter(|passed| !passed.is_empty() && !open);
     let against = passed.map(|passed| {
         Text::new(

@@ -68,7 +68,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     vec![Judged::usual(Outcome::Fail(Box::new(failure)))]
 }
 
-/// What the newest line says that the catalogue knows; one that says why before one that says that.
+/// The cause of the newest line that the catalogue knows; a line that says why precedes one that only says that something failed.
 fn named<'a>(scene: &Scene<'a>, lines: impl DoubleEndedIterator<Item = &'a Evidence>) -> Option<(&'a Cause, Subject)> {
     let catalogue = &scene.hierarchy.catalogue;
     let known = lines.rev().filter_map(|evidence| match evidence {

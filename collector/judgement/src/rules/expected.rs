@@ -1,4 +1,4 @@
-//! A change that was made properly reaches the sites below at WCM's next look. Until then they differ, as they should.
+//! A proper change at the top reaches the sites below at WCM's next check. Until then the difference is expected.
 
 use std::collections::BTreeSet;
 
@@ -13,11 +13,11 @@ use crate::hierarchy::Site;
 
 /// How often WCM reverts other settings.
 pub(super) const WCM_EVERY: SignedDuration = SignedDuration::from_mins(60);
-/// What WCM may take to do it, and clocks may differ by.
+/// Allowance for the time WCM takes, and for clock differences.
 const SLACK: SignedDuration = SignedDuration::from_mins(5);
-/// How often an agent takes settings: what WCM did is seen at the next of these.
+/// How often an agent takes a settings snapshot: the next one shows what WCM did.
 const SNAPSHOT_EVERY: SignedDuration = SignedDuration::from_mins(60);
-/// An older change has been propagated, or never will be.
+/// An older change has already arrived, or never will.
 const OLDEST: SignedDuration = SignedDuration::from_hours(24);
 
 /// A recent change above a site that has not reached it yet.
@@ -28,8 +28,8 @@ pub(super) struct Turn {
     by: Option<Timestamp>,
 }
 
-/// Names of a field that changed recently in the component of `owner`; `field` is that of the component.
-/// Where no source reports the component, those of its first SUP's WSUS.
+/// Names of a field that changed recently in the component of `owner`; `field` is a field of the component. If no source reports
+/// the component, those of the WSUS of its first SUP.
 pub(super) fn turn(scene: &Scene<'_>, owner: &Site, field: &str) -> Turn {
     let component = format!("component.{field}");
     let reported = owner.merged().is_some_and(|merged| merged.origin(&component).is_some());
@@ -54,7 +54,7 @@ pub(super) fn turn(scene: &Scene<'_>, owner: &Site, field: &str) -> Turn {
     turn
 }
 
-/// Up to when a site may lack what was changed above it at a moment: WCM's next look, and the next snapshot that shows it.
+/// Time until which a site may lack a change made above it: WCM's next check, and the next snapshot that shows it.
 fn due(scene: &Scene<'_>, changed_at: Timestamp, field: &str) -> Option<Timestamp> {
     let site = scene.site;
     let after = |at: Timestamp, wait: SignedDuration| at.checked_add(wait).ok();
@@ -66,7 +66,7 @@ fn due(scene: &Scene<'_>, changed_at: Timestamp, field: &str) -> Option<Timestam
     let turn = after(next, SLACK)?;
     let path = format!("wsus[first].{}", field.trim_start_matches("summary_"));
     let taken = site.merged().and_then(|merged| merged.origin(&path)).and_then(|origin| origin.taken_at);
-    // Where an agent watches, what WCM did is seen with the next snapshot.
+    // Where an agent reports, the next snapshot shows what WCM did.
     if scene.live && taken.is_none_or(|taken| taken < turn) { after(turn, SNAPSHOT_EVERY) } else { Some(turn) }
 }
 
@@ -76,7 +76,7 @@ impl Turn {
         self.names.contains(&name.to_lowercase())
     }
 
-    /// Both.
+    /// Combines two changes.
     pub(super) fn and(mut self, other: Turn) -> Turn {
         self.names.extend(other.names);
         self.by = self.by.max(other.by);
@@ -84,7 +84,7 @@ impl Turn {
         self
     }
 
-    /// Changes being propagated: names the site is to have, and names it is to drop.
+    /// Changes in transit: names the site will get, and names it will lose.
     pub(super) fn expectation(&self, scene: &Scene<'_>, lacking: &[&str], extra: &[&str]) -> Option<Expected> {
         let by = self.by.filter(|_| !(lacking.is_empty() && extra.is_empty()))?;
         let (code, at) = (scene.site.code, by.strftime("%H:%M UTC"));
@@ -132,7 +132,8 @@ mod tests {
         settings
     }
 
-    /// The products at the top change between 04:00 and 04:35; the site below was last seen at 04:50 and its WCM looked at 04:20.
+    /// The products at the top change between 04:00 and 04:35; the site below was last seen at 04:50, and its WCM last checked at
+    /// 04:20.
     fn world(component: &[&str], wsus: &[&str], below: &[&str]) -> World {
         World::new()
             .central("CEN")

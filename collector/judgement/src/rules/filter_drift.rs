@@ -1,6 +1,6 @@
-//! A WSUS is set to the languages, classifications and products that the software update point component says.
+//! A WSUS has the languages, classifications and products of the software update point component.
 //!
-//! A child's component may have no filters of its own: then the top site's count. Replicas take what their upstream has.
+//! A child's component may have no filters of its own; then the top site's count. Replicas have those of their upstream.
 
 use std::collections::BTreeSet;
 
@@ -92,7 +92,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     vec![Judged::weigh(RULE.looks_at, failure, missing)]
 }
 
-/// What may have come in while the filters were different: reported when the finding is resolved.
+/// What may have been synchronised while the filters differed: reported when the finding is resolved.
 pub(super) fn closing(scene: &Scene<'_>, finding: &Finding) -> Option<Text> {
     let opened = finding.opened_at?;
     let within = |run: &supwatch_model::run::Run| {
@@ -124,7 +124,7 @@ const FILTERS: &[Filter] = &[
         field: "languages",
         name: ("languages", "言語"),
         of_wsus: |wsus| wsus.languages.value(),
-        // WCM sets WSUS to the union of file and summary languages.
+        // WCM sets WSUS to the union of update file and summary languages.
         of_component: |component| {
             let files = component.languages.value()?;
             Some(files.iter().chain(component.summary_languages.value().into_iter().flatten()).cloned().collect())
@@ -163,7 +163,7 @@ impl Filter {
         let site = scene.site;
         let path = format!("wsus[first].{}", self.field);
         let (owner, mut wanted) = self.wanted(scene)?;
-        // Summary languages are set at the top site for all sites; without them none is known to be too many.
+        // Summary languages are set at the top site for all sites; without them no language is known to be extra.
         let mut whole = true;
         if self.field == "languages" {
             let top = scene.hierarchy.top_of(site.code).and_then(|top| scene.hierarchy.site(top));
@@ -207,7 +207,7 @@ impl Filter {
         {
             turn = turn.and(expected::turn(scene, top, "summary_languages"));
         }
-        // A change in WSUS itself was made by hand: nothing is being propagated.
+        // A change in WSUS itself was made by hand: nothing is in transit.
         let on_its_way = |name: &&str| turn.has(name);
         let (coming_off, extra): (Vec<&str>, Vec<&str>) = extra.into_iter().partition(on_its_way);
         let (coming, lacking): (Vec<&str>, Vec<&str>) = lacking.into_iter().partition(on_its_way);
@@ -228,11 +228,11 @@ impl Filter {
         Ok(Differs::Now(Box::new(Difference { en: en.join("; "), ja: ja.join("、"), evidence })))
     }
 
-    /// What the site's own component says, else the top site's.
+    /// The value of the site's own component, else the top site's.
     fn wanted<'a>(&self, scene: &Scene<'a>) -> Result<(&'a Site, BTreeSet<String>), Text> {
         let of = |site: &'a Site| {
             let component = site.settings()?.component.value()?;
-            // An empty list at a child is none of its own: filters belong to the top site.
+            // An empty list at a child means that it has none of its own: filters belong to the top site.
             let wanted = (self.of_component)(component)?;
             (!wanted.is_empty() || scene.hierarchy.parent(site.code) == Parent::Top).then_some((site, wanted))
         };
@@ -243,7 +243,7 @@ impl Filter {
         let Some(top) = scene.hierarchy.top_of(scene.site.code).and_then(|top| scene.hierarchy.site(top)) else {
             return Err(no_setting(scene.site.code, &path));
         };
-        // File languages are each site's own choice.
+        // Each site chooses its own update file languages.
         if self.field == "languages" && top.code != scene.site.code {
             return Err(no_setting(scene.site.code, &path));
         }

@@ -1,5 +1,5 @@
-//! What the rules about languages, classifications and products share: comparing what a child's WSUS is set to with what
-//! its parent's provides. Order and case are ignored.
+//! Shared by the rules about languages, classifications and products: compares the WSUS of a child with what its parent's WSUS
+//! provides, ignoring order and case.
 
 use serde_json::json;
 use supwatch_model::describe::SiteType;
@@ -11,7 +11,7 @@ use super::names::Names;
 use super::{Failure, Judged, Scene, expected, no_parent, no_setting, no_settings, setting};
 use crate::hierarchy::{Parent, Site};
 
-/// What would show whether different names mean the same.
+/// Data that would show whether different names mean the same.
 pub(super) fn no_ids(what: &str, one: &Site, other: &Site) -> Text {
     let (one, other) = (one.code, other.code);
     Text::new(
@@ -29,7 +29,7 @@ pub(super) struct Edge<'a> {
     pub above: Option<&'a Wsus>,
 }
 
-/// The edge above a site; or the verdict where there is none to compare, and nothing where the rule does not concern it.
+/// The edge above a site; the verdict if it cannot be compared; nothing if the rule does not concern the site.
 pub(super) fn edge<'a>(scene: &Scene<'a>, looked_at: &[&'static str]) -> Result<Edge<'a>, Option<Judged>> {
     let site = scene.site;
     let unknown = |missing| Err(Some(Judged::unknown(looked_at, vec![missing])));
@@ -53,7 +53,8 @@ pub(super) fn edge<'a>(scene: &Scene<'a>, looked_at: &[&'static str]) -> Result<
     Ok(Edge { parent: parent_site, own, above: parent_site.first_wsus() })
 }
 
-/// Compares one filter of a child with its parent's; both differing ways fail. A replica takes whatever its upstream has.
+/// Compares one filter of a child with its parent's; a difference in either direction fails. A replica has whatever its upstream
+/// has.
 pub(super) fn compare(scene: &Scene<'_>, what: &Filter) -> Vec<Judged> {
     let looked_at = &[what.path];
     let edge = match edge(scene, looked_at) {
@@ -117,14 +118,14 @@ pub(super) fn compare(scene: &Scene<'_>, what: &Filter) -> Vec<Judged> {
 /// One kind of filter.
 pub(super) struct Filter {
     pub rule: &'static str,
-    /// Its path in a site's settings, below the WSUS of the first SUP.
+    /// Its path in a site's settings, under the WSUS of the first SUP.
     pub path: &'static str,
     pub name: (&'static str, &'static str),
     pub read: fn(&Wsus) -> Option<&[String]>,
 }
 
 impl Filter {
-    /// The field of a WSUS, and of a component.
+    /// The field of a WSUS and of a component.
     fn field(&self) -> &'static str {
         self.path.trim_start_matches("wsus[first].")
     }

@@ -1,4 +1,4 @@
-//! The first synchronisation is over: while it is in progress, no metadata shows in the console, and that is no fault.
+//! The first synchronisation is over: while it is in progress, the console shows no metadata, and that is no fault.
 
 use super::{Failure, Judged, Outcome, Rule, Scene};
 use supwatch_model::describe::SiteType;
@@ -64,13 +64,13 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     }
 }
 
-/// Whether this site never succeeded before, and who says so.
+/// Whether this site has never succeeded, and the source that shows it.
 fn never_before(scene: &Scene<'_>) -> (Option<bool>, Vec<Evidence>) {
     let site = scene.site;
     if let Some(result) = site.first_wsus().and_then(|wsus| wsus.wsus_sync.value()?.last_result.value()) {
         let never = result == "never-run";
         let evidence = super::setting(site, "wsus[first].wsus_sync.last_result", result.as_str());
-        // WSUS may have synchronised before without Configuration Manager; that it never did is certain.
+        // WSUS may have synchronised before without Configuration Manager; "never" is conclusive.
         if never || result == "succeeded" {
             return (Some(never), vec![evidence]);
         }

@@ -1,4 +1,4 @@
-//! The name set for a software update point is that of its WSUS server, and it can be resolved.
+//! The configured name of a software update point is that of its WSUS server, and it can be resolved.
 
 use super::sups::{Point, each};
 use super::{Failure, Judged, Rule};
@@ -48,7 +48,7 @@ fn judge(point: &Point<'_>) -> Option<Judged> {
     match own {
         Some(own) if same_server(own, name) || point.sup.has_name(own) => Some(Judged::weigh(RULE.looks_at, None, Vec::new())),
         _ => match stranger(point) {
-            // Its WSUS is there under another name, which no source lists as an alias.
+            // Its WSUS is listed under another name that no source gives as an alias.
             Some(other) => fail(
                 &format!("is another name than the {other} its WSUS server goes by"),
                 &format!("の名前が WSUS サーバーの名前 {other} と異なります"),
@@ -85,7 +85,7 @@ mod tests {
     fn the_servers_own_name_passes_and_a_foreign_one_fails() {
         check("sup1.corp.example", "SUP1.corp.example", &[], "CEN pass");
         check("sup1.corp.example", "sup1", &[], "CEN pass");
-        // Sources may print the first label alone, which says nothing about the name that is set.
+        // Sources may report the first label alone, which says nothing about the configured name.
         check("sup1", "sup1.corp.example", &[], "CEN pass");
         check("sup1.corp.example", "sup1.lab.example", &[], "CEN fail");
         check("vip.corp.example", "sup1.lab.example", &["sup1.lab.example"], "CEN pass");

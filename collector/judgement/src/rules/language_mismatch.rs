@@ -1,5 +1,5 @@
-//! A child's WSUS has no language its parent's lacks, and lacks none of the top site's summary languages.
-//! Source: the article, "software updates are not synchronized in the configured languages". Fewer file languages are a choice.
+//! A child's WSUS has no language that its parent's lacks, and has all of the top site's summary languages. Source: the article,
+//! "software updates are not synchronized in the configured languages". Fewer update file languages are allowed.
 
 use std::cell::LazyCell;
 
@@ -49,7 +49,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     let may = |name: &str| scene.limits.may_differ(RULE.name, site.code, name, scene.now);
     let top = scene.hierarchy.top_of(site.code).and_then(|top| scene.hierarchy.site(top));
     let of = |field| top.map(|top| expected::turn(scene, top, field)).unwrap_or_default();
-    // Asked only where something differs.
+    // Looked up only if something differs.
     let turn = LazyCell::new(|| of("languages").and(of("summary_languages")));
     let (mut coming, mut coming_off) = (Vec::new(), Vec::new());
     let own = languages(edge.own);

@@ -1,4 +1,4 @@
-//! No summary language was added after the top site's first synchronisation: updates that came before stay without it.
+//! No summary language was added after the top site's first synchronisation: updates synchronised earlier never get it.
 
 use super::{Failure, Judged, Outcome, Rule, Scene, no_setting, setting};
 use serde_json::{Value, json};

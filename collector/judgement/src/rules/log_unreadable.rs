@@ -1,4 +1,4 @@
-//! The agents can read what they are to read. Offline it fails only where a file could not be used.
+//! The agents can read their logs and settings. Offline it fails only if a file could not be used.
 
 use super::{Failure, Judged, Outcome, Rule, Scene};
 use supwatch_model::text::Text;

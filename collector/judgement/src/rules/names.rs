@@ -1,21 +1,21 @@
-//! Lists of languages, classifications and products, compared as the same thing under any of its names.
+//! Lists of languages, classifications and products, compared by identity under any of their names.
 
 use std::collections::BTreeSet;
 
 use super::categories;
 use crate::hierarchy::Site;
 
-/// A list of names as a set that compares as people read it, and back.
+/// A list of names as a set of normalised names, with their original spelling.
 pub(crate) struct Names<'a> {
     pub(super) names: Vec<&'a str>,
-    /// What each compares as besides its name: an id, or a language.
+    /// Further identities of each name: an id, or a language.
     ids: Vec<Option<String>>,
-    /// Whose titles they are, where a language says how far they compare.
+    /// The site the titles come from, if their language limits the comparison.
     site: Option<&'a Site>,
 }
 
 impl<'a> Names<'a> {
-    /// Languages, by their normalised tags.
+    /// Languages, by normalised tag.
     pub(super) fn languages(list: &'a [String]) -> Names<'a> {
         Names::with(list, |tag| Some(categories::language(tag)), None)
     }
@@ -26,7 +26,7 @@ impl<'a> Names<'a> {
         Names::with(list, |title| categories::id(title, reported), Some(site))
     }
 
-    /// Either, by the name of the field.
+    /// Either kind, by the name of the field.
     pub(crate) fn of_field(list: &'a [String], site: &'a Site, field: &str) -> Names<'a> {
         if field == "languages" { Names::languages(list) } else { Names::categories(list, site) }
     }
@@ -41,7 +41,7 @@ impl<'a> Names<'a> {
         self.names.iter().copied().zip(self.ids.iter().map(Option::as_ref))
     }
 
-    /// By id where both have one, else by name.
+    /// Compares by id if both have one, else by name.
     fn has(&self, name: &str, id: Option<&String>) -> bool {
         self.each().any(|(own, own_id)| match (own_id, id) {
             (Some(own_id), Some(id)) => own_id == id,
@@ -49,13 +49,13 @@ impl<'a> Names<'a> {
         })
     }
 
-    /// Names here and not there, as far as that is certain.
+    /// Names here that are certainly not there.
     pub(crate) fn without(&self, other: &Names<'_>) -> Vec<&'a str> {
         let missing: BTreeSet<&str> = self.absent_in(other).map(|(name, _)| name).collect();
         missing.into_iter().collect()
     }
 
-    /// The same, each with what it compares as: its id where it has one.
+    /// The same, each with what it compares as: its id if it has one.
     pub(crate) fn keys_without(&self, other: &Names<'_>) -> Vec<(String, &'a str)> {
         self.absent_in(other).map(|(name, id)| (id.cloned().unwrap_or_else(|| name.to_lowercase()), name)).collect()
     }
@@ -64,11 +64,11 @@ impl<'a> Names<'a> {
         self.each().filter(|(name, id)| !other.has(name, *id) && self.is_certain(name, *id, other))
     }
 
-    /// Whether a name that is not there is not there under another name either: an id without a title, or a title in another
-    /// language.
+    /// Whether an absent name is certain to be absent under any other name too. An id without a title, or a title in another
+    /// language, is not.
     fn is_certain(&self, name: &str, id: Option<&String>, other: &Names<'_>) -> bool {
         let titled = |name: &str| !categories::is_id(name);
-        // The language is looked for only where something differs, which is rare.
+        // The language is determined only if something differs, which is rare.
         let comparable = titled(name) && self.language() == other.language();
         other.each().all(|(there, other_id)| (id.is_some() && other_id.is_some()) || (comparable && titled(there)))
     }
@@ -77,7 +77,7 @@ impl<'a> Names<'a> {
         self.site.and_then(categories::language_of_site)
     }
 
-    /// Whether nothing is certain to differ, but something may: titles of different languages, and ids without titles.
+    /// Whether nothing certainly differs, but something may: titles in different languages, and ids without titles.
     pub(super) fn are_in_doubt(&self, other: &Names<'_>) -> bool {
         let doubted = |one: &Names<'_>, other: &Names<'_>| {
             one.each().any(|(name, id)| !other.has(name, id) && !one.is_certain(name, id, other))

@@ -1,5 +1,5 @@
-//! The ports set for a SUP are those of its WSUS web site in IIS.
-//! Source: the article, general tips and "WSUS server not configured".
+//! The configured ports of a SUP are those of its WSUS web site in IIS. Source: the article, general tips and "WSUS server not
+//! configured".
 
 use super::{Failure, Judged, Rule, Scene, name_of, no_setting, setting};
 use supwatch_model::describe::SiteType;

@@ -84,7 +84,7 @@ mod tests {
         world(english, japanese, "セキュリティ問題の修正プログラム").check("product-mismatch", "P01 unknown");
         let (english, id) = (json!(["Developer Tools"]), json!(["5c1f6d2a-1b43-4f0e-9a57-6d1c2b9d8e10"]));
         world(english, id, "Security Updates").check("product-mismatch", "P01 unknown");
-        // What both have by the same name is the same.
+        // The same name on both sides means the same product.
         world(json!(["Windows 11"]), json!(["Windows 11"]), "Sicherheitsupdates").check("product-mismatch", "P01 pass");
     }
 

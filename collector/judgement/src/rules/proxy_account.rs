@@ -1,5 +1,5 @@
-//! A proxy that asks for credentials gets them. Judged on evidence alone: HTTP 407 in the log or to a probe. An account that
-//! is merely not set proves nothing, since most proxies want none.
+//! A proxy that requests credentials gets them. Judged on evidence alone: HTTP 407 in the log or in a probe. A missing account
+//! proves nothing, since most proxies need none.
 
 use super::sups::{Point, each};
 use super::{Failure, Judged, Rule};
@@ -34,7 +34,7 @@ pub(super) const RULE: Rule = Rule {
 
 fn judge(point: &Point<'_>) -> Option<Judged> {
     let probed = point.wsus.and_then(|wsus| wsus.upstream_reach.value());
-    // A probe carries no credentials: where an account is set, its 407 is how it should be.
+    // A probe carries no credentials, so a 407 is normal if an account is set.
     let set = |proxy: Option<&supwatch_model::settings::Proxy>| proxy.and_then(|proxy| proxy.account.value()) == Some(&true);
     let account = set(point.wsus.and_then(|wsus| wsus.proxy.value())) || set(point.sup.proxy.value());
     let refused = !account && probed.is_some_and(|reach| reach.status.value() == Some(&407));
@@ -48,7 +48,7 @@ fn judge(point: &Point<'_>) -> Option<Judged> {
         .find(|tracked| matches!(tracked.run.outcome, RunOutcome::Succeeded | RunOutcome::Failed));
     let succeeded = last.is_some_and(|tracked| tracked.run.outcome == RunOutcome::Succeeded);
     let probe = point.wsus_says("upstream_reach.status", 407);
-    // A success that came after the probe is the better word.
+    // A success after the probe outweighs it.
     let later = point.first && succeeded && last.and_then(|tracked| tracked.run.ended_at) >= super::evidence_time(&probe);
     if refused && !later {
         evidence.push(probe);
@@ -91,7 +91,7 @@ fn judge(point: &Point<'_>) -> Option<Judged> {
     Some(Judged::weigh(RULE.looks_at, None, missing))
 }
 
-/// The status alone, or with its words: the words are localized, the number is not.
+/// Matches the status with or without its words: the words are localized, the number is not.
 fn is_407(text: &str) -> bool {
     text.split(|c: char| !c.is_ascii_digit()).any(|number| number == "407")
         && (text.contains("HTTP") || text.to_lowercase().contains("proxy"))

@@ -1,4 +1,4 @@
-//! The proxy set for a software update point is the one its WSUS server uses.
+//! The proxy of a software update point is the one its WSUS server uses.
 
 use super::sups::{Point, each};
 use super::{Failure, Judged, Rule};
@@ -33,7 +33,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn judge(point: &Point<'_>) -> Option<Judged> {
-    // Known to be none is known.
+    // "Known to be none" is a known value.
     let none = Proxy { enabled: Known::Some(false), ..Proxy::default() };
     let known = |proxy: &Known<Proxy>| match proxy {
         Known::Some(proxy) => Some(proxy.clone()),
@@ -67,7 +67,7 @@ fn judge(point: &Point<'_>) -> Option<Judged> {
     Some(Judged::weigh(RULE.looks_at, failure, Vec::new()))
 }
 
-/// The first field in which two proxies differ; what one of them does not report is no difference.
+/// The first field in which two proxies differ; a field that one of them lacks is no difference.
 fn differing(one: &Proxy, other: &Proxy) -> Option<&'static str> {
     let servers = one.server.value().zip(other.server.value());
     if servers.is_some_and(|(one, other)| !same_server(one, other)) {

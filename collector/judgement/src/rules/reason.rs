@@ -1,4 +1,4 @@
-//! Why a run failed whose error only says that WSUS is not configured: what a rule that fails beside it shows, in a few words.
+//! Why a run failed whose error only says that WSUS is not configured: the finding of a failing rule, in a few words.
 
 use serde_json::Value;
 use supwatch_model::finding::Evidence;
@@ -6,7 +6,7 @@ use supwatch_model::text::Text;
 
 use super::{Failure, Rule};
 
-/// What the failure of a rule means for a run, to follow a colon.
+/// The consequence of a failed rule for a run, to follow a colon.
 pub(super) fn of(rule: &Rule, failure: &Failure) -> Text {
     let settings: Vec<(&str, &Value)> = failure
         .evidence

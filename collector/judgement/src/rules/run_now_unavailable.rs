@@ -1,4 +1,4 @@
-//! The top site offers Run Synchronization in its console. A child never does: it starts on its parent's request alone.
+//! The console of the top site offers Run Synchronization. A child's never does: only its parent's request starts a run.
 
 use super::{Failure, Judged, Outcome, Rule, Scene, no_parent, no_setting, setting};
 use serde_json::json;

@@ -29,7 +29,7 @@ pub(super) const RULE: Rule = Rule {
     judge: |scene| each(scene, judge),
 };
 
-/// Services by their names, and whether they are there on every WSUS server.
+/// Service names, and whether every WSUS server has the service.
 const SERVICES: &[(&str, &str, bool)] = &[
     ("WsusService", "Update Services", true),
     ("W3SVC", "World Wide Web Publishing Service", true),
@@ -45,7 +45,7 @@ fn judge(point: &Point<'_>) -> Option<Judged> {
         let state = services.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, state)| state.as_str());
         match state {
             Some(state) if state.eq_ignore_ascii_case("running") => {}
-            // On its way up it is as good as there.
+            // A starting service counts as running.
             Some(state) if state.eq_ignore_ascii_case("start-pending") => {}
             Some(state) => {
                 stopped.push(*shown);

@@ -1,5 +1,5 @@
-//! Where SSL is used, the right virtual directories of WSUS require it and its certificate is good; a 2007 site in native mode
-//! uses it.
+//! If SSL is used, the right virtual directories of WSUS require it and its certificate is valid; a 2007 site in native mode uses
+//! it.
 
 use super::sups::{Point, each};
 use super::{Failure, Judged, Rule};

@@ -1,4 +1,4 @@
-//! What the rules about single software update points share: going through them, and saying what is missing of one.
+//! Shared by the rules about single software update points: iterates over them, and names what is missing.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -19,7 +19,7 @@ pub(super) struct Point<'a> {
     pub name: &'a str,
 }
 
-/// The judgement of each software update point; none for a secondary site without a report of one, since it need not have one.
+/// Judges each software update point; a secondary site without a report of one gets no verdict, since it need not have one.
 pub(super) fn each<'a>(scene: &'a Scene<'a>, judge: impl Fn(&Point<'a>) -> Option<Judged>) -> Vec<Judged> {
     let settings = match scene.settings() {
         Ok(settings) => settings,

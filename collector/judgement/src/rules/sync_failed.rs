@@ -1,5 +1,5 @@
-//! The last run did not fail. A failure comes with its cause, evidence and remedies from the catalogue.
-//! Source: the article, "checking for errors" and all its error sections.
+//! The last run did not fail. A failure gets its cause, evidence and remedies from the catalogue. Source: the article, "checking
+//! for errors" and all its error sections.
 
 use super::{Failure, Judged, Rule, Scene, confidence, setting};
 use crate::diagnosis::{Subject, UNKNOWN};
@@ -42,7 +42,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     judged
 }
 
-/// WCM failed and no run has come since: the next one is going to fail of it.
+/// WCM failed and no run has started since: the next one will fail because of it.
 fn configuration(scene: &Scene<'_>, failure: &WcmFailure) -> Judged {
     let code = scene.site.code;
     let entry = scene.hierarchy.catalogue.get(&failure.cause);
@@ -85,7 +85,7 @@ fn last_run(scene: &Scene<'_>) -> Vec<Judged> {
     vec![Judged::fail(LOOKED_AT, failure(scene, last))]
 }
 
-/// For a site whose own log no agent reads, the provider of the top site knows how its last run ended.
+/// For a site whose own log no agent reads, the provider of the top site reports how its last run ended.
 fn reported_by_the_top(scene: &Scene<'_>) -> Option<Judged> {
     let code = scene.site.code;
     let (top, row) = scene.hierarchy.status_of(code)?;
@@ -117,14 +117,14 @@ fn reported_by_the_top(scene: &Scene<'_>) -> Option<Judged> {
     }
 }
 
-/// Whether a run came to an end that was seen; one that was cut off says nothing.
+/// Whether the end of a run was seen; a run that was cut off proves nothing.
 fn ended(tracked: &&TrackedRun) -> bool {
     matches!(tracked.run.outcome, RunOutcome::Succeeded | RunOutcome::Failed)
 }
 
 fn failure(scene: &Scene<'_>, last: &TrackedRun) -> Failure {
     let code = scene.site.code;
-    // Retries with one cause are one finding with a count; it began with the first of them.
+    // Retries with one cause are one finding with a count; it began with the first.
     let in_a_row: Vec<&TrackedRun> = scene
         .site
         .runs

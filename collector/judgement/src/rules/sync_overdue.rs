@@ -1,6 +1,6 @@
-//! A run succeeded within the schedule: 2 gaps without success warn, 4 are critical. Children follow the top site's schedule.
-//! The schedule is the configured one, else the longest gap between the scheduled starts that the top site's log shows. Where
-//! nothing tells, or it is off, the answer is unknown: 24 hours are never assumed.
+//! A run succeeded within the schedule: 2 intervals without success are a warning, 4 are critical. Children follow the top site's
+//! schedule. The schedule is the configured one, else the longest interval between the scheduled starts that the top site's log
+//! shows. Without either, or if it is off, the answer is unknown: 24 hours are never assumed.
 
 use super::{Failure, Judged, Rule, Scene, no_settings, setting};
 use crate::hierarchy::Site;
@@ -50,14 +50,14 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     };
     let row = scene.hierarchy.status_of(site.code);
     let reported = row.and_then(|(_, row)| row.last_success_at.value().copied());
-    // The provider of the top site may know of a younger one than a log that is no longer read.
+    // The top site's provider may know a newer success than a log that is no longer read.
     let success = site.runs.last_success().and_then(|tracked| tracked.run.ended_at).max(reported);
-    // What came after that is not known, so nothing is said of it.
+    // What happened later is unknown, so nothing is concluded.
     let asked_at = reported.and(row).and_then(|(top, _)| top.merged()?.taken_at);
     let Some(now) = scene.seen_until().max(asked_at).map(|until| until.min(scene.now)) else {
         return vec![Judged::unknown(LOOKED_AT, vec![unread(site)])];
     };
-    // Never seen to succeed: the log covers only so much, and counts from there.
+    // No success was ever seen: counting starts where the log begins.
     let Some(since) = success.or(site.covered_since) else {
         return vec![Judged::unknown(LOOKED_AT, vec![unread(site)])];
     };
@@ -90,7 +90,7 @@ fn unread(site: &Site) -> Text {
     Text::new(format!("any dated line of {}'s wsyncmgr.log", site.code), format!("{} の wsyncmgr.log の日時付きの行", site.code))
 }
 
-/// Hours between runs: the top site's component, else `hierarchy.toml`, else what its log shows.
+/// Hours between runs: from the top site's component, else `hierarchy.toml`, else its log.
 fn schedule(scene: &Scene<'_>) -> Result<(u32, Vec<Evidence>), Text> {
     let code = scene.site.code;
     let top = scene.hierarchy.top_of(code).and_then(|top| scene.hierarchy.site(top));

@@ -1,7 +1,7 @@
-//! WSUS synchronises when a run of this site asks it to, and at no other time; and a child only when its parent says so.
+//! WSUS synchronises only when a run of this site requests it, and a child runs only when its parent requests it.
 //!
-//! WSUS calls every synchronisation of Configuration Manager manual, so that flag proves nothing: what counts is whether a run
-//! was there.
+//! WSUS calls every synchronisation of Configuration Manager manual, so that flag proves nothing; what counts is whether a run
+//! was in progress.
 
 use super::{Failure, Judged, Outcome, Rule, Scene, no_setting, setting};
 use jiff::SignedDuration;
@@ -69,14 +69,14 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     let within = |tracked: &crate::runs::TrackedRun| {
         let run = &tracked.run;
         let begun = run.started_at.is_none_or(|at| at.duration_since(started) <= slack);
-        // A run without an end counts up to its last known line; only a running one is open.
+        // A run without an end lasts until its last known line; only a running one is open-ended.
         let end = run.ended_at.or(tracked.progressed_at.filter(|_| run.outcome != RunOutcome::Running));
         begun && end.is_none_or(|at| started.duration_since(at) <= slack)
     };
     if site.runs.iter().any(within) {
         return vec![Judged::usual(Outcome::Pass)];
     }
-    // A log that begins later may have lost the run that asked for it, and one that ends before may still get it.
+    // A log that begins later may lack the run that requested it; in one that ends earlier, the run may still appear.
     let covered = site.covered_since.is_some_and(|since| since <= started)
         && site.covered_until.is_some_and(|newest| newest.duration_since(started) >= slack);
     if !covered {
@@ -115,7 +115,7 @@ mod tests {
         later.check("sync-started-outside", "CEN fail");
         started("2026-03-01T01:00:00Z").check("sync-started-outside", "CEN unknown");
         started("2026-03-01T04:01:00Z").check("sync-started-outside", "CEN pass");
-        // The run that asked for it may come with the next lines, or have rolled away.
+        // The run that requested it may appear with the next lines, or have rolled away.
         let soon = || World::new().central("CEN").log("CEN", RUN).log("CEN", &["Waiting for changes"; 30]);
         let mut settings = healthy("cen", None);
         settings["wsus"][0]["wsus_sync"] = json!({"started_at": "2026-03-01T04:30:00Z"});

@@ -1,5 +1,5 @@
-//! A run in progress advances: a phase begins or more is done. A long run that progresses is not stuck, and a component that
-//! merely says it lives does not progress.
+//! A run in progress advances: a phase begins or more items are done. A long run that progresses is not stuck, and a component's
+//! heartbeat is not progress.
 
 use super::{Failure, Judged, Outcome, Rule, Scene};
 use jiff::SignedDuration;
@@ -61,8 +61,8 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     if scene.now.duration_since(progressed) <= limit {
         return vec![Judged::usual(Outcome::Pass)];
     }
-    // A log that is not read on does not show that the run is stalled. Logs collected by hand are collected together, so a
-    // newer line in another one shows that this one goes no further.
+    // A log that is no longer read does not show that the run is stalled. Logs collected by hand are collected together, so a
+    // newer line in another log shows that this one has stopped.
     let read_until = if scene.live { site.read_until() } else { site.read_until().max(site.newest) };
     if read_until.is_none_or(|until| until.duration_since(progressed) <= limit) {
         let code = site.code;
@@ -97,7 +97,7 @@ mod tests {
         running.clone().later_hours(4).check("sync-stuck", "CEN unknown");
         let fillers = vec!["Waiting for changes for 60 minutes"; 180];
         running.clone().log("CEN", &fillers).later_hours(3).check("sync-stuck", "CEN fail");
-        // A folder of logs: another one of them continues.
+        // In a folder of logs, another log continues.
         running
             .clone()
             .pause_minutes(180)

@@ -1,4 +1,4 @@
-//! A small world to try rules in: sites, settings, log lines and a time.
+//! A small world for testing rules: sites, settings, log lines and a time.
 
 #![allow(
     clippy::expect_used,
@@ -21,12 +21,12 @@ use crate::diagnosis::Catalogue;
 use crate::hierarchy::Hierarchy;
 use crate::limits::Limits;
 
-/// Lines without stamps become events of `wsyncmgr.log`, a minute apart, from 2026-03-01 04:00 UTC.
+/// Turns lines without stamps into events of `wsyncmgr.log`, a minute apart, from 2026-03-01 04:00 UTC.
 pub fn events(site: &str, lines: &[&str]) -> Vec<Event> {
     events_from(site, SYNC, lines, 0)
 }
 
-/// The same of `WCM.log`.
+/// The same for `WCM.log`.
 pub fn wcm_events(site: &str, lines: &[&str]) -> Vec<Event> {
     events_from(site, WCM, lines, 0)
 }
@@ -192,7 +192,7 @@ impl World {
         self.written(code, SYNC, lines)
     }
 
-    /// The next lines are that much later.
+    /// Moves the next lines this much later.
     pub fn pause_minutes(mut self, minutes: usize) -> World {
         self.minutes += minutes;
         self
@@ -295,7 +295,7 @@ impl World {
             .collect()
     }
 
-    /// What a rule says of every site, as `CEN pass, P01 fail`.
+    /// A rule's verdict on every site, as `CEN pass, P01 fail`.
     #[track_caller]
     pub fn check(self, rule: &str, expected: &str) {
         let judged = self.judge(rule);
@@ -316,7 +316,7 @@ impl World {
         found.expect("a failed verdict")
     }
 
-    /// What a rule lacks at a site.
+    /// The data a rule lacks at a site.
     pub fn missing(&self, rule: &str, site: &str) -> Vec<supwatch_model::text::Text> {
         let of = |(verdict, _): (supwatch_model::verdict::Verdict, Option<Failure>)| {
             (verdict.site.to_string() == site).then_some(verdict.missing)

@@ -18,7 +18,7 @@ fn findings(above: &Value, own: &Value) -> Vec<String> {
     found.into_iter().map(|finding| finding.summary.en).collect()
 }
 
-/// Pointers of every field and every element.
+/// JSON pointers of every field and every element.
 fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
     let inner: Vec<(String, &Value)> = match value {
         Value::Object(fields) => fields.iter().map(|(name, value)| (format!("{at}/{name}"), value)).collect(),
@@ -31,7 +31,7 @@ fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
     }
 }
 
-/// The same without one field.
+/// The same value without one field.
 fn without(value: &Value, pointer: &str) -> Value {
     let mut less = value.clone();
     let (parent, name) = pointer.rsplit_once('/').expect("a pointer");

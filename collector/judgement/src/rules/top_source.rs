@@ -45,7 +45,8 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     }
 }
 
-/// SUPs that share the first one's database and cannot reach Microsoft Update: since 1902 any sharing one may be picked for a run.
+/// SUPs that share the first one's database and cannot reach Microsoft Update: since 1902 any SUP that shares it may be used for
+/// a run.
 fn cut_off_members(scene: &Scene<'_>) -> Vec<Judged> {
     let site = scene.site;
     let Some(settings) = scene.settings().ok().filter(|_| scene.generation() != Generation::Cm2007) else { return Vec::new() };
@@ -87,12 +88,12 @@ fn judge_top(scene: &Scene<'_>) -> Judged {
     let from_microsoft = wsus.and_then(|wsus| wsus.sync_from_microsoft_update.value());
     let sup = settings.first_sup().map_or("?", name_of);
     let from_microsoft_path = format!("wsus[{sup}].sync_from_microsoft_update");
-    // The server WSUS takes from and the one the component names, where these are two.
+    // The server WSUS synchronises from and the one the component names, if they differ.
     let used = wsus.and_then(|wsus| wsus.upstream.value()?.server.value());
     let set = settings.component.value().and_then(|component| component.upstream.value());
     let used_and_set = used.zip(set).filter(|(used, set)| !same_server(used, set)).map(|(used, set)| (used.as_str(), set.as_str()));
     match from_microsoft {
-        // The component says another source, and WSUS takes from Microsoft Update all the same.
+        // The component names another source, but WSUS synchronises from Microsoft Update.
         Some(true) if source == Some("upstream") && scene.generation() != Generation::Cm2007 => {
             let summary = Text::new(
                 format!(

@@ -1,5 +1,5 @@
-//! The hierarchy is a tree: one top site, no cycles, one active site server a code, secondaries without children.
-//! Source: documentation of hierarchy design; every other rule leans on it.
+//! The hierarchy is a tree: one top site, no cycles, one active site server per code, secondary sites without children. Source:
+//! documentation of hierarchy design; every other rule relies on it.
 
 use std::collections::BTreeSet;
 
@@ -74,10 +74,10 @@ fn parent_known(scene: &Scene<'_>) -> Judged {
     }
 }
 
-/// A passive site server, or an agent on a software update point that gives no server, claims nothing.
+/// A passive site server, or an agent on a software update point that reports no server, claims no site code.
 fn two_servers(scene: &Scene<'_>) -> Option<Text> {
     let mut servers: Vec<&str> = Vec::new();
-    // One whose agent another has replaced for a week claims nothing any more.
+    // An agent that another replaced a week ago claims nothing any more.
     let seen = |id| scene.hierarchy.agents.get(id).and_then(|agent| agent.last_heard_at);
     let newest = scene.site.descriptions.keys().filter_map(seen).max();
     let replaced = |id| newest.zip(seen(id)).is_some_and(|(newest, at)| newest.duration_since(at) > super::agent_silent::REPLACED);

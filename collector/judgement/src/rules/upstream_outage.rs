@@ -1,5 +1,5 @@
-//! The upstream server is at fault: said on positive evidence alone. Everything on this side works by probe, the answer is a
-//! fault of the server, and nothing was changed here.
+//! The upstream server is at fault; fails on positive evidence only: a probe finds everything on this side working, the response
+//! is a server fault, and nothing was changed here.
 
 use super::sups::{Point, each};
 use super::{Failure, Judged, Rule};
@@ -32,7 +32,7 @@ pub(super) const RULE: Rule = Rule {
     judge: |scene| each(scene, judge),
 };
 
-/// A change as young as this may be the reason.
+/// A change this recent may be the cause.
 const QUIET: SignedDuration = SignedDuration::from_hours(24);
 
 fn judge(point: &Point<'_>) -> Option<Judged> {
@@ -62,7 +62,7 @@ fn judge(point: &Point<'_>) -> Option<Judged> {
             format!("an answer that shows a fault of the upstream server of {} itself", site.code),
             format!("{} の上流サーバー自身の障害を示す応答", site.code),
         );
-        // It answers well: then it is not out.
+        // It answers normally, so there is no outage.
         let well = outcome == Some("answers") && status.is_some_and(|status| status < 500);
         return Some(Judged::weigh(RULE.looks_at, None, if well { Vec::new() } else { vec![missing] }));
     }

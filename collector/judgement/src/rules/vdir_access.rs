@@ -1,5 +1,5 @@
-//! The site server gets into ApiRemoting30, and any client into DssAuthWebService. An anonymous 401 from ApiRemoting30 is how it
-//! should be, and a 403 on a bare directory proves nothing.
+//! The site server is admitted to ApiRemoting30, and any client to DssAuthWebService. An anonymous 401 from ApiRemoting30 is
+//! normal, and a 403 on a bare directory proves nothing.
 
 use super::sups::{Point, each};
 use super::{Failure, Judged, Rule};
@@ -67,7 +67,7 @@ fn judge(point: &Point<'_>) -> Option<Judged> {
             ja.push("前回の同期が ApiRemoting30 で拒否されました".to_owned());
             evidence.extend(lines);
         }
-        // What a child is refused at is its parent's web service.
+        // A child is refused by its parent's web service.
         for child in point.scene.hierarchy.children(site.code).filter_map(|code| point.scene.hierarchy.site(code)) {
             if let Some(lines) = fails_of(child, "dssauth-unauthorized") {
                 en.push(format!("refused the last run of {} at DssAuthWebService", child.code));
@@ -106,7 +106,7 @@ fn last_ended(site: &Site) -> Option<(RunOutcome, Option<&str>)> {
     Some((ended.run.outcome, ended.run.cause.as_deref()))
 }
 
-/// The lines of the last run, if it failed of a cause.
+/// The lines of the last run, if it failed with a cause.
 fn fails_of(site: &Site, cause: &str) -> Option<Vec<Evidence>> {
     let (outcome, own) = last_ended(site)?;
     (outcome == RunOutcome::Failed && own == Some(cause)).then(|| site.runs.last_failure().map(|f| f.evidence()))?

@@ -1,4 +1,4 @@
-//! A child notified of new metadata starts its own run in time. Names the edge where a wave stopped.
+//! A child that is notified of new metadata starts its own run in time. The finding names the edge where a wave stopped.
 
 use super::{Failure, Judged, Outcome, Rule, Scene, no_parent};
 use crate::hierarchy::{Parent, Site};
@@ -43,7 +43,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         Parent::Of(parent) => parent,
     };
     let secondary = scene.hierarchy.site_type(site.code) == Some(SiteType::Secondary);
-    // What is asked is the oldest word that no run has followed: a new one every hour does not make it young.
+    // The oldest notification that no run has followed counts: a new one every hour does not reset the wait.
     let started = |at: Timestamp| site.runs.iter().any(|t| t.run.started_at.is_some_and(|run| at.duration_since(run) <= SKEW));
     let mut by_parent = site.notified.iter().filter(|notification| notification.parent == parent);
     let newest = by_parent.clone().next_back();
@@ -65,7 +65,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     if scene.now.duration_since(from) <= limit {
         return vec![Judged::usual(Outcome::Pass)];
     }
-    // Only a log that reaches back as far, and continues, shows that nothing began.
+    // Only a log that reaches back that far, and continues, proves that no run began.
     let begins_later = site.covered_since.is_none_or(|since| since > notification.at) || begins_within(site, notification.at);
     if begins_later || !is_covered(site, from, limit) {
         let missing = Text::new(
@@ -89,7 +89,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     vec![Judged::usual(Outcome::Fail(Box::new(failure)))]
 }
 
-/// Whether the log begins within a run that may have come of the word.
+/// Whether the log begins within a run that the notification may have caused.
 fn begins_within(site: &Site, notification: Timestamp) -> bool {
     let first = site.runs.iter().next().map(|tracked| &tracked.run);
     first.is_some_and(|run| run.started_at.is_none() && run.ended_at.is_none_or(|ended| ended >= notification))
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn a_child_whose_log_is_covered_without_a_run_missed_it() {
         notified().pause_minutes(90).log("P01", &["Wakeup for a polling cycle"]).later_hours(3).check("wave-missed", "P01 fail");
-        // A log that ends shortly after the word shows nothing.
+        // A log that ends shortly after the notification proves nothing.
         notified().log("P01", &["Wakeup for a polling cycle"]).later_hours(3).check("wave-missed", "P01 unknown");
         notified().later_hours(3).check("wave-missed", "P01 unknown");
     }
@@ -133,7 +133,7 @@ mod tests {
             .log("P01", &["Wakeup for a polling cycle"])
             .later_hours(3)
             .check("wave-missed", "P01 unknown");
-        // The run that its first lines are of may be the one that came of it.
+        // Its first lines may belong to the run that the notification caused.
         notified()
             .log("P01", &["Sync succeeded. x"])
             .pause_minutes(90)
@@ -160,7 +160,7 @@ mod tests {
             .log("CEN", &["Sending sync notification to child site(s): P01"])
             .log("P01", &["sync: WSUS synchronizing updates, processed 10 out of 900 items (1%)"]);
         busy.clone().later_hours(2).check("wave-missed", "P01 pass");
-        // A run without a seen end does not extend the wait for ever.
+        // A run whose end is not seen does not extend the wait forever.
         busy.pause_minutes(300).log("P01", &["Wakeup for a polling cycle"]).later_hours(9).check("wave-missed", "P01 fail");
     }
 }

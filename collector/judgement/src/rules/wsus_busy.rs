@@ -1,4 +1,5 @@
-//! A run does not wait for a WSUS synchronisation started by another program or administrator, and did not time out on one.
+//! A run does not wait for a WSUS synchronisation that another program or administrator started, and did not time out waiting for
+//! one.
 
 use super::sups::{Point, each};
 use super::{Failure, Judged, Rule};
@@ -31,7 +32,7 @@ pub(super) const RULE: Rule = Rule {
     judge: |scene| each(scene, judge),
 };
 
-/// A run asks WSUS to start within moments; what began earlier was started by another.
+/// A run makes its request to WSUS within moments; anything that began earlier was started elsewhere.
 const BEFORE: SignedDuration = SignedDuration::from_mins(1);
 
 fn judge(point: &Point<'_>) -> Option<Judged> {
@@ -53,7 +54,7 @@ fn judge(point: &Point<'_>) -> Option<Judged> {
         let over = ended.filter(|ended| *ended >= started && !busy);
         last.run.started_at.is_some_and(|run| over.is_none_or(|over| over > run))
     };
-    // What was running before the run began may be over by now, and may have been another run of ours.
+    // What was running before the run began may be over by now, and may have been another run of this site.
     let asked_at = point.wsus_reported_at("wsus_sync.status");
     let seen_within = last.run.started_at.is_none_or(|run| asked_at.is_some_and(|asked| asked >= run));
     let waits = last.run.outcome == RunOutcome::Running && busy && seen_within && started.is_some_and(foreign);
@@ -80,7 +81,7 @@ fn judge(point: &Point<'_>) -> Option<Judged> {
     Some(Judged::weigh(RULE.looks_at, None, missing))
 }
 
-/// Time-outs come as words in English, or as the .NET code in any language.
+/// Timeouts appear as English words, or as the .NET code in any language.
 fn is_time_out(text: &str) -> bool {
     let text = text.to_lowercase();
     text.contains("timed out") || text.contains("timeout") || text.contains("80131505") || text.contains("タイムアウト")
@@ -104,7 +105,7 @@ mod tests {
     fn a_foreign_synchronisation_makes_the_run_wait() {
         let busy = |at: &str| world(json!({"status": "running", "started_at": at})).log("CEN", &[START]);
         busy("2026-03-01T03:30:00Z").check("wsus-busy", "CEN fail");
-        // The snapshot was taken before the run began: what it saw running may have been an earlier run.
+        // The snapshot was taken before the run began: the synchronisation it shows may have been an earlier run's.
         let mut settings = healthy("cen", None);
         settings["taken_at"] = json!("2026-03-01T03:40:00Z");
         settings["wsus"][0]["wsus_sync"] = json!({"status": "running", "started_at": "2026-03-01T03:30:00Z"});

@@ -1,4 +1,4 @@
-//! No WSUS is older than the one that takes from it.
+//! No WSUS is older than one that synchronises from it.
 
 use super::filters::edge;
 use super::{Failure, Judged, Outcome, Rule, Scene, no_setting, no_settings, setting};
@@ -60,7 +60,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
 }
 
 fn parts(version: &str) -> Option<Vec<u64>> {
-    // What follows the build is the cumulative update.
+    // The part after the build is the cumulative update.
     version.trim().split('.').take(3).map(|part| part.parse().ok()).collect()
 }
 

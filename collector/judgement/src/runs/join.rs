@@ -1,7 +1,7 @@
 //! One failure, seen in several logs: what WCM, WSUS Control Manager and WSUS itself write around a failed run.
 //!
-//! This is how experts read a failure by hand: `wsyncmgr.log` says "not configured", `WCM.log` has the exception, and
-//! `SoftwareDistribution.log` the reason. Times decide what belongs together, never threads; logs may come in any order.
+//! Experts read a failure the same way: `wsyncmgr.log` says "not configured", `WCM.log` has the exception, and
+//! `SoftwareDistribution.log` the reason. Times decide which lines belong together, never threads; logs may arrive in any order.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -12,11 +12,11 @@ use supwatch_model::finding::Evidence;
 use super::{TrackedRun, line_of};
 use crate::diagnosis::{Catalogue, Kind, Subject};
 
-/// Error lines kept for each log of a site: a failing WSUS writes hundreds an hour.
+/// Most error lines kept per log of a site: a failing WSUS writes hundreds an hour.
 const KEPT: usize = 100;
 /// WCM retries once an hour, and its result is valid until then.
 const WCM_BEFORE: SignedDuration = SignedDuration::from_mins(65);
-/// Everything else writes while the run is in progress, give or take a small delay.
+/// All other components write while the run is in progress, with a small tolerance.
 const SLACK: SignedDuration = SignedDuration::from_mins(2);
 /// How far back a run without a start may reach.
 const STARTLESS: SignedDuration = SignedDuration::from_mins(10);
@@ -38,14 +38,14 @@ pub(super) struct Joined {
     pub evidence: Evidence,
     /// The cause it points to.
     pub cause: String,
-    /// How sure the cause is.
+    /// Confidence in the cause.
     pub score: u32,
-    /// Whether that cause says more than that something failed.
+    /// Whether that cause says why, not just that something failed.
     pub specific: bool,
 }
 
 impl Joined {
-    /// How much it says: why before that, then how surely, then how near to the end.
+    /// Ranks a line: first whether it says why, then the confidence, then how near it is to the end.
     fn weight(&self) -> (bool, u32, Timestamp) {
         (self.specific, self.score, self.time)
     }
@@ -60,7 +60,7 @@ impl Joined {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Troubles {
     kept: BTreeMap<String, VecDeque<Trouble>>,
-    /// Times at which WCM reported success: what it complained of before is over.
+    /// Times at which WCM reported success: its earlier errors are over.
     well: VecDeque<Timestamp>,
 }
 
@@ -74,7 +74,7 @@ impl Troubles {
             subject = subject.of_message(message.id);
         }
         let candidates = catalogue.candidates(&subject);
-        // What merely looks like trouble explains no failure.
+        // A line that only looks like trouble explains no failure.
         if candidates.first().is_some_and(|best| best.cause.kind == Kind::Harmless) {
             return None;
         }
@@ -90,7 +90,7 @@ impl Troubles {
         };
         let trouble = Trouble { log: event.log.clone(), time, joined };
         let kept = self.kept.entry(event.log.clone()).or_default();
-        // Of lines that say the same within minutes the newest represents all, once there are many.
+        // Once there are many, the newest of several equal lines within minutes represents all.
         let soon = trouble.time.checked_sub(SLACK).unwrap_or(Timestamp::MIN);
         let same = |known: &Trouble| {
             known.joined.cause == trouble.joined.cause && known.joined.score == trouble.joined.score && known.time >= soon
@@ -113,7 +113,7 @@ impl Troubles {
         }
     }
 
-    /// Removes errors of WCM from before its success from a run that failed later.
+    /// Removes errors of WCM that precede its success from a run that failed later.
     pub fn clear(&self, tracked: &mut TrackedRun, event: &Event) -> bool {
         let before = tracked.joined.len();
         let over = |joined: &Joined| joined.log == "wcm" && Some(joined.time) < event.time;
@@ -126,7 +126,7 @@ impl Troubles {
         self.kept.values().flatten()
     }
 
-    /// Joins a line to a failed run if it belongs there and says more than what its log had to say so far.
+    /// Joins a line to a failed run if it belongs there and says more than the line joined from that log so far.
     pub fn consider(&self, tracked: &mut TrackedRun, trouble: &Trouble) -> bool {
         let Some(ended) = tracked.run.ended_at else { return false };
         let ago = |span: SignedDuration| ended.checked_sub(span).unwrap_or(Timestamp::MIN);
@@ -142,7 +142,7 @@ impl Troubles {
             return false;
         }
         match tracked.joined.iter_mut().find(|joined| joined.log == trouble.log) {
-            // A line that says why beats one that only says that; of equals the last one before the end is the nearest to it.
+            // A line that says why beats one that only says that something failed; of equals, the last one before the end wins.
             Some(known) if trouble.joined.weight() <= known.weight() => return false,
             Some(known) => *known = trouble.joined.clone(),
             None => tracked.joined.push(trouble.joined.clone()),

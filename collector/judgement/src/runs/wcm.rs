@@ -1,5 +1,5 @@
-//! Whether WSUS Configuration Manager failed to configure WSUS, as far as nothing says that it succeeded since: message 6600
-//! or state 3, never a word. The next synchronisation fails of it, "WSUS server not configured", if it does not recover.
+//! Whether WSUS Configuration Manager failed to configure WSUS and nothing shows a success since: by message 6600 or state 3,
+//! never by words. Unless it recovers, the next synchronisation fails with "WSUS server not configured".
 
 use jiff::Timestamp;
 use supwatch_model::event::{Event, EventKind};
@@ -11,11 +11,11 @@ use crate::diagnosis::Catalogue;
 /// An open failure of WCM.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WcmFailure {
-    /// When it said so; absent where its log has no times.
+    /// When it was reported; absent if its log has no times.
     pub time: Option<Timestamp>,
-    /// Lines that show it: the error it reported, and the state.
+    /// Lines that show it: the reported error, and the state.
     pub evidence: Vec<Evidence>,
-    /// Cause of the error it reported.
+    /// Cause of the reported error.
     pub cause: String,
 }
 
@@ -35,7 +35,7 @@ impl Wcm {
             EventKind::StatusMessage(message) if matches!(message.id, 6600 | 6602 | 6603) => self.fail(event),
             EventKind::ComponentError { text, source } if event.log == "wcm" => {
                 let cause = catalogue.diagnose(text, source, None);
-                // An exception comes first and says why; what follows it says only that it failed.
+                // An exception comes first and says why; the following lines only say that it failed.
                 if self.error.is_none() || !cause.is_general() {
                     self.error = Some((line_of(event), cause.id.clone()));
                 }
@@ -47,7 +47,7 @@ impl Wcm {
     fn fail(&mut self, event: &Event) {
         let (error, cause) = self.error.clone().unzip();
         let cause = cause.unwrap_or_else(|| crate::diagnosis::UNKNOWN.to_owned());
-        // The status message and the state say the same once.
+        // The status message and the state report the same failure.
         let said = self.failure.take().map(|failure| failure.evidence).unwrap_or_default();
         let mut evidence: Vec<Evidence> = error.into_iter().chain(said.into_iter().last()).collect();
         evidence.push(line_of(event));

@@ -1,6 +1,6 @@
 //! Changes of settings, and whether they were reverted.
 //!
-//! A field no longer known is no change, nor is a difference in runtime state: states, answers, clocks.
+//! A field that becomes unknown is no change, nor is a difference in runtime state: states, responses, clocks.
 
 use std::collections::BTreeMap;
 
@@ -29,8 +29,8 @@ fn is_state(path: &str) -> bool {
     path.split(['.', '[']).any(|piece| STATES.contains(&piece))
 }
 
-/// Every change that any source saw, oldest first. Each source is compared with itself alone: two that disagree have not
-/// changed anything. What two of them saw is one change.
+/// Every change that any source saw, oldest first. Each source is compared only with itself: a disagreement between two sources
+/// is no change. A change that two of them saw counts once.
 pub(super) fn of<'a>(changes: impl Iterator<Item = &'a Change>) -> Vec<Change> {
     let mut all: Vec<&Change> = changes.collect();
     all.sort_by(|one, other| (one.seen_at, &one.path).cmp(&(other.seen_at, &other.path)));
@@ -42,7 +42,7 @@ pub(super) fn of<'a>(changes: impl Iterator<Item = &'a Change>) -> Vec<Change> {
     all.into_iter().cloned().collect()
 }
 
-/// A snapshot with its fields by their paths.
+/// A snapshot with its fields by path.
 pub(super) type Values<'a> = (&'a Snapshot, &'a BTreeMap<String, &'a Value>);
 
 /// Differences between two snapshots of one source.
@@ -63,7 +63,7 @@ pub(super) fn differing((before, old): Values<'_>, (after, new): Values<'_>) -> 
         })
         .collect();
     for list in NAMED {
-        // Only where both moments list them does one more or less mean anything.
+        // An added or removed element is a change only if both snapshots list the elements.
         let (old, new) = (before.raw.get(*list), after.raw.get(*list));
         let (Some(old), Some(new)) = (old.and_then(Value::as_array), new.and_then(Value::as_array)) else { continue };
         let path = |element: &Value| format!("{list}[{}]", name_of(list, element).unwrap_or_default());
@@ -82,7 +82,7 @@ fn same_option(one: Option<&Value>, other: Option<&Value>) -> bool {
     }
 }
 
-/// Lists are sets: their order says nothing, nor does the case of names.
+/// Lists are sets: order and case of names do not matter.
 pub fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Array(one), Value::Array(other)) => {
@@ -99,7 +99,7 @@ pub fn same(one: &Value, other: &Value) -> bool {
     }
 }
 
-/// WCM looks every hour and its log may be read a little later or earlier than the settings.
+/// WCM checks every hour, and its log may be read a little later or earlier than the settings.
 const SLACK: SignedDuration = SignedDuration::from_mins(5);
 
 /// The changes that were reverted, oldest first.
@@ -113,7 +113,7 @@ pub fn undone(settings: &SiteSettings) -> Vec<UndoneChange> {
         let (from, to) = (change.seen_at, back.seen_at);
         let in_between =
             |time: &Timestamp| from.is_none_or(|from| *time >= from) && to.is_none_or(|to| time.duration_since(to) <= SLACK);
-        // WCM sets WSUS and nothing else.
+        // WCM writes the settings of WSUS only.
         let by_wcm = change.path.starts_with("wsus") && settings.wcm_writes().iter().any(in_between);
         found.push(UndoneChange {
             path: change.path.clone(),
@@ -165,7 +165,7 @@ mod tests {
             apply(&mut settings, hour, languages, &json!({}));
         }
         let found: Vec<(Option<Value>, bool)> = undone(&settings).into_iter().map(|undone| (undone.value, undone.by_wcm)).collect();
-        // The third is the putting back itself, undone again later.
+        // The third change is the revert itself, undone again later.
         assert_eq!(found[0], (Some(json!(["en", "de"])), true));
         assert_eq!(found.last(), Some(&(Some(json!(["fr"])), false)));
     }

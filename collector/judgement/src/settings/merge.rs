@@ -1,9 +1,9 @@
 //! Several sources → one snapshot, field by field: the newer value of a field wins, and a source that does not know a field
-//! takes nothing away from one that does.
+//! leaves the others' value untouched.
 //!
-//! Which servers there are is said by a *complete* source alone, such as the dump script or a file. A log or a probe sees one
-//! server at a time: it adds fields to servers that are known, and a server only where no complete source lists any and the
-//! log names it as the active one.
+//! Only a *complete* source, such as the dump script or a file, determines which servers exist. A log or a probe sees one server
+//! at a time: it adds fields to known servers, and adds a server only if no complete source lists any and the log names it as the
+//! active one.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub(super) fn merge<'a>(parts: impl Iterator<Item = &'a Snapshot>) -> Merged {
     parts.sort_by_key(|part| part.confirmed_at);
     let mut work = Work { raw: Value::Object(Map::new()), origins: BTreeMap::new(), listed: BTreeMap::new() };
     for list in NAMED {
-        // The youngest complete list says which elements there are.
+        // The newest complete list determines the elements.
         let complete = parts.iter().rev().filter(|part| !is_partial(part));
         if let Some(elements) = complete.filter_map(|part| part.raw.get(*list)).find(|value| !value.is_null()) {
             work.listed.insert(list, elements.as_array().cloned().unwrap_or_default());
@@ -49,7 +49,7 @@ struct Work {
 impl Work {
     fn merge(&mut self, part: &Snapshot) {
         let Value::Object(fields) = &part.raw else { return };
-        // Servers first: whether a WSUS may be added depends on the software update points that are known.
+        // SUPs first: whether a WSUS may be added depends on the known software update points.
         let mut fields: Vec<(&String, &Value)> = fields.iter().collect();
         fields.sort_by_key(|(name, _)| name.as_str() != "sups");
         for (name, value) in fields {
@@ -66,7 +66,7 @@ impl Work {
     fn merge_list(&mut self, list: &'static str, elements: &[Value], part: &Snapshot) {
         let was_told = self.raw.get(list).is_some();
         self.fill_list(list, elements, part);
-        // A log or a probe that reports none of interest does not show that there is none.
+        // A log or a probe that reports no server does not show that there is none.
         let empty = self.raw.get(list).and_then(Value::as_array).is_some_and(Vec::is_empty);
         if empty && !was_told && is_partial(part) {
             self.raw.as_object_mut().map(|raw| raw.remove(list));
@@ -87,7 +87,7 @@ impl Work {
             let allowed = match listed {
                 Some(Some(_)) => true,
                 None if !is_partial(part) => true,
-                // The WSUS of a known SUP is there, also where the complete source could not look into it.
+                // The WSUS of a known SUP exists, even if the complete source could not read it.
                 _ if list == "wsus" => known_sups.iter().any(|sup| same_element("sups", sup, element)),
                 Some(None) => false,
                 None => list == "sups" && element.get("first") == Some(&Value::Bool(true)),
@@ -96,7 +96,7 @@ impl Work {
             let place = match place {
                 Some(place) => place,
                 None if allowed => {
-                    // The name by which the complete source calls it, so that paths stay the same.
+                    // Uses the complete source's name for it, so that paths stay the same.
                     let sup = known_sups.iter().find(|sup| list == "wsus" && same_element("sups", sup, element));
                     let mut named = Map::new();
                     for field in ["site", "server"] {
@@ -111,7 +111,7 @@ impl Work {
             let Some(target) = kept.get_mut(place) else { continue };
             let path = format!("{list}[{}]", name_of(list, target).unwrap_or_else(|| format!("#{place}")));
             let (Some(target), Value::Object(fields)) = (target.as_object_mut(), element) else { continue };
-            // Which one is first the complete source says, if any does.
+            // The complete source, if any, determines which one is the first.
             let first_is_said =
                 is_partial(part) && listed.is_some_and(|listed| listed.is_some_and(|listed| listed.get("first").is_some()));
             let taken = |name: &str| name != "server" && name != "site" && !(name == "first" && first_is_said);
@@ -123,7 +123,7 @@ impl Work {
     }
 }
 
-/// One field on its way into the whole: where it goes, and what its source calls it.
+/// One field to be merged: its destination, and its name in its source.
 struct Field<'a> {
     name: &'a str,
     path: String,

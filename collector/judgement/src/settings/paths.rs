@@ -1,19 +1,19 @@
-//! Paths into a snapshot, as people write them: `wsus[sup1.corp.example].upstream.port`.
+//! Paths into a snapshot, in the form people write: `wsus[sup1.corp.example].upstream.port`.
 //!
-//! A list whose elements have a name is addressed by that name; every other list is a value as a whole.
+//! In a list whose elements have names, an element is addressed by name; any other list is one value.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 use supwatch_model::settings::{Settings, same_server};
 
-/// Fields that say what a snapshot is, not what a site is set to.
+/// Fields that describe the snapshot, not the settings.
 const HEAD: &[&str] = &["schema", "site", "taken_at", "source"];
 
 /// Lists whose elements have a name.
 pub(super) const NAMED: &[&str] = &["sups", "wsus", "sup_status"];
 
-/// A snapshot without what only says where it comes from.
+/// A snapshot without the fields that describe it.
 pub(super) fn without_head(raw: &Value) -> Value {
     let mut raw = raw.clone();
     if let Some(fields) = raw.as_object_mut() {
@@ -34,7 +34,7 @@ pub(super) fn name_of(list: &str, element: &Value) -> Option<String> {
     server.map(str::to_owned)
 }
 
-/// Whether two elements of a list are the same thing.
+/// Whether two list elements are the same thing.
 pub(super) fn same_element(list: &str, one: &Value, other: &Value) -> bool {
     let server = |element: &Value| element.get("server").and_then(Value::as_str).map(str::to_owned);
     let servers = match (server(one), server(other)) {
@@ -52,7 +52,7 @@ fn has_alias(element: &Value, name: &str) -> bool {
     names.is_some_and(|names| names.iter().filter_map(Value::as_str).any(|alias| same_server(alias, name)))
 }
 
-/// Every field with its path. What is known to be none is a field too; an empty part is none.
+/// Every field with its path. "Known to be none" is a value too; an empty part has none.
 pub fn leaves(raw: &Value) -> BTreeMap<String, &Value> {
     let mut found = BTreeMap::new();
     collect(raw, "", "", &mut found);
@@ -79,7 +79,7 @@ fn collect<'a>(value: &'a Value, path: &str, field: &str, found: &mut BTreeMap<S
     }
 }
 
-/// A path in pieces: the field, and the name of the element of a list.
+/// A path in steps: the field, and the name of the list element.
 fn pieces(path: &str) -> Vec<(&str, Option<&str>)> {
     let mut found = Vec::new();
     let mut rest = path;
@@ -142,8 +142,8 @@ pub enum PathError {
     },
 }
 
-/// Sets fields as a person writes them: `wsus.is_replica=true` means the first software update point's, `languages=en,de` is
-/// a list, `none` is known to be none, `unknown` takes the field away.
+/// Sets fields in the form people write: `wsus.is_replica=true` refers to the first software update point, `languages=en,de` is a
+/// list, `none` means known to be none, `unknown` removes the field.
 pub fn assign(raw: &Value, site: &str, assignments: &[String]) -> Result<Value, PathError> {
     let mut next = raw.clone();
     for assignment in assignments {
@@ -162,7 +162,7 @@ fn set(raw: &mut Value, site: &str, path: &str, text: &str) -> Result<(), PathEr
     Setting { site, path, text, first, schema: &schema }.put(raw, &schema, &pieces(path))
 }
 
-/// One assignment on its way down.
+/// One assignment while its path is followed.
 struct Setting<'a> {
     site: &'a str,
     path: &'a str,
@@ -220,7 +220,7 @@ impl Setting<'_> {
     }
 }
 
-/// The schema of a field: of what it may be when it is not none.
+/// The schema of a field's value other than null.
 fn shape_of(schema: &Value, shape: &Value, field: &str, path: &str) -> Result<Value, PathError> {
     let known = shape.get("properties").and_then(|fields| fields.get(field)).or_else(|| shape.get("additionalProperties"));
     known.map(|known| resolve(schema, known)).ok_or_else(|| unknown_field(path, field, shape))

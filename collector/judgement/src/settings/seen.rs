@@ -1,15 +1,15 @@
-//! Log lines → what they say of the settings: which server is asked on which port, where it takes its updates from, what is
-//! synchronised, whether the console is there; and when WCM looked and wrote.
+//! Log lines → what they show of the settings: which server WCM connects to and on which port, its update source, what is
+//! synchronised, whether the console is installed; and when WCM checked and wrote.
 
 use serde_json::{Value, json};
 use supwatch_model::event::{Event, EventKind};
 
-/// What a line says of the settings.
+/// What a line shows of the settings.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Seen {
     /// Fields of a snapshot.
     Fields {
-        /// Kind of the line: a newer one of the same kind replaces it.
+        /// Kind of line: a newer line replaces an older one of the same kind.
         facet: String,
         /// The fields.
         raw: Value,
@@ -21,7 +21,7 @@ pub enum Seen {
 }
 
 impl Seen {
-    /// What an event says; `active` is the WSUS server that WCM asked last.
+    /// What an event shows; `active` is the WSUS server that WCM connected to last.
     pub fn of(event: &Event, active: Option<&str>) -> Vec<Seen> {
         match &event.kind {
             EventKind::WsusConnection { server, port: Some(port), ssl: Some(ssl), .. } if !server.is_empty() => {
@@ -45,7 +45,7 @@ impl Seen {
     }
 }
 
-/// WCM verifies the upstream server of the *active* WSUS, so that one is the first software update point.
+/// WCM verifies the upstream server of the *active* WSUS, so this is the first software update point.
 fn upstream(active: &str, server: Option<&str>) -> Seen {
     let mut wsus = json!({"server": active, "sync_from_microsoft_update": server.is_none()});
     if let (Some(server), Some(fields)) = (server, wsus.as_object_mut()) {
@@ -55,13 +55,13 @@ fn upstream(active: &str, server: Option<&str>) -> Seen {
     Seen::Fields { facet: "upstream".to_owned(), raw }
 }
 
-/// The log writes a name, or an address with a scheme and a port.
+/// The log writes a name, or an address with scheme and port.
 fn host_of(server: &str) -> &str {
     let host = server.rsplit("://").next().unwrap_or(server);
     host.split(['/', ':']).next().unwrap_or(host)
 }
 
-/// What a run asks for: the languages of titles and texts, and the categories it brings into the site's database.
+/// What a run requests: the languages of titles and texts, and the categories to import into the site's database.
 fn filters(languages: &[String], categories: &[String]) -> Vec<Seen> {
     let of_kind = |kind: &str| -> Vec<&str> {
         categories

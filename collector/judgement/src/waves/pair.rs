@@ -1,8 +1,8 @@
-//! One parent and one child: which runs of the child belong to which run of the parent.
+//! Pairs the runs of one parent with those of one child.
 //!
-//! The two wrote their logs by different clocks, and either log may be missing. The catalogue version is the surest bond:
-//! what the child's run ends with is what the parent's had. Where runs failed there is none, and the order of things and
-//! their times decide, with room for clocks that differ.
+//! The two logs are written by different clocks, and either may be missing. The catalogue version is the strongest evidence: the
+//! child's run ends with the version of the parent's run. Failed runs have none, so order and times decide, with a tolerance for
+//! clock differences.
 
 use jiff::{SignedDuration, Timestamp};
 use supwatch_model::event::Trigger;
@@ -11,10 +11,10 @@ use supwatch_model::run::{Run, RunOutcome};
 
 use crate::hierarchy::Site;
 
-/// Clocks of two servers may differ by so much.
+/// Largest tolerated clock difference of two servers.
 pub(crate) const SKEW: SignedDuration = SignedDuration::from_mins(10);
 
-/// Runs of a child that are one attempt: the first and what repeated it.
+/// Runs of a child that form one attempt: the first and its retries.
 #[derive(Debug, Clone)]
 pub(super) struct Chain<'a> {
     /// Oldest first; never empty.
@@ -26,7 +26,7 @@ impl<'a> Chain<'a> {
         self.runs.first().copied()
     }
 
-    /// The run that decides how it ended.
+    /// The run that determines the outcome.
     pub fn last(&self) -> Option<&'a Run> {
         self.runs.last().copied()
     }
@@ -51,27 +51,27 @@ impl<'a> Chain<'a> {
     }
 }
 
-/// A run of the parent and what the child made of it.
+/// A run of the parent and the child's response to it.
 #[derive(Debug)]
 pub(super) struct Link<'a> {
-    /// The parent's run; `None` where its log does not show it.
+    /// The parent's run; `None` if its log does not show it.
     pub run: Option<&'a Run>,
     /// When the parent notified the child.
     pub notified: Option<Timestamp>,
     /// The child's attempt.
     pub chain: Option<Chain<'a>>,
-    /// Whether it did so together with the parent's next run.
+    /// Whether the attempt also covers the parent's next run.
     pub merged: bool,
 }
 
 impl Link<'_> {
-    /// From when on the child may have begun, by the parent's clock.
+    /// Earliest start of the child's run, by the parent's clock.
     fn from(&self) -> Option<Timestamp> {
         self.notified.or(self.run.and_then(|run| run.ended_at))
     }
 }
 
-/// A child's runs in attempts, oldest first. Runs without any time cannot be placed.
+/// A child's runs grouped into attempts, oldest first. Runs without any time cannot be placed.
 pub(super) fn chains(child: &Site) -> Vec<Chain<'_>> {
     let mut chains: Vec<Chain<'_>> = Vec::new();
     for run in child.runs.iter().map(|tracked| &tracked.run) {
@@ -86,7 +86,7 @@ pub(super) fn chains(child: &Site) -> Vec<Chain<'_>> {
     chains
 }
 
-/// Every run of the parent that may have notified the child, oldest first, with the child's result; then notifications that
+/// Every run of the parent that may have notified the child, oldest first, with the child's response; then notifications that
 /// only the child's log shows.
 pub(super) fn links<'a>(parent: &'a Site, child: &'a Site) -> Vec<Link<'a>> {
     let notified = notifications(parent, child);
@@ -140,14 +140,15 @@ fn by_version<'a>(links: &mut [Link<'a>], free: &mut [Option<Chain<'a>>]) {
     }
 }
 
-/// Whether an attempt began after the parent's next notification, or, by a clock that differs, just before it.
+/// Whether an attempt began after the parent's next notification or, with clock differences, just before it.
 fn is_nearer(chain: &Chain<'_>, from: Option<Timestamp>, next: Option<Timestamp>) -> bool {
     let (Some(start), Some(from), Some(next)) = (chain.start(), from, next) else { return false };
     let before = next.duration_since(start);
     before <= SKEW && before < start.duration_since(from)
 }
 
-/// In the order of both: the first attempt that is not taken, not before its time, and not nearer to the parent's next notification.
+/// Pairs in the order of both: the first unpaired attempt that is not too early, and not nearer to the parent's next
+/// notification.
 fn by_time<'a>(links: &mut [Link<'a>], free: &mut [Option<Chain<'a>>], parent: SiteCode) {
     let froms: Vec<Option<Timestamp>> = links.iter().map(Link::from).collect();
     for (index, link) in links.iter_mut().enumerate() {
@@ -159,10 +160,10 @@ fn by_time<'a>(links: &mut [Link<'a>], free: &mut [Option<Chain<'a>>], parent: S
         let wanted = link.run.and_then(|run| run.catalog_version);
         let fits = |chain: &Option<Chain<'_>>| {
             let Some(chain) = chain else { return false };
-            // A run that began by itself needs the parent's notification right before it.
+            // A run with an unknown trigger belongs here only if the parent sent a notification.
             let by_itself = |first: &Run| matches!(first.trigger, Trigger::Unknown | Trigger::Retry) && link.notified.is_some();
             let of_parent = chain.is_notified_by(parent) || chain.first().is_some_and(by_itself);
-            // One that ended with another version is another run's.
+            // An attempt that ended with another version belongs to another run.
             let other = chain.version().zip(wanted).is_some_and(|(has, wanted)| chain.succeeded() && has < wanted);
             of_parent && !other && may_follow(chain, from) && !is_nearer(chain, from, next)
         };
@@ -170,7 +171,7 @@ fn by_time<'a>(links: &mut [Link<'a>], free: &mut [Option<Chain<'a>>], parent: S
     }
 }
 
-/// An attempt that did not succeed is taken up again by whatever the child ran next, before the parent's next notification.
+/// Whatever the child ran next, before the parent's next notification, continues an attempt that did not succeed.
 fn again<'a>(links: &mut [Link<'a>], free: &mut [Option<Chain<'a>>]) {
     let starts: Vec<Option<Timestamp>> = links.iter().map(|link| link.chain.as_ref().and_then(Chain::start)).collect();
     for (index, link) in links.iter_mut().enumerate() {
@@ -189,7 +190,7 @@ fn again<'a>(links: &mut [Link<'a>], free: &mut [Option<Chain<'a>>]) {
     }
 }
 
-/// A child that was busy acts on several notifications at once: the run for the later one is that of the earlier ones too.
+/// A busy child acts on several notifications at once: its run for the later one also covers the earlier ones.
 fn merge(links: &mut [Link<'_>]) {
     let mut next: Option<Chain<'_>> = None;
     for link in links.iter_mut().rev() {

@@ -1,5 +1,5 @@
-//! Waves against the truth: synchronisations are made up, their logs written by clocks that differ, and what is put together
-//! from the logs must be what was made up.
+//! Waves against the truth: synchronisations are generated and logged with differing clocks, and the waves computed from the logs
+//! must equal the generated ones.
 
 use proptest::prelude::*;
 use supwatch_model::describe::{SiteDescription, SiteType};
@@ -10,7 +10,7 @@ use supwatch_reading::reader::{Reader, Reading, Resume};
 
 use super::*;
 
-/// What a child makes of its parent's word.
+/// A child's response to its parent's notification.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Does {
     Succeeds,
@@ -19,7 +19,7 @@ enum Does {
     Misses,
 }
 
-/// One wave as it was: when, and what each child does.
+/// A true wave: its time, and what each child does.
 #[derive(Debug, Clone)]
 struct Truth {
     minute: i64,
@@ -53,7 +53,7 @@ impl Logs {
         }
     }
 
-    /// What a child does; gives when it succeeded.
+    /// Plays a child's part and returns the time of its success.
     fn child(&mut self, site: &'static str, notified: i64, does: Does, version: usize, children: &str) -> Option<i64> {
         let parent = if site == "S01" { "P01" } else { "CEN" };
         if does == Does::Misses {
@@ -125,7 +125,7 @@ fn truths() -> impl Strategy<Value = Vec<Truth>> {
     let does =
         prop_oneof![4 => Just(Does::Succeeds), 1 => Just(Does::Fails), 1 => Just(Does::FailsThenRetries), 1 => Just(Does::Misses)];
     let one = (60i64..400, [does.clone(), does.clone(), does]).prop_map(|(minute, does)| Truth { minute, does });
-    // So close together that clocks mislead: then only the versions decide.
+    // So close together that clocks mislead: only the versions decide.
     let close = (8i64..15).prop_map(|minute| Truth { minute, does: [Does::Succeeds; 3] });
     prop_oneof![prop::collection::vec(one, 1..6), prop::collection::vec(close, 1..6)]
 }
@@ -167,7 +167,7 @@ proptest! {
         for (code, ..) in SITES {
             logs.say(code, end, "Wakeup for a polling cycle");
         }
-        // A missed notification is covered by the next one, as far as the versions show: that site has what it missed.
+        // The next wave covers a missed notification, as far as the versions show: that site has what it missed.
         for site in ["P01", "P02", "S01"] {
             let mut later = false;
             for edges in expected.iter_mut().rev() {
@@ -191,7 +191,7 @@ proptest! {
             prop_assert_eq!(wave.edges.len(), 3);
             for edge in &wave.edges {
                 let wanted = expected[edge.child.as_str()];
-                // Below a site that took a word up later, the later run is what counts.
+                // Below a site that acted on a notification later, the later run counts.
                 let taken_up_later = wave.edges.iter().any(|up| up.child == edge.parent && truths[index].does[0] == Does::Misses && up.outcome == EdgeOutcome::Succeeded);
                 if !taken_up_later {
                     prop_assert_eq!(edge.outcome, wanted, "wave {} to {}: {:?} off {:?}", index, edge.child, truths, off);

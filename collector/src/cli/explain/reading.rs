@@ -1,4 +1,4 @@
-//! What was asked → every reading of it: a cause, a status message, a code, a section of the article, a normal line.
+//! A query → every reading of it: a cause, a status message, a code, a section of the article, a normal line.
 
 use supwatch_model::text::Text;
 
@@ -9,7 +9,7 @@ use supwatch_judgement::diagnosis::{
 };
 use supwatch_judgement::rules::{RULES, Rule};
 
-/// One reading of what was asked.
+/// One reading of a query.
 pub(super) enum Found {
     Rule(&'static Rule),
     Cause(Box<Cause>),
@@ -22,31 +22,31 @@ pub(super) enum Found {
     Sections,
     /// A line that reports no error.
     Normal(NormalLine),
-    /// What would show more.
+    /// A hint on what would give a better answer.
     Hint(Text),
 }
 
 /// A line that reports no error.
 #[derive(PartialEq)]
 pub(super) struct NormalLine {
-    /// The log it is from, where it shows that.
+    /// The log it is from, if it shows that.
     pub log: Option<&'static str>,
-    /// There is an error before it.
+    /// Whether it follows an error.
     pub follows_failure: bool,
     /// Its meaning.
     pub meaning: Text,
 }
 
-/// Everything there is to say.
+/// Every reading of the query.
 pub(super) struct Answer {
     pub found: Vec<Found>,
-    /// What fits an error text, best first.
+    /// Entries that match an error text, best first.
     pub candidates: Vec<Fits>,
-    /// Ids that are spelt nearly so.
+    /// Ids with a similar spelling.
     pub near: Vec<String>,
 }
 
-/// A cause that fits, and what of it.
+/// A matching cause, and the parts that match.
 pub(super) struct Fits {
     pub id: String,
     pub title: Text,
@@ -55,7 +55,7 @@ pub(super) struct Fits {
 }
 
 impl Answer {
-    /// One reading alone.
+    /// A result with one reading.
     pub fn exactly(found: Found) -> Answer {
         Answer { found: vec![found], candidates: Vec::new(), near: Vec::new() }
     }
@@ -66,7 +66,7 @@ const LINES: usize = 20;
 
 /// The readings of a number or a text.
 pub(super) fn of(what: &str, catalogue: &Catalogue) -> Answer {
-    // As a table's cell has it: `6703 |`.
+    // As copied from a table cell: `6703 |`.
     let cell = what.trim_matches(|c: char| c.is_whitespace() || c == '|');
     match code_of(cell) {
         Some(number) => of_number(cell, number, catalogue),
@@ -95,7 +95,7 @@ fn of_number(what: &str, number: u32, catalogue: &Catalogue) -> Answer {
         Subject::new("", "", Some(what)).of_message(number)
     };
     let candidates = catalogue.candidates(&asked);
-    // Words that fit a number alone say nothing of it.
+    // Words that match a bare number carry no information.
     let best: Vec<_> = candidates.iter().filter(|candidate| !candidate.is_words_alone()).take(3).collect();
     if best.is_empty() && message.is_some_and(messages::Message::is_error) {
         found.push(Found::Sections);
@@ -107,7 +107,7 @@ fn of_number(what: &str, number: u32, catalogue: &Catalogue) -> Answer {
             format!("{what} is not a status message, error code or HTTP status that is known here. Give the whole line."),
             format!("{what} は、ここで既知のステータス メッセージ、エラー コード、HTTP ステータスのいずれでもありません。行全体を渡してください。"),
         )));
-        // Numbers of the three components: what they mean is in the message's own text.
+        // The meaning of the components' own numbers is in the message text.
         if (6600..6800).contains(&number) || (7000..7100).contains(&number) {
             found.push(Found::Sections);
         }
@@ -115,7 +115,7 @@ fn of_number(what: &str, number: u32, catalogue: &Catalogue) -> Answer {
     Answer { found, candidates, near: Vec::new() }
 }
 
-/// An error text as a log, the console or a forum shows it; a heading of the article; or a word that is nearly an id.
+/// An error text as a log, the console or a forum shows it; a heading of the article; or a misspelt id.
 fn of_text(what: &str, catalogue: &Catalogue) -> Answer {
     let mut subject = Subject::of_paste(what);
     if let (None, Some(id)) = (subject.message, message_in(what)) {
@@ -131,7 +131,7 @@ fn of_text(what: &str, catalogue: &Catalogue) -> Answer {
     });
     let unknown = candidates.is_empty();
     let mut found = Vec::new();
-    // What says only that something failed says less than a heading.
+    // An entry that only says that something failed says less than a heading.
     let vague = reported.is_none() && cause.is_general();
     let section = article::headed(what).or_else(|| vague.then(|| article::nearly_headed(what)).flatten());
     if let Some(section) = section {
@@ -141,7 +141,7 @@ fn of_text(what: &str, catalogue: &Catalogue) -> Answer {
         return Answer { found, candidates: fits(&candidates), near: Vec::new() };
     }
     if unknown {
-        // What the numbers mean is more than that nothing is known.
+        // The meanings of the numbers say more than "unknown".
         let message = subject.message.and_then(messages::get);
         found.extend(message.map(Found::Message));
         found.extend(subject.codes.iter().filter_map(|code| Some(Found::Code(*code, known_code(*code)?))));
@@ -161,7 +161,7 @@ fn of_text(what: &str, catalogue: &Catalogue) -> Answer {
     Answer { found, candidates: fits(&candidates), near }
 }
 
-/// The meaning of pasted lines where none of them reports an error; nothing where any is unknown.
+/// The meanings of pasted lines if none reports an error; `None` if any line is unknown.
 fn normal_lines(what: &str) -> Vec<Found> {
     let mut reported: Vec<NormalLine> = Vec::new();
     for text in what.lines().filter(|line| !line.trim().is_empty()).take(LINES) {
@@ -183,7 +183,7 @@ fn normal_lines(what: &str) -> Vec<Found> {
     reported.into_iter().map(Found::Normal).collect()
 }
 
-/// A status message that a text names by its id: `message id 6703`, `メッセージ ID 6703`, `event 7000`.
+/// A status message that a text names by id: `message id 6703`, `メッセージ ID 6703`, `event 7000`.
 fn message_in(text: &str) -> Option<u32> {
     let text = text.to_lowercase();
     let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
@@ -194,7 +194,7 @@ fn message_in(text: &str) -> Option<u32> {
     })
 }
 
-/// Ids of causes and rules that are spelt nearly so.
+/// Ids of causes and rules with a similar spelling.
 fn nearly(word: &str, catalogue: &Catalogue) -> Vec<String> {
     let word = word.to_lowercase();
     let ids = catalogue.causes().map(|cause| cause.id.as_str()).chain(RULES.iter().map(|rule| rule.name));
@@ -207,7 +207,7 @@ fn nearly(word: &str, catalogue: &Catalogue) -> Vec<String> {
 mod tests {
     use super::*;
 
-    /// What a text is taken for, in short.
+    /// A short description of how a text was interpreted.
     fn read(what: &str) -> String {
         let short = |found: &Found| match found {
             Found::Cause(cause) => cause.id.clone(),

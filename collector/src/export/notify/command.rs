@@ -1,6 +1,7 @@
-//! A notification as a program that is run: JSON on its standard input, the texts in its environment. Exit code 0 means delivered.
+//! Delivers a notification by running a program: JSON on its standard input, the texts in its environment. Exit code 0 means
+//! delivered.
 //!
-//! Run without a shell, so nothing of a finding is ever read as a command.
+//! Run without a shell, so no part of a finding is ever interpreted as a command.
 
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -14,11 +15,11 @@ use tokio::task::JoinSet;
 use super::message::Notice;
 use crate::show::render::{fit, safe};
 
-/// Bytes read of a failed program's standard error.
+/// Most bytes read of a failed program's standard error.
 const COMPLAINT_BYTES: u64 = 4096;
-/// Columns shown of it.
+/// Most columns of it in the error text.
 const COMPLAINT_COLUMNS: usize = 200;
-/// Wait for the standard error of a program that has ended: its children may keep it open.
+/// Longest wait for the standard error of a program that has ended: its child processes may keep it open.
 const COMPLAINT: Duration = Duration::from_secs(1);
 
 /// A program that delivers notifications.
@@ -68,10 +69,10 @@ impl Program {
     pub async fn send(&self, notice: &Notice) -> Result<(), CommandError> {
         let failed = |source| CommandError::Start { path: self.path.clone(), source };
         let mut child = self.command(notice).spawn().map_err(failed)?;
-        // Both run beside the program, which may write before it reads; they end with this call.
+        // Both run concurrently with the program, which may write before it reads; they end with this call.
         let mut beside = JoinSet::new();
         if let (Some(mut stdin), json) = (child.stdin.take(), notice.json.clone()) {
-            // A program that does not read its input is no failure: its exit code says whether it delivered.
+            // A program that does not read its input has not failed: its exit code says whether it delivered.
             beside.spawn(async move { drop(stdin.write_all(json.as_bytes()).await) });
         }
         let (said, complaint) = oneshot::channel();
@@ -108,10 +109,10 @@ impl Program {
     }
 }
 
-/// The last line of the beginning of what a program complains, harmless and short, behind a colon. The rest is thrown away.
+/// The last line of the beginning of a program's standard error, sanitised and shortened, after a colon. The rest is discarded.
 async fn listen(mut stderr: ChildStderr) -> String {
     let mut said = Vec::new();
-    // What was read before an error is enough.
+    // Whatever was read before an error is enough.
     let _ = (&mut stderr).take(COMPLAINT_BYTES).read_to_end(&mut said).await;
     let _ = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
     let said = String::from_utf8_lossy(&said);

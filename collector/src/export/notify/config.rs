@@ -1,4 +1,4 @@
-//! `[[notify]]`: what was typed → what it means. Files with secrets are looked at once here, so that a fault shows at start.
+//! `[[notify]]`, parsed and checked. Files with secrets are read once here, so that an error shows at start.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -54,7 +54,7 @@ enum Kind {
     Command,
 }
 
-/// Reads every `[[notify]]` of a file; faults are noted in it. Relative paths are meant from `base`.
+/// Reads every `[[notify]]` of a file and records its faults there. Relative paths refer to `base`.
 pub fn targets(file: &mut Table, base: &Path) -> Vec<Target> {
     let (mut names, mut targets) = (BTreeSet::new(), Vec::new());
     for (number, mut table) in file.tables("notify").into_iter().enumerate() {
@@ -85,7 +85,7 @@ fn target(table: &mut Table, base: &Path) -> Option<Target> {
         Some(Kind::Smtp) => smtp(table, base).map(Way::Smtp),
         Some(Kind::Command) => command(table, base).map(Way::Command),
         None => {
-            // Which keys belong here is not known, so none of them is called unknown.
+            // Which keys are valid here is not known, so none is reported as unknown.
             for key in ["url", "header_file", "ca", "server", "tls", "from", "credentials_file"] {
                 table.string(key);
             }
@@ -170,7 +170,7 @@ fn command(table: &mut Table, base: &Path) -> Option<Program> {
         );
         return None;
     };
-    // A bare name is looked for where the system keeps programs.
+    // A bare name is searched in the system's program path.
     let path = if program.contains(['/', '\\']) { base.join(&program) } else { PathBuf::from(&program) };
     if program.contains(['/', '\\']) && !path.is_file() {
         let line = table.line();

@@ -1,8 +1,8 @@
 //! Sends one target its due notifications, one at a time, and records which were delivered.
 //!
-//! Nothing is queued: after every send, and whenever findings change, the plan is computed again. What cannot be sent
-//! now is still due later. Failed notifications are tried after the others, so that one the target never accepts does not
-//! block the rest.
+//! Nothing is queued: after every send, and whenever findings change, the plan is computed again. What cannot be sent now is
+//! still due later. Failed notifications are retried after the others, so that one the target never accepts does not block the
+//! rest.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -21,7 +21,7 @@ use crate::export::backoff::{Backoff, share};
 use crate::export::counters::Counters;
 use supwatch_store::{LastNotified, Store, StoreError};
 
-/// Shortest wait for a finding's delay to pass, since clocks do not agree to the millisecond.
+/// Shortest wait for a finding's delay to pass, because clocks do not agree to the millisecond.
 const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 
 /// Backoff while a target is unavailable.
@@ -96,7 +96,7 @@ impl<D: Deliver> Dispatcher<D> {
         }
     }
 
-    /// Plans what is due now. Changes the target's filter excludes are recorded without being sent.
+    /// Plans what is due now. Changes that the target's filter excludes are recorded without being sent.
     async fn update_plan(&mut self, findings: &[Finding], now: Timestamp) -> Result<Plan, StoreError> {
         let mut plan = plan(&self.filter, findings, &self.notified, &self.pending, now);
         self.pending.clone_from(&plan.pending);
@@ -112,7 +112,7 @@ impl<D: Deliver> Dispatcher<D> {
         plan.steps.iter().min_by_key(|step| self.failed.get(&step.id).copied().unwrap_or(0)).cloned()
     }
 
-    /// Sends a step; returns the backoff where that failed.
+    /// Sends a step; returns the backoff if that failed.
     async fn send(&mut self, step: &Step, findings: &[Finding], now: Timestamp) -> Result<Option<Duration>, StoreError> {
         let Some(finding) = findings.iter().find(|finding| finding.id == step.id) else { return Ok(None) };
         let notice = Notice::new(&self.address, step, finding);
@@ -152,7 +152,7 @@ fn wait(now: Timestamp, due: Timestamp) -> Duration {
     Duration::try_from(due.duration_since(now)).unwrap_or_default().max(SHORTEST_WAIT)
 }
 
-/// Sleeps until a time; for ever without one.
+/// Sleeps until a time; forever without one.
 async fn sleep_until(wake: Option<Instant>) {
     match wake {
         Some(at) => tokio::time::sleep_until(at).await,

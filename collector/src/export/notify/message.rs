@@ -1,7 +1,7 @@
 //! A step of the plan → what people and programs read: subject, text, JSON, and a key that identifies repetitions.
 //!
-//! Pure. Everything is cut to a size, because evidence may be a log line of any length. Control characters of log text
-//! are made harmless in the texts; JSON escapes them.
+//! Pure. Every text is cut to a size, because evidence may be a log line of any length. Control characters of log text are
+//! escaped in the texts; JSON escapes them itself.
 
 use serde_json::{Value, json};
 use supwatch_model::finding::{Evidence, Finding};
@@ -10,13 +10,13 @@ use supwatch_model::text::{Lang, Text};
 use super::plan::{State, Step};
 use crate::show::render::{Look, findings, fit, json as forms, safe};
 
-/// Columns of a subject; mail programs show about so many.
+/// Columns of a subject; mail programs show about this many.
 const SUBJECT_COLUMNS: usize = 120;
 /// Columns of the text.
 const TEXT_COLUMNS: usize = 78;
-/// Lines and settings of evidence, and remedies, in one notification.
+/// Most lines and settings of evidence, and most remedies, in one notification.
 const PARTS: usize = 8;
-/// Characters of one line, setting, summary or remedy.
+/// Most characters of one line, setting, summary or remedy.
 const PART_CHARS: usize = 2000;
 
 /// A notification as it is sent.
@@ -28,7 +28,7 @@ pub struct Notice {
     pub thread: String,
     /// What it reports of the finding.
     pub state: State,
-    /// The finding, cut.
+    /// The finding, cut to size.
     pub finding: Finding,
     /// The finding's summary, in one line without control characters.
     pub summary: String,
@@ -109,7 +109,7 @@ fn look(lang: Lang) -> Look {
     Look { lang, color: false, width: TEXT_COLUMNS }
 }
 
-/// A finding that is not longer than a notification may be.
+/// A finding cut to the size of a notification.
 fn cut(finding: &Finding) -> Finding {
     let mut cut = finding.clone();
     cut.summary = cut_text(&finding.summary);
@@ -176,7 +176,7 @@ pub(super) mod tests {
         Notice::new(&address(lang), &step, finding)
     }
 
-    /// A notification for those who send one.
+    /// A notification for tests of the senders.
     pub fn opened() -> Notice {
         notice(&example(), &BTreeMap::new(), Lang::En)
     }

@@ -1,4 +1,4 @@
-//! What a target was last notified of, and the findings as they are now → what it is to be notified of.
+//! Compares what a target was last notified of with the current findings → what it is to be notified of.
 //!
 //! Pure. Only the difference between the two states counts, not the way there: a finding that opened and resolved before
 //! a notification went out causes none, a restart sends nothing twice, and what could not be sent is still due next time.
@@ -13,7 +13,7 @@ use supwatch_model::verdict::Severity;
 
 use supwatch_store::LastNotified;
 
-/// Which findings a target is notified of.
+/// Selects the findings a target is notified of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
     /// Least severity.
@@ -22,7 +22,7 @@ pub struct Filter {
     pub sites: Vec<SiteCode>,
     /// Rules; empty: all.
     pub rules: Vec<String>,
-    /// Whether it is notified when a finding opens or grows worse.
+    /// Whether it is notified when a finding opens or gets worse.
     pub open: bool,
     /// Whether it is notified when a finding resolves.
     pub resolve: bool,
@@ -30,7 +30,8 @@ pub struct Filter {
     pub delay: Option<SignedDuration>,
 }
 
-/// How long a finding is open before it is notified: one that resolves, or proves a consequence, within minutes is not.
+/// How long a finding must be open before it is notified: those that resolve, or turn out to be consequences, within minutes are
+/// not.
 const DELAY: SignedDuration = SignedDuration::from_mins(3);
 
 impl Filter {
@@ -75,7 +76,7 @@ pub struct Step {
     pub id: String,
     /// What it reports.
     pub state: State,
-    /// Whether the target's filter includes it; otherwise it is only recorded, as the base of later steps.
+    /// Whether the target's filter includes it; otherwise it is only recorded, as the basis of later steps.
     pub wanted: bool,
     /// The record after delivery.
     pub becomes: LastNotified,
@@ -85,10 +86,10 @@ pub struct Step {
 /// its line arrives, so the two differ.
 pub type Pending = BTreeMap<String, (Option<Timestamp>, Timestamp)>;
 
-/// What is due, and when the next is due though nothing changes.
+/// What is due, and when the next notification is due even without changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// What opened or grew worse first, worst first; then what resolved.
+    /// Findings that opened or got worse first, worst first; then those that resolved.
     pub steps: Vec<Step>,
     /// When the next delay ends.
     pub next: Option<Timestamp>,
@@ -104,7 +105,7 @@ fn is_reportable(filter: &Filter, findings: &[Finding], finding: &Finding) -> bo
     finding.resolved_at.is_some() || (finding.suppressed.is_none() && !with_its_cause)
 }
 
-/// What a target is to be notified of now; `pending` is that of the previous plan.
+/// What a target is to be notified of now; `pending` comes from the previous plan.
 pub fn plan(
     filter: &Filter,
     findings: &[Finding],
@@ -207,7 +208,7 @@ pub(super) mod tests {
         }
     }
 
-    /// Severities, for the properties of whatever uses the plan.
+    /// Any severity, for the property tests of code that uses the plan.
     pub fn severity() -> impl Strategy<Value = Severity> {
         proptest::sample::select(vec![Severity::Critical, Severity::Warning, Severity::Info])
     }

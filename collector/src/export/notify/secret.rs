@@ -1,4 +1,4 @@
-//! Files with secrets: tokens and passwords for targets. Read at every use, so that a new one needs no restart; never logged,
+//! Files with secrets: tokens and passwords for targets. Read at every use, so that a change needs no restart; never logged,
 //! shown or kept.
 
 use std::io::Read;
@@ -54,7 +54,7 @@ pub fn lines(path: &Path) -> Result<Vec<String>, SecretError> {
 pub(super) mod tests {
     use super::*;
 
-    /// Writes a file that is its owner's alone.
+    /// Writes a file that only its owner may read.
     pub fn write(path: &Path, text: &str) {
         std::fs::write(path, text).expect("file");
         #[cfg(unix)]

@@ -1,4 +1,4 @@
-//! A notification as a mail, over SMTP. The one file that knows the mail library.
+//! Sends a notification as a mail, over SMTP. The only user of the mail library.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -13,22 +13,22 @@ use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use super::message::Notice;
 use super::secret::{self, SecretError};
 
-/// Longest wait for one answer of the server.
+/// Longest wait for one response of the server.
 const ANSWER: Duration = Duration::from_secs(20);
 
-/// How the connection is protected.
+/// Protection of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protection {
-    /// Not at all.
+    /// None.
     None,
-    /// By STARTTLS, without which nothing is sent.
+    /// STARTTLS; nothing is sent without it.
     StartTls,
-    /// From the first byte on.
+    /// TLS from the first byte on.
     Tls,
 }
 
 impl Protection {
-    /// The port that goes with it.
+    /// The default port.
     pub fn port(self) -> u16 {
         match self {
             Protection::None => 25,
@@ -51,7 +51,7 @@ impl FromStr for Protection {
     }
 }
 
-/// A mail address, with or without a name.
+/// A mail address, with or without a display name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MailAddress(Mailbox);
 
@@ -197,7 +197,7 @@ impl Smtp {
             .message_id(Some(id(&notice.key)))
             // No mail has this id: it threads the mails about one finding.
             .references(id(&notice.thread))
-            // Keeps out-of-office replies away.
+            // Suppresses out-of-office replies.
             .raw_header(raw("Auto-Submitted", "auto-generated"))
             .header(ContentType::TEXT_PLAIN);
         Ok(message.body(notice.text.clone())?)

@@ -37,7 +37,7 @@ pub struct Webhook {
     pub ca: Option<PathBuf>,
 }
 
-/// An address over HTTP or HTTPS, without a user. Shown without its path.
+/// An HTTP or HTTPS URL without a user name. Shown without its path.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Url {
     https: bool,
@@ -208,7 +208,7 @@ impl Webhook {
     fn request(&self, notice: &Notice) -> Result<Request<Full<Bytes>>, WebhookError> {
         let mut request = Request::new(Full::new(Bytes::from(notice.json.clone())));
         *request.method_mut() = hyper::Method::POST;
-        // An address was parsed from a whole one, and keys are made of letters, digits and dashes.
+        // The URL was already parsed, and keys consist of letters, digits and dashes.
         *request.uri_mut() = self.url.path.parse().unwrap_or_default();
         let own = [
             (HOST, self.url.authority.as_str()),
@@ -250,7 +250,7 @@ impl Webhook {
     {
         let wrong = |source| WebhookError::Exchange { url: self.url.clone(), source };
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(wrong)?;
-        // The set ends the connection when it is dropped, whatever the answer.
+        // Dropping the set ends the connection, whatever the answer.
         let mut driver = JoinSet::new();
         driver.spawn(connection);
         Ok(sender.send_request(request).await.map_err(wrong)?.status())

@@ -26,12 +26,12 @@ pub struct Otlp {
     pub since: Duration,
 }
 
-/// Scheme, host and port, without a user or path. It may be shown.
+/// Scheme, host and port, without a user or path, so it may be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     /// `http` or `https`, host and port.
     pub uri: String,
-    /// Whether it is `https`.
+    /// Whether the scheme is `https`.
     pub tls: bool,
 }
 
@@ -58,7 +58,7 @@ impl std::str::FromStr for Address {
     }
 }
 
-/// Reads `[otlp]`, if it is there; faults are noted in the file. Relative paths are meant from `base`.
+/// Reads `[otlp]`, if present, and records its faults in the file. Relative paths refer to `base`.
 pub fn otlp(file: &mut Table, base: &Path) -> Option<Otlp> {
     let mut table = file.table("otlp")?;
     let endpoint = table.required("endpoint", "an OTLP receiver over gRPC, like \"http://otel.corp.example:4317\"", str::parse);

@@ -1,4 +1,4 @@
-//! What `/metrics` shows, as OTLP metrics: the same names and labels.
+//! The metrics of `/metrics` as OTLP metrics, under the same names and labels.
 //!
 //! Pure. Gauges stay gauges; counters are cumulative sums since the collector's start.
 
@@ -9,7 +9,7 @@ use prometheus::proto::{MetricFamily, MetricType};
 
 use super::spans::text;
 
-/// The metrics of a registry at a moment, in nanoseconds since 1970.
+/// The metrics of a registry as of a time, in nanoseconds since 1970.
 pub fn metrics(families: &[MetricFamily], started: u64, now: u64) -> Vec<Metric> {
     families.iter().filter_map(|family| metric(family, started, now)).collect()
 }

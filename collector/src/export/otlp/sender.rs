@@ -1,4 +1,4 @@
-//! One connection to an OTLP receiver over gRPC, opened when it is needed and given up when it fails.
+//! One connection to an OTLP receiver over gRPC, opened when needed and dropped when it fails.
 
 use std::time::Duration;
 
@@ -62,8 +62,8 @@ pub enum SendError {
 }
 
 impl SendError {
-    /// Whether the receiver rejects this permanently: by the OTLP specification every code but those of a temporary failure.
-    /// What an operator can correct (a token, a wrong port) is retried too.
+    /// Whether the receiver rejects this permanently: by the OTLP specification, every code except those of a temporary failure.
+    /// Errors that an operator can correct (a token, a wrong port) are retried too.
     pub fn is_final(&self) -> bool {
         let passing = [
             Code::Cancelled,
@@ -103,7 +103,7 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// For a hierarchy; connects when something is sent.
+    /// Creates a sender for a hierarchy; it connects when something is sent.
     pub fn new(config: Otlp, hierarchy: &str) -> Sender {
         let attributes = vec![
             text("service.name", "supwatch"),
@@ -162,7 +162,7 @@ impl Sender {
             endpoint = endpoint.tls_config(self.tls()?).map_err(refused)?;
         }
         let endpoint = endpoint.connect_timeout(CONNECT).timeout(SEND);
-        // The time limit of a connection is that of TCP alone; a peer that is silent in the TLS handshake has none.
+        // The connection's time limit covers only TCP; a peer that is silent during the TLS handshake has none.
         let late =
             |_| SendError::Connect { endpoint: uri.clone(), reason: format!("no connection within {} s", CONNECT.as_secs()) };
         let channel = tokio::time::timeout(CONNECT, endpoint.connect()).await.map_err(late)?.map_err(refused)?;

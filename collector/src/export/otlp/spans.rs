@@ -1,7 +1,7 @@
-//! A wave as a trace: runs are spans, their phases child spans, and between a parent's run and a child's is the span of
-//! the notification.
+//! A wave as a trace: runs are spans with their phases as child spans, and the span of the notification links a parent's run with
+//! a child's.
 //!
-//! Pure. Every id is a hash of what the span is about, so that a wave that is sent again is the same trace again.
+//! Pure. Every id is a hash of what the span represents, so a wave that is sent again yields the same trace.
 
 use std::collections::BTreeMap;
 
@@ -191,7 +191,7 @@ fn error(message: &str) -> Status {
     Status { message: message.to_owned(), code: StatusCode::Error.into() }
 }
 
-/// The first bytes of a hash of what it is about.
+/// The first bytes of a hash of what a span represents.
 fn id<const BYTES: usize>(parts: &[&str]) -> Vec<u8> {
     let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
     for part in parts {

@@ -1,4 +1,4 @@
-//! Findings in full: what, since when, the lines and settings that show it, and the remedies in order.
+//! Findings in full: summary, since when, the lines and settings that prove it, and the remedies in order.
 
 use supwatch_model::finding::{Confidence, Evidence, Finding, Suppression};
 use supwatch_model::verdict::Severity;
@@ -7,13 +7,13 @@ use super::table::{Cell, Table};
 use super::{Look, Tone, fit, safe, time, wrap};
 use crate::analyze::Nothing;
 
-/// Lines of evidence shown of a finding.
+/// Most lines of evidence per finding.
 const EVIDENCE_SHOWN: usize = 4;
 
-/// Consequences shown of a finding.
+/// Most consequences per finding.
 const FOLLOWERS_SHOWN: usize = 8;
 
-/// The word and tone of a severity.
+/// The word and tone for a severity.
 pub fn severity(severity: Severity, look: Look) -> (Tone, &'static str) {
     match severity {
         Severity::Critical => (Tone::Bad, look.say("critical", "重大")),
@@ -22,7 +22,7 @@ pub fn severity(severity: Severity, look: Look) -> (Tone, &'static str) {
     }
 }
 
-/// The word for how sure a cause is.
+/// The word for the confidence in a cause.
 pub fn confidence(confidence: Confidence, look: Look) -> &'static str {
     match confidence {
         Confidence::Confirmed => look.say("confirmed", "確認済み"),
@@ -31,7 +31,7 @@ pub fn confidence(confidence: Confidence, look: Look) -> &'static str {
     }
 }
 
-/// That nothing was recognised, drawn like a finding.
+/// The note that nothing was recognised, drawn like a finding.
 pub fn nothing(nothing: &Nothing, look: Look) -> String {
     let head = look.say("nothing recognised", "解釈できる情報なし");
     let mut out = format!("{}\n", look.paint(Tone::Warning, &format!("● {head}")));
@@ -104,7 +104,7 @@ pub fn full(finding: &Finding, look: Look) -> String {
     out
 }
 
-/// What follows from a finding, a line each.
+/// The consequences of a finding, one a line.
 pub fn following(finding: &Finding, all: &[Finding], look: Look) -> String {
     let mut out = String::new();
     let of = all.iter().filter(|other| other.because_of.as_ref() == Some(&finding.id));
@@ -164,7 +164,7 @@ fn paragraph(out: &mut String, indent: &str, mark: &str, text: &str, look: Look)
     }
 }
 
-/// Findings as a table. Consequences are counted with their cause; those whose cause is not among them have rows of their own.
+/// Findings as a table. Consequences are counted with their cause; those whose cause is not in the table have their own rows.
 pub fn list(findings: &[Finding], look: Look) -> String {
     let mut table = Table::new(&[
         look.say("severity", "重大度"),

@@ -1,4 +1,4 @@
-//! Settings → tables: current values, what changed, and how two sites differ.
+//! Settings → tables: current values, changes, and differences between two sites.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,11 +12,11 @@ use super::table::{Cell, Table};
 use super::{Look, Tone, safe, time, width, wrap};
 use supwatch_judgement::settings::leaves;
 
-/// Days over which putting back is counted.
+/// Days over which reverts are counted.
 const WEEK: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
 
-/// Current values, part by part: each field with its value. Where most of it comes from is said once, and beside a field only
-/// where it comes from elsewhere, or has changed.
+/// Current values, part by part. The origin of most fields is given once; a field shows its own only if it differs, or if the
+/// field has changed.
 pub fn now(view: &SettingsView, look: Look) -> String {
     let Some(raw) = &view.settings else { return nothing(view, look) };
     let origins: BTreeMap<&str, &FieldOrigin> = view.origins.iter().map(|origin| (origin.path.as_str(), origin)).collect();
@@ -32,7 +32,7 @@ pub fn now(view: &SettingsView, look: Look) -> String {
     for (path, value) in leaves(raw) {
         let (part, field) = split(&path);
         let origin = origins.get(path.as_str());
-        // The name of a server is the part's own.
+        // The server's name is already in the part's heading.
         if origin.is_some() || field != "server" {
             let beside = origin.map(|origin| beside(origin, usual, look)).unwrap_or_default();
             parts.entry(part).or_default().push((field, shown(Some(value), look), beside));
@@ -54,7 +54,7 @@ pub fn now(view: &SettingsView, look: Look) -> String {
     out
 }
 
-/// Where most fields come from: source, time, and since when.
+/// Origin of most fields: source, time, and since when.
 type Usual<'a> = (&'a str, Option<Timestamp>, Option<Timestamp>);
 
 fn usual(view: &SettingsView) -> Option<Usual<'_>> {
@@ -76,7 +76,7 @@ fn beside(origin: &FieldOrigin, usual: Option<Usual<'_>>, look: Look) -> String 
     if said.is_empty() { String::new() } else { format!("  ({})", said.join(", ")) }
 }
 
-/// `wsus[sup1].upstream.port` → the part and the field in it.
+/// `wsus[sup1].upstream.port` → the part and its field.
 fn split(path: &str) -> (String, String) {
     let end = path.find(']').map_or_else(|| path.find('.'), |end| Some(end + 1));
     let (part, field) = path.split_at(end.unwrap_or(path.len()));
@@ -103,7 +103,7 @@ fn notes(out: &mut String, view: &SettingsView, look: Look) {
     }
 }
 
-/// A value as people read it.
+/// A value for display.
 pub fn shown(value: Option<&Value>, look: Look) -> String {
     match value {
         None => look.say("(absent)", "(なし)").to_owned(),
@@ -201,18 +201,18 @@ fn put_back(view: &SettingsView, look: Look) -> String {
 /// One field of two sites.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Difference {
-    /// Which field; the first software update point is called `first`.
+    /// The field; the first software update point is called `first`.
     pub setting: String,
-    /// Its value here; absent: not known.
+    /// Its value here; `None`: unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub here: Option<Value>,
-    /// Its value there; absent: not known.
+    /// Its value there; `None`: unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub there: Option<Value>,
 }
 
-/// How two sites differ, field by field. What is known of only one of them is listed too; names of servers, states and what
-/// differs by its nature are not compared.
+/// Differences between two sites, field by field. Fields known for only one of them are listed too; server names, states and
+/// fields that always differ are not compared.
 pub fn differences(here: &Value, there: &Value) -> Vec<Difference> {
     let (here, there) = (comparable(here), comparable(there));
     let paths: BTreeSet<&String> = here.keys().chain(there.keys()).collect();

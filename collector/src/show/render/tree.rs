@@ -1,4 +1,4 @@
-//! The hierarchy as a tree: state, last success, worst finding, and the one next thing to do.
+//! The hierarchy as a tree: state, last success, worst finding, and the next thing to do.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use supwatch_model::verdict::Severity;
 
 use super::{Look, Tone, ago, fit, safe, time, width, wrap};
 
-/// Draws the tree, then what was refused, then the totals.
+/// Draws the tree, then refused connections, then the totals.
 pub fn draw(picture: &Picture, look: Look) -> String {
     let mut out = heading(picture, look);
     let codes: BTreeSet<SiteCode> = picture.sites.iter().map(|site| site.code).collect();
@@ -20,7 +20,7 @@ pub fn draw(picture: &Picture, look: Look) -> String {
     for site in picture.sites.iter().filter(is_root) {
         branch(picture, site, look, "", "", &mut drawn, &mut out);
     }
-    // Sites in a cycle hang from nothing.
+    // Sites in a cycle have no root to hang from.
     for site in &picture.sites {
         if !drawn.contains(&site.code) {
             branch(picture, site, look, "", "", &mut drawn, &mut out);
@@ -85,7 +85,7 @@ fn branch(
     }
 }
 
-/// Tone, sign and word of a site's state.
+/// Tone, sign and word for a site's state.
 pub fn state(state: SiteState, look: Look) -> (Tone, &'static str, &'static str) {
     match state {
         SiteState::Ok => (Tone::Good, "✓", look.say("ok", "正常")),
@@ -128,7 +128,7 @@ fn line(picture: &Picture, site: &SitePicture, look: Look, lead: &str, out: &mut
         let indent = " ".repeat(width(lead).max(2));
         out.push_str(&format!("{indent}  {}\n", look.paint(Tone::Dim, &reading_back(site, backlog, look))));
     }
-    // A running synchronisation shows how far it is.
+    // A running synchronisation shows its progress.
     let running = picture.runs.iter().find(|run| run.site == site.code).filter(|run| run.outcome == RunOutcome::Running);
     if let Some((done, total)) = running.and_then(|run| run.progress) {
         let phase = running.and_then(|run| run.phases.last()).map(|phase| phase.phase.as_str()).unwrap_or_default();
@@ -151,7 +151,7 @@ fn reading_back(site: &SitePicture, Backlog { unread_bytes, spooled_events }: Ba
     format!("{}{left}{judged}", look.say("reading back", "過去のログを読み取り中"))
 }
 
-/// A size as people read it.
+/// A size for display.
 fn size(bytes: u64) -> String {
     match bytes {
         0..1024 => format!("{bytes} B"),
@@ -160,7 +160,7 @@ fn size(bytes: u64) -> String {
     }
 }
 
-/// Open findings of the site, worst first, and what to do about the worst.
+/// Open findings of the site, worst first, and the remedy for the worst.
 fn advice(picture: &Picture, site: &SitePicture, look: Look, indent: &str, out: &mut String) {
     let open: Vec<&Finding> = picture.findings.iter().filter(|f| f.site == site.code && f.resolved_at.is_none()).collect();
     let room = look.width.saturating_sub(width(indent)).max(30);

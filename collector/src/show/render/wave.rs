@@ -9,7 +9,7 @@ use supwatch_model::wave::{EdgeOutcome, Wave, WaveEdge, WaveOutcome};
 use super::table::Table;
 use super::{Look, Tone, duration, fit, safe, time, width};
 
-/// Columns of the timeline on a terminal of ordinary width.
+/// Columns of the timeline on a terminal of normal width.
 const LINE: usize = 24;
 
 /// Draws one wave.
@@ -103,7 +103,7 @@ fn sign(outcome: EdgeOutcome) -> (&'static str, Tone) {
     }
 }
 
-/// The word for how far a wave got.
+/// The word for the outcome of a wave.
 pub fn outcome(outcome: WaveOutcome, look: Look) -> (Tone, &'static str) {
     match outcome {
         WaveOutcome::Complete => (Tone::Good, look.say("complete", "完了")),
@@ -139,7 +139,7 @@ fn heading(wave: &Wave, now: Timestamp, look: Look) -> String {
     out
 }
 
-/// Where it stopped, in words.
+/// A description of where it stopped.
 fn stopped(wave: &Wave, look: Look) -> Option<String> {
     if wave.outcome != WaveOutcome::Broken {
         return None;
@@ -202,7 +202,7 @@ fn bounds(wave: &Wave, now: Timestamp) -> (Option<Timestamp>, Option<Timestamp>)
     (times().min(), times().chain(goes_on.then_some(now)).max())
 }
 
-/// Moments → columns.
+/// Maps times to columns.
 struct Scale {
     from: Option<Timestamp>,
     to: Option<Timestamp>,

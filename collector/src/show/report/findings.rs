@@ -1,6 +1,6 @@
-//! Findings worst first, each with its facts, the lines and settings that show it, and the remedies in order.
+//! Findings, worst first, each with its facts, the lines and settings that prove it, and the remedies in order.
 //!
-//! The first are shown unfolded, further ones are folded; where the page would grow too large, the rest are rows of a table.
+//! The first are unfolded, further ones folded; where the page would grow too large, the rest are table rows.
 
 use jiff::Timestamp;
 use supwatch_model::finding::{Evidence, Finding};
@@ -15,13 +15,13 @@ use supwatch_judgement::rules;
 
 /// Findings shown unfolded.
 const OPEN: usize = 20;
-/// Characters of a summary shown in the heading; a longer one is shown below in full.
+/// Most characters of a summary in the heading; a longer one is shown below in full.
 const HEADING: usize = 240;
-/// Pieces of evidence shown of one.
+/// Most pieces of evidence per finding.
 const EVIDENCE: usize = 12;
-/// Characters shown of a line.
+/// Most characters of a line.
 const LINE: usize = 1500;
-/// Remedies shown of one.
+/// Most remedies per finding.
 const REMEDIES: usize = 20;
 
 pub(super) fn section(html: &mut Html, picture: &Picture) {
@@ -139,7 +139,7 @@ fn evidence(html: &mut Html, evidence: &[Evidence]) {
     }
 }
 
-/// The snapshot that a setting is of; settings of one snapshot are grouped.
+/// The snapshot that a setting belongs to; settings of one snapshot are grouped.
 fn snapshot(evidence: &Evidence) -> Option<(SiteCode, Option<Timestamp>, &str, Option<Timestamp>)> {
     match evidence {
         Evidence::Setting { site, taken_at, source, since, .. } => Some((*site, *taken_at, source.as_str(), *since)),
@@ -210,7 +210,7 @@ fn remedies(html: &mut Html, finding: &Finding) {
     }
 }
 
-/// What there is no room for in full.
+/// Findings for which there is no room in full.
 fn rows(html: &mut Html, rest: &[Finding]) {
     if rest.is_empty() {
         return;

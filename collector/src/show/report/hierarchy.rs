@@ -1,7 +1,7 @@
 //! The hierarchy as nested lists: each site with its type, state, last success, catalogue version and open findings.
 //!
-//! Where a site has many children, the worst are shown and the rest folded behind a summary. Sites in a cycle have no root
-//! and come at the end. Deeper than a browser nests well, sites are in one list, each with its parent named.
+//! Of many children, the worst are shown and the rest folded behind a summary. Sites in a cycle have no root and come at the end.
+//! Sites nested too deep for a browser are listed flat, each with its parent named.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -133,7 +133,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// What hangs too deep, one after the other.
+    /// Sites nested too deep, listed flat.
     fn flat(&mut self, html: &mut Html, children: Vec<&'a SitePicture>) {
         let mut open = children;
         while let Some(site) = open.pop() {
@@ -185,7 +185,7 @@ fn success(html: &mut Html, running: Option<&Run>, site: &SitePicture) {
         }
         None => html.say("never seen to succeed", "成功の記録なし"),
     }
-    // A running synchronisation shows how far it is.
+    // A running synchronisation shows its progress.
     if let Some((done, total)) = running.and_then(|run| run.progress) {
         html.with(Tag::class("span", "progress"), &format!("{} {done}/{total}", look.say("running:", "進行状況:")));
     }

@@ -1,16 +1,16 @@
-//! A writer of HTML that knows no unescaped text: element and attribute names are literals of this program, every other
-//! text goes through [`Html::text`] or an attribute, and each element closes with the closure that fills it.
+//! An HTML writer that cannot emit unescaped text: element and attribute names are literals of this program, every other text
+//! goes through [`Html::text`] or an attribute, and each element closes after the closure that fills it.
 //!
-//! Log text is hostile, so escaping is not all: what is invisible, turns the direction of writing or must not stand in
-//! HTML at all is shown by its number, `\u{202e}`, in a box of its own. Line feeds and tabs are kept, for `pre`.
+//! Log text is hostile, so escaping is not enough: characters that are invisible, change the writing direction or are invalid in
+//! HTML are shown by number, `\u{202e}`, in a separate box. Line feeds and tabs are kept, for `pre`.
 
 use crate::show::render::Look;
 
-/// A page under construction.
+/// An HTML page being written.
 #[derive(Debug)]
 pub(super) struct Html {
     out: String,
-    /// How to write: its language.
+    /// Output options, such as the language.
     pub look: Look,
 }
 
@@ -28,18 +28,18 @@ impl From<&'static str> for Tag {
 }
 
 impl Tag {
-    /// With a class.
+    /// Adds a class.
     pub fn class(name: &'static str, class: &'static str) -> Tag {
         Tag::from(name).attribute("class", class)
     }
 
-    /// With one more attribute.
+    /// Adds an attribute.
     pub fn attribute(mut self, name: &'static str, value: impl Into<String>) -> Tag {
         self.attributes.push((name, value.into()));
         self
     }
 
-    /// With an attribute that has no value, where a condition holds.
+    /// Adds an attribute without a value, if a condition holds.
     pub fn flag(self, name: &'static str, holds: bool) -> Tag {
         if holds { self.attribute(name, "") } else { self }
     }
@@ -51,17 +51,17 @@ impl Html {
         Html { out: "<!DOCTYPE html>\n".to_owned(), look }
     }
 
-    /// The page.
+    /// Returns the page.
     pub fn finish(self) -> String {
         self.out
     }
 
-    /// Bytes so far.
+    /// Bytes written so far.
     pub fn len(&self) -> usize {
         self.out.len()
     }
 
-    /// An element with what the closure writes in it.
+    /// Writes an element with the content that the closure writes.
     pub fn element(&mut self, tag: impl Into<Tag>, fill: impl FnOnce(&mut Html)) {
         let tag = tag.into();
         self.open(&tag);
@@ -74,32 +74,32 @@ impl Html {
         }
     }
 
-    /// An element with a text.
+    /// Writes an element with a text.
     pub fn with(&mut self, tag: impl Into<Tag>, text: &str) {
         self.element(tag, |html| html.text(text));
     }
 
-    /// An element that has neither content nor end.
+    /// Writes an element without content or end tag.
     pub fn void(&mut self, tag: Tag) {
         self.open(&tag);
         self.out.push('\n');
     }
 
-    /// The title of the page, in which a browser knows no elements, so what is hidden stands there without a box.
+    /// Writes the title of the page. Browsers allow no elements in it, so escaped characters appear without a box.
     pub fn title(&mut self, text: &str) {
         self.open(&Tag::from("title"));
         self.unboxed(text);
         self.out.push_str("</title>\n");
     }
 
-    /// The stylesheet, which is no text: it comes from the program itself, and its hash is in the page's policy.
+    /// Writes the stylesheet, the only unescaped text: it comes from the program itself, and its hash is in the page's policy.
     pub fn style(&mut self, sheet: &'static str) {
         self.out.push_str("<style>");
         self.out.push_str(sheet);
         self.out.push_str("</style>\n");
     }
 
-    /// A text.
+    /// Writes a text.
     pub fn text(&mut self, text: &str) {
         let mut boxed = false;
         let mut chars = text.chars().peekable();
@@ -118,7 +118,7 @@ impl Html {
         }
     }
 
-    /// A text of which at most so many characters are shown, and how many are not.
+    /// Writes at most a number of characters of a text, and how many are left out.
     pub fn cut(&mut self, text: &str, limit: usize) {
         let Some((end, _)) = text.char_indices().nth(limit) else { return self.text(text) };
         let (shown, rest) = text.split_at(end);
@@ -131,7 +131,7 @@ impl Html {
         self.with(Tag::class("span", "left-out"), &note);
     }
 
-    /// One of two literals.
+    /// Writes one of two literals.
     pub fn say(&mut self, en: &str, ja: &str) {
         let look = self.look;
         self.text(look.say(en, ja));
@@ -166,17 +166,17 @@ impl Html {
     }
 }
 
-/// Elements after which a line of the source ends, so that a page can be read and compared as text.
+/// Elements followed by a line break in the source, so that a page can be read and compared as text.
 fn is_block(name: &str) -> bool {
     !matches!(name, "span" | "a" | "code" | "strong" | "time" | "bdi" | "h3" | "pre")
 }
 
-/// Whether a character shows nothing of itself, or changes how others are shown.
+/// Whether a character is invisible, or changes how others are shown.
 fn is_hidden(c: char) -> bool {
     match c {
         '\n' | '\t' => false,
         c if c.is_control() => true,
-        // Soft hyphen, letter marks, zero-width and directional marks, fillers, tags, and what is no character at all.
+        // Soft hyphen, letter marks, zero-width and directional marks, fillers, tags, and noncharacters.
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' => true,
         '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' => true,
         '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{fdd0}'..='\u{fdef}' | '\u{e0000}'..='\u{e0fff}' => true,
@@ -184,7 +184,7 @@ fn is_hidden(c: char) -> bool {
     }
 }
 
-/// How a text reads on the page.
+/// How a text appears on the page.
 #[cfg(test)]
 pub(super) fn as_seen(text: &str) -> String {
     let mut out = String::new();

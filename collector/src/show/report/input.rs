@@ -1,4 +1,4 @@
-//! What was read: each file with its form, its encoding and its lines, and the remarks on the way.
+//! The input: each file with its form, its encoding and its lines, and the remarks.
 
 use super::html::{Html, Tag};
 use super::parts::{NAME, TEXT, left_out, nothing, table};

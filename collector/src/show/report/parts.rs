@@ -1,4 +1,4 @@
-//! What the sections share: badges, times, tables, lists of site codes, and notes of what is left out.
+//! Shared by the sections: badges, times, tables, lists of site codes, and notes on what is left out.
 
 use jiff::Timestamp;
 use supwatch_model::event::Trigger;
@@ -11,17 +11,17 @@ use super::html::{Html, Tag};
 use crate::show::render::{self, Look, Tone};
 use supwatch_judgement::diagnosis::Catalogue;
 
-/// Characters shown of a name, such as a server or a file.
+/// Most characters of a name, such as a server or a file.
 pub(super) const NAME: usize = 300;
-/// Characters shown of a text, such as a summary or a remedy.
+/// Most characters of a text, such as a summary or a remedy.
 pub(super) const TEXT: usize = 2000;
-/// Site codes listed in one place.
+/// Most site codes listed in one place.
 const CODES: usize = 60;
 
-/// Tone, sign and word: what a badge says without its colour.
+/// Tone, sign and word: a badge is readable without its colour.
 pub(super) type Word = (Tone, &'static str, &'static str);
 
-/// A word in a coloured frame; the sign and the word say the same as the colour.
+/// A word in a coloured frame; sign and word repeat the meaning of the colour.
 pub(super) fn badge(html: &mut Html, (tone, sign, word): Word) {
     let class = match tone {
         Tone::Good => "badge good",
@@ -36,7 +36,7 @@ pub(super) fn badge(html: &mut Html, (tone, sign, word): Word) {
     });
 }
 
-/// A number of findings of one severity, which no line break parts.
+/// A number of findings of one severity, without a line break inside.
 pub(super) fn count_badge(html: &mut Html, count: u32, level: Severity) {
     html.element(Tag::class("span", "count"), |html| {
         html.text(&format!("{count} "));
@@ -44,7 +44,7 @@ pub(super) fn count_badge(html: &mut Html, count: u32, level: Severity) {
     });
 }
 
-/// The word of a severity.
+/// The word for a severity.
 pub(super) fn severity(level: Severity, look: Look) -> Word {
     let (tone, word) = render::findings::severity(level, look);
     let sign = match level {
@@ -55,12 +55,12 @@ pub(super) fn severity(level: Severity, look: Look) -> Word {
     (tone, sign, word)
 }
 
-/// The word of a state.
+/// The word for a state.
 pub(super) fn state(state: SiteState, look: Look) -> Word {
     render::tree::state(state, look)
 }
 
-/// The word of a run's end.
+/// The word for a run's outcome.
 pub(super) fn outcome(outcome: RunOutcome, look: Look) -> Word {
     match outcome {
         RunOutcome::Succeeded => (Tone::Good, "✓", look.say("succeeded", "成功")),
@@ -70,7 +70,7 @@ pub(super) fn outcome(outcome: RunOutcome, look: Look) -> Word {
     }
 }
 
-/// The word for what started a run.
+/// The word for a run's trigger.
 pub(super) fn trigger(trigger: Trigger, look: Look) -> &'static str {
     match trigger {
         Trigger::Schedule => look.say("schedule", "スケジュール"),
@@ -98,7 +98,7 @@ pub(super) fn time(html: &mut Html, at: Option<Timestamp>) {
     html.with(Tag::from("time").attribute("datetime", machine), &format!("{} UTC", render::time(Some(at))));
 }
 
-/// A note of what is left out.
+/// A note on what is left out.
 pub(super) fn left_out(html: &mut Html, en: &str, ja: &str) {
     html.element(Tag::class("p", "left-out"), |html| html.say(en, ja));
 }
@@ -108,7 +108,7 @@ pub(super) fn nothing(html: &mut Html, en: &str, ja: &str) {
     html.element(Tag::class("p", "nothing"), |html| html.say(en, ja));
 }
 
-/// Site codes in a row, not too many.
+/// Site codes in a row, limited in number.
 pub(super) fn codes(codes: &[SiteCode], look: Look) -> String {
     let shown: Vec<&str> = codes.iter().take(CODES).map(SiteCode::as_str).collect();
     let more = codes.len().saturating_sub(CODES);
@@ -123,7 +123,8 @@ pub(super) fn site_anchor(site: SiteCode) -> String {
     if site == SiteCode::UNKNOWN { "site-unknown".to_owned() } else { format!("site-{site}") }
 }
 
-/// A table, whose class gives its columns their widths, with its caption and headings; on a narrow screen each row is shown as a card, with the headings beside the cells.
+/// A table with its caption and headings; its class sets the column widths. On a narrow screen each row is shown as a card, with
+/// the headings beside the cells.
 pub(super) fn table(html: &mut Html, class: &'static str, caption: &str, head: &[&str], fill: impl FnOnce(&mut Rows<'_>)) {
     html.element(Tag::class("table", class), |html| {
         html.with("caption", caption);
@@ -154,7 +155,7 @@ impl Rows<'_> {
     }
 }
 
-/// One row of a table.
+/// A row of a table.
 #[derive(Debug)]
 pub(super) struct Row<'a> {
     html: &'a mut Html,

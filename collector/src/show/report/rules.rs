@@ -1,4 +1,4 @@
-//! Verdicts of each rule, in numbers, and what is missing where they are unknown.
+//! Number of verdicts of each rule, and what is missing for the unknown ones.
 
 use std::collections::BTreeMap;
 
@@ -57,7 +57,7 @@ pub(super) fn section(html: &mut Html, picture: &Picture) {
     });
 }
 
-/// Unknown verdicts that lack the same, with the sites they are about.
+/// Unknown verdicts that lack the same data, with their sites.
 type Lacking<'a> = BTreeMap<Vec<&'a str>, Vec<(SiteCode, &'a str)>>;
 
 fn unknowns(html: &mut Html, by_rule: &BTreeMap<&str, Vec<&Verdict>>) {
@@ -104,7 +104,7 @@ fn entry(html: &mut Html, missing: &[&str], about: &[(SiteCode, &str)], left: &m
         }
         html.text(": ");
         if missing.is_empty() {
-            html.say("what is missing is not told", "不足している情報は示されていません");
+            html.say("what is missing is not stated", "不足している情報は示されていません");
         }
         for (index, text) in missing.iter().take(5).enumerate() {
             html.text(if index > 0 { "; " } else { "" });

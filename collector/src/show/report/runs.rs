@@ -1,4 +1,4 @@
-//! The newest runs of each site: when, how long, what started them, how they ended.
+//! The newest runs of each site: time, duration, trigger and outcome.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::{counted, marks};
 use crate::show::render::duration;
 use supwatch_judgement::picture::RUNS_SHOWN;
 
-/// Runs shown of a site.
+/// Most runs per site.
 const SHOWN: usize = 10;
 /// Sites whose runs are shown unfolded.
 const OPEN: usize = 8;

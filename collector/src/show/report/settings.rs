@@ -1,7 +1,7 @@
 //! Settings along each edge of the hierarchy: the WSUS behind a child's first software update point beside its parent's.
 //!
-//! This compares and does not judge: some settings differ by right, such as a proxy. Only where a child takes its updates
-//! from is held against what it should be, its parent's first software update point.
+//! Compares without judging: some settings, such as a proxy, may differ. Only a child's update source is checked against its
+//! expected value, the parent's first software update point.
 
 use std::collections::BTreeMap;
 
@@ -18,9 +18,9 @@ mod compare;
 
 use compare::{First, LINES, Mark, Value};
 
-/// Edges shown unfolded where something differs.
+/// Edges with differences that are unfolded.
 const OPEN: usize = 10;
-/// Names shown of a list.
+/// Most names shown of a list.
 const NAMES: usize = 12;
 
 pub(super) fn section(html: &mut Html, picture: &Picture) {
@@ -164,7 +164,7 @@ fn value(html: &mut Html, own: &Value, other: &Value, mark: Mark) {
     }
 }
 
-/// Names in a row, not too many.
+/// Names in a row, limited in number.
 fn listed(names: &[String], look: Look) -> String {
     let shown = names.iter().take(NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(NAMES) {

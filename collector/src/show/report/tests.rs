@@ -1,4 +1,4 @@
-//! The page as a browser reads it: parsed back by a browser's grammar, which notes every error it would mend.
+//! The page as a browser reads it: parsed by an HTML5 parser that records every error a browser would correct.
 
 use proptest::prelude::*;
 use supwatch_model::picture::Picture;
@@ -15,7 +15,7 @@ mod world;
 use dom::Dom;
 use world::{filled, wide};
 
-/// What the contract allows a page to weigh.
+/// Largest page that the contract allows.
 const LIMIT: usize = 5_000_000;
 
 fn draw(picture: &Picture, text: &str, lang: Lang) -> String {
@@ -35,7 +35,7 @@ fn draw(picture: &Picture, text: &str, lang: Lang) -> String {
     page(picture, &about, Look { lang, color: false, width: 0 })
 }
 
-/// Reads a page; it must be free of errors and of everything that could run or load.
+/// Parses a page; it must be free of errors and of everything that could run or load.
 #[track_caller]
 fn read(page: &str) -> Dom {
     let dom = Dom::read(page);
@@ -72,13 +72,13 @@ proptest! {
     fn any_text_in_any_field_is_seen_and_does_nothing(text in hostile(), ja in any::<bool>()) {
         let lang = if ja { Lang::Ja } else { Lang::En };
         let (dom, plain) = (read(&draw(&filled(&text), &text, lang)), read(&draw(&filled("<x>"), "<x>", lang)));
-        // Whatever the text, the elements are the same, but for the boxes around what cannot be seen.
+        // Whatever the text, the elements are the same, except for the boxes around invisible characters.
         prop_assert_eq!(dom.shape(), plain.shape());
         let times = |text: &str| dom.text.matches(text).count();
-        // A browser knows no elements in the title, so what stands there as one would be seen.
+        // Browsers allow no elements in the title, so a box there would appear as text.
         let title = dom.elements.iter().find(|element| element.name == "title").map(|title| title.text.contains("<span class="));
         prop_assert_eq!(title, Some(false), "{:?}", text);
-        // A setting stands as JSON, which has escapes of its own.
+        // A setting is shown as JSON, which has its own escapes.
         let escaped = serde_json::to_string(&text).is_ok_and(|json| !as_seen(&json).contains(&as_seen(&text)));
         let expected = plain.text.matches("<x>").count() - usize::from(escaped);
         prop_assert_eq!(times(&as_seen(&text)), expected, "{:?}", text);
@@ -87,7 +87,7 @@ proptest! {
 
 #[test]
 fn every_field_of_a_picture_is_on_the_page() {
-    // One picture with a name for each field, so that one left out is missed.
+    // A picture with a distinct text for each field, so that a missing one is noticed.
     let dom = read(&draw(&world::named(), "input-field", Lang::En));
     for name in world::NAMES.iter().chain(&["input-field"]) {
         assert!(dom.text.contains(name), "{name} is not on the page");
@@ -136,7 +136,7 @@ fn a_japanese_page_is_japanese() {
     for picture in [world::empty(), filled("値"), wide(40)] {
         let dom = read(&draw(&picture, "値", Lang::Ja));
         assert_eq!(dom.elements[0].attribute("lang"), Some("ja"));
-        // Names of ours, of Microsoft, and of units; whatever else has letters is not translated.
+        // Our names, Microsoft's, and units; any other letters are untranslated text.
         let names = ["supwatch", "UTC", "SUP", "WSUS", "HTTP", "HTTPS", "SSL", "Microsoft", "Update", "min", "true", "false"];
         let is_word = |word: &str| word.len() > 2 && word.chars().all(|c| c.is_ascii_alphabetic());
         let is_code = |word: &str| {

@@ -1,5 +1,5 @@
-//! Blocks of the store: compressed events that arrived together, and to each a summary, so that a question about
-//! some sites, kinds or times reads the blocks alone that can answer it.
+//! Blocks of the store: compressed events that arrived together, each with a summary, so that a query for some sites, kinds or
+//! times reads only the blocks that can match.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use supwatch_proto::wire;
 
 use crate::{EventQuery, StoreError};
 
-/// A block of events of one agent that came together.
+/// A block of events of one agent that arrived together.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Block {
     #[prost(string, tag = "1")]
@@ -25,12 +25,12 @@ pub(super) struct Block {
 }
 
 impl Block {
-    /// As it is stored.
+    /// Encodes the block for storage.
     pub fn encode(&self) -> Vec<u8> {
         lz4_flex::compress_prepend_size(&self.encode_to_vec())
     }
 
-    /// Reads one back.
+    /// Decodes a stored block.
     pub fn read(value: &[u8], number: u64) -> Result<Vec<StoredEvent>, StoreError> {
         let wrong = || StoreError::Content(format!("block {number}"));
         let bytes = lz4_flex::decompress_size_prepended(value).map_err(|_| wrong())?;
@@ -57,13 +57,13 @@ impl Block {
     }
 }
 
-/// What a block is about.
+/// Summary of a block.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Summary {
     /// Earliest time of an event, in milliseconds since 1970.
     #[prost(sint64, tag = "1")]
     pub from_ms: i64,
-    /// Latest.
+    /// Latest time of an event, in milliseconds since 1970.
     #[prost(sint64, tag = "2")]
     pub until_ms: i64,
     #[prost(string, repeated, tag = "3")]
@@ -75,7 +75,7 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    /// Of some events. An event without a time counts by when it came, as it does for questions.
+    /// The summary of some events. An event without a time counts by its arrival, as in queries.
     pub fn of(events: &[Event], received_at: Timestamp) -> Summary {
         let times = || events.iter().map(|event| event.time.unwrap_or(received_at).as_millisecond());
         let sites: BTreeSet<String> = events.iter().map(|event| event.site.to_string()).collect();
@@ -89,7 +89,7 @@ impl Summary {
         }
     }
 
-    /// Whether an event of the block may be asked for. Milliseconds are cut off, so the edges are taken in.
+    /// Whether an event of the block may match. Milliseconds are truncated, so the boundaries are included.
     pub fn may_hold(&self, query: &EventQuery) -> bool {
         within(self.from_ms, self.until_ms, query)
             && (query.sites.is_empty() || query.sites.iter().any(|site| self.sites.iter().any(|own| own == site.as_str())))
@@ -97,7 +97,7 @@ impl Summary {
     }
 }
 
-/// Whether a span touches the time that is asked for.
+/// Whether a time span overlaps the requested time.
 pub(super) fn within(from_ms: i64, until_ms: i64, query: &EventQuery) -> bool {
     query.since.is_none_or(|since| until_ms >= since.as_millisecond() - 1)
         && query.until.is_none_or(|until| from_ms <= until.as_millisecond() + 1)

@@ -1,9 +1,9 @@
-//! The days of the store: a folder with a database for the events that came on each, so that dropping a day frees its
-//! space, and damage to one costs that day.
+//! The days of the store: one folder with a database for the events that arrived on each day, so that dropping a day frees its
+//! space, and damage is limited to one day.
 //!
-//! Days have ordinals, which only grow: the calendar may jump back when a clock is set, and a day that was set aside
-//! may be opened again. A block's number is its day's ordinal and its place in the day, so it stays the same for ever. Ordinal 0
-//! is what a store held before it had days, and is in the state database.
+//! Days have ordinals that only grow: the calendar may jump back when a clock is set, and a day that was set aside may be opened
+//! again. A block's number is its day's ordinal and its place in the day, so it never changes. Ordinal 0 stands for what a store
+//! held before it had days, which is in the state database.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -18,11 +18,11 @@ use super::block::Summary;
 use super::keys;
 use crate::StoreError;
 
-/// Bits of a block's number that are its place in its day.
+/// Bits of a block's number that hold its place in its day.
 const PLACE_BITS: u32 = 40;
-/// Days that are open at the same time for reading.
+/// Most days open for reading at the same time.
 const OPEN: usize = 4;
-/// Memory that sled may use for a day that is only read, roughly.
+/// Approximate memory limit of sled for a day that is only read.
 const READ_CACHE_BYTES: u64 = 8 << 20;
 /// File with the extent of a closed day, read without opening its database.
 const EXTENT: &str = "extent.json";
@@ -32,7 +32,7 @@ pub(super) fn number(ordinal: u32, place: u64) -> u64 {
     (u64::from(ordinal) << PLACE_BITS) | place
 }
 
-/// Ordinal and place of a block's number.
+/// Ordinal and place in a block's number.
 pub(super) fn parts(number: u64) -> (u32, u64) {
     (u32::try_from(number >> PLACE_BITS).unwrap_or(u32::MAX), number & ((1 << PLACE_BITS) - 1))
 }
@@ -40,7 +40,7 @@ pub(super) fn parts(number: u64) -> (u32, u64) {
 /// Blocks, events and time range of a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Extent {
-    /// Its blocks have the places below this.
+    /// Upper bound of the places of its blocks.
     pub blocks: u64,
     /// Events.
     pub events: u64,
@@ -51,7 +51,7 @@ pub(super) struct Extent {
 }
 
 impl Extent {
-    /// With one block more.
+    /// The extent with one more block.
     pub fn with(self, block: &Summary) -> Extent {
         let first = self.blocks == 0;
         Extent {
@@ -62,14 +62,14 @@ impl Extent {
         }
     }
 
-    /// By reading all summaries.
+    /// Derives the extent by reading all summaries.
     pub fn read(db: &Durable) -> Result<Extent, StoreError> {
         let mut extent = Extent::default();
         for entry in db.scan(b"I", b"I") {
             let (key, _, value) = entry?;
             let wrong = || StoreError::Content(format!("the summary {key:02x?}"));
             extent = extent.with(&Summary::decode(value.as_slice()).map_err(|_| wrong())?);
-            // A place that was left out by damage still counts as a place.
+            // A place whose block is lost to damage still counts.
             extent.blocks = extent.blocks.max(parts(keys::number_of(&key)?).1 + 1);
         }
         Ok(extent)
@@ -82,12 +82,12 @@ pub(super) struct Day {
     pub ordinal: u32,
     pub date: Date,
     pub dir: PathBuf,
-    /// Unknown until the day is read, where the collector stopped before writing it.
+    /// `None` until the day is read, if the collector stopped before writing it.
     pub extent: Option<Extent>,
 }
 
 impl Day {
-    /// Of a folder's name: `00000012-2026-03-01`.
+    /// Parses a folder name: `00000012-2026-03-01`.
     fn of(path: &Path) -> Option<Day> {
         let (ordinal, date) = path.file_name()?.to_str()?.split_once('-')?;
         let (ordinal, date) = (ordinal.parse().ok()?, date.parse().ok()?);
@@ -105,14 +105,14 @@ pub(super) struct Days {
 }
 
 impl Days {
-    /// The days that are there.
+    /// The existing days.
     pub fn find(folder: PathBuf) -> std::io::Result<Days> {
         std::fs::create_dir_all(&folder)?;
         let mut known = Vec::new();
         for entry in std::fs::read_dir(&folder)? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "forgotten" || extension == "new") {
-                // Its removal was cut off, or its making.
+                // Its removal or its creation was interrupted.
                 std::fs::remove_dir_all(&path)?;
             } else if let Some(day) = Day::of(&path) {
                 known.push(day);
@@ -135,11 +135,11 @@ impl Days {
         Day { ordinal, date, dir: self.folder.join(format!("{ordinal:08}-{date}")), extent: Some(Extent::default()) }
     }
 
-    /// A day begins; the one before it has ended.
+    /// Starts a day; the previous one is closed.
     pub fn begin(&self, day: Day, db: Arc<Durable>) {
         let mut known = self.known();
         if let Some(Day { dir, extent: Some(extent), .. }) = known.last() {
-            // Without it the day is read through once.
+            // Without this file, the day is scanned once.
             let _ = std::fs::write(dir.join(EXTENT), serde_json::to_vec(extent).unwrap_or_default());
         }
         keep_open(&mut self.opened(), day.ordinal, db);
@@ -155,7 +155,7 @@ impl Days {
 
     /// A day's database and extent. A damaged day is set aside and no longer read.
     pub fn open(&self, day: &Day) -> Result<Option<(Arc<Durable>, Extent)>, StoreError> {
-        // Held while opening, since a database is opened once.
+        // Locked while opening, because a database can be opened only once.
         let mut open = self.opened();
         let found = open.iter().find(|(ordinal, _)| *ordinal == day.ordinal).map(|(_, db)| Arc::clone(db));
         let db = match found {
@@ -183,7 +183,7 @@ impl Days {
         Ok(Some((db, extent)))
     }
 
-    /// Moves a day out of the way.
+    /// Sets a day aside.
     pub fn set_aside(&self, day: &Day, reason: &str) -> Result<(), StoreError> {
         self.opened().retain(|(ordinal, _)| *ordinal != day.ordinal);
         let io = |source| StoreError::Open(OpenError::Io { dir: day.dir.clone(), source });
@@ -198,7 +198,7 @@ impl Days {
         self.opened().retain(|(ordinal, _)| *ordinal != day.ordinal);
         self.known().retain(|known| known.ordinal != day.ordinal);
         let io = |source| StoreError::Open(OpenError::Io { dir: day.dir.clone(), source });
-        // Under a name that no day has, so that half a day is never taken for one.
+        // Renamed to a name that no day has, so that a half-removed day is never taken for a day.
         let mut name = day.dir.clone().into_os_string();
         name.push(".forgotten");
         std::fs::rename(&day.dir, &name).map_err(io)?;
@@ -227,7 +227,7 @@ fn keep_open(open: &mut VecDeque<(u32, Arc<Durable>)>, ordinal: u32, db: Arc<Dur
     open.retain(|(known, _)| *known != ordinal);
     open.push_back((ordinal, db));
     let mut many = open.len().saturating_sub(OPEN);
-    // One in use stays: it would not be closed anyway, and could not be opened a second time.
+    // A day in use is kept: it would stay open anyway, and could not be opened a second time.
     open.retain(|(_, db)| {
         let goes = many > 0 && Arc::strong_count(db) == 1;
         many -= usize::from(goes);

@@ -1,13 +1,13 @@
-//! A store of the first form was one database in the folder itself. It becomes the state, and the events in it are read before
-//! those of any day.
+//! A store in the first on-disk format was one database in the folder itself. It becomes the state database, and the events in it
+//! precede those of any day.
 
 use std::path::Path;
 
-/// Files and folders of sled's.
+/// Names of sled's files and folders.
 const PARTS: [&str; 3] = ["blobs", "conf", "db"];
 
-/// Moves a database in the folder itself to `state`. May be interrupted at any moment and continues at the next start:
-/// the file that makes it a database is moved last.
+/// Moves a database in the folder itself to `state`. May be interrupted at any moment and continues at the next start: the file
+/// that identifies the database is moved last.
 pub(super) fn move_into_place(dir: &Path) -> std::io::Result<()> {
     if !dir.join("db").is_file() {
         return Ok(());

@@ -20,9 +20,9 @@ use crate::marks::{Mark, Marks};
 pub struct Report {
     /// Days checked.
     pub days: u64,
-    /// Events that are there.
+    /// Events present.
     pub events: u64,
-    /// Agents whose events they are.
+    /// Agents of these events.
     pub agents: u64,
     /// Folders that an earlier start set aside.
     pub set_aside: Vec<PathBuf>,
@@ -30,7 +30,7 @@ pub struct Report {
     pub problems: Vec<String>,
 }
 
-/// The numbers of an agent's epoch.
+/// Sequence numbers in an agent's epoch.
 type Numbers = BTreeMap<(AgentId, Epoch), Vec<(u64, u64)>>;
 
 /// Checks the store in a folder. Fails if the folder is no store or the store is open elsewhere.
@@ -55,7 +55,7 @@ pub fn check(dir: &Path) -> Result<Report, StoreError> {
             report.days += 1;
             let Some(db) = opened(&day.dir, &mut report)? else { continue };
             if !matches!(db.get(keys::BEGUN), Ok(Some(_))) {
-                report.problems.push(format!("day {}: its beginning is gone, and maybe all of it", day.date));
+                report.problems.push(format!("day {}: its beginning is lost, and possibly all of it", day.date));
             }
             check_database(&db, &format!("day {}", day.date), &mut report, &mut numbers);
             newest(&mut marks, &db, &mut report);
@@ -73,7 +73,7 @@ pub fn check(dir: &Path) -> Result<Report, StoreError> {
         if now < then.durable {
             let epoch = Epoch(then.epoch);
             report.problems.push(format!(
-                "events {} to {} of {agent}, epoch {epoch}, were stored and are gone; the agent is asked for them again",
+                "events {} to {} of {agent}, epoch {epoch}, were stored and are lost; the agent will be asked to resend them",
                 now + 1,
                 then.durable
             ));
@@ -95,7 +95,7 @@ fn opened(dir: &Path, report: &mut Report) -> Result<Option<Durable>, StoreError
     }
 }
 
-/// How far each agent's newest epochs were stored, shortly before the end.
+/// How far each agent's newest epochs were stored, as last noted.
 fn witnessed(db: &Durable) -> Vec<(AgentId, Mark)> {
     let read = |entry: Entry| {
         let agent = AgentId(String::from_utf8_lossy(entry.0.get(1..)?).into_owned());
@@ -158,7 +158,7 @@ fn check_database(db: &Durable, what: &str, report: &mut Report, numbers: &mut N
     }
 }
 
-/// Takes note of an event's number, as part of a range.
+/// Adds an event's number to the ranges.
 fn note(numbers: &mut Numbers, stored: &StoredEvent) {
     let ranges = numbers.entry((stored.agent.clone(), stored.epoch)).or_default();
     let number = stored.event.sequence;
@@ -168,8 +168,8 @@ fn note(numbers: &mut Numbers, stored: &StoredEvent) {
     }
 }
 
-/// Numbers of each epoch up to its mark that are neither there nor known to be lost. Numbers before the first one
-/// present have expired.
+/// Numbers of each epoch up to its mark that are neither present nor known to be lost. Numbers before the first one present have
+/// expired.
 fn find_missing(numbers: &Numbers, marks: &BTreeMap<AgentId, Marks>, report: &mut Report) {
     for ((agent, epoch), ranges) in numbers {
         let known = marks.get(agent);
@@ -190,12 +190,12 @@ fn find_missing(numbers: &Numbers, marks: &BTreeMap<AgentId, Marks>, report: &mu
             } else if first < next && last >= first {
                 report
                     .problems
-                    .push(format!("events {first} to {} of {agent}, epoch {epoch}, are there twice", last.min(next - 1)));
+                    .push(format!("events {first} to {} of {agent}, epoch {epoch}, are stored twice", last.min(next - 1)));
             }
             next = next.max(last + 1);
         }
         if mark.is_none() {
-            report.problems.push(format!("the mark of {agent}, epoch {epoch}, is gone: it would be sent again"));
+            report.problems.push(format!("the mark of {agent}, epoch {epoch}, is lost: its events would be sent again"));
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The keys of the store's databases.
 //!
-//! In a day: `E`+number blocks of events, `I`+number what each is about, `A`+agent its marks, `P`+agent, zero byte, name how
-//! far its files are stored, `M` that the day began whole. In the state: `V`+id findings, `U`+time what operators decided,
-//! `T`+target, slash, id the notifications of findings, `X`+wave what an OTLP receiver has,
-//! `C`+site, zero byte, agent how far it has read, `K`… the newest events of
-//! dropped days, `W`+agent how far its events were stored a moment ago, as a witness when a day is cut; and `E`, `A`, `P` of before there were days.
+//! In a day: `E`+number blocks of events, `I`+number their summaries, `A`+agent its marks, `P`+agent, zero byte, name the
+//! checkpoints of its files, `M` that the day was started completely. In the state: `V`+id findings, `U`+time operators'
+//! decisions, `T`+target, slash, id the notifications of findings, `X`+wave what an OTLP receiver has, `C`+site, zero byte, agent
+//! its coverage, `K`… the newest events of dropped days, `W`+agent how far its events were recently stored, as a witness if a day
+//! is truncated; and `E`, `A`, `P` from before daily segments.
 
 use std::borrow::Cow;
 
@@ -15,11 +15,11 @@ use crate::StoreError;
 
 /// Version of the values.
 pub(super) const VERSION: u8 = 1;
-/// Begins the keys of what an OTLP receiver has.
+/// Prefix of the keys for what an OTLP receiver has.
 pub(super) const EXPORTED: &[u8] = b"X";
-/// Begins the keys of how far agents have read.
+/// Prefix of the keys for coverage.
 pub(super) const COVERAGE: &[u8] = b"C";
-/// The day began with all marks.
+/// Key that marks a day as started with all marks.
 pub(super) const BEGUN: &[u8] = b"M";
 
 pub(super) fn check_version(found: u8) -> Result<(), StoreError> {
@@ -51,17 +51,17 @@ pub(super) fn coverage(site: SiteCode, agent: &AgentId) -> Vec<u8> {
     [COVERAGE, site.as_str().as_bytes(), b"\0", short(&agent.0).as_bytes()].concat()
 }
 
-/// No agent's name holds this byte, so none is the beginning of another's keys.
+/// Agent names never contain this byte, so no key prefix of one agent matches another's keys.
 pub(super) fn place(agent: &AgentId, name: &str) -> Vec<u8> {
     [b"P", short(&agent.0).as_bytes(), b"\0", name.as_bytes()].concat()
 }
 
-/// What keys of places began with before names were shortened.
+/// Prefix of checkpoint keys from before names were shortened.
 pub(super) fn place_of_first_form(agent: &AgentId) -> Vec<u8> {
     [b"P", agent.0.as_bytes(), b"\0"].concat()
 }
 
-/// Text that others choose, so short that a key stays one: what is longer ends in a hash of the whole.
+/// Shortens text from outside, so that a key stays within the limit: a longer text ends in a hash of the whole.
 fn short(text: &str) -> Cow<'_, str> {
     const LONGEST: usize = 120;
     const HASH: usize = 8;
@@ -75,13 +75,13 @@ fn short(text: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{}#{hash}", text.get(..end).unwrap_or_default()))
 }
 
-/// Names of targets hold no slash, so none is the beginning of another's keys.
+/// Target names never contain a slash, so no key prefix of one target matches another's keys.
 pub(super) fn notified(target: &str, id: &str) -> Vec<u8> {
     [b"T", target.as_bytes(), b"/", id.as_bytes()].concat()
 }
 
-/// Of all events with the same key only the newest is carried on when days are forgotten: each kind of each file of a site,
-/// status messages by their number, snapshots by their source.
+/// Of all events with the same key, only the newest is carried over when days are dropped: one of each kind of each file of a
+/// site, status messages by number, snapshots by source.
 pub(super) fn carried(stored: &StoredEvent) -> Vec<u8> {
     let event = &stored.event;
     let which = match &event.kind {

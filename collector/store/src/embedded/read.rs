@@ -1,6 +1,6 @@
-//! Reading events in the order of their coming, forwards and backwards, a bounded number of blocks at a time.
+//! Reads events in order of arrival, forwards and backwards, a bounded number of blocks at a time.
 //!
-//! A block that cannot be read is skipped, counted and reported, so that damage to one costs that one.
+//! An unreadable block is skipped, counted and reported, so that damage costs only that block.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{Cursor, EventQuery, PAGE_BLOCKS, Page, StoreError};
 /// Most summaries scanned for one page.
 const PAGE_SUMMARIES: usize = 4_096;
 
-/// A day, or what there was before days.
+/// A day, or the events from before daily segments.
 struct Part {
     ordinal: u32,
     db: Arc<Durable>,
@@ -25,7 +25,7 @@ struct Part {
     summed: bool,
 }
 
-/// What one page may still scan.
+/// Remaining scan budget of one page.
 struct Budget {
     blocks: usize,
     summaries: usize,
@@ -41,7 +41,7 @@ impl Budget {
     }
 }
 
-/// Ordinals there are, oldest first: 0 is what there was before days.
+/// Existing ordinals, oldest first; 0 stands for what was stored before daily segments.
 fn ordinals(days: &Days) -> Vec<(u32, Option<Day>)> {
     std::iter::once((0, None)).chain(days.list().into_iter().map(|day| (day.ordinal, Some(day)))).collect()
 }
@@ -57,13 +57,13 @@ fn open(state: &Arc<Durable>, days: &Days, ordinal: u32, day: Option<&Day>) -> R
     Ok(opened.map(|(db, extent)| Part { ordinal, db, extent, summed: true }))
 }
 
-/// Whether no event of a day can match; known from the extent, so that the day is not even opened.
+/// Whether no event of a day can match, judged by the extent, so that the day is not even opened.
 fn is_beside(day: Option<&Day>, query: &EventQuery) -> bool {
     let extent = day.and_then(|day| day.extent);
     extent.is_some_and(|extent| extent.blocks == 0 || !within(extent.from_ms, extent.until_ms, query))
 }
 
-/// Events behind a place.
+/// Events after a cursor.
 pub(super) fn forward(state: &Arc<Durable>, days: &Days, query: &EventQuery, after: Cursor) -> Result<Page, StoreError> {
     let (from, first_place) = parts(after.block);
     let mut page = Page { next: after, end: true, ..Page::default() };
@@ -91,7 +91,7 @@ pub(super) fn forward(state: &Arc<Durable>, days: &Days, query: &EventQuery, aft
     Ok(page)
 }
 
-/// The place behind everything.
+/// The cursor after everything.
 pub(super) fn end(state: &Arc<Durable>, days: &Days) -> Result<Cursor, StoreError> {
     for (ordinal, day) in ordinals(days).into_iter().rev() {
         if let Some(part) = open(state, days, ordinal, day.as_ref())? {
@@ -101,7 +101,7 @@ pub(super) fn end(state: &Arc<Durable>, days: &Days) -> Result<Cursor, StoreErro
     Ok(Cursor::default())
 }
 
-/// Events before a place, or before the end; in their order. `next` is where the page begins.
+/// Events before a cursor, or before the end, in order of arrival. `next` is where the page begins.
 pub(super) fn back(state: &Arc<Durable>, days: &Days, query: &EventQuery, before: Option<Cursor>) -> Result<Page, StoreError> {
     let bound = before.map(|before| parts(before.block));
     let mut page = Page { next: before.unwrap_or_default(), end: true, ..Page::default() };
@@ -130,7 +130,7 @@ pub(super) fn back(state: &Arc<Durable>, days: &Days, query: &EventQuery, before
 }
 
 impl Part {
-    /// The events of a block that may be asked for.
+    /// The events of a block that match.
     fn block(&self, place: u64, query: &EventQuery, budget: &mut Budget, damaged: &mut u64) -> Vec<StoredEvent> {
         budget.summaries -= 1;
         match self.read(place, query, budget) {
@@ -149,7 +149,7 @@ impl Part {
             && let Some((version, value)) = self.db.get(&keys::summary(number))?
         {
             check_version(version)?;
-            // A summary that is no summary rules nothing out.
+            // An unreadable summary excludes nothing.
             if Summary::decode(value.as_slice()).is_ok_and(|summary| !summary.may_hold(query)) {
                 return Ok(Vec::new());
             }
@@ -160,7 +160,7 @@ impl Part {
                 check_version(version)?;
                 Block::read(&value, number)
             }
-            // Forgotten, of before there were days.
+            // Expired, from before daily segments.
             None if !self.summed => Ok(Vec::new()),
             None => Err(StoreError::Content(format!("block {number}"))),
         }

@@ -1,5 +1,5 @@
-//! Retention: drops days that are too old, and the oldest ones while the store is too large. The newest of each kind of event in
-//! each file is carried on, so that what was last known of a site is still known after a restart.
+//! Retention: drops days that are too old, and the oldest ones while the store is too large. The newest event of each kind in
+//! each file is carried over, so that the last known state of a site survives a restart.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use super::keys::{self, check_version};
 use super::writer::Request;
 use crate::{Retention, StoreError, StoreSize};
 
-/// Blocks from before daily segments that are dropped at a time.
+/// Most blocks from before daily segments dropped at a time.
 const BLOCKS: usize = 256;
 
-/// Every event that was carried on, in the order of their coming.
+/// Every event that was carried over, in order of arrival.
 pub(super) fn carried(state: &Durable) -> Result<Vec<StoredEvent>, StoreError> {
     let mut all = Vec::new();
     for entry in state.scan(b"K", b"K") {
@@ -39,7 +39,7 @@ pub(super) async fn expire(store: &Embedded, now: Timestamp, retention: Retentio
     loop {
         let sizes = store.days.sizes();
         let total = sizes.iter().map(|(_, bytes)| bytes).sum::<u64>() + store.state.disk_bytes();
-        // The last one is written to.
+        // The last day is being written.
         let oldest = if sizes.len() > 1 { sizes.first().map(|(day, _)| day.clone()) } else { None };
         let dates: Vec<Date> = sizes.iter().map(|(day, _)| day.date).collect();
         let Some(day) = oldest.filter(|_| is_too_old(&dates, today, retention.days) || total > retention.bytes) else {
@@ -59,15 +59,15 @@ fn days_between(date: Date, today: Date) -> i64 {
     i64::from(today.since(date).map(|span| span.get_days()).unwrap_or(0))
 }
 
-/// Whether the oldest day is over for that long. One dated in the future was opened while the clock was wrong: the next
-/// one counts.
+/// Whether the oldest day ended that long ago. A day dated in the future was started while the clock was wrong: the next one
+/// counts instead.
 fn is_too_old(dates: &[Date], today: Date, days: u32) -> bool {
     let mut dates = dates.iter().copied();
     let date = dates.next().filter(|date| *date <= today).or_else(|| dates.next());
     date.is_some_and(|date| days_between(date, today) > i64::from(days))
 }
 
-/// Keeps the newest event of each kind of a day.
+/// Carries over the newest event of each kind of a day.
 async fn carry_on(store: &Embedded, day: &Day) -> Result<(), StoreError> {
     let (days, day) = (Arc::clone(&store.days), day.clone());
     let read = move || {
@@ -75,7 +75,7 @@ async fn carry_on(store: &Embedded, day: &Day) -> Result<(), StoreError> {
         let Some((db, extent)) = days.open(&day)? else { return Ok(newest) };
         for place in 0..extent.blocks {
             let number = number(day.ordinal, place);
-            // A damaged block cannot be carried on either; while nothing can be read, nothing is dropped.
+            // A damaged block cannot be carried over either; if nothing can be read, nothing is dropped.
             let value = match db.get(&keys::block(number)) {
                 Ok(Some((_, value))) => value,
                 Ok(None) | Err(DurableError::Corrupt(_)) => continue,

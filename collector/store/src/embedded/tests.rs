@@ -1,4 +1,4 @@
-//! Days, forgetting, damage, and getting out what is left.
+//! Days, retention, damage, and recovery of what is left.
 
 use super::*;
 use crate::{PAGE_BLOCKS, Retention};
@@ -33,7 +33,7 @@ fn day(number: i64) -> Timestamp {
     begin + (24 * number).hours()
 }
 
-/// Ten events a day, each in a batch of its own, of P01 and in the evening of P02.
+/// Ten events a day, each in its own batch: of P01, and in the evening of P02.
 async fn filled(dir: &Path, days: i64) -> Embedded {
     let store = Embedded::open(dir).expect("open");
     let claims = Claims { epoch: Epoch([1; 16]), oldest_sequence: 1, next_sequence: 1 };

@@ -1,9 +1,9 @@
-//! A whole store as lines of JSON, and back: for a copy that outlives the format, for moving, and to get out of a damaged
-//! store what is left in it.
+//! A whole store as lines of JSON, and back: for a copy that outlives the format, for moving a store, and for salvaging a damaged
+//! one.
 //!
-//! The first line names the format, then come how far each agent got, the state, and the blocks of events in the order of
-//! their arrival, each readable and, in `wire`, as it is. The last line counts the others and has their checksum, so that
-//! a cut export is known as one.
+//! The first line names the format. It is followed by how far each agent got, the state, and the blocks of events in order of
+//! arrival, each readable and, in `wire`, verbatim. The last line has the number of lines and their checksum, so that a truncated
+//! export is detected.
 
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ use crate::marks::Marks;
 
 /// Name of the format.
 const FORMAT: &str = "supwatch/export/v1";
-/// Entries of the state that are taken over at once.
+/// Entries of the state imported at once.
 const ENTRIES: usize = 200;
 
 /// Why a store cannot be exported or imported.
@@ -43,7 +43,7 @@ pub enum TransferError {
         /// The system's error.
         source: std::io::Error,
     },
-    /// The file is no export, or is incomplete.
+    /// The file is not an export, or is incomplete.
     #[error("{}:{line}: {reason}", path.display())]
     Content {
         /// The file.
@@ -178,7 +178,7 @@ fn blocks(
     Ok(())
 }
 
-/// Takes an export over into a new store. The export is read twice: first to see that it is whole.
+/// Imports an export into a new store. The file is read twice: first to check that it is complete.
 pub fn import(path: &Path, dir: &Path) -> Result<Counts, TransferError> {
     if dir.read_dir().is_ok_and(|mut inside| inside.next().is_some()) {
         return Err(TransferError::NotEmpty { dir: dir.to_owned() });
@@ -222,7 +222,7 @@ pub fn import(path: &Path, dir: &Path) -> Result<Counts, TransferError> {
     Ok(counts)
 }
 
-/// Asks for each line of an export, and sees that it is whole.
+/// Passes each line of an export to a closure, and checks that the export is complete.
 fn each_line(path: &Path, mut take: impl FnMut(u64, Line) -> Result<(), TransferError>) -> Result<(), TransferError> {
     let io = |source| TransferError::File { path: path.to_owned(), source };
     let wrong = |line, reason: &str| TransferError::Content { path: path.to_owned(), line, reason: reason.to_owned() };

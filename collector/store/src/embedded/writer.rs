@@ -1,6 +1,6 @@
-//! The one thread that writes. It commits all waiting requests together, so that many agents share one fsync:
-//! events, marks and places into the day, the rest into the state. A disk error leaves everything as it is on disk, and the
-//! database is opened again at the next request.
+//! The only thread that writes. It commits all waiting requests together, so that many agents share one fsync: events, marks and
+//! checkpoints into the day, the rest into the state. A disk error leaves the stored data unchanged, and the database is reopened
+//! at the next request.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,14 +27,15 @@ use crate::marks::Marks;
 use crate::{Claims, Committed, KeptCoverage, LastNotified, Session, StoreError};
 use supwatch_model::ids::AGENT_BYTES;
 
-/// Uncompressed bytes of a block, apart from one event that may be larger.
+/// Most uncompressed bytes of a block, except for a single larger event.
 const BLOCK_BYTES: usize = 32 * 1024;
-/// Requests that wait for the writer; beyond it, agents wait.
+/// Most requests that wait for the writer; beyond it, agents wait.
 pub(super) const WAITING: usize = 256;
-/// Marks and places that a new day begins with are written so many at once.
+/// Marks and checkpoints written per batch at the start of a day.
 const COPIED: usize = 500;
 
-/// Time between two notes in the state how far events are stored. Those of the day itself are always right, but are lost with it.
+/// Interval at which the state records how far events are stored. The marks in the day itself are always current, but are lost
+/// with it.
 const WITNESS: Duration = Duration::from_secs(1);
 
 /// Channel for the reply to a request.
@@ -100,7 +101,7 @@ pub(super) enum Request {
     },
 }
 
-/// The day that is written to.
+/// The day being written.
 struct Current {
     day: Day,
     db: Arc<Durable>,
@@ -112,7 +113,7 @@ pub(super) struct Writer {
     days: Arc<Days>,
     current: Option<Current>,
     marks: BTreeMap<AgentId, Marks>,
-    /// Agents whose marks moved since they were witnessed.
+    /// Agents whose marks moved since they were last recorded in the state.
     moved: BTreeSet<AgentId>,
     witnessed: Instant,
 }
@@ -143,7 +144,7 @@ impl Writer {
                 writer.current = Some(Current { day, db, extent });
                 break;
             }
-            // Its beginning was cut off, before any event; or sled treated damage as an empty database.
+            // Its creation was interrupted before any event; or sled treated damage as an empty database.
             drop(db);
             writer.days.set_aside(&day, "its first record is missing")?;
         }
@@ -151,7 +152,7 @@ impl Writer {
         Ok(writer)
     }
 
-    /// The database with the current marks and places.
+    /// The database with the current marks and checkpoints.
     fn base(&self) -> &Arc<Durable> {
         self.current.as_ref().map_or(&self.state, |current| &current.db)
     }
@@ -172,7 +173,7 @@ impl Writer {
             Some(date) => self.open_segment(date),
             None => Ok(()),
         });
-        // What fails leaves everything as it is on disk.
+        // A failure leaves the stored data unchanged.
         let (marks, extent) = (self.marks.clone(), self.current.as_ref().map(|current| current.extent));
         let mut round = Round::default();
         for request in waiting {
@@ -210,7 +211,7 @@ impl Writer {
         }
     }
 
-    /// Notes how far events are stored of agents whose marks moved.
+    /// Records in the state how far events are stored, for agents whose marks moved.
     fn witness(&mut self, batch: &mut Batch) {
         for agent in std::mem::take(&mut self.moved) {
             if let Some(marks) = self.marks.get(&agent) {
@@ -234,14 +235,14 @@ impl Writer {
         Ok(())
     }
 
-    /// Opens the segment of a day unless it is the current one: with all marks and places, all or nothing.
+    /// Opens the segment of a day unless it is the current one, with all marks and checkpoints, all or nothing.
     fn open_segment(&mut self, date: Date) -> Result<(), StoreError> {
         if self.current.as_ref().is_some_and(|current| current.day.date == date) {
             return Ok(());
         }
         let day = self.days.next(date);
         let db = self.make_day(&day).inspect_err(|_| {
-            // On a disk that is nearly full each try would leave one. The day before has all of it.
+            // On a nearly full disk each attempt would leave a folder. The previous day has all of it.
             let _ = std::fs::remove_dir_all(&day.dir);
         })?;
         tracing::info!(%date, "daily segment opened");
@@ -256,7 +257,7 @@ impl Writer {
         let mut copied = 0;
         for (agent, marks) in &self.marks {
             if agent.0.len() > AGENT_BYTES {
-                // Of an earlier version; its certificate is refused now.
+                // Written by an earlier version; its certificate is refused now.
                 tracing::warn!(%agent, "agent name is too long for the store; its position is dropped");
                 continue;
             }
@@ -276,7 +277,7 @@ impl Writer {
 
     /// Adds a request to the round; an invalid one is answered at once.
     fn add_request(&mut self, request: Request, round: &mut Round) {
-        // The caller may be gone before the reply; what is stored stays stored.
+        // The caller may be gone before the reply; stored data stays stored.
         match request {
             Request::Open { agent, claims, reply } => self.open(&agent, claims, reply, round),
             Request::Commit { session, received_at, events, places, reply } => {
@@ -344,7 +345,7 @@ impl Writer {
         put_marks(&mut round.day, agent, marks);
         let (base, agent) = (Arc::clone(self.base()), agent.clone());
         round.replies.push(Box::new(move |result| {
-            // Asked once the round is written: what it wrote of this agent before belongs to it.
+            // Answered after the round is written: anything it wrote for this agent comes first.
             let resume = result.and_then(|()| if opened.is_new { places_of(&base, &agent) } else { Ok(Vec::new()) });
             drop(reply.send(resume.map(|resume| Session::new(&agent, claims, fence, opened, resume))));
         }));
@@ -384,7 +385,7 @@ impl Round {
     }
 }
 
-/// The day on which the first of the events came.
+/// The day on which the first of the events arrived.
 fn came_at(waiting: &[Request]) -> Option<Date> {
     waiting.iter().find_map(|request| match request {
         Request::Commit { received_at, .. } => Some(received_at.to_zoned(TimeZone::UTC).date()),

@@ -1,26 +1,26 @@
-//! Reading raw values as PowerShell writes them: nothing here knows what a value means, and nothing fails.
+//! Raw values as PowerShell writes them: nothing here knows the meaning of a value, and nothing fails.
 //!
-//! `ConvertTo-Json` turns a list of one into its one item, an enumeration into a number, a date into `/Date(ms)/` or an
-//! object around it; numbers and booleans come as texts from the registry and as 0 and 1 from WMI. Names of properties
-//! ignore case, as PowerShell does.
+//! `ConvertTo-Json` turns a list of one into its one item, an enumeration into a number, and a date into `/Date(ms)/` or an
+//! object around it; the registry gives numbers and booleans as text, WMI as 0 and 1. Property names ignore case, as in
+//! PowerShell.
 
 use jiff::{Span, Timestamp, civil::DateTime, tz::TimeZone};
 use serde_json::{Map, Value};
 use supwatch_model::settings::Known;
 
-/// Longest text taken, in characters; titles of products are far shorter.
+/// Longest text accepted, in characters; product titles are far shorter.
 const LONGEST: usize = 200;
 
 /// An object with named values.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bag<'a>(&'a Map<String, Value>);
 
-/// The items of a list: a single item may appear without one, and `null` is an empty list.
+/// The items of a list: a single item may appear without a list, and `null` is an empty list.
 pub(super) fn items(value: &Value) -> Vec<&Value> {
     match value {
         Value::Null => Vec::new(),
         Value::Array(items) => items.iter().collect(),
-        // A list that PowerShell dressed with properties of its own.
+        // A list that PowerShell wrapped in an object with further properties.
         Value::Object(object) if object.contains_key("Count") && object.get("value").is_some_and(Value::is_array) => {
             object.get("value").map(items).unwrap_or_default()
         }
@@ -38,7 +38,7 @@ impl<'a> Bag<'a> {
         value.as_object().map(Bag)
     }
 
-    /// A value by its name.
+    /// A value by name.
     pub(super) fn get(self, name: &str) -> Option<&'a Value> {
         let exact = self.0.get(name);
         exact.or_else(|| self.0.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value))
@@ -52,12 +52,12 @@ impl<'a> Bag<'a> {
         self.get(name).map(bags).unwrap_or_default()
     }
 
-    /// A text that is not empty.
+    /// A non-empty text.
     pub(super) fn text(self, name: &str) -> Option<String> {
         text(self.get(name)?)
     }
 
-    /// Whether the name is there with an empty text or `null`.
+    /// Whether the name is present with an empty text or `null`.
     pub(super) fn is_empty(self, name: &str) -> bool {
         match self.get(name).map(inner) {
             Some(Value::Null) => true,
@@ -74,12 +74,12 @@ impl<'a> Bag<'a> {
         boolean(self.get(name)?)
     }
 
-    /// A whole number that fits.
+    /// An integer in range.
     pub(super) fn fit<T: TryFrom<i64>>(self, name: &str) -> Known<T> {
         known(self.number(name).and_then(|number| T::try_from(number).ok()))
     }
 
-    /// A port; 0 is none.
+    /// A port; 0 means none.
     pub(super) fn port(self, name: &str) -> Known<u16> {
         match self.number(name) {
             Some(0) => Known::None,
@@ -87,7 +87,7 @@ impl<'a> Bag<'a> {
         }
     }
 
-    /// The name of a server; empty is none.
+    /// A server name; empty means none.
     pub(super) fn server(self, name: &str) -> Known<String> {
         if self.is_empty(name) {
             return Known::None;
@@ -95,7 +95,7 @@ impl<'a> Bag<'a> {
         known(self.text(name).as_deref().and_then(server))
     }
 
-    /// A moment; one before there was WSUS, as .NET gives for "never", is none.
+    /// A time; one before WSUS existed, which .NET gives for "never", means none.
     pub(super) fn time(self, name: &str) -> Known<Timestamp> {
         if self.is_empty(name) {
             return Known::None;
@@ -112,7 +112,7 @@ pub(super) fn known<T>(value: Option<T>) -> Known<T> {
     value.map_or(Known::Unknown, Known::Some)
 }
 
-/// A value without the object that PowerShell puts around some.
+/// A value without the wrapper object that PowerShell adds to some.
 fn inner(value: &Value) -> &Value {
     let wrapped = value.as_object().and_then(|object| object.get("value").or_else(|| object.get("Value")));
     wrapped.filter(|inner| !inner.is_object() && !inner.is_array()).unwrap_or(value)
@@ -157,7 +157,7 @@ pub(super) fn boolean(value: &Value) -> Option<bool> {
     }
 }
 
-/// A server's name out of a URL, a UNC path or a bare name, without credentials and port. `DOMAIN\\name` is no server.
+/// A server name from a URL, a UNC path or a bare name, without credentials and port. `DOMAIN\\name` is not a server.
 pub(super) fn server(text: &str) -> Option<String> {
     let text = without_credentials(text.trim());
     let bare = text.split_once("://").map_or(text.as_str(), |(_, rest)| rest);
@@ -177,11 +177,11 @@ pub(super) fn without_credentials(text: &str) -> String {
     if scheme.is_empty() { rest.to_owned() } else { format!("{scheme}://{rest}") }
 }
 
-/// `/Date(1772334000000)/`, RFC 3339, or the form of WMI (`20260301031200.000000+540`). Without an offset from UTC a time
-/// tells no moment.
+/// `/Date(1772334000000)/`, RFC 3339, or WMI's form (`20260301031200.000000+540`). A time without an offset from UTC identifies
+/// no moment.
 pub(super) fn time(text: &str) -> Option<Timestamp> {
     if let Some(rest) = text.strip_prefix("/Date(") {
-        // An offset behind it is for people: the number is from 1970 in UTC.
+        // A trailing offset is for display: the number counts from 1970 in UTC.
         let end = rest.char_indices().skip(1).find(|(_, c)| !c.is_ascii_digit()).map_or(rest.len(), |(at, _)| at);
         return Timestamp::from_millisecond(rest.get(..end)?.parse().ok()?).ok();
     }

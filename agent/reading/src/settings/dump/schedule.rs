@@ -14,11 +14,11 @@
 
 use supwatch_model::settings::Known;
 
-/// Days of the longest run of so many months in a row.
+/// Most days in this many consecutive months.
 const LONGEST_MONTHS: [u32; 12] = [31, 62, 92, 123, 153, 184, 215, 245, 276, 306, 337, 366];
 
-/// Hours between two runs at most; none where nothing is scheduled or nothing comes again; unknown where it is no token.
-/// Of several tokens the most frequent counts.
+/// Longest interval between two runs, in hours; none if nothing is scheduled or nothing recurs; unknown if it is not a token. Of
+/// several tokens the most frequent schedule counts.
 pub(super) fn hours(schedule: &str) -> Known<u32> {
     let schedule = schedule.trim();
     let mut gaps = Vec::new();
@@ -46,7 +46,7 @@ fn gap(token: &[u8]) -> Known<u32> {
     };
     let longest = months.checked_sub(1).and_then(|index| LONGEST_MONTHS.get(index as usize)).copied();
     let hours = match (field(19, 3), longest) {
-        // Weekdays of a month are whole weeks apart: the second Tuesday wanders by up to six days.
+        // Weekdays of a month are whole weeks apart: the date of the second Tuesday varies by up to six days.
         (4, Some(days)) => days.div_ceil(7) * 7 * 24,
         (_, Some(days)) => days * 24,
         (_, None) => minutes.div_ceil(60),
@@ -63,15 +63,15 @@ mod tests {
         assert_eq!(hours(token), expected, "{token}");
     }
 
-    /// Built from the layout, so that a sample need not be found for each.
+    /// Built from the layout, so that no published sample is needed for each kind.
     fn token(kind: u64, fields: u64) -> String {
         format!("0001200000{:06X}", kind << 19 | fields)
     }
 
     #[test]
     fn known_tokens_are_read() {
-        // Samples that are published with what they mean: every 7 days, every 2 days, every 2 weeks on Tuesday, the last
-        // day of every month.
+        // Published samples with their meaning: every 7 days, every 2 days, every 2 weeks on Tuesday, the last day of every
+        // month.
         check("0001200000100038", Known::Some(168));
         check("1033BC7B10100010", Known::Some(48));
         check("A9788980001B4000", Known::Some(2 * 168));

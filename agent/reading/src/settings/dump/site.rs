@@ -1,8 +1,8 @@
 //! The site's settings: registry of the site server, and the provider's classes in `root\SMS\site_<code>`.
 //!
-//! Names of classes and properties are those of the Configuration Manager SDK; that of the properties inside `Props` are
-//! the site control file's, as `Get-CMSoftwareUpdatePointComponent` shows them. Values are in `Value` (a number),
-//! `Value1` or `Value2` (texts). `UseParentWSUS` of a SUP is not used: sources disagree on its meaning.
+//! Class and property names are those of the Configuration Manager SDK; names inside `Props` are those of the site control file,
+//! as `Get-CMSoftwareUpdatePointComponent` shows them. Values are in `Value` (a number), `Value1` or `Value2` (texts).
+//! `UseParentWSUS` of a SUP is ignored: sources disagree on its meaning.
 
 use supwatch_model::ids::SiteCode;
 use supwatch_model::settings::{Component, Known, ListedSite, Proxy, SiteServer, Sup, SupStatus, WsusConsole, same_server};
@@ -12,14 +12,14 @@ use super::bag::{self, Bag, known};
 use super::schedule;
 
 const SUP_ROLE: &str = "SMS Software Update Point";
-/// The role of every site system: it holds the proxy's name since 2012, when the SUP only says whether it uses it.
+/// The role of every site system. Since 2012 it holds the proxy's name, and the SUP only says whether it uses the proxy.
 const SYSTEM_ROLE: &str = "SMS Site System";
 
-/// Whose dump it is.
+/// Origin of a dump.
 pub(super) struct Own {
-    /// The site: the one that was asked for, else registry `Identification`, `Site Code`.
+    /// The site: the one requested, else registry `Identification`, `Site Code`.
     pub(super) site: Option<SiteCode>,
-    /// The computer that the script ran on.
+    /// The computer on which the script ran.
     pub(super) computer: Option<String>,
     /// The site server: registry `Identification`, `Site Server`.
     server: Option<String>,
@@ -39,7 +39,7 @@ impl Own {
         Own { site, computer: dump.server("computer").value().cloned(), server, has_parent }
     }
 
-    /// Whether a name is that of the computer that the script ran on.
+    /// Whether a name is that of the computer on which the script ran.
     pub(super) fn is_here(&self, server: &str) -> bool {
         self.computer.as_deref().is_some_and(|computer| same_server(computer, server))
     }
@@ -49,12 +49,12 @@ fn code(bag: Bag<'_>, name: &str) -> Option<SiteCode> {
     bag.text(name)?.parse().ok().filter(|code| *code != SiteCode::UNKNOWN)
 }
 
-/// The site server. The console is reported only if the script ran there: `Microsoft.UpdateServices.Administration` can be
-/// loaded, as WCM itself looks for it; the version is that assembly's.
+/// The site server. The console is reported only if the script ran there: it is installed if
+/// `Microsoft.UpdateServices.Administration` can be loaded, which is also WCM's test; the version is that assembly's.
 pub(super) fn site_server(sections: &Sections<'_>, own: &Own) -> Known<SiteServer> {
     let Some(server) = &own.server else { return Known::Unknown };
     let here = own.is_here(server);
-    // The registry may have the bare name; the computer knows its own in full.
+    // The registry may have the bare name; the computer knows its full name.
     let fqdn = own.computer.as_ref().filter(|_| here).unwrap_or(server);
     let console = sections
         .bag("console")
@@ -63,7 +63,7 @@ pub(super) fn site_server(sections: &Sections<'_>, own: &Own) -> Known<SiteServe
     Known::Some(SiteServer { fqdn: Known::Some(fqdn.clone()), wsus_console: known(console) })
 }
 
-/// A version, such as 10.0.17763.1; what follows it is left out.
+/// A version, such as 10.0.17763.1, without trailing text.
 pub(super) fn version(bag: Bag<'_>, name: &str) -> Known<String> {
     if bag.is_empty(name) {
         return Known::None;
@@ -74,7 +74,7 @@ pub(super) fn version(bag: Bag<'_>, name: &str) -> Known<String> {
     known(good.then(|| number.to_owned()))
 }
 
-/// The properties of one or several objects; an earlier one goes before a later one.
+/// The properties of one or several objects; earlier objects take precedence.
 struct Props<'a>(Vec<Bag<'a>>);
 
 impl<'a> Props<'a> {
@@ -94,7 +94,7 @@ impl<'a> Props<'a> {
         self.get(name).map_or(Known::Unknown, |prop| prop.port("Value"))
     }
 
-    /// The text of a property, empty if it has none; nothing if there is no such property.
+    /// The text of a property, empty if it has none; `None` if there is no such property.
     fn text(&self, name: &str) -> Option<String> {
         let prop = self.get(name)?;
         Some(prop.text("Value2").or_else(|| prop.text("Value1")).unwrap_or_default())
@@ -113,7 +113,7 @@ impl<'a> Props<'a> {
         known(self.text(name).map(split))
     }
 
-    /// Whether an account is set: what the script computed, or whether there is a name, which stays here.
+    /// Whether an account is set: what the script computed, or whether a name is present. The name itself is dropped.
     fn is_set(&self, name: &str) -> Known<bool> {
         let Some(prop) = self.get(name) else { return Known::Unknown };
         let told = ["Value1", "Value2"].into_iter().filter(|value| prop.get(value).is_some());
@@ -129,8 +129,8 @@ pub(super) fn language(text: &str) -> Option<String> {
     good.then(|| text.to_owned())
 }
 
-/// Software update points: `SMS_SCI_SysResUse` with that `RoleName`, of this site. To an account without rights the provider
-/// gives no rows at all; a site has no SUP only where its site systems are seen, and no SUP among them.
+/// Software update points: `SMS_SCI_SysResUse` with that `RoleName`, of this site. The provider returns no rows to an account
+/// without rights, so a site is known to have no SUP only if its site systems are visible and none of them is one.
 pub(super) fn sups(sections: &Sections<'_>, own: &Own) -> Known<Vec<Sup>> {
     let rows = sections.bags("sups");
     if rows.is_empty() {
@@ -182,7 +182,7 @@ fn proxy(sup: &Props<'_>, system: &Props<'_>) -> Proxy {
     Proxy { enabled: sup.flag("UseProxy"), server: holder.server("ProxyName"), port: holder.port("ProxyServerPort"), account }
 }
 
-/// A part of which nothing is known is not known itself.
+/// A part whose fields are all unknown is unknown itself.
 pub(super) trait Told {
     fn filter_known(self) -> Self;
 }
@@ -196,7 +196,7 @@ impl<T: Default + PartialEq> Told for Known<T> {
     }
 }
 
-/// SMS_WSUS_CONFIGURATION_MANAGER: a site may have an object for each server, the site server's own goes first.
+/// SMS_WSUS_CONFIGURATION_MANAGER: a site may have an object for each server; the site server's own takes precedence.
 fn configuration<'a>(sections: &Sections<'a>, own: &Own) -> Props<'a> {
     let mut objects = sections.bags("configuration_manager");
     objects.sort_by_key(|object| {
@@ -228,7 +228,7 @@ pub(super) fn component(sections: &Sections<'_>, own: &Own) -> Known<Component> 
         summary_languages: props.list("SupportedTitleLanguages"),
         classifications: subscribed(sections, own, &["UpdateClassification"]),
         products: subscribed(sections, own, &["Product", "ProductFamily"]),
-        // The alert is an object of its own, distinguished from others only by its localized name.
+        // The alert is an object of its own, and only its localized name distinguishes it from others.
         alert_on_failure: Known::Unknown,
         first_sup: props.server("DefaultWSUS"),
         configuration_state: state.map_or(Known::Unknown, |state| state.fit("ConfigurationState")),
@@ -249,8 +249,8 @@ fn upstream(props: &Props<'_>) -> Known<String> {
     }
 }
 
-/// `LocalizedCategoryInstanceName`, else the id in `CategoryInstance_UniqueID`, of some `CategoryTypeName`. A child sees the
-/// top site's subscription too: its own has itself as `SourceSite`, and where it has none, it has no filters of its own.
+/// `LocalizedCategoryInstanceName`, else the id in `CategoryInstance_UniqueID`, of a given `CategoryTypeName`. A child also sees
+/// the top site's subscription: its own entries have itself as `SourceSite`, and without any it has no filters of its own.
 fn subscribed(sections: &Sections<'_>, own: &Own, types: &[&str]) -> Known<Vec<String>> {
     let rows = sections.bags("categories");
     if rows.is_empty() {
@@ -277,7 +277,7 @@ pub(super) fn category_id(row: Bag<'_>) -> Option<String> {
     Some(id.rsplit(':').next().unwrap_or_default().trim_matches(['{', '}']).to_lowercase())
 }
 
-/// `SMS_Site`: at the top site every site of the hierarchy.
+/// `SMS_Site`; at the top site it lists every site of the hierarchy.
 pub(super) fn sites(sections: &Sections<'_>) -> Known<Vec<ListedSite>> {
     let listed = |row: Bag<'_>| ListedSite {
         site: known(code(row, "SiteCode")),
@@ -288,7 +288,7 @@ pub(super) fn sites(sections: &Sections<'_>) -> Known<Vec<ListedSite>> {
     Known::Some(sections.bags("sites").into_iter().map(listed).filter(|row| !row.site.is_unknown()).collect()).filter_known()
 }
 
-/// `SMS_SUPSyncStatus`: of the whole hierarchy at the top site. `LastSyncErrorCode` is unsigned there.
+/// `SMS_SUPSyncStatus`; at the top site it covers the whole hierarchy. `LastSyncErrorCode` is unsigned there.
 pub(super) fn sup_status(sections: &Sections<'_>) -> Known<Vec<SupStatus>> {
     let status = |row: Bag<'_>| SupStatus {
         site: known(code(row, "SiteCode")),

@@ -1,5 +1,5 @@
-//! WSUS settings: its administration interface (`Microsoft.UpdateServices.Administration`), and of a WSUS on the computer
-//! that the script ran on also IIS, the services, the registry and the database.
+//! WSUS settings: its administration interface (`Microsoft.UpdateServices.Administration`), and for a WSUS on the computer on
+//! which the script ran also IIS, the services, the registry and the database.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ const STATUS: [(&str, &str); 3] = [("NotProcessing", "not-processing"), ("Runnin
 /// `SynchronizationResult`, by number.
 const RESULT: [(&str, &str); 5] =
     [("NeverRun", "never-run"), ("Succeeded", "succeeded"), ("Failed", "failed"), ("Canceled", "canceled"), ("Unknown", "unknown")];
-/// `ServiceControllerStatus`, by number, which begins with 1.
+/// `ServiceControllerStatus`, by number, starting at 1.
 const SERVICE: [(&str, &str); 8] = [
     ("", "unknown"),
     ("Stopped", "stopped"),
@@ -33,7 +33,7 @@ const SERVICES: [&str; 4] = ["WsusService", "W3SVC", "IISADMIN", "WAS"];
 /// `AccessSSL` among the `sslFlags` of `system.webServer/security/access`.
 const SSL_FLAG: i64 = 8;
 
-/// Our word for a value of an enumeration, which comes as its name or as its number.
+/// Our term for a value of an enumeration, which is given by name or by number.
 fn word(bag: Bag<'_>, name: &str, table: &[(&str, &str)]) -> Known<String> {
     let by_number = bag.number(name).and_then(|number| usize::try_from(number).ok()).and_then(|number| table.get(number));
     let by_name = || {
@@ -43,7 +43,7 @@ fn word(bag: Bag<'_>, name: &str, table: &[(&str, &str)]) -> Known<String> {
     known(by_number.or_else(by_name).map(|(_, ours)| (*ours).to_owned()))
 }
 
-/// Names of products and classifications by their id, as the site knows them.
+/// Names of products and classifications by id, as the site knows them.
 pub(super) struct Names(BTreeMap<String, String>);
 
 impl Names {
@@ -52,8 +52,8 @@ impl Names {
         Names(sections.bags("categories").into_iter().filter_map(pair).collect())
     }
 
-    /// `Id` and `Title` of an `IUpdateCategory` or `IUpdateClassification` → the site's name for it, else its title, else
-    /// its id.
+    /// The name for `Id` and `Title` of an `IUpdateCategory` or `IUpdateClassification`: the site's name, else the title, else
+    /// the id.
     fn name(&self, category: Bag<'_>) -> Option<String> {
         let id = category.text("Id").map(|id| id.trim_matches(['{', '}']).to_lowercase());
         let known = id.as_ref().and_then(|id| self.0.get(id)).cloned();
@@ -61,7 +61,7 @@ impl Names {
     }
 }
 
-/// Ids of the classifications and products that the site or a WSUS server is set to, by title.
+/// Ids by title of the classifications and products to which the site or a WSUS server is set.
 pub(super) fn category_ids(
     sections: &Sections<'_>,
     component: &Known<Component>,
@@ -88,7 +88,7 @@ pub(super) fn category_ids(
     if ids.is_empty() { Known::Unknown } else { Known::Some(ids) }
 }
 
-/// The WSUS servers that were asked, and the one on this computer even if it gave no answer. Unknown where there is nothing.
+/// The WSUS servers that were queried, and the one on this computer even if it gave no answer. Unknown if there are none.
 pub(super) fn servers(sections: &Sections<'_>, own: &Own, names: &Names) -> Known<Vec<Wsus>> {
     let sections_of_servers = sections.read.iter().filter(|(name, _)| *name == "wsus" || name.starts_with("wsus@"));
     let mut servers: Vec<Wsus> = sections_of_servers.flat_map(|(_, data)| bag::bags(data)).map(|bag| wsus(bag, names)).collect();
@@ -126,7 +126,7 @@ fn wsus(bag: Bag<'_>, names: &Names) -> Wsus {
     }
 }
 
-/// `UpstreamWsusServerName`, `UpstreamWsusServerPortNumber`, `UpstreamWsusServerUseSsl`; none where the name is empty.
+/// `UpstreamWsusServerName`, `UpstreamWsusServerPortNumber`, `UpstreamWsusServerUseSsl`; none if the name is empty.
 fn upstream(set: Bag<'_>) -> Known<Upstream> {
     match set.server("UpstreamWsusServerName") {
         Known::None => Known::None,
@@ -139,7 +139,7 @@ fn upstream(set: Bag<'_>) -> Known<Upstream> {
     }
 }
 
-/// `UseProxy`, `ProxyName`, `ProxyServerPort`; without `AnonymousProxyAccess` there are credentials.
+/// `UseProxy`, `ProxyName`, `ProxyServerPort`; unless `AnonymousProxyAccess` is set there are credentials.
 fn proxy(set: Bag<'_>) -> Proxy {
     Proxy {
         enabled: known(set.boolean("UseProxy")),
@@ -149,7 +149,7 @@ fn proxy(set: Bag<'_>) -> Proxy {
     }
 }
 
-/// `GetUpdateCategories()` or `GetUpdateClassifications()`; companies are left out, since they filter nothing by themselves.
+/// `GetUpdateCategories()` or `GetUpdateClassifications()`; companies are omitted, since they filter nothing by themselves.
 fn filters(bag: Bag<'_>, list: &str, names: &Names) -> Known<Vec<String>> {
     if bag.get(list).is_none() {
         return Known::Unknown;
@@ -230,8 +230,8 @@ fn service(bag: Bag<'_>) -> Option<(String, String)> {
     }
 }
 
-/// `SqlServerName` of the registry; rows of `spGetFrontEndServers` in SUSDB, one for each WSUS that uses it; `max server
-/// memory (MB)` of `sys.configurations`. A Windows Internal Database serves its own computer alone.
+/// `SqlServerName` of the registry; rows of `spGetFrontEndServers` in SUSDB, one for each WSUS that uses it; `max server memory
+/// (MB)` of `sys.configurations`. A Windows Internal Database serves only its own computer.
 fn database(sections: &Sections<'_>) -> Database {
     let (setup, told) = (sections.bag("wsus_setup"), sections.bag("database"));
     let server = setup.into_iter().chain(told).find_map(|bag| bag.text("SqlServerName"));

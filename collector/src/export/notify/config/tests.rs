@@ -1,4 +1,4 @@
-//! Configurations that are good, and every fault of those that are not.
+//! Valid configurations, and every fault of invalid ones.
 
 use super::*;
 use crate::export::notify::secret;

@@ -1,4 +1,4 @@
-//! A target that fails and recovers, findings that come and go, restarts: what arrives at the target.
+//! Deliveries to a target that fails and recovers, with findings that come and go, and restarts.
 
 use super::*;
 use crate::export::notify::DeliverError;
@@ -12,7 +12,7 @@ use supwatch_model::text::Lang;
 use supwatch_model::verdict::Severity;
 use supwatch_store::memory::Memory;
 
-/// A target that accepts notices or not, and records those it accepted.
+/// A target that accepts notices or rejects them, and records those it accepted.
 #[derive(Clone, Default)]
 struct Receiver {
     up: Arc<Mutex<bool>>,
@@ -192,7 +192,7 @@ async fn a_collector_that_dies_before_the_record_sends_again_under_the_same_key(
     assert_eq!((keys.len(), &keys[0]), (2, &keys[1]));
 }
 
-/// Waits for the target to have taken so many.
+/// Waits until the target has accepted this many.
 async fn took(receiver: &Receiver, many: usize) {
     let taken = async {
         while receiver.took().len() < many {

@@ -1,4 +1,4 @@
-//! The trace of a wave is that wave.
+//! The trace of a wave equals the wave.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,7 +44,7 @@ fn run(id: &str, site: SiteCode, start: Option<i64>, outcome: RunOutcome, phases
     }
 }
 
-/// One child of the hierarchy: whose child, told and begun (or not), runs that failed before the last, phases of each run.
+/// One child of the hierarchy: its parent, whether it was notified and began, failed runs before the last, phases of each run.
 type Child = (usize, Option<i64>, Option<i64>, usize, usize, u8);
 
 fn wave(children: &[Child], seen: bool) -> (Wave, Vec<Run>) {
@@ -119,7 +119,7 @@ proptest! {
             prop_assert!(index == 0 || known.contains(span.parent_span_id.as_slice()), "a parent comes first");
             known.insert(span.span_id.as_slice());
         }
-        // Walking up from a child's run leads over its notification to a span of its parent.
+        // The path up from a child's run leads through its notification to a span of its parent.
         let by_id: BTreeMap<&[u8], &Span> = all.iter().map(|span| (span.span_id.as_slice(), span)).collect();
         for edge in wave.edges.iter().filter(|edge| !edge.runs.is_empty()) {
             for span in all.iter().filter(|span| span.name == format!("sync {}", edge.child)) {

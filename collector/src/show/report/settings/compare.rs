@@ -1,10 +1,10 @@
-//! Which settings are compared along an edge, how each is read, and when two are the same: order and case mean nothing.
+//! Which settings are compared along an edge, how each is read, and when two are equal: order and case do not matter.
 
 use supwatch_model::settings::{Known, Proxy, Settings, Sup, Wsus};
 
 use crate::show::render::Look;
 
-/// A setting as it is shown.
+/// A setting for display.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {
     /// No source reports it.
@@ -13,22 +13,22 @@ pub(super) enum Value {
     None,
     /// One value.
     One(String),
-    /// Names.
+    /// A list of names.
     Many(Vec<String>),
 }
 
 /// Result of comparing two settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
-    /// The same.
+    /// Equal.
     Same,
-    /// Not the same.
+    /// Different.
     Differs,
     /// The child's upstream is its parent.
     Parent,
     /// The child's upstream is another server.
     NotParent,
-    /// One of them is not known.
+    /// One of them is unknown.
     Unknown,
 }
 
@@ -46,7 +46,7 @@ pub(super) struct Line {
     pub name: (&'static str, &'static str),
     /// Reads it.
     pub read: fn(&First<'_>, Look) -> Value,
-    /// Compares the child's, first, with the parent's.
+    /// Compares the child's value, given first, with the parent's.
     pub compare: fn(&First<'_>, &First<'_>, Look) -> Mark,
 }
 
@@ -83,13 +83,13 @@ pub(super) const LINES: [Line; 8] = [
 ];
 
 impl<'a> First<'a> {
-    /// Of a snapshot.
+    /// From a snapshot.
     pub fn of(settings: &'a Settings) -> Option<First<'a>> {
         let sup = settings.first_sup()?;
         Some(First { sup, wsus: settings.wsus_of(sup) })
     }
 
-    /// Its server.
+    /// The SUP's server.
     pub fn name(&self, look: Look) -> &'a str {
         self.sup.server.value().map_or(look.say("not known", "不明"), String::as_str)
     }
@@ -104,7 +104,7 @@ fn same(own: &Value, above: &Value) -> Mark {
     }
 }
 
-/// Names here and not there.
+/// Names here that are not there.
 pub(super) fn without(here: &[String], there: &[String]) -> Vec<String> {
     let there: Vec<String> = there.iter().map(|name| name.to_lowercase()).collect();
     here.iter().filter(|name| !there.contains(&name.to_lowercase())).cloned().collect()
@@ -263,7 +263,7 @@ mod tests {
         check("update source", from("vip-cen.corp.example"), json!({}), Mark::Parent);
         check("update source", from("other"), json!({}), Mark::NotParent);
         check("update source", json!({"sync_from_microsoft_update": true}), json!({}), Mark::NotParent);
-        // The name of an upstream stays set while WSUS takes from Microsoft.
+        // The upstream name stays set while WSUS synchronises from Microsoft Update.
         check("update source", json!({"upstream": {"server": "cen"}}), json!({}), Mark::Unknown);
     }
 }

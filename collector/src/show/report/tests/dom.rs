@@ -1,4 +1,4 @@
-//! A page parsed into a flat list of its elements, for the tests to look at.
+//! A page parsed into a flat list of its elements, for the tests.
 
 use html5ever::tendril::TendrilSink;
 use html5ever::{ParseOpts, parse_document};
@@ -11,7 +11,7 @@ pub(super) struct Element {
     pub attributes: Vec<(String, String)>,
     /// All text in it.
     pub text: String,
-    /// The text that is its own, not its children's.
+    /// Its own text, without that of its children.
     pub own: String,
 }
 
@@ -26,11 +26,11 @@ impl Element {
 pub(super) struct Dom {
     /// In the order of the page.
     pub elements: Vec<Element>,
-    /// What a reader sees.
+    /// The visible text.
     pub text: String,
-    /// What a browser would have to mend.
+    /// Errors that a browser would correct.
     pub errors: Vec<String>,
-    /// How deep elements are nested.
+    /// Depth of nested elements.
     pub depth: usize,
 }
 
@@ -48,7 +48,7 @@ impl Dom {
         self.elements.iter().find(|element| element.attribute(attribute) == Some(value))
     }
 
-    /// The elements without the boxes around what cannot be seen.
+    /// The elements without the boxes around invisible characters.
     pub fn shape(&self) -> Vec<(&str, Option<&str>)> {
         let all = self.elements.iter().map(|element| (element.name.as_str(), element.attribute("class")));
         all.filter(|(_, class)| *class != Some("char")).collect()
@@ -77,7 +77,7 @@ impl Dom {
         }
         if let Some(element) = self.elements.get_mut(index) {
             element.text = self.text.split_off(start);
-            // What stands in the head is not seen.
+            // Text in the head is invisible.
             let unseen = ["style", "title"].contains(&element.name.as_str());
             let seen = if unseen { String::new() } else { element.text.clone() };
             self.text.push_str(&seen);

@@ -1,4 +1,4 @@
-//! Pictures to draw: with one text in every field, with a name for each field, empty, wide, deep, in a circle.
+//! Pictures to draw: with one text in every field, with a distinct text for each field, empty, wide, deep, in a cycle.
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -15,7 +15,7 @@ use crate::show::render::Look;
 
 pub(super) const LOOK: Look = Look { lang: Lang::En, color: false, width: 0 };
 
-/// Codes that stay as they are in every language.
+/// Codes that are the same in every language.
 pub(super) const CODES: [&str; 11] = ["child", "replica", "wsus", "sup", "is", "example", "corp", "file", "log", "sync", "failed"];
 
 /// The texts of [`named`].
@@ -174,12 +174,12 @@ fn two(text: impl Fn(&str) -> String) -> Picture {
     }
 }
 
-/// One text in every field.
+/// The same text in every field.
 pub(super) fn filled(text: &str) -> Picture {
     two(|_| text.to_owned())
 }
 
-/// A name of its own for each field.
+/// A distinct text for each field.
 pub(super) fn named() -> Picture {
     two(str::to_owned)
 }
@@ -189,12 +189,12 @@ fn numbered(number: usize) -> String {
     [number / 1296 + 33, number / 36, number].into_iter().map(digit).collect()
 }
 
-/// So many sites, all below one, with much to say of each.
+/// This many sites, all below one, each with much data.
 pub(super) fn wide(sites: usize) -> Picture {
     full(sites, &"値 ".repeat(20))
 }
 
-/// Sites whose every text is as long as can be, and takes the most room on the page.
+/// Sites whose texts all have the greatest length, and take the most room on the page.
 pub(super) fn hostile(sites: usize) -> Picture {
     full(sites, &"<\u{202e}".repeat(3_000))
 }
@@ -204,7 +204,7 @@ fn full(sites: usize, value: &str) -> Picture {
     let mut picture = Picture { sites: vec![site("CEN", None, text)], at: at(60), ..empty() };
     for name in (0..sites.saturating_sub(1)).map(numbered) {
         picture.sites.push(site(&name, Some("CEN"), text));
-        // A hierarchy of thousands has its runs and findings as rows of few.
+        // With thousands of sites, the picture holds only one run of each.
         let runs = if sites > 1_000 { 1 } else { 15 };
         picture.runs.extend((0..runs).map(|minute| run(&name, minute, text)));
         picture.findings.extend([finding(&name, 15, text), finding(&name, 3, text)]);
@@ -221,7 +221,7 @@ pub(super) fn deep(sites: usize) -> Picture {
     Picture { sites: sites.collect(), ..empty() }
 }
 
-/// Three sites, each below another.
+/// Three sites in a cycle.
 pub(super) fn round() -> Picture {
     let sites = [("AAA", "BBB"), ("BBB", "CCC"), ("CCC", "AAA")];
     Picture { sites: sites.map(|(name, parent)| site(name, Some(parent), str::to_owned)).to_vec(), ..empty() }
