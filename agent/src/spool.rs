@@ -17,7 +17,7 @@ use supwatch_model::ids::Epoch;
 use supwatch_proto::wire;
 use tokio::sync::watch;
 
-use self::block::{Block, block_key, sequence_of, trimmed};
+use self::block::{BLOCK_EVENTS_LIMIT, Block, block_key, sequence_of, trimmed};
 use crate::planted::{self, Fault, Held};
 
 mod block;
@@ -327,17 +327,20 @@ impl Spool {
 
     /// Events of one block from a sequence number on, with the file checkpoints at its end; empty if there are none yet.
     pub fn read_from(&self, sequence: u64) -> Result<wire::Batch, SpoolError> {
-        let block = match self.db.last_until(&block_key(sequence), b"Q")? {
-            Some((_, _, value)) => trimmed(&value, sequence)?,
-            None => wire::Batch::default(),
-        };
-        if !block.events.is_empty() {
-            return Ok(block);
+        if let Some((_, value)) = self.db.get(&block_key(sequence))? {
+            return trimmed(&value, sequence);
         }
-        match self.db.scan(&block_key(sequence), b"Q").next() {
-            Some(entry) => trimmed(&entry?.2, sequence),
-            None => Ok(wire::Batch::default()),
+        // The block that holds it starts at most a block's length before. Only forward: sled's way back costs a MiB of program.
+        let mut before = None;
+        for entry in self.db.scan(&block_key(sequence.saturating_sub(BLOCK_EVENTS_LIMIT as u64)), b"Q") {
+            let (key, _, value) = entry?;
+            if sequence_of(&key)? > sequence {
+                let held = before.map(|value: Vec<u8>| trimmed(&value, sequence)).transpose()?;
+                return held.filter(|held| !held.events.is_empty()).map_or_else(|| trimmed(&value, sequence), Ok);
+            }
+            before = Some(value);
         }
+        before.map_or_else(|| Ok(wire::Batch::default()), |value| trimmed(&value, sequence))
     }
 
     /// Records the coverage that applies once everything up to a sequence number is stored. Kept in memory: a restart

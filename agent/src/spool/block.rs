@@ -13,7 +13,7 @@ const BLOCK_LIMIT: usize = 64 * 1024;
 /// Events after which a block closes at the next end of a piece.
 const BLOCK_EVENTS: usize = 256;
 /// Events after which a block closes anywhere.
-const BLOCK_EVENTS_LIMIT: usize = 512;
+pub(super) const BLOCK_EVENTS_LIMIT: usize = 512;
 /// Most bytes of a checkpoint that is sent. A larger one belongs to no log, and rereading its file loses and duplicates nothing.
 pub(super) const PLACE_BYTES: usize = 8 * 1024;
 

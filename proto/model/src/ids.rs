@@ -66,6 +66,7 @@ impl<'de> Deserialize<'de> for SiteCode {
     }
 }
 
+#[cfg(any(test, feature = "schema"))]
 impl schemars::JsonSchema for SiteCode {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "SiteCode".into()
