@@ -91,7 +91,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<(), AppError> {
-    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(AppError::Start);
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(AppError::Start);
     match &cli.command {
         Command::Run => runtime()?.block_on(async { app::run(app::config(&cli.config)?, stop_signal(), stop_signal()).await }),
         Command::Once => {
