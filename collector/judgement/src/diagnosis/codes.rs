@@ -47,6 +47,11 @@ pub fn known(code: u32) -> Option<&'static Code> {
     all.get(&code).or_else(|| (code >> 16 == 0x8007).then(|| all.get(&(code & 0xffff))).flatten())
 }
 
+/// A code without the facility of Win32 errors: the same error is written with and without it.
+pub(super) fn bare(code: u32) -> u32 {
+    if code >> 16 == 0x8007 { code & 0xffff } else { code }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

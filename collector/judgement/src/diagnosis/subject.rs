@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::codes::code_of;
+use super::codes::{bare as bare_code, code_of};
 use super::localized;
 
 /// An error in normalised form.
@@ -100,8 +100,7 @@ pub(super) fn bare(line: &str) -> &str {
 
 /// Whether two codes are equal, or the same Win32 error with and without its facility.
 fn same_code(one: u32, other: u32) -> bool {
-    let bare = |code: u32| if code >> 16 == 0x8007 { code & 0xffff } else { code };
-    bare(one) == bare(other)
+    bare_code(one) == bare_code(other)
 }
 
 /// Normalises a text.

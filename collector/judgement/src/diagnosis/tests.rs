@@ -120,6 +120,19 @@ proptest! {
         let (cause, line) = at.get(&lines);
         let changed = changes.iter().fold((*line).clone(), |line, by| change(&line, *by));
         prop_assert_eq!(entry_of(all, cause.kind, &changed), cause.id.as_str(), "{}", changed);
+        if changes.len() > 1 {
+            return Ok(());
+        }
+        // The index leaves no entry out, and what is remembered is what would be found again.
+        let subject = Subject::of_line(&changed);
+        let mut every: Vec<&str> = all.causes().filter(|cause| cause.fit(&subject).is_some()).map(|cause| cause.id.as_str()).collect();
+        let mut indexed: Vec<&str> = all.candidates(&subject).iter().map(|candidate| candidate.cause.id.as_str()).collect();
+        every.sort_unstable();
+        indexed.sort_unstable();
+        prop_assert_eq!(every, indexed, "{}", changed);
+        let said = Said { text: &changed, message: subject.message, ..Said::default() };
+        let (first, again) = (all.best(said), all.best(said));
+        prop_assert_eq!(first, again);
     }
 }
 

@@ -10,7 +10,7 @@ use supwatch_model::event::{Event, EventKind};
 use supwatch_model::finding::Evidence;
 
 use super::{TrackedRun, line_of};
-use crate::diagnosis::{Catalogue, Kind, Subject};
+use crate::diagnosis::{Catalogue, Said};
 
 /// Most error lines kept per log of a site: a failing WSUS writes hundreds an hour.
 const KEPT: usize = 100;
@@ -69,24 +69,22 @@ impl Troubles {
     pub fn record(&mut self, event: &Event, catalogue: &Catalogue) -> Option<Trouble> {
         let time = event.time?;
         let (text, source, code) = reported_error(&event.kind)?;
-        let mut subject = Subject::new(text, source, code);
-        if let EventKind::StatusMessage(message) = &event.kind {
-            subject = subject.of_message(message.id);
-        }
-        let candidates = catalogue.candidates(&subject);
+        let message = match &event.kind {
+            EventKind::StatusMessage(message) => Some(message.id),
+            _ => None,
+        };
+        let best = catalogue.best(Said { text, source, code, message });
         // A line that only looks like trouble explains no failure.
-        if candidates.first().is_some_and(|best| best.cause.kind == Kind::Harmless) {
+        if best.is_harmless {
             return None;
         }
-        let of = |kind: Kind| candidates.iter().find(|candidate| candidate.cause.kind == kind);
-        let best = of(Kind::Cause).or_else(|| of(Kind::General));
         let joined = Joined {
             log: event.log.clone(),
             time,
             evidence: line_of(event),
-            cause: best.map_or_else(|| crate::diagnosis::UNKNOWN.to_owned(), |best| best.cause.id.clone()),
-            score: best.map_or(0, |best| best.score),
-            specific: best.is_some_and(|best| !best.cause.is_general()),
+            cause: best.cause.id.clone(),
+            score: best.score,
+            specific: !best.cause.is_general(),
         };
         let trouble = Trouble { log: event.log.clone(), time, joined };
         let kept = self.kept.entry(event.log.clone()).or_default();
