@@ -173,8 +173,8 @@ impl Writer {
             Some(date) => self.open_segment(date),
             None => Ok(()),
         });
-        // A failure leaves the stored data unchanged.
-        let (marks, extent) = (self.marks.clone(), self.current.as_ref().map(|current| current.extent));
+        // A failure leaves the stored data unchanged: what the round may change is kept as it was, not all agents' marks.
+        let (marks, extent) = (self.marks_of(&waiting), self.current.as_ref().map(|current| current.extent));
         let mut round = Round::default();
         for request in waiting {
             self.add_request(request, &mut round);
@@ -196,7 +196,12 @@ impl Writer {
             (Ok(()), Some(current)) => self.days.set_extent(current.day.ordinal, current.extent),
             (Ok(()), None) => {}
             (Err(_), current) => {
-                self.marks = marks;
+                for (agent, before) in marks {
+                    match before {
+                        Some(before) => self.marks.insert(agent, before),
+                        None => self.marks.remove(&agent),
+                    };
+                }
                 if let (Some(current), Some(extent)) = (current, extent) {
                     current.extent = extent;
                 }
@@ -209,6 +214,16 @@ impl Writer {
                 Some(reason) => Err(StoreError::Disk(reason.clone())),
             });
         }
+    }
+
+    /// The marks of the agents that requests name; `None`: the agent has none yet.
+    fn marks_of(&self, waiting: &[Request]) -> BTreeMap<AgentId, Option<Marks>> {
+        let named = waiting.iter().filter_map(|request| match request {
+            Request::Open { agent, .. } | Request::Restore { agent, .. } => Some(agent),
+            Request::Commit { session, .. } => Some(&session.agent),
+            _ => None,
+        });
+        named.map(|agent| (agent.clone(), self.marks.get(agent).cloned())).collect()
     }
 
     /// Records in the state how far events are stored, for agents whose marks moved.
