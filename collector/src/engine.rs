@@ -7,23 +7,16 @@ use jiff::Timestamp;
 use supwatch_model::coverage::Coverage;
 use supwatch_model::event::{Event, StoredEvent};
 use supwatch_model::finding::{Finding, Suppression};
-use supwatch_model::history::{AuditEntry, SettingsView, VerdictChange};
+use supwatch_model::history::AuditEntry;
 use supwatch_model::ids::{AgentId, SiteCode};
-use supwatch_model::picture::Picture;
 use supwatch_model::place::Place;
-use supwatch_model::run::Run;
 use supwatch_model::wave::Wave;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::access::refusals::Refusals;
-use supwatch_judgement::consequences;
 use supwatch_judgement::hierarchy::Hierarchy;
 use supwatch_judgement::judge::Judge;
 use supwatch_judgement::limits::Limits;
-use supwatch_judgement::picture;
-use supwatch_judgement::settings_view;
-use supwatch_judgement::waves::Waves;
-use supwatch_judgement::whatif::{WhatIfError, whatif};
 use supwatch_store::{Cursor, EventQuery, Retention, Session, Store, StoreError, StoreSize};
 
 /// An agent counts as connected when the collector stopped if its last contact was within this time of the newest one.
@@ -32,9 +25,7 @@ const RECENT: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
 /// KiB of batches that may wait for the store, over all agents.
 const ROOM_KIB: usize = 64 * 1024;
 
-/// Number of newest waves considered for metrics: those in progress, and the last finished one of each top site.
-const MEASURED_WAVES: usize = 8;
-
+mod answers;
 mod covered;
 
 use covered::Kept;
@@ -138,14 +129,6 @@ impl Engine {
     /// Notifies of new events; the value counts them since the store began.
     pub fn arrived(&self) -> watch::Receiver<u64> {
         self.arrived.subscribe()
-    }
-
-    /// Every finding, open or resolved, with consequences linked to their causes.
-    pub fn findings(&self) -> Vec<Finding> {
-        let judge = self.read();
-        let mut findings = judge.findings().cloned().collect::<Vec<_>>();
-        consequences::fold(judge.hierarchy(), judge.limits(), (self.clock)(), &mut findings);
-        findings
     }
 
     /// Notifies when changed findings are stored; the value counts the changes.
@@ -303,89 +286,9 @@ impl Engine {
         Ok(())
     }
 
-    /// The picture, now or at a moment in the past.
-    pub fn picture(&self, at: Option<Timestamp>, resolved: bool) -> Picture {
-        let judge = self.read();
-        match at {
-            Some(at) => picture::at(judge.hierarchy(), judge.limits(), at),
-            None => picture::now(&judge, (self.clock)(), resolved, self.refusals.list()),
-        }
-    }
-
-    /// The newest waves, newest first, now or at a moment in the past.
-    pub fn waves(&self, at: Option<Timestamp>, last: usize) -> Vec<Wave> {
-        self.with_waves(at, |waves| waves.newest(last))
-    }
-
-    /// A wave by its id.
-    pub fn wave(&self, at: Option<Timestamp>, id: &str) -> Option<Wave> {
-        self.with_waves(at, |waves| waves.get(id))
-    }
-
     /// Size of the store when last measured.
     pub fn store_size(&self) -> StoreSize {
         *self.size.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The newest waves for metrics. While a site reads its backlog, the waves from before it are returned.
-    pub fn measured_waves(&self) -> Vec<Wave> {
-        let reads_back = {
-            let judge = self.read();
-            let hierarchy = judge.hierarchy();
-            let mut connected = hierarchy.sites.values().filter(|site| hierarchy.agents_of(site).any(|(_, agent)| agent.connected));
-            connected.any(|site| hierarchy.is_reading_back(site.code))
-        };
-        let waves = (!reads_back).then(|| self.waves(None, MEASURED_WAVES));
-        let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(waves) = waves {
-            *measured = waves;
-        }
-        measured.clone()
-    }
-
-    /// The settled among the newest waves, each with its runs.
-    pub fn settled_waves(&self, last: usize) -> Vec<(Wave, Vec<Run>)> {
-        let judge = self.read();
-        let settled =
-            Waves::new(judge.hierarchy(), judge.limits(), (self.clock)()).newest(last).into_iter().filter(Wave::is_settled);
-        let runs = |wave: &Wave| -> Vec<Run> {
-            let of = |site: SiteCode, id: &str| {
-                let mut all = judge.hierarchy().site(site)?.runs.iter().rev();
-                all.find(|tracked| tracked.run.id == id).map(|tracked| tracked.run.clone())
-            };
-            let below = wave.edges.iter().flat_map(|edge| edge.runs.iter().filter_map(move |id| of(edge.child, id)));
-            of(wave.top, &wave.id).into_iter().chain(below).collect()
-        };
-        settled.map(|wave| (runs(&wave), wave)).map(|(runs, wave)| (wave, runs)).collect()
-    }
-
-    fn with_waves<T>(&self, at: Option<Timestamp>, ask: impl FnOnce(&Waves<'_>) -> T) -> T {
-        let judge = self.read();
-        match at {
-            Some(at) => ask(&Waves::new(&judge.hierarchy().as_of(at), judge.limits(), at)),
-            None => ask(&Waves::new(judge.hierarchy(), judge.limits(), (self.clock)())),
-        }
-    }
-
-    /// The settings of a site, now or at a moment in the past; `None` where there is no such site.
-    pub fn settings(&self, site: SiteCode, at: Option<Timestamp>) -> Option<SettingsView> {
-        let judge = self.read();
-        let known = judge.hierarchy().site(site)?;
-        let now = (self.clock)();
-        Some(match at {
-            Some(at) => {
-                let mut past = known.clone();
-                past.configured = known.configured.as_of(at);
-                settings_view::view(judge.hierarchy(), &past, at)
-            }
-            None => settings_view::view(judge.hierarchy(), known, now),
-        })
-    }
-
-    /// Verdicts that would change if a site had other settings.
-    pub fn whatif(&self, site: SiteCode, set: &[String]) -> Result<Vec<VerdictChange>, WhatIfError> {
-        let judge = self.read();
-        whatif(judge.hierarchy(), judge.limits(), site, set, (self.clock)())
     }
 
     /// Suppresses a finding or lifts its suppression. Durable when this returns; `None` if there is no such finding.
