@@ -26,9 +26,9 @@ const RECENT: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
 const ROOM_KIB: usize = 64 * 1024;
 
 mod answers;
-mod covered;
+mod kept_coverage;
 
-use covered::Kept;
+use kept_coverage::Kept;
 
 /// An operator's decision on a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub struct Engine {
     /// Source of the current time.
     pub clock: fn() -> Timestamp,
     /// Coverage last written to the store, by agent and site.
-    covered: Mutex<Kept>,
+    kept_coverage: Mutex<Kept>,
     /// The newest waves as of when no site was reading a backlog.
     measured: Mutex<Vec<Wave>>,
     /// Findings not yet written, because the store was unavailable.
@@ -112,10 +112,22 @@ impl Engine {
         let (stopping, _) = watch::channel(false);
         let (findings_changed, _) = watch::channel(0);
         let (judge, refusals) = (RwLock::new(judge), Arc::new(Refusals::default()));
-        let (covered, measured, unsaved, size) = (Mutex::default(), Mutex::default(), Mutex::default(), RwLock::default());
+        let (kept_coverage, measured, unsaved, size) = (Mutex::default(), Mutex::default(), Mutex::default(), RwLock::default());
         let room = Arc::new(Semaphore::new(ROOM_KIB));
-        let engine =
-            Engine { covered, measured, unsaved, size, room, judge, store, refusals, clock, arrived, findings_changed, stopping };
+        let engine = Engine {
+            kept_coverage,
+            measured,
+            unsaved,
+            size,
+            room,
+            judge,
+            store,
+            refusals,
+            clock,
+            arrived,
+            findings_changed,
+            stopping,
+        };
         engine.judge_and_keep().await?;
         tracing::info!(events = count, carried = carried.len(), damaged_blocks = damaged, "store replayed");
         Ok(engine)
@@ -184,7 +196,7 @@ impl Engine {
             let mut judge = self.write();
             settled.iter().for_each(|one| judge.apply_coverage(&session.agent, session.epoch, (*one).clone()));
             drop(judge);
-            let mut kept = self.covered.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut kept = self.kept_coverage.lock().unwrap_or_else(PoisonError::into_inner);
             kept.worth_keeping(&session.agent, session.epoch, &settled)
         };
         if news.is_empty() {

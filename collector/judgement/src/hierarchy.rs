@@ -16,17 +16,17 @@ use supwatch_model::settings::SupStatus;
 use crate::diagnosis::Catalogue;
 use crate::runs::line_of;
 
+mod coverage;
 mod database;
 mod described;
 mod index;
 mod listed;
-mod reading;
 mod site;
 
 use index::Index;
 use site::{NOTIFICATIONS_KEPT, Shared, starts_on_schedule};
 
-pub use reading::Readings;
+pub use coverage::SiteCoverage;
 pub use site::{Notification, Site, Unreadable};
 
 /// All sites, their parents, and what is last known of each.
@@ -120,10 +120,10 @@ impl Hierarchy {
         match &event.kind {
             // A report of the current state is no backlog.
             EventKind::SettingsSnapshot { .. } | EventKind::SiteDescribed(_) | EventKind::AgentHealth { .. } => {}
-            _ => site.readings.record_event(stored),
+            _ => site.coverage.record_event(stored),
         }
         let synced = site.synced_version();
-        site.extend_covered(event);
+        site.extend_log(event);
         match &event.kind {
             EventKind::SiteDescribed(description) => {
                 site.descriptions.insert(stored.agent.clone(), description.clone());
@@ -288,7 +288,7 @@ impl Hierarchy {
         let code = coverage.site;
         let before = self.is_reading_back(code);
         let site = self.sites.entry(code).or_insert_with(|| Site::new(code));
-        site.readings.apply_coverage(agent, epoch, coverage);
+        site.coverage.apply_coverage(agent, epoch, coverage);
         before && !self.is_reading_back(code)
     }
 
@@ -297,7 +297,7 @@ impl Hierarchy {
         let sites: Vec<SiteCode> = self.agents.get(agent).into_iter().flat_map(|agent| agent.sites.iter().copied()).collect();
         for code in sites {
             if let Some(site) = self.sites.get_mut(&code) {
-                site.readings.assume_caught_up(agent);
+                site.coverage.assume_caught_up(agent);
             }
         }
     }
@@ -308,7 +308,7 @@ impl Hierarchy {
             return false;
         }
         let connected = |agent: &AgentId| self.agents.get(agent).is_some_and(|agent| agent.connected);
-        self.site(code).filter(|_| self.live).is_some_and(|site| site.readings.is_reading_back(connected))
+        self.site(code).filter(|_| self.live).is_some_and(|site| site.coverage.is_reading_back(connected))
     }
 
     /// Agents that send a site's events.

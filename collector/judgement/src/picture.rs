@@ -75,10 +75,10 @@ fn draw_site(hierarchy: &Hierarchy, site: &Site, findings: &[Finding], verdicts:
     let code = site.code;
     // Events of an unfinished backlog are history: the site is shown as of when it was last completely read.
     let backlog = (live && hierarchy.is_reading_back(code)).then(|| Backlog {
-        unread_bytes: site.readings.unread(),
+        unread_bytes: site.coverage.unread(),
         spooled_events: hierarchy.agents_of(site).map(|(_, agent)| agent.spooled_events).sum(),
     });
-    let judged_as_of = if live { site.readings.read_until("wsyncmgr") } else { None };
+    let judged_as_of = if live { site.coverage.read_until("wsyncmgr") } else { None };
     let whole = backlog.map(|_| site.as_of(judged_as_of.unwrap_or(Timestamp::MIN)));
     let shown = whole.as_ref().unwrap_or(site);
     let mut counts = FindingCounts::default();

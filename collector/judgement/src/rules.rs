@@ -246,7 +246,7 @@ impl<'a> Scene<'a> {
     /// The time up to which something may be called absent from the site's wsyncmgr.log, which is as far as the log is known to
     /// be read. `None`: it is not read at all. Offline, logs are read completely.
     fn seen_until(&self) -> Option<Timestamp> {
-        let reported = self.site.readings.read_until("wsyncmgr").is_some();
+        let reported = self.site.coverage.read_until("wsyncmgr").is_some();
         if self.live || reported { self.site.read_until().map(|until| until.min(self.now)) } else { Some(self.now) }
     }
 

@@ -148,7 +148,7 @@ fn is_better_off(tree: &Tree<'_>, above: SiteCode, below: SiteCode) -> bool {
         let seen = tree.hierarchy.site(code).and_then(|site| site.runs.last_success()?.run.ended_at);
         seen.max(tree.hierarchy.status_of(code).and_then(|(_, row)| row.last_success_at.value().copied()))
     };
-    let since = success(below).or_else(|| tree.hierarchy.site(below)?.covered_since);
+    let since = success(below).or_else(|| tree.hierarchy.site(below)?.log_since);
     success(above).is_some_and(|above| since.is_some_and(|since| above > since))
 }
 
