@@ -236,13 +236,13 @@ impl Engine {
     }
 
     /// Records that an agent's stream opened.
-    pub fn connected(&self, session: &Session, version: &str, reports_coverage: bool) {
-        self.write().connected(&session.agent, session.fence, version, reports_coverage, session.lost_ever);
+    pub fn stream_opened(&self, session: &Session, version: &str, reports_coverage: bool) {
+        self.write().stream_opened(&session.agent, session.fence, version, reports_coverage, session.lost_ever);
     }
 
     /// Records that an agent's stream ended.
-    pub fn disconnected(&self, session: &Session) {
-        self.write().disconnected(&session.agent, session.fence);
+    pub fn stream_closed(&self, session: &Session) {
+        self.write().stream_closed(&session.agent, session.fence);
     }
 
     /// Judges what changes with time.

@@ -132,7 +132,7 @@ impl Hierarchy {
                 self.rename(event.site, &mut touched);
             }
             EventKind::SettingsSnapshot { settings } => {
-                site.is_read_again(event);
+                site.clear_unreadable(event);
                 let before = site.shared_settings();
                 if site.configured.apply(&stored.agent, settings) {
                     self.settings_changed(event.site, &before, &mut touched);
@@ -145,7 +145,7 @@ impl Hierarchy {
                 self.place(event.site, &mut touched);
             }
             EventKind::ChildrenNotified { sites } => sites.iter().for_each(|child| self.notify(event, *child, &mut touched)),
-            EventKind::AgentHealth { trouble, .. } => site.trouble(stored, trouble.as_deref()),
+            EventKind::AgentHealth { trouble, .. } => site.set_unreadable(stored, trouble.as_deref()),
             _ => self.fold_line(event, &mut touched),
         }
         if new {

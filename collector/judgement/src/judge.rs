@@ -144,7 +144,7 @@ impl Judge {
     }
 
     /// Records that an agent's stream opened.
-    pub fn connected(&mut self, agent: &AgentId, fence: u64, version: &str, reports_coverage: bool, lost_events: u64) {
+    pub fn stream_opened(&mut self, agent: &AgentId, fence: u64, version: &str, reports_coverage: bool, lost_events: u64) {
         let known = self.hierarchy.agents.entry(agent.clone()).or_default();
         known.connected = true;
         known.reports_coverage = reports_coverage;
@@ -154,7 +154,7 @@ impl Judge {
     }
 
     /// Records that an agent's stream ended; the end of an older stream than the newest is ignored.
-    pub fn disconnected(&mut self, agent: &AgentId, fence: u64) {
+    pub fn stream_closed(&mut self, agent: &AgentId, fence: u64) {
         if let Some(known) = self.hierarchy.agents.get_mut(agent).filter(|known| known.fence == fence) {
             known.connected = false;
         }

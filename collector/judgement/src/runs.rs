@@ -126,7 +126,7 @@ impl Runs {
     /// Lines of other logs are joined to the failure they surround, whichever arrives first.
     fn join(&mut self, event: &Event, catalogue: &Catalogue) {
         if join::is_well(event) {
-            self.troubles.was_well(event);
+            self.troubles.record_success(event);
             // Errors joined before this may be over.
             let later = |tracked: &&mut TrackedRun| tracked.run.outcome == RunOutcome::Failed && tracked.run.ended_at >= event.time;
             for tracked in self.kept.iter_mut().filter(later) {

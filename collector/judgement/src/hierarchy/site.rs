@@ -194,18 +194,20 @@ impl Site {
             self.database_trouble.drain(..self.database_trouble.len().saturating_sub(KEPT));
         }
         if event.log == "wsyncmgr" || event.log == "wcm" {
-            self.is_read_again(event);
+            self.clear_unreadable(event);
         }
         self.runs.fold(event, catalogue);
         let seen = Seen::of(event, self.active_wsus.as_deref());
         seen.iter().fold(false, |changed, seen| self.configured.see(seen, event.time) | changed)
     }
 
-    pub(super) fn is_read_again(&mut self, event: &Event) {
+    /// Clears the error of a file that its agents read again.
+    pub(super) fn clear_unreadable(&mut self, event: &Event) {
         self.unreadable.retain(|(_, file), _| *file != event.file);
     }
 
-    pub(super) fn trouble(&mut self, stored: &StoredEvent, trouble: Option<&str>) {
+    /// Records the error an agent reports for a file, or that there is none any more.
+    pub(super) fn set_unreadable(&mut self, stored: &StoredEvent, trouble: Option<&str>) {
         let key = (stored.agent.clone(), stored.event.file.clone());
         match trouble {
             Some(text) => {

@@ -79,7 +79,7 @@ impl Troubles {
     }
 
     /// Records a success of WCM.
-    pub fn was_well(&mut self, event: &Event) {
+    pub fn record_success(&mut self, event: &Event) {
         self.well.extend(event.time);
         if self.well.len() > KEPT {
             self.well.pop_front();
