@@ -35,7 +35,7 @@ pub struct Hierarchy {
     /// Content of `hierarchy.toml`.
     pub expected: HierarchyFile,
     /// Its sites by code, because every query about a parent looks one up.
-    listed: BTreeMap<SiteCode, SiteDescription>,
+    expected_sites: BTreeMap<SiteCode, SiteDescription>,
     /// Sites by code.
     pub sites: BTreeMap<SiteCode, Site>,
     /// Agents by identity.
@@ -99,10 +99,10 @@ impl Hierarchy {
     /// A hierarchy with the expected sites.
     pub fn new(expected: HierarchyFile, catalogue: Arc<Catalogue>) -> Hierarchy {
         let sites: BTreeMap<SiteCode, Site> = expected.sites.iter().map(|site| (site.code, Site::new(site.code))).collect();
-        let listed = expected.sites.iter().map(|site| (site.code, site.description.clone())).collect();
+        let expected_sites = expected.sites.iter().map(|site| (site.code, site.description.clone())).collect();
         let codes: Vec<SiteCode> = sites.keys().copied().collect();
         let mut hierarchy =
-            Hierarchy { expected, listed, sites, agents: BTreeMap::new(), index: Index::default(), live: false, catalogue };
+            Hierarchy { expected, expected_sites, sites, agents: BTreeMap::new(), index: Index::default(), live: false, catalogue };
         codes.into_iter().for_each(|code| hierarchy.place(code, &mut BTreeSet::new()));
         hierarchy
     }

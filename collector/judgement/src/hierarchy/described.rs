@@ -10,13 +10,16 @@ use super::{Hierarchy, Parent};
 
 impl Hierarchy {
     fn expected_site(&self, code: SiteCode) -> Option<&SiteDescription> {
-        self.listed.get(&code)
+        self.expected_sites.get(&code)
     }
 
     /// What agents, then `hierarchy.toml`, then a site's provider report about a site.
     fn described<'a, T>(&'a self, code: SiteCode, read: impl Fn(&'a SiteDescription) -> Option<T>) -> Option<T> {
         let reported = self.site(code).into_iter().flat_map(|site| site.descriptions.values());
-        reported.chain(self.expected_site(code)).chain(self.site(code).and_then(|site| site.listed.as_ref())).find_map(read)
+        reported
+            .chain(self.expected_site(code))
+            .chain(self.site(code).and_then(|site| site.provider_description.as_ref()))
+            .find_map(read)
     }
 
     /// Its type.

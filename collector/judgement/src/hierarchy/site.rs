@@ -34,7 +34,7 @@ pub struct Site {
     /// Parent that a log implies.
     pub implied_parent: Option<SiteCode>,
     /// What the SMS Provider of a site reports about it.
-    pub listed: Option<SiteDescription>,
+    pub provider_description: Option<SiteDescription>,
     /// Whether its log has a run on the schedule or its own database phase (6705), which only a top site has.
     pub scheduled: bool,
     /// Generation that a log implies.
@@ -102,7 +102,7 @@ impl Site {
             code,
             descriptions: BTreeMap::new(),
             implied_parent: None,
-            listed: None,
+            provider_description: None,
             scheduled: false,
             implied_generation: None,
             runs: Runs::new(code),
