@@ -96,13 +96,13 @@ impl Engine {
             judge.apply_coverage(&kept.agent, kept.epoch, kept.coverage);
         }
         // While the collector was down, no agent could reach it: silence counts from now, except for agents silent long before.
-        let newest = judge.hierarchy().agents.values().filter_map(|agent| agent.last_heard_at).max();
+        let newest = judge.hierarchy().agents.values().filter_map(|agent| agent.last_seen_at).max();
         let recent = |at: Timestamp| newest.is_some_and(|newest| newest.duration_since(at) <= RECENT);
         let agents: Vec<(AgentId, Vec<SiteCode>)> = judge
             .hierarchy()
             .agents
             .iter()
-            .filter(|(_, agent)| agent.last_heard_at.is_some_and(recent))
+            .filter(|(_, agent)| agent.last_seen_at.is_some_and(recent))
             .map(|(id, agent)| (id.clone(), agent.sites.iter().copied().collect()))
             .collect();
         for (agent, sites) in agents {

@@ -59,7 +59,7 @@ pub struct Agent {
     /// Sites whose events it sends.
     pub sites: BTreeSet<SiteCode>,
     /// Last contact (collector's clock).
-    pub last_heard_at: Option<Timestamp>,
+    pub last_seen_at: Option<Timestamp>,
     /// Whether its stream is open.
     pub connected: bool,
     /// Fencing token of its newest stream: the end of an older one is ignored.
@@ -168,7 +168,7 @@ impl Hierarchy {
     fn record_sender(&mut self, stored: &StoredEvent) {
         let agent = self.agents.entry(stored.agent.clone()).or_default();
         agent.events += 1;
-        agent.last_heard_at = agent.last_heard_at.max(Some(stored.received_at));
+        agent.last_seen_at = agent.last_seen_at.max(Some(stored.received_at));
         if let EventKind::AgentHealth { version, .. } = &stored.event.kind {
             agent.version.clone_from(version);
         }
@@ -274,7 +274,7 @@ impl Hierarchy {
     pub fn mark_seen(&mut self, id: &AgentId, sites: &[SiteCode], at: Timestamp, spooled_events: u64) {
         let agent = self.agents.entry(id.clone()).or_default();
         agent.sites.extend(sites);
-        agent.last_heard_at = agent.last_heard_at.max(Some(at));
+        agent.last_seen_at = agent.last_seen_at.max(Some(at));
         agent.spooled_events = spooled_events;
         for code in sites {
             let site = self.sites.entry(*code).or_insert_with(|| Site::new(*code));

@@ -81,7 +81,7 @@ pub(super) fn candidates(tree: &Tree<'_>, index: usize) -> Vec<usize> {
         "wsus-version" => beside(tree, finding, |_| true),
         "agent-lagging" => here(&["agent-silent"]).into_iter().chain(same_agent(tree, finding)).collect(),
         "agent-silent" | "clock-skew" => same_agent(tree, finding),
-        "topology" => same_knot(tree, finding),
+        "topology" => same_topology_fault(tree, finding),
         _ => Vec::new(),
     });
     found
@@ -188,7 +188,7 @@ fn same_agent(tree: &Tree<'_>, finding: &Finding) -> Vec<usize> {
 }
 
 /// Two top sites, or a cycle, are one fault that each of their sites reports.
-fn same_knot(tree: &Tree<'_>, finding: &Finding) -> Vec<usize> {
+fn same_topology_fault(tree: &Tree<'_>, finding: &Finding) -> Vec<usize> {
     let here = finding.site;
     let circle = |site: SiteCode| tree.above(here).contains(&site) && tree.above(site).contains(&here);
     // The reports of two sites about one parent differ only in their own codes.

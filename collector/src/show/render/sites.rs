@@ -46,7 +46,7 @@ pub fn full(picture: &Picture, site: &SitePicture, look: Look) -> String {
             safe(&agent.id.0),
             safe(&agent.version),
             state,
-            time(agent.last_heard_at),
+            time(agent.last_seen_at),
             agent.events,
             look.say("events", "イベント"),
             agent.spooled_events,
