@@ -57,7 +57,7 @@ pub enum AppError {
     Command,
     /// The collecting thread ended unexpectedly.
     #[error("the thread that reads the logs ended unexpectedly")]
-    Collector,
+    Collecting,
 }
 
 /// The current time (UTC).
@@ -111,7 +111,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>, second_signal: 
     };
     let undelivered = spool.undelivered();
     tracing::info!(delivered, hurried, undelivered, delivered_while_stopping = rest.saturating_sub(undelivered), "agent stopped");
-    result.map_err(|_| AppError::Collector)?.map_err(AppError::Spool)?;
+    result.map_err(|_| AppError::Collecting)?.map_err(AppError::Spool)?;
     ran
 }
 
@@ -147,7 +147,7 @@ pub async fn once(config: &Config) -> Result<u64, AppError> {
         }
         Ok::<_, SpoolError>(())
     });
-    sweep.await.map_err(|_| AppError::Collector)??;
+    sweep.await.map_err(|_| AppError::Collecting)??;
     if let Some(prober) = Prober::of(config, &spool, now) {
         prober.once().await?;
     }

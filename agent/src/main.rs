@@ -84,7 +84,7 @@ fn main() -> ExitCode {
                 | AppError::Start(_)
                 | AppError::Read(_)
                 | AppError::Command
-                | AppError::Collector => 4,
+                | AppError::Collecting => 4,
             })
         }
     }

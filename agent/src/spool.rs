@@ -369,7 +369,7 @@ impl Spool {
 
     /// Records that the collector has everything up to a sequence number, and deletes the oldest acknowledged blocks beyond
     /// what [`Bounds`] retain. The number decreases when a collector is restored from a backup.
-    pub fn acknowledged(&self, durable: u64) -> Result<(), SpoolError> {
+    pub fn acknowledge(&self, durable: u64) -> Result<(), SpoolError> {
         self.forget(durable, self.bounds.retained_bytes)
     }
 

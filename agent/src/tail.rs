@@ -1,6 +1,6 @@
 //! Follows one log through growth, rotation by rename or by copy, truncation and replacement.
 //!
-//! A file is the one being read if the bytes before the read position match; names and file numbers are hints (`judge`).
+//! A file is the one being read if the bytes before the read position match; names and file numbers are hints (`decide`).
 //! The checkpoint never points into a record: an unfinished one is read again after a restart. Data that is no longer
 //! available is reported as a gap, in order among the events.
 
@@ -12,9 +12,9 @@ use supwatch_model::event::{Event, EventKind};
 use supwatch_model::ids::SiteCode;
 use supwatch_model::time::Certainty;
 
+use self::decide::{Around, Grace, News, Next, Step};
 use self::files::{Disk, Files, Identity, Opened};
-use self::guard::{GUARD, Guard, Mark, Place, exactly};
-use self::judge::{Around, Grace, News, Next, Verdict};
+use self::guard::{GUARD, Guard, Mark, Position, exactly};
 pub use self::open::Piece;
 use self::open::{CHUNK, Fetched, Location, Open};
 use supwatch_reading::reader::{Reader, Reading, Resume};
@@ -22,7 +22,7 @@ use supwatch_reading::site_folder::rolled_over;
 
 pub mod files;
 mod guard;
-mod judge;
+mod decide;
 mod open;
 #[cfg(test)]
 mod tests;
@@ -136,12 +136,12 @@ impl Tail {
         // The read counts only if the log was not rolled over meanwhile: the bytes might belong to the next generation.
         let fetched = open.fetch()?;
         let mut around = Around::of(&*self.files, &self.path, open.behind)?;
-        match open.judge(&fetched, &mut around)? {
-            Verdict::On(location) => self.go_on(location, fetched, around, out, now),
-            Verdict::Adopt => self.adopt(around, out, now),
-            Verdict::Sibling(grace) => self.go_to_sibling(around, grace, now),
-            Verdict::Ended { gap, next, sure } => self.ended(gap, next, sure, around, out, now),
-            Verdict::Wait => Ok(Look::Quiet),
+        match open.decide(&fetched, &mut around)? {
+            Step::On(location) => self.go_on(location, fetched, around, out, now),
+            Step::Adopt => self.adopt(around, out, now),
+            Step::Sibling(grace) => self.go_to_sibling(around, grace, now),
+            Step::Ended { gap, next, sure } => self.ended(gap, next, sure, around, out, now),
+            Step::Wait => Ok(Look::Quiet),
         }
     }
 
@@ -182,17 +182,17 @@ impl Tail {
             return self.begin_next(next, around, &Resume::default(), None);
         };
         let mut around = Around::of(&*self.files, &self.path, checkpoint.behind)?;
-        match checkpoint.judge(&mut around)? {
-            Verdict::On(location) => {
+        match checkpoint.decide(&mut around)? {
+            Step::On(location) => {
                 self.doubt = None;
                 let behind = self.behind(location, checkpoint.location, checkpoint.behind, &around, out);
                 let Some(log) = around.log else { return Ok(Look::Quiet) };
                 self.begin(log, location, behind, None, &checkpoint.resume, checkpoint.seen)?;
                 Ok(Look::More)
             }
-            Verdict::Sibling(grace) => self.go_to_sibling(around, grace, now),
-            Verdict::Ended { gap, next, sure } => self.ended(gap, next, sure, around, out, now),
-            Verdict::Adopt | Verdict::Wait => Ok(Look::Quiet),
+            Step::Sibling(grace) => self.go_to_sibling(around, grace, now),
+            Step::Ended { gap, next, sure } => self.ended(gap, next, sure, around, out, now),
+            Step::Adopt | Step::Wait => Ok(Look::Quiet),
         }
     }
 
@@ -211,7 +211,7 @@ impl Tail {
         let Some(open) = &mut self.open else { return Ok(Look::Quiet) };
         (open.location, open.behind) = (location, behind);
         if location == Location::Sibling {
-            open.behind = behind.map(|mark| mark.at_least(open.place()));
+            open.behind = behind.map(|mark| mark.at_least(open.guarded_position()));
         }
         let is_log = matches!(location, Location::Log | Location::Copied);
         if is_log {
@@ -309,7 +309,7 @@ impl Tail {
         self.doubt = None;
         let (Some(checkpoint), Some(sibling)) = (self.checkpoint(), around.sibling) else { return Ok(Look::Quiet) };
         let left = (grace == Grace::Drain).then_some(now);
-        let behind = Some(around.mark.at_least(checkpoint.place()));
+        let behind = Some(around.mark.at_least(checkpoint.guarded_position()));
         self.begin(sibling, Location::Sibling, behind, left, &checkpoint.resume, checkpoint.seen)?;
         Ok(Look::More)
     }
@@ -355,7 +355,7 @@ impl Tail {
         let Some(held) = self.checkpoint() else { return Ok(Look::Quiet) };
         self.late(held.location, held.behind, &around, out);
         if let Some(open) = self.open.as_ref().filter(|open| open.location == Location::Sibling && gap.is_none()) {
-            around.mark = around.mark.at_least(open.place());
+            around.mark = around.mark.at_least(open.guarded_position());
         }
         let (mut offset, mut resume) = (held.resume.offset, Resume { offset: 0, framing: None, ..held.resume });
         if let Some(open) = &mut self.open {
@@ -438,7 +438,7 @@ impl Tail {
 }
 
 impl Checkpoint {
-    fn place(&self) -> Place {
-        Place { offset: self.resume.offset, guard: self.guard }
+    fn guarded_position(&self) -> Position {
+        Position { offset: self.resume.offset, guard: self.guard }
     }
 }

@@ -148,7 +148,7 @@ impl Uplink {
             spool.resume(&welcome.resume)?;
         }
         tracing::info!(collector = self.collector, durable = welcome.durable_sequence, "connected to the collector; delivering");
-        spool.acknowledged(welcome.durable_sequence)?;
+        spool.acknowledge(welcome.durable_sequence)?;
         let window = u64::from(welcome.window_events.max(1));
         let (connector, durable) = (&self.connector, welcome.durable_sequence);
         let mut session =
@@ -274,7 +274,7 @@ impl Session<'_> {
                 self.acked = self.acked.max(durable_sequence);
                 self.waiting_since = None;
                 let (spool, acked) = (Arc::clone(self.spool), self.acked);
-                let noted = self.connector.blocking(move || spool.acknowledged(acked)).await;
+                let noted = self.connector.blocking(move || spool.acknowledge(acked)).await;
                 noted.ok_or(UplinkError::Protocol("stopping"))??;
             }
             stream_response::Body::Resync(wire::Resync { expected_sequence }) => {

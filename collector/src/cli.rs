@@ -24,11 +24,15 @@ mod admin;
 mod analyze;
 mod check;
 mod client;
+mod events;
 mod explain;
-mod read;
+mod findings;
 mod report;
 mod rules;
+mod runs;
 mod settings;
+mod sites;
+mod status;
 mod store;
 mod suppress;
 mod wave;
@@ -127,19 +131,19 @@ enum Command {
     /// Judge site folders, folders of logs, single logs or a zip, without a collector
     Analyze(analyze::Analyze),
     /// Show the hierarchy as a tree: state, last success, findings, what to do next
-    Status(read::Status),
+    Status(status::Status),
     /// List sites; with a code, show one in full
-    Sites(read::Sites),
+    Sites(sites::Sites),
     /// List open findings, worst first
-    Findings(read::Findings),
+    Findings(findings::Findings),
     /// Explain a finding, rule, cause, message id, error code or error text
     Explain(explain::Explain),
     /// List past runs
-    Runs(read::Runs),
+    Runs(runs::Runs),
     /// Show how far a synchronisation got: which sites were notified, when each began, how long it took, where it stopped
     Wave(wave::Wave),
     /// List past events
-    Events(read::Events),
+    Events(events::Events),
     /// Show the settings of a site: now, at a time, their changes, and compared with another site
     Settings(settings::Settings),
     /// Show which verdicts would change if a site had other settings

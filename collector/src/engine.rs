@@ -7,23 +7,16 @@ use jiff::Timestamp;
 use supwatch_model::coverage::Coverage;
 use supwatch_model::event::{Event, StoredEvent};
 use supwatch_model::finding::{Finding, Suppression};
-use supwatch_model::history::{AuditEntry, SettingsView, VerdictChange};
+use supwatch_model::history::AuditEntry;
 use supwatch_model::ids::{AgentId, SiteCode};
-use supwatch_model::picture::Picture;
 use supwatch_model::place::Place;
-use supwatch_model::run::Run;
 use supwatch_model::wave::Wave;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::access::refusals::Refusals;
-use supwatch_judgement::consequences;
 use supwatch_judgement::hierarchy::Hierarchy;
 use supwatch_judgement::judge::Judge;
 use supwatch_judgement::limits::Limits;
-use supwatch_judgement::picture;
-use supwatch_judgement::settings_view;
-use supwatch_judgement::waves::Waves;
-use supwatch_judgement::whatif::{WhatIfError, whatif};
 use supwatch_store::{Cursor, EventQuery, Retention, Session, Store, StoreError, StoreSize};
 
 /// An agent counts as connected when the collector stopped if its last contact was within this time of the newest one.
@@ -32,12 +25,10 @@ const RECENT: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
 /// KiB of batches that may wait for the store, over all agents.
 const ROOM_KIB: usize = 64 * 1024;
 
-/// Number of newest waves considered for metrics: those in progress, and the last finished one of each top site.
-const MEASURED_WAVES: usize = 8;
+mod answers;
+mod kept_coverage;
 
-mod covered;
-
-use covered::Kept;
+use kept_coverage::Kept;
 
 /// An operator's decision on a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +56,7 @@ pub struct Engine {
     /// Source of the current time.
     pub clock: fn() -> Timestamp,
     /// Coverage last written to the store, by agent and site.
-    covered: Mutex<Kept>,
+    kept_coverage: Mutex<Kept>,
     /// The newest waves as of when no site was reading a backlog.
     measured: Mutex<Vec<Wave>>,
     /// Findings not yet written, because the store was unavailable.
@@ -105,13 +96,13 @@ impl Engine {
             judge.apply_coverage(&kept.agent, kept.epoch, kept.coverage);
         }
         // While the collector was down, no agent could reach it: silence counts from now, except for agents silent long before.
-        let newest = judge.hierarchy().agents.values().filter_map(|agent| agent.last_heard_at).max();
+        let newest = judge.hierarchy().agents.values().filter_map(|agent| agent.last_seen_at).max();
         let recent = |at: Timestamp| newest.is_some_and(|newest| newest.duration_since(at) <= RECENT);
         let agents: Vec<(AgentId, Vec<SiteCode>)> = judge
             .hierarchy()
             .agents
             .iter()
-            .filter(|(_, agent)| agent.last_heard_at.is_some_and(recent))
+            .filter(|(_, agent)| agent.last_seen_at.is_some_and(recent))
             .map(|(id, agent)| (id.clone(), agent.sites.iter().copied().collect()))
             .collect();
         for (agent, sites) in agents {
@@ -121,10 +112,22 @@ impl Engine {
         let (stopping, _) = watch::channel(false);
         let (findings_changed, _) = watch::channel(0);
         let (judge, refusals) = (RwLock::new(judge), Arc::new(Refusals::default()));
-        let (covered, measured, unsaved, size) = (Mutex::default(), Mutex::default(), Mutex::default(), RwLock::default());
+        let (kept_coverage, measured, unsaved, size) = (Mutex::default(), Mutex::default(), Mutex::default(), RwLock::default());
         let room = Arc::new(Semaphore::new(ROOM_KIB));
-        let engine =
-            Engine { covered, measured, unsaved, size, room, judge, store, refusals, clock, arrived, findings_changed, stopping };
+        let engine = Engine {
+            kept_coverage,
+            measured,
+            unsaved,
+            size,
+            room,
+            judge,
+            store,
+            refusals,
+            clock,
+            arrived,
+            findings_changed,
+            stopping,
+        };
         engine.judge_and_keep().await?;
         tracing::info!(events = count, carried = carried.len(), damaged_blocks = damaged, "store replayed");
         Ok(engine)
@@ -138,14 +141,6 @@ impl Engine {
     /// Notifies of new events; the value counts them since the store began.
     pub fn arrived(&self) -> watch::Receiver<u64> {
         self.arrived.subscribe()
-    }
-
-    /// Every finding, open or resolved, with consequences linked to their causes.
-    pub fn findings(&self) -> Vec<Finding> {
-        let judge = self.read();
-        let mut findings = judge.findings().cloned().collect::<Vec<_>>();
-        consequences::fold(judge.hierarchy(), judge.limits(), (self.clock)(), &mut findings);
-        findings
     }
 
     /// Notifies when changed findings are stored; the value counts the changes.
@@ -201,7 +196,7 @@ impl Engine {
             let mut judge = self.write();
             settled.iter().for_each(|one| judge.apply_coverage(&session.agent, session.epoch, (*one).clone()));
             drop(judge);
-            let mut kept = self.covered.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut kept = self.kept_coverage.lock().unwrap_or_else(PoisonError::into_inner);
             kept.worth_keeping(&session.agent, session.epoch, &settled)
         };
         if news.is_empty() {
@@ -241,13 +236,13 @@ impl Engine {
     }
 
     /// Records that an agent's stream opened.
-    pub fn connected(&self, session: &Session, version: &str, reports_coverage: bool) {
-        self.write().connected(&session.agent, session.fence, version, reports_coverage, session.lost_ever);
+    pub fn stream_opened(&self, session: &Session, version: &str, reports_coverage: bool) {
+        self.write().stream_opened(&session.agent, session.fence, version, reports_coverage, session.lost_ever);
     }
 
     /// Records that an agent's stream ended.
-    pub fn disconnected(&self, session: &Session) {
-        self.write().disconnected(&session.agent, session.fence);
+    pub fn stream_closed(&self, session: &Session) {
+        self.write().stream_closed(&session.agent, session.fence);
     }
 
     /// Judges what changes with time.
@@ -303,89 +298,9 @@ impl Engine {
         Ok(())
     }
 
-    /// The picture, now or at a moment in the past.
-    pub fn picture(&self, at: Option<Timestamp>, resolved: bool) -> Picture {
-        let judge = self.read();
-        match at {
-            Some(at) => picture::at(judge.hierarchy(), judge.limits(), at),
-            None => picture::now(&judge, (self.clock)(), resolved, self.refusals.list()),
-        }
-    }
-
-    /// The newest waves, newest first, now or at a moment in the past.
-    pub fn waves(&self, at: Option<Timestamp>, last: usize) -> Vec<Wave> {
-        self.with_waves(at, |waves| waves.newest(last))
-    }
-
-    /// A wave by its id.
-    pub fn wave(&self, at: Option<Timestamp>, id: &str) -> Option<Wave> {
-        self.with_waves(at, |waves| waves.get(id))
-    }
-
     /// Size of the store when last measured.
     pub fn store_size(&self) -> StoreSize {
         *self.size.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The newest waves for metrics. While a site reads its backlog, the waves from before it are returned.
-    pub fn measured_waves(&self) -> Vec<Wave> {
-        let reads_back = {
-            let judge = self.read();
-            let hierarchy = judge.hierarchy();
-            let mut connected = hierarchy.sites.values().filter(|site| hierarchy.agents_of(site).any(|(_, agent)| agent.connected));
-            connected.any(|site| hierarchy.is_reading_back(site.code))
-        };
-        let waves = (!reads_back).then(|| self.waves(None, MEASURED_WAVES));
-        let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(waves) = waves {
-            *measured = waves;
-        }
-        measured.clone()
-    }
-
-    /// The settled among the newest waves, each with its runs.
-    pub fn settled_waves(&self, last: usize) -> Vec<(Wave, Vec<Run>)> {
-        let judge = self.read();
-        let settled =
-            Waves::new(judge.hierarchy(), judge.limits(), (self.clock)()).newest(last).into_iter().filter(Wave::is_settled);
-        let runs = |wave: &Wave| -> Vec<Run> {
-            let of = |site: SiteCode, id: &str| {
-                let mut all = judge.hierarchy().site(site)?.runs.iter().rev();
-                all.find(|tracked| tracked.run.id == id).map(|tracked| tracked.run.clone())
-            };
-            let below = wave.edges.iter().flat_map(|edge| edge.runs.iter().filter_map(move |id| of(edge.child, id)));
-            of(wave.top, &wave.id).into_iter().chain(below).collect()
-        };
-        settled.map(|wave| (runs(&wave), wave)).map(|(runs, wave)| (wave, runs)).collect()
-    }
-
-    fn with_waves<T>(&self, at: Option<Timestamp>, ask: impl FnOnce(&Waves<'_>) -> T) -> T {
-        let judge = self.read();
-        match at {
-            Some(at) => ask(&Waves::new(&judge.hierarchy().as_of(at), judge.limits(), at)),
-            None => ask(&Waves::new(judge.hierarchy(), judge.limits(), (self.clock)())),
-        }
-    }
-
-    /// The settings of a site, now or at a moment in the past; `None` where there is no such site.
-    pub fn settings(&self, site: SiteCode, at: Option<Timestamp>) -> Option<SettingsView> {
-        let judge = self.read();
-        let known = judge.hierarchy().site(site)?;
-        let now = (self.clock)();
-        Some(match at {
-            Some(at) => {
-                let mut past = known.clone();
-                past.configured = known.configured.as_of(at);
-                settings_view::view(judge.hierarchy(), &past, at)
-            }
-            None => settings_view::view(judge.hierarchy(), known, now),
-        })
-    }
-
-    /// Verdicts that would change if a site had other settings.
-    pub fn whatif(&self, site: SiteCode, set: &[String]) -> Result<Vec<VerdictChange>, WhatIfError> {
-        let judge = self.read();
-        whatif(judge.hierarchy(), judge.limits(), site, set, (self.clock)())
     }
 
     /// Suppresses a finding or lifts its suppression. Durable when this returns; `None` if there is no such finding.

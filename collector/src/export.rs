@@ -15,13 +15,13 @@ pub mod otlp;
 pub mod notify;
 
 use counters::Counters;
-use metrics::Snapshot;
+use metrics::Values;
 
 use crate::engine::Engine;
 
 /// The current values of the metrics, from the engine and the counters.
-fn snapshot(engine: &Engine, counters: &Counters) -> Snapshot {
-    Snapshot {
+fn values(engine: &Engine, counters: &Counters) -> Values {
+    Values {
         picture: engine.picture(None, false),
         waves: engine.measured_waves(),
         refused: engine.refusals.total(),

@@ -77,7 +77,7 @@ impl IngestService for Ingest {
         if session.is_replaced {
             self.record_replaced(now, &peer, id);
         }
-        self.engine.connected(&session, &hello.version, hello.tells_coverage);
+        self.engine.stream_opened(&session, &hello.version, hello.tells_coverage);
         let newest = hello.next_sequence.saturating_sub(1);
         self.engine.mark_seen(id, &sites, newest.saturating_sub(session.durable_sequence), None);
         tracing::info!(agent = %id, durable = session.durable_sequence, version = hello.version, "agent connected");

@@ -130,9 +130,9 @@ impl TryFrom<wire::Site> for SitePicture {
 
 impl From<AgentPicture> for wire::Agent {
     fn from(agent: AgentPicture) -> wire::Agent {
-        let AgentPicture { id, last_heard_at, connected, events, version, .. } = agent;
+        let AgentPicture { id, last_seen_at, connected, events, version, .. } = agent;
         let AgentPicture { spooled_events, lost_events, spool_bytes, waiting_seconds, .. } = agent;
-        let last_heard_at = last_heard_at.map(to_wire);
+        let last_heard_at = last_seen_at.map(to_wire);
         wire::Agent {
             id: id.0,
             last_heard_at,
@@ -153,7 +153,7 @@ impl From<wire::Agent> for AgentPicture {
         let wire::Agent { spooled_events, lost_events, spool_bytes, waiting_seconds, .. } = agent;
         AgentPicture {
             id: AgentId(id),
-            last_heard_at: from_wire(last_heard_at),
+            last_seen_at: from_wire(last_heard_at),
             connected,
             events,
             version,

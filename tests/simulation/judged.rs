@@ -218,7 +218,7 @@ impl World {
     fn deliver(&mut self, rng: &mut Rng, site: usize, most: usize) {
         if !self.connected[site] {
             self.connected[site] = true;
-            self.judge.connected(&agent(site), 1, "0", true, 0);
+            self.judge.stream_opened(&agent(site), 1, "0", true, 0);
             if self.delivered[site] == 0 && !self.stored.iter().any(|event| event.agent == agent(site)) {
                 self.store(described(site));
             }
@@ -276,7 +276,7 @@ impl World {
             if rng.once_in(40) {
                 self.away_until[site] = Some(after(self.now, i64::try_from(rng.between(60, 2400)).expect("small")));
                 self.connected[site] = false;
-                self.judge.disconnected(&agent(site), 1);
+                self.judge.stream_closed(&agent(site), 1);
                 continue;
             }
             let most = usize::try_from(rng.between(1, 400)).expect("small");

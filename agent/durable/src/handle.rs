@@ -48,8 +48,8 @@ impl Handle {
         remove_torn_snapshots(dir).map_err(io)?;
         let db = open_patiently(dir, cache_bytes)?;
         let damaged = |reason: String| OpenError::Damaged { dir: dir.to_owned(), reason };
-        let tree = caught(|| db.open_tree("supwatch")).map_err(damaged)?;
-        caught(|| db.flush()).map_err(damaged)?;
+        let tree = catch_panic(|| db.open_tree("supwatch")).map_err(damaged)?;
+        catch_panic(|| db.flush()).map_err(damaged)?;
         let file = OpenOptions::new().read(true).write(true).open(dir.join("db")).map_err(io)?;
         file.sync_all().map_err(io)?;
         sync(&dir.join("conf")).map_err(io)?;
@@ -75,7 +75,7 @@ fn beside(dir: &Path) -> PathBuf {
 }
 
 /// Runs an operation on sled and turns a panic, which some damage causes, into an error.
-pub(crate) fn caught<T>(ask: impl FnOnce() -> sled::Result<T>) -> Result<T, String> {
+pub(crate) fn catch_panic<T>(ask: impl FnOnce() -> sled::Result<T>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(ask)) {
         Ok(Ok(found)) => Ok(found),
         Ok(Err(error)) => Err(error.to_string()),

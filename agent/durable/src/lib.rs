@@ -27,7 +27,7 @@ pub use error::{DurableError, OpenError};
 pub use set_aside::set_aside;
 pub use value::VALUE_LIMIT;
 
-use handle::{Handle, caught};
+use handle::{Handle, catch_panic};
 use value::{PARTS, further_parts, part_key, unframe};
 
 /// A key with its value and the value's version.
@@ -107,7 +107,7 @@ impl Durable {
         space::check(&self.dir)?;
         let handle = self.handle()?;
         self.write(&handle, batch)?;
-        caught(|| handle.db.flush()).map_err(|error| self.failing(error))?;
+        catch_panic(|| handle.db.flush()).map_err(|error| self.failing(error))?;
         handle.file.sync_all().map_err(|error| self.failing(error.to_string()))
     }
 
@@ -118,7 +118,7 @@ impl Durable {
     }
 
     fn write(&self, handle: &Handle, batch: Batch) -> Result<(), DurableError> {
-        let written = caught(|| {
+        let written = catch_panic(|| {
             let (batch, bytes) = batch.into_parts(|key| handle.tree.get(key))?;
             handle.tree.apply_batch(batch)?;
             Ok(bytes)
@@ -141,7 +141,7 @@ impl Durable {
     pub fn get(&self, key: &[u8]) -> Result<Option<(u8, Vec<u8>)>, DurableError> {
         let handle = self.handle()?;
         loop {
-            let first = || caught(|| handle.tree.get(key)).map_err(DurableError::Read);
+            let first = || catch_panic(|| handle.tree.get(key)).map_err(DurableError::Read);
             let Some(begun) = first()? else { return Ok(None) };
             match self.whole(&handle, key, &begun) {
                 // Another writer may have replaced the value between two of its parts.
@@ -169,7 +169,7 @@ impl Durable {
                 return Some(Err(error));
             }
             let (entries, handle) = reading.as_mut()?;
-            match caught(|| entries.next().transpose()) {
+            match catch_panic(|| entries.next().transpose()) {
                 Ok(Some((key, first))) if key.starts_with(&prefix) => {
                     let whole = self.whole(handle, &key, &first);
                     Some(whole.map(|(version, value)| (key.to_vec(), version, value)))
@@ -189,7 +189,7 @@ impl Durable {
     /// The last entry with the prefix whose key is not greater than `key`.
     pub fn last_until(&self, until: &[u8], prefix: &[u8]) -> Result<Option<Entry>, DurableError> {
         let handle = self.handle()?;
-        let found = caught(|| handle.tree.range(..=until.to_owned()).next_back().transpose()).map_err(DurableError::Read)?;
+        let found = catch_panic(|| handle.tree.range(..=until.to_owned()).next_back().transpose()).map_err(DurableError::Read)?;
         match found {
             Some((key, first)) if key.starts_with(prefix) => {
                 let (version, value) = self.whole(&handle, &key, &first)?;
@@ -209,7 +209,7 @@ impl Durable {
         }
         let mut framed = first.to_vec();
         for number in 1..=further {
-            let part = caught(|| handle.tree.get(part_key(key, number))).map_err(DurableError::Read)?.ok_or_else(corrupt)?;
+            let part = catch_panic(|| handle.tree.get(part_key(key, number))).map_err(DurableError::Read)?.ok_or_else(corrupt)?;
             framed.extend_from_slice(&part);
         }
         self.touched(framed.len() as u64);

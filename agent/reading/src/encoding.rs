@@ -40,7 +40,7 @@ impl Decoder {
         let mut decoder = Decoder { configured, ..Decoder::default() };
         if !sample.is_empty() {
             decoder.sample = sample;
-            decoder.judge();
+            decoder.guess();
         }
         decoder
     }
@@ -133,11 +133,11 @@ impl Decoder {
             self.sample.push(b'\n');
         }
         if self.sample.len() > before {
-            self.judge();
+            self.guess();
         }
     }
 
-    fn judge(&mut self) {
+    fn guess(&mut self) {
         let proof = self.sample.split(|byte| *byte == b'\n').filter(|zone| !zone.is_ascii()).find_map(|zone| {
             PROVABLE.into_iter().find(|encoding| {
                 let (name, wrong) = encoding.decode_without_bom_handling(zone);

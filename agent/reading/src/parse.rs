@@ -73,7 +73,7 @@ pub enum Stamp<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
     /// The form has none.
-    Untold,
+    Absent,
     /// Informational.
     Info,
     /// A warning.
@@ -132,7 +132,7 @@ impl<'a> Record<'a> {
             component: "",
             thread: 0,
             stamp: Stamp::Absent,
-            level: Level::Untold,
+            level: Level::Absent,
             mended: false,
         }
     }

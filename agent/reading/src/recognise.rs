@@ -369,7 +369,7 @@ mod tests {
             component: "SMS_WSUS_SYNC_MANAGER",
             thread: 1,
             stamp: Stamp::Biased(jiff::civil::date(2026, 3, 1).at(4, second / 60, second % 60, 0), 0),
-            level: Level::Untold,
+            level: Level::Absent,
             mended: false,
         }
     }

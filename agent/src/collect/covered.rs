@@ -20,7 +20,7 @@ pub(super) struct Covered {
     clock: Option<fn() -> Timestamp>,
     /// Start time of the current sweep.
     looked_at: Timestamp,
-    told_at: Timestamp,
+    reported_at: Timestamp,
     /// Coverage by site and file.
     logs: BTreeMap<String, LogCoverage>,
     /// Logs that are missing or unreadable at present.
@@ -41,7 +41,7 @@ impl Covered {
         self.absent.clear();
         if let Some(clock) = self.clock {
             self.looked_at = clock();
-            self.told_at = self.looked_at;
+            self.reported_at = self.looked_at;
         }
     }
 
@@ -71,9 +71,9 @@ impl Covered {
     pub(super) fn is_due(&mut self) -> bool {
         let Some(clock) = self.clock else { return false };
         let now = clock();
-        let due = now.duration_since(self.told_at) >= EVERY;
+        let due = now.duration_since(self.reported_at) >= EVERY;
         if due {
-            self.told_at = now;
+            self.reported_at = now;
         }
         due
     }

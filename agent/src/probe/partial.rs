@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use supwatch_model::ids::SiteCode;
 use supwatch_model::settings::{Known, Reach, Settings, VirtualDirectory, Wsus};
 
-use crate::probe::plan::{Part, Place, Target};
+use crate::probe::plan::{Part, ResultSlot, Target};
 use crate::probe::seen::Seen;
 
 /// Difference in clock offsets, in seconds, that counts as none: network delay and the whole seconds of `Date` cause as much.
@@ -18,7 +18,7 @@ pub const RESEND_AFTER: SignedDuration = SignedDuration::from_hours(6);
 pub fn snapshot(site: SiteCode, taken_at: Timestamp, round: &[(Target, Seen)]) -> Settings {
     let mut servers: Vec<Wsus> = Vec::new();
     for (target, seen) in round {
-        for Place { wsus, part } in &target.places {
+        for ResultSlot { wsus, part } in &target.slots {
             let name = Known::Some(wsus.clone());
             match servers.iter_mut().find(|server| server.server == name) {
                 Some(server) => fill(server, *part, target, seen),
@@ -118,9 +118,9 @@ mod tests {
         start + SignedDuration::from_mins(minutes)
     }
 
-    fn target(url: &str, ask: Ask, places: &[(&str, Part)]) -> Target {
-        let places = places.iter().map(|(wsus, part)| Place { wsus: (*wsus).to_owned(), part: *part }).collect();
-        Target { address: url.parse().expect("an address"), proxy: None, ask, places }
+    fn target(url: &str, ask: Ask, slots: &[(&str, Part)]) -> Target {
+        let slots = slots.iter().map(|(wsus, part)| ResultSlot { wsus: (*wsus).to_owned(), part: *part }).collect();
+        Target { address: url.parse().expect("an address"), proxy: None, ask, slots }
     }
 
     fn of(minutes: i64, offset: i64, status: u16) -> Settings {

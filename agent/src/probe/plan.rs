@@ -22,7 +22,7 @@ pub struct Target {
     /// Set of requests to send.
     pub ask: Ask,
     /// Snapshot entries that receive the results.
-    pub places: Vec<Place>,
+    pub slots: Vec<ResultSlot>,
 }
 
 /// Set of requests for a server; each variant includes the ones before it.
@@ -47,7 +47,7 @@ pub struct Service {
 
 /// A snapshot entry that a result belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct ResultSlot {
     /// Name of the WSUS server, as the snapshot writes it.
     pub wsus: String,
     /// Whether the probed server is that WSUS or its update source.
@@ -96,13 +96,13 @@ pub fn targets(settings: Option<&Settings>, extra: &[Address], upstream: bool) -
     let configured = configured.map(|address| (address.host.clone(), address.host.clone(), Some(address.clone())));
     for (wsus, _, address) in servers.iter().cloned().chain(configured) {
         if let Some(address) = address {
-            add(&mut plan, address, None, Ask::Wsus, Place { wsus, part: Part::Itself });
+            add(&mut plan, address, None, Ask::Wsus, ResultSlot { wsus, part: Part::Itself });
         }
     }
     let sources = settings.and_then(|settings| settings.wsus.value()).filter(|_| upstream);
     for wsus in sources.into_iter().flatten() {
         if let (Some(name), Some((address, ask)), Some(proxy)) = (wsus.server.value(), source(wsus), proxy(wsus)) {
-            add(&mut plan, address, proxy, ask, Place { wsus: name.clone(), part: Part::Source });
+            add(&mut plan, address, proxy, ask, ResultSlot { wsus: name.clone(), part: Part::Source });
         }
     }
     plan.truncate(SERVERS);
@@ -113,16 +113,16 @@ fn names(address: &Address, server: &str) -> bool {
     same_server(&address.host, server)
 }
 
-fn add(plan: &mut Vec<Target>, address: Address, proxy: Option<Address>, ask: Ask, place: Place) {
+fn add(plan: &mut Vec<Target>, address: Address, proxy: Option<Address>, ask: Ask, slot: ResultSlot) {
     let same = |target: &&mut Target| target.address == address && target.proxy == proxy;
     match plan.iter_mut().find(same) {
         Some(target) => {
             target.ask = target.ask.max(ask);
-            if !target.places.contains(&place) {
-                target.places.push(place);
+            if !target.slots.contains(&slot) {
+                target.slots.push(slot);
             }
         }
-        None => plan.push(Target { address, proxy, ask, places: vec![place] }),
+        None => plan.push(Target { address, proxy, ask, slots: vec![slot] }),
     }
 }
 
@@ -184,7 +184,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    /// A plan as text: address, proxy, places and services, one server a line.
+    /// A plan as text: address, proxy, slots and services, one server a line.
     #[track_caller]
     fn check(settings: &Value, extra: &[&str], expected: &[&str]) {
         let settings = Settings::from_json(settings).expect("settings");
@@ -194,11 +194,11 @@ mod tests {
     }
 
     fn shown(target: &Target) -> String {
-        let Target { address, proxy, ask, places } = target;
+        let Target { address, proxy, ask, slots } = target;
         let scheme = if address.ssl { "https" } else { "http" };
         let proxy = proxy.as_ref().map(|proxy| format!(" via {}", proxy.host_and_port())).unwrap_or_default();
-        let places: Vec<String> = places.iter().map(|place| format!("{:?} of {}", place.part, place.wsus)).collect();
-        format!("{scheme}://{}{proxy}: {ask:?} for {}", address.host_and_port(), places.join(", "))
+        let slots: Vec<String> = slots.iter().map(|slot| format!("{:?} of {}", slot.part, slot.wsus)).collect();
+        format!("{scheme}://{}{proxy}: {ask:?} for {}", address.host_and_port(), slots.join(", "))
     }
 
     #[test]

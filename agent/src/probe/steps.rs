@@ -81,7 +81,7 @@ mod tests {
 
     use super::*;
     use crate::address::Address;
-    use crate::probe::plan::{Part, Place};
+    use crate::probe::plan::{Part, ResultSlot};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use supwatch_model::settings::Known;
@@ -103,8 +103,8 @@ mod tests {
 
     fn target(url: &str, ask: Ask, proxy: Option<u16>) -> Target {
         let proxy = proxy.and_then(|port| Address::new("127.0.0.1", port, false));
-        let places = vec![Place { wsus: "sup1".to_owned(), part: Part::Itself }];
-        Target { address: url.parse().expect("an address"), proxy, ask, places }
+        let slots = vec![ResultSlot { wsus: "sup1".to_owned(), part: Part::Itself }];
+        Target { address: url.parse().expect("an address"), proxy, ask, slots }
     }
 
     /// A server on loopback that chooses its answer by the first line of a request, for any number of requests per connection;

@@ -71,10 +71,10 @@ fn what_is_acknowledged_stays_for_a_collector_that_is_restored() {
     let dir = tempfile::tempdir().expect("folder");
     let spool = Spool::open(dir.path()).expect("open");
     spool.commit((0..600).map(|n| event(&n.to_string())).collect(), "a", &0).expect("commit");
-    spool.acknowledged(600).expect("taken note");
+    spool.acknowledge(600).expect("taken note");
     assert_eq!((spool.undelivered(), spool.oldest_sequence()), (0, 1));
     // Restored from a copy, the collector has less than it acknowledged.
-    spool.acknowledged(10).expect("taken note");
+    spool.acknowledge(10).expect("taken note");
     assert_eq!((spool.undelivered(), numbers(&spool, 11)), (590, (11..=600).collect()));
 }
 

@@ -30,7 +30,7 @@ pub enum Holds {
 
 /// A position in a file with the guard before it. At the start there is nothing to compare: any file matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct Position {
     /// Byte offset.
     pub offset: u64,
     /// Guard of the bytes before it.
@@ -52,7 +52,7 @@ impl Guard {
     }
 }
 
-impl Place {
+impl Position {
     /// Whether a file matches; a missing file does not.
     pub fn held_by(self, file: Option<&mut Box<dyn Opened>>) -> std::io::Result<Holds> {
         let Some(file) = file else { return Ok(Holds::No) };
@@ -77,20 +77,20 @@ impl Mark {
     }
 
     /// The mark corrected by a read position that proves the reported size was stale.
-    pub fn at_least(self, place: Place) -> Mark {
-        if self.size < place.offset { Mark { size: place.offset, guard: place.guard } } else { self }
+    pub fn at_least(self, position: Position) -> Mark {
+        if self.size < position.offset { Mark { size: position.offset, guard: position.guard } } else { self }
     }
 
     /// The end of the file as a position with its guard.
-    pub fn place(self) -> Place {
-        Place { offset: self.size, guard: self.guard }
+    pub fn end(self) -> Position {
+        Position { offset: self.size, guard: self.guard }
     }
 }
 
 /// Reads bytes that the file must have according to its size. A short read is an error, so that the file is checked again
 /// later: nothing can be concluded from it.
-pub fn exactly(file: &mut Box<dyn Opened>, place: u64, length: u64) -> std::io::Result<Vec<u8>> {
-    let bytes = file.read(place, length)?;
+pub fn exactly(file: &mut Box<dyn Opened>, offset: u64, length: u64) -> std::io::Result<Vec<u8>> {
+    let bytes = file.read(offset, length)?;
     if (bytes.len() as u64) < length {
         return Err(std::io::Error::new(ErrorKind::UnexpectedEof, "a read returned fewer bytes than the file has"));
     }

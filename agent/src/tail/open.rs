@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use supwatch_model::event::Event;
 
 use super::files::{Identity, Opened};
-use super::guard::{GUARD, Guard, Mark, Place};
+use super::guard::{GUARD, Guard, Mark, Position};
 use super::{Checkpoint, SETTLED};
 use crate::planted::{self, Fault};
 use supwatch_reading::reader::Reader;
@@ -145,8 +145,8 @@ impl Open {
     }
 
     /// The read position with its guard.
-    pub fn place(&self) -> Place {
-        Place { offset: self.position, guard: self.guard(self.position) }
+    pub fn guarded_position(&self) -> Position {
+        Position { offset: self.position, guard: self.guard(self.position) }
     }
 
     /// How long no data arrived. A writer may be in the middle of a multi-line record; after a while the record counts as complete.

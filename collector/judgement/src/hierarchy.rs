@@ -1,15 +1,14 @@
 //! Events → the last known state of each site, and the hierarchy they form.
 //!
-//! Pure: applying one event changes one site, and returns the other sites whose verdicts may depend on it, so that no event
-//! judges the whole hierarchy. What an agent reports about its own site wins over `hierarchy.toml`; what logs merely imply (a
-//! notification names parent and child) comes last.
+//! Pure: one event changes its site and those it names: a parent's notification also changes its children, and adds those not
+//! known yet. Applying it returns the sites whose verdicts may depend on it, so that no event judges the whole hierarchy.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use supwatch_model::coverage::Coverage;
-use supwatch_model::describe::{Generation, HierarchyFile, SiteDescription, SiteMode, SiteType};
+use supwatch_model::describe::{HierarchyFile, SiteDescription};
 use supwatch_model::event::{Event, EventKind, StoredEvent};
 use supwatch_model::ids::{AgentId, Epoch, SiteCode};
 use supwatch_model::settings::SupStatus;
@@ -17,16 +16,17 @@ use supwatch_model::settings::SupStatus;
 use crate::diagnosis::Catalogue;
 use crate::runs::line_of;
 
+mod coverage;
 mod database;
+mod described;
 mod index;
 mod listed;
-mod reading;
 mod site;
 
 use index::Index;
 use site::{NOTIFICATIONS_KEPT, Shared, starts_on_schedule};
 
-pub use reading::Readings;
+pub use coverage::SiteCoverage;
 pub use site::{Notification, Site, Unreadable};
 
 /// All sites, their parents, and what is last known of each.
@@ -35,7 +35,7 @@ pub struct Hierarchy {
     /// Content of `hierarchy.toml`.
     pub expected: HierarchyFile,
     /// Its sites by code, because every query about a parent looks one up.
-    listed: BTreeMap<SiteCode, SiteDescription>,
+    expected_sites: BTreeMap<SiteCode, SiteDescription>,
     /// Sites by code.
     pub sites: BTreeMap<SiteCode, Site>,
     /// Agents by identity.
@@ -59,7 +59,7 @@ pub struct Agent {
     /// Sites whose events it sends.
     pub sites: BTreeSet<SiteCode>,
     /// Last contact (collector's clock).
-    pub last_heard_at: Option<Timestamp>,
+    pub last_seen_at: Option<Timestamp>,
     /// Whether its stream is open.
     pub connected: bool,
     /// Fencing token of its newest stream: the end of an older one is ignored.
@@ -99,10 +99,10 @@ impl Hierarchy {
     /// A hierarchy with the expected sites.
     pub fn new(expected: HierarchyFile, catalogue: Arc<Catalogue>) -> Hierarchy {
         let sites: BTreeMap<SiteCode, Site> = expected.sites.iter().map(|site| (site.code, Site::new(site.code))).collect();
-        let listed = expected.sites.iter().map(|site| (site.code, site.description.clone())).collect();
+        let expected_sites = expected.sites.iter().map(|site| (site.code, site.description.clone())).collect();
         let codes: Vec<SiteCode> = sites.keys().copied().collect();
         let mut hierarchy =
-            Hierarchy { expected, listed, sites, agents: BTreeMap::new(), index: Index::default(), live: false, catalogue };
+            Hierarchy { expected, expected_sites, sites, agents: BTreeMap::new(), index: Index::default(), live: false, catalogue };
         codes.into_iter().for_each(|code| hierarchy.place(code, &mut BTreeSet::new()));
         hierarchy
     }
@@ -110,15 +110,8 @@ impl Hierarchy {
     /// Applies an event, and returns the sites whose verdicts may have changed.
     pub fn fold(&mut self, stored: &StoredEvent) -> BTreeSet<SiteCode> {
         let event = &stored.event;
-        let catalogue = Arc::clone(&self.catalogue);
         let mut touched = BTreeSet::from([event.site]);
-        let agent = self.agents.entry(stored.agent.clone()).or_default();
-        agent.events += 1;
-        agent.last_heard_at = agent.last_heard_at.max(Some(stored.received_at));
-        if let EventKind::AgentHealth { version, .. } = &event.kind {
-            agent.version.clone_from(version);
-        }
-        agent.sites.insert(event.site);
+        self.record_sender(stored);
         let new = !self.sites.contains_key(&event.site);
         let site = self.sites.entry(event.site).or_insert_with(|| Site::new(event.site));
         if !site.agents.contains(&stored.agent) {
@@ -127,10 +120,10 @@ impl Hierarchy {
         match &event.kind {
             // A report of the current state is no backlog.
             EventKind::SettingsSnapshot { .. } | EventKind::SiteDescribed(_) | EventKind::AgentHealth { .. } => {}
-            _ => site.readings.record_event(stored),
+            _ => site.coverage.record_event(stored),
         }
         let synced = site.synced_version();
-        site.extend_covered(event);
+        site.extend_log(event);
         match &event.kind {
             EventKind::SiteDescribed(description) => {
                 site.descriptions.insert(stored.agent.clone(), description.clone());
@@ -139,7 +132,7 @@ impl Hierarchy {
                 self.rename(event.site, &mut touched);
             }
             EventKind::SettingsSnapshot { settings } => {
-                site.is_read_again(event);
+                site.clear_unreadable(event);
                 let before = site.shared_settings();
                 if site.configured.apply(&stored.agent, settings) {
                     self.settings_changed(event.site, &before, &mut touched);
@@ -152,25 +145,8 @@ impl Hierarchy {
                 self.place(event.site, &mut touched);
             }
             EventKind::ChildrenNotified { sites } => sites.iter().for_each(|child| self.notify(event, *child, &mut touched)),
-            EventKind::AgentHealth { trouble, .. } => site.trouble(stored, trouble.as_deref()),
-            _ => {
-                let (before, scheduled) = (site.shared_settings(), site.scheduled);
-                // Where no schedule is configured, all sites below the top are judged by the one its runs show.
-                let hours = |site: &Site| starts_on_schedule(event).then(|| site.hours_between_runs());
-                let hours_before = hours(site);
-                let changed = site.fold(event, &catalogue);
-                let now_a_top = site.scheduled != scheduled;
-                if hours_before != hours(site) {
-                    self.index.below(event.site, &mut touched);
-                }
-                if changed {
-                    self.settings_changed(event.site, &before, &mut touched);
-                }
-                if now_a_top {
-                    touched.extend(self.index.children(event.site));
-                    self.place(event.site, &mut touched);
-                }
-            }
+            EventKind::AgentHealth { trouble, .. } => site.set_unreadable(stored, trouble.as_deref()),
+            _ => self.fold_line(event, &mut touched),
         }
         if new {
             self.place(event.site, &mut touched);
@@ -186,6 +162,39 @@ impl Hierarchy {
             self.index.below(event.site, &mut touched);
         }
         touched
+    }
+
+    /// Records which agent sent an event.
+    fn record_sender(&mut self, stored: &StoredEvent) {
+        let agent = self.agents.entry(stored.agent.clone()).or_default();
+        agent.events += 1;
+        agent.last_seen_at = agent.last_seen_at.max(Some(stored.received_at));
+        if let EventKind::AgentHealth { version, .. } = &stored.event.kind {
+            agent.version.clone_from(version);
+        }
+        agent.sites.insert(stored.event.site);
+    }
+
+    /// Applies a log line, and marks the sites that depend on what it changes.
+    fn fold_line(&mut self, event: &Event, touched: &mut BTreeSet<SiteCode>) {
+        let catalogue = Arc::clone(&self.catalogue);
+        let Some(site) = self.sites.get_mut(&event.site) else { return };
+        let (before, scheduled) = (site.shared_settings(), site.scheduled);
+        // Where no schedule is configured, all sites below the top are judged by the one its runs show.
+        let hours = |site: &Site| starts_on_schedule(event).then(|| site.hours_between_runs());
+        let hours_before = hours(site);
+        let changed = site.fold(event, &catalogue);
+        let now_a_top = site.scheduled != scheduled;
+        if hours_before != hours(site) {
+            self.index.below(event.site, touched);
+        }
+        if changed {
+            self.settings_changed(event.site, &before, touched);
+        }
+        if now_a_top {
+            touched.extend(self.index.children(event.site));
+            self.place(event.site, touched);
+        }
     }
 
     /// A parent notified a child of new metadata.
@@ -265,7 +274,7 @@ impl Hierarchy {
     pub fn mark_seen(&mut self, id: &AgentId, sites: &[SiteCode], at: Timestamp, spooled_events: u64) {
         let agent = self.agents.entry(id.clone()).or_default();
         agent.sites.extend(sites);
-        agent.last_heard_at = agent.last_heard_at.max(Some(at));
+        agent.last_seen_at = agent.last_seen_at.max(Some(at));
         agent.spooled_events = spooled_events;
         for code in sites {
             let site = self.sites.entry(*code).or_insert_with(|| Site::new(*code));
@@ -279,7 +288,7 @@ impl Hierarchy {
         let code = coverage.site;
         let before = self.is_reading_back(code);
         let site = self.sites.entry(code).or_insert_with(|| Site::new(code));
-        site.readings.apply_coverage(agent, epoch, coverage);
+        site.coverage.apply_coverage(agent, epoch, coverage);
         before && !self.is_reading_back(code)
     }
 
@@ -288,7 +297,7 @@ impl Hierarchy {
         let sites: Vec<SiteCode> = self.agents.get(agent).into_iter().flat_map(|agent| agent.sites.iter().copied()).collect();
         for code in sites {
             if let Some(site) = self.sites.get_mut(&code) {
-                site.readings.assume_caught_up(agent);
+                site.coverage.assume_caught_up(agent);
             }
         }
     }
@@ -299,7 +308,7 @@ impl Hierarchy {
             return false;
         }
         let connected = |agent: &AgentId| self.agents.get(agent).is_some_and(|agent| agent.connected);
-        self.site(code).filter(|_| self.live).is_some_and(|site| site.readings.is_reading_back(connected))
+        self.site(code).filter(|_| self.live).is_some_and(|site| site.coverage.is_reading_back(connected))
     }
 
     /// Agents that send a site's events.
@@ -331,70 +340,6 @@ impl Hierarchy {
     /// A site.
     pub fn site(&self, code: SiteCode) -> Option<&Site> {
         self.sites.get(&code)
-    }
-
-    fn expected_site(&self, code: SiteCode) -> Option<&SiteDescription> {
-        self.listed.get(&code)
-    }
-
-    /// What agents, then `hierarchy.toml`, then a site's provider report about a site.
-    fn described<'a, T>(&'a self, code: SiteCode, read: impl Fn(&'a SiteDescription) -> Option<T>) -> Option<T> {
-        let reported = self.site(code).into_iter().flat_map(|site| site.descriptions.values());
-        reported.chain(self.expected_site(code)).chain(self.site(code).and_then(|site| site.listed.as_ref())).find_map(read)
-    }
-
-    /// Its type. A site whose logs show a parent or its notifications is not the top; nothing else is guessed.
-    pub fn site_type(&self, code: SiteCode) -> Option<SiteType> {
-        self.described(code, |description| description.site_type)
-    }
-
-    /// Its generation.
-    pub fn generation(&self, code: SiteCode) -> Option<Generation> {
-        self.described(code, |description| description.generation)
-            .or(self.expected.generation)
-            .or_else(|| self.site(code)?.implied_generation)
-    }
-
-    /// Its security mode, on 2007.
-    pub fn mode(&self, code: SiteCode) -> Option<SiteMode> {
-        self.described(code, |description| description.mode)
-    }
-
-    /// Its site server.
-    pub fn server(&self, code: SiteCode) -> Option<&str> {
-        self.described(code, |description| description.server.as_deref())
-    }
-
-    /// Its place in the hierarchy.
-    pub fn parent(&self, code: SiteCode) -> Parent {
-        match self.described(code, |description| description.parent) {
-            Some(Some(parent)) => Parent::Of(parent),
-            Some(None) => Parent::Top,
-            None => match self.site(code).and_then(|site| site.implied_parent) {
-                Some(parent) => Parent::Of(parent),
-                None if self.site_type(code) == Some(SiteType::Central) => Parent::Top,
-                None if self.is_scheduled(code) => Parent::Top,
-                None => Parent::Unknown,
-            },
-        }
-    }
-
-    /// Whether the site synchronises on its own schedule and is not known to be a secondary site.
-    fn is_scheduled(&self, code: SiteCode) -> bool {
-        self.site(code).is_some_and(|site| site.scheduled) && self.site_type(code) != Some(SiteType::Secondary)
-    }
-
-    /// The top site above a site; `None` if the path is unknown or loops.
-    pub fn top_of(&self, code: SiteCode) -> Option<SiteCode> {
-        let mut at = code;
-        for _ in 0..=self.sites.len() {
-            match self.parent(at) {
-                Parent::Top => return Some(at),
-                Parent::Of(parent) => at = parent,
-                Parent::Unknown => return None,
-            }
-        }
-        None
     }
 
     /// Codes of the direct children of a site.

@@ -75,10 +75,10 @@ fn draw_site(hierarchy: &Hierarchy, site: &Site, findings: &[Finding], verdicts:
     let code = site.code;
     // Events of an unfinished backlog are history: the site is shown as of when it was last completely read.
     let backlog = (live && hierarchy.is_reading_back(code)).then(|| Backlog {
-        unread_bytes: site.readings.unread(),
+        unread_bytes: site.coverage.unread(),
         spooled_events: hierarchy.agents_of(site).map(|(_, agent)| agent.spooled_events).sum(),
     });
-    let judged_as_of = if live { site.readings.read_until("wsyncmgr") } else { None };
+    let judged_as_of = if live { site.coverage.read_until("wsyncmgr") } else { None };
     let whole = backlog.map(|_| site.as_of(judged_as_of.unwrap_or(Timestamp::MIN)));
     let shown = whole.as_ref().unwrap_or(site);
     let mut counts = FindingCounts::default();
@@ -91,7 +91,7 @@ fn draw_site(hierarchy: &Hierarchy, site: &Site, findings: &[Finding], verdicts:
     }
     // The provider of the top site knows sites whose logs no agent reads.
     let reported = hierarchy.status_of(code).and_then(|(_, row)| row.last_success_at.value().copied());
-    let agents = hierarchy.agents.iter().filter(|(_, agent)| agent.sites.contains(&code) && agent.last_heard_at.is_some());
+    let agents = hierarchy.agents.iter().filter(|(_, agent)| agent.sites.contains(&code) && agent.last_seen_at.is_some());
     SitePicture {
         code,
         site_type: hierarchy.site_type(code),
@@ -108,7 +108,7 @@ fn draw_site(hierarchy: &Hierarchy, site: &Site, findings: &[Finding], verdicts:
         agents: agents
             .map(|(id, agent)| AgentPicture {
                 id: id.clone(),
-                last_heard_at: agent.last_heard_at,
+                last_seen_at: agent.last_seen_at,
                 connected: agent.connected,
                 events: agent.events,
                 version: agent.version.clone(),
@@ -127,7 +127,7 @@ fn draw_site(hierarchy: &Hierarchy, site: &Site, findings: &[Finding], verdicts:
     }
 }
 
-fn state(site: &Site, told_of_success: bool, findings: &[Finding], verdicts: &[Verdict]) -> SiteState {
+fn state(site: &Site, reported_success: bool, findings: &[Finding], verdicts: &[Verdict]) -> SiteState {
     // A finding stays open while its site is not judged: after a restart, and while agents read a backlog.
     let is_open = |rule: &str| findings.iter().any(|f| f.rule == rule && f.site == site.code && f.resolved_at.is_none());
     let failed = |rule: &str| verdicts.iter().any(|v| failed_at(v, rule, site.code)) || is_open(rule);
@@ -140,7 +140,7 @@ fn state(site: &Site, told_of_success: bool, findings: &[Finding], verdicts: &[V
         SiteState::Failed
     } else if failed("sync-overdue") {
         SiteState::Overdue
-    } else if told_of_success || site.runs.last_success().is_some() {
+    } else if reported_success || site.runs.last_success().is_some() {
         SiteState::Ok
     } else {
         SiteState::Unknown

@@ -6,17 +6,15 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
-use serde_json::Value;
 use supwatch_model::describe::Generation;
-use supwatch_model::finding::{Confidence, Evidence};
-use supwatch_model::ids::SiteCode;
-use supwatch_model::settings::{Settings, Sup};
+use supwatch_model::settings::Settings;
 use supwatch_model::text::Text;
 use supwatch_model::verdict::{Answer, Severity, Verdict};
 
 use crate::hierarchy::{Hierarchy, Parent, Site};
 use crate::limits::Limits;
 
+mod judged;
 mod topology;
 mod top_source;
 mod child_replica;
@@ -126,6 +124,8 @@ pub const RULES: &[Rule] = &[
 ];
 
 pub use confidence::judged_at;
+pub use judged::Failure;
+use judged::{Expected, Judged, Outcome, evidence_time, name_of, no_parent, no_setting, no_settings, setting};
 pub(crate) use names::Names;
 
 /// Longest time for a setting at the top to take effect at a site: WCM checks every 60 minutes.
@@ -228,137 +228,6 @@ pub struct Scene<'a> {
     pub limits: &'a Limits,
 }
 
-/// A rule's judgement of one subject.
-#[derive(Debug)]
-pub(crate) struct Judged {
-    subject: String,
-    looked_at: Vec<Cow<'static, str>>,
-    outcome: Outcome,
-}
-
-#[derive(Debug)]
-enum Outcome {
-    Pass,
-    Fail(Box<Failure>),
-    Unknown(Vec<Text>),
-    /// The difference is a recent change still being propagated: not decided yet.
-    Expected(Expected),
-}
-
-/// A change being propagated to a site.
-#[derive(Debug)]
-struct Expected {
-    /// When it should have arrived.
-    by: Timestamp,
-    /// Description of the change.
-    text: Text,
-}
-
-/// Details of a failed verdict.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Failure {
-    /// Severity of the finding.
-    pub severity: Severity,
-    /// Summary in one sentence.
-    pub summary: Text,
-    /// Evidence.
-    pub evidence: Vec<Evidence>,
-    /// Remedies, in order.
-    pub remedy: Vec<Text>,
-    /// Cause from the catalogue.
-    pub cause: Option<String>,
-    /// Confidence in that cause.
-    pub confidence: Option<Confidence>,
-    /// Reasons for that confidence.
-    pub reasons: Vec<Text>,
-    /// When the failure began.
-    pub since: Option<Timestamp>,
-    /// Number of occurrences.
-    pub occurrences: u32,
-}
-
-/// Names of the data a rule used: mostly static strings, which cost nothing.
-trait LookedAt: Clone + Into<Cow<'static, str>> {}
-
-impl<T: Clone + Into<Cow<'static, str>>> LookedAt for T {}
-
-impl Judged {
-    /// For a rule that always uses the same data.
-    fn usual(outcome: Outcome) -> Judged {
-        Judged::new::<&'static str>(&[], outcome)
-    }
-
-    fn new<L: LookedAt>(looked_at: &[L], outcome: Outcome) -> Judged {
-        Judged { subject: String::new(), looked_at: looked_at.iter().cloned().map(Into::into).collect(), outcome }
-    }
-
-    fn pass<L: LookedAt>(looked_at: &[L]) -> Judged {
-        Judged::new(looked_at, Outcome::Pass)
-    }
-
-    fn unknown<L: LookedAt>(looked_at: &[L], missing: Vec<Text>) -> Judged {
-        Judged::new(looked_at, Outcome::Unknown(missing))
-    }
-
-    fn expected<L: LookedAt>(looked_at: &[L], expected: Expected) -> Judged {
-        Judged::new(looked_at, Outcome::Expected(expected))
-    }
-
-    fn fail<L: LookedAt>(looked_at: &[L], failure: Failure) -> Judged {
-        Judged::new(looked_at, Outcome::Fail(Box::new(failure)))
-    }
-
-    /// Fails if anything is wrong, else is unknown if anything is missing, else passes.
-    fn weigh<L: LookedAt>(looked_at: &[L], failure: Option<Failure>, mut missing: Vec<Text>) -> Judged {
-        missing.dedup();
-        match failure {
-            Some(failure) => Judged::fail(looked_at, failure),
-            None if missing.is_empty() => Judged::pass(looked_at),
-            None => Judged::unknown(looked_at, missing),
-        }
-    }
-
-    fn of(mut self, subject: &str) -> Judged {
-        subject.clone_into(&mut self.subject);
-        self
-    }
-}
-
-impl Failure {
-    fn new(severity: Severity, summary: Text) -> Failure {
-        Failure {
-            severity,
-            summary,
-            evidence: Vec::new(),
-            remedy: Vec::new(),
-            cause: None,
-            confidence: None,
-            reasons: Vec::new(),
-            since: None,
-            occurrences: 1,
-        }
-    }
-
-    fn shown_by(mut self, evidence: impl IntoIterator<Item = Evidence>) -> Failure {
-        self.evidence.extend(evidence);
-        // The rule needed all of the evidence to fail, so it fails since the newest of it.
-        self.since = self.evidence.iter().filter_map(evidence_time).max();
-        self
-    }
-
-    fn remedied_by(mut self, en: &str, ja: &str) -> Failure {
-        self.remedy.push(Text::new(en, ja));
-        self
-    }
-}
-
-fn evidence_time(evidence: &Evidence) -> Option<Timestamp> {
-    match evidence {
-        Evidence::Line { time, .. } => *time,
-        Evidence::Setting { since, taken_at, .. } => since.or(*taken_at),
-    }
-}
-
 impl<'a> Scene<'a> {
     /// Generation of the site; if no source reports it, current branch, whose rules are the most lenient.
     fn generation(&self) -> Generation {
@@ -377,7 +246,7 @@ impl<'a> Scene<'a> {
     /// The time up to which something may be called absent from the site's wsyncmgr.log, which is as far as the log is known to
     /// be read. `None`: it is not read at all. Offline, logs are read completely.
     fn seen_until(&self) -> Option<Timestamp> {
-        let reported = self.site.readings.read_until("wsyncmgr").is_some();
+        let reported = self.site.coverage.read_until("wsyncmgr").is_some();
         if self.live || reported { self.site.read_until().map(|until| until.min(self.now)) } else { Some(self.now) }
     }
 
@@ -385,52 +254,4 @@ impl<'a> Scene<'a> {
     fn settings(&self) -> Result<&'a Settings, Text> {
         self.site.settings().ok_or_else(|| no_settings(self.site.code))
     }
-}
-
-/// A setting as evidence, with its source and since when it has its value.
-fn setting(site: &Site, path: impl Into<String>, value: impl Into<Value>) -> Evidence {
-    let path = path.into();
-    let origin = site.merged().and_then(|merged| merged.origin(&path));
-    Evidence::Setting {
-        site: site.code,
-        value: value.into(),
-        taken_at: origin.and_then(|origin| origin.taken_at).or_else(|| site.merged().and_then(|merged| merged.taken_at)),
-        source: origin.map(|origin| origin.source.clone()).unwrap_or_default(),
-        since: origin.and_then(|origin| origin.since),
-        setting: path,
-    }
-}
-
-/// `no settings from P01`
-fn no_settings(site: SiteCode) -> Text {
-    Text::new(
-        format!("no settings from {site}: let its agent run Get-SyncSettings.ps1, or put a settings.json into its site folder"),
-        format!(
-            "{site} の設定がありません。エージェントで Get-SyncSettings.ps1 を実行するか、サイト フォルダに settings.json を置いてください"
-        ),
-    )
-}
-
-/// `wsus[sup1].languages of P01`
-fn no_setting(site: SiteCode, path: &str) -> Text {
-    let supplied_by = match path {
-        path if path.contains("reach") || path.contains("virtual_directories") => {
-            ("the agent's probes tell it ([probe] in agent.toml)", "エージェントのプローブ (agent.toml の [probe]) で取得できます")
-        }
-        _ => ("Get-SyncSettings.ps1 or a settings.json tells it", "Get-SyncSettings.ps1 または settings.json で取得できます"),
-    };
-    Text::new(format!("{path} of {site}: {}", supplied_by.0), format!("{site} の {path}。{}", supplied_by.1))
-}
-
-/// The missing fact of a site whose place in the hierarchy is unknown.
-fn no_parent(site: SiteCode) -> Text {
-    Text::new(
-        format!("the parent of {site}: give type and parent in its site.toml or in hierarchy.toml"),
-        format!("{site} の親サイト。site.toml または hierarchy.toml に type と parent を書いてください"),
-    )
-}
-
-/// A SUP's name in texts and paths; the first label suffices to distinguish servers.
-fn name_of(sup: &Sup) -> &str {
-    sup.server.value().map_or("?", String::as_str)
 }

@@ -15,80 +15,15 @@ use supwatch_model::run::{Phase, Run, RunOutcome};
 use crate::diagnosis::Catalogue;
 
 mod join;
+mod tracked;
 mod wcm;
 
-use join::{Joined, Troubles};
+use join::Troubles;
+pub use tracked::TrackedRun;
 pub use wcm::WcmFailure;
 
 /// Runs kept in memory for a site: two weeks of hourly ones.
 pub const RUNS_KEPT: usize = 400;
-
-/// A run and the lines that show how it ended.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TrackedRun {
-    /// The run.
-    pub run: Run,
-    /// When it last progressed: a new phase, or more done. A mere heartbeat line is no progress.
-    pub progressed_at: Option<Timestamp>,
-    /// The line that showed it.
-    pub progress_line: Option<Evidence>,
-    /// The line that started it.
-    pub start_line: Option<Evidence>,
-    /// Lines of its own log that report its failure.
-    reported: Vec<Evidence>,
-    /// Lines of other logs, and earlier ones of its own, about the same failure: the best line of each log.
-    joined: Vec<Joined>,
-}
-
-impl TrackedRun {
-    fn new(run: Run) -> TrackedRun {
-        TrackedRun {
-            progressed_at: run.started_at,
-            progress_line: None,
-            start_line: None,
-            run,
-            reported: Vec::new(),
-            joined: Vec::new(),
-        }
-    }
-
-    fn progress(&mut self, event: &Event) {
-        if event.time.is_some() && event.time >= self.progressed_at {
-            self.progressed_at = event.time;
-            self.progress_line = Some(line_of(event));
-        }
-    }
-
-    /// Whether a moment is within the run, or near enough for its line to belong to it. Without times it may be.
-    pub fn is_around(&self, time: Option<Timestamp>) -> bool {
-        let within = |time: Timestamp| {
-            let from = self.run.started_at.or(self.run.ended_at).and_then(|at| at.checked_sub(BREATH).ok());
-            let until = self.run.ended_at.and_then(|at| at.checked_add(BREATH).ok());
-            from.is_none_or(|from| time >= from) && until.is_none_or(|until| time <= until)
-        };
-        time.is_none_or(within)
-    }
-
-    /// Every line that shows the failure, by time.
-    pub fn evidence(&self) -> Vec<Evidence> {
-        let mut all: Vec<Evidence> =
-            self.joined.iter().map(|joined| joined.evidence.clone()).chain(self.reported.iter().cloned()).collect();
-        all.sort_by_key(|evidence| if let Evidence::Line { time, .. } = evidence { *time } else { None });
-        all
-    }
-
-    /// Determines the cause: from the failure itself or, if that only points elsewhere, from the joined lines.
-    fn diagnose(&mut self, catalogue: &Catalogue) {
-        let run = &mut self.run;
-        let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        let own = catalogue.diagnose(&text(&run.text), &text(&run.source), run.code.as_deref());
-        let better = self.joined.iter().filter(|joined| joined.specific).max_by_key(|joined| joined.score);
-        run.cause = Some(match better {
-            Some(joined) if own.is_general() => joined.cause.clone(),
-            _ => own.id.clone(),
-        });
-    }
-}
 
 /// The runs of one site, oldest first.
 #[derive(Debug, Clone, PartialEq)]
@@ -137,30 +72,7 @@ impl Runs {
     /// The runs as known at a moment: later ones are removed, and one that ended later is still running.
     pub fn as_of(&self, at: Timestamp) -> Runs {
         let begun = |tracked: &&TrackedRun| tracked.run.started_at.or(tracked.run.ended_at).is_none_or(|time| time <= at);
-        let kept = self.kept.iter().filter(begun).cloned().map(|mut tracked| {
-            if tracked.run.ended_at.is_some_and(|ended| ended > at) {
-                tracked.run = Run {
-                    ended_at: None,
-                    outcome: RunOutcome::Running,
-                    cause: None,
-                    text: None,
-                    source: None,
-                    code: None,
-                    catalog_version: None,
-                    ..tracked.run
-                };
-                tracked.reported.clear();
-                tracked.joined.clear();
-                tracked.run.progress = None;
-                let phases = tracked.run.phases.iter().filter_map(|phase| phase.started_at).filter(|time| *time <= at);
-                tracked.progressed_at = phases.max().or(tracked.run.started_at);
-                tracked.run.phases.retain(|phase| phase.started_at.is_none_or(|time| time <= at));
-                for phase in &mut tracked.run.phases {
-                    phase.ended_at = phase.ended_at.filter(|time| *time <= at);
-                }
-            }
-            tracked
-        });
+        let kept = self.kept.iter().filter(begun).map(|tracked| tracked.as_of(at));
         let mut wcm = self.wcm.clone();
         wcm.failure = wcm.failure.filter(|failure| failure.time.is_none_or(|time| time <= at));
         let earlier_success = self.earlier_success.clone().filter(|earlier| earlier.run.ended_at.is_none_or(|time| time <= at));
@@ -214,7 +126,7 @@ impl Runs {
     /// Lines of other logs are joined to the failure they surround, whichever arrives first.
     fn join(&mut self, event: &Event, catalogue: &Catalogue) {
         if join::is_well(event) {
-            self.troubles.was_well(event);
+            self.troubles.record_success(event);
             // Errors joined before this may be over.
             let later = |tracked: &&mut TrackedRun| tracked.run.outcome == RunOutcome::Failed && tracked.run.ended_at >= event.time;
             for tracked in self.kept.iter_mut().filter(later) {
@@ -432,7 +344,6 @@ impl Runs {
     }
 }
 
-/// The line an event was read from.
 /// The line of an event as evidence.
 pub fn line_of(event: &Event) -> Evidence {
     Evidence::Line { site: event.site, file: event.file.clone(), offset: event.offset, time: event.time, line: event.line.clone() }

@@ -1,6 +1,7 @@
 //! Accepts TLS 1.3 connections with a client certificate of our authority, and no others.
 //!
-//! An accept loop of its own, because tonic's can neither reload certificates nor set `TCP_NODELAY` on what it accepts.
+//! An accept loop of its own: it bounds handshakes, records refusals with their remedy, and sets `TCP_NODELAY`. The identity is
+//! read once, at the start.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use supwatch_model::event::{Event, StoredEvent};
 use supwatch_model::ids::{AgentId, Epoch, SiteCode};
 use supwatch_model::text::Text;
-use supwatch_reading::reader::{Reader, Reading, Resume};
+use supwatch_reading::reader::{Counters, Reader, Reading, Resume};
 use supwatch_reading::{paste, settings, site_folder};
 
 use super::merge::{by_time, fill, is_beginning_of, reported_site, single, stem};
@@ -128,47 +128,23 @@ impl Work {
     ) -> Result<Option<(Vec<Event>, Resume)>, AnalyzeError> {
         let shown = self.names.shown(path);
         let unreadable = |source| AnalyzeError::Read { path: PathBuf::from(&shown), source };
-        let mut file: Box<dyn Read> = if path == Path::new(STANDARD_INPUT) {
-            Box::new(std::io::stdin().lock())
-        } else {
-            Box::new(std::fs::File::open(path).map_err(unreadable)?)
-        };
+        let mut file = open(path).map_err(unreadable)?;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let mut buffer = vec![0u8; LOOK_AHEAD];
-        let mut read = fill(&mut file, &mut buffer).map_err(unreadable)?;
-        let head = buffer.get(..read.min(PASTE_HEAD)).unwrap_or_default();
-        let is_paste = paste::plain(head, &name, reading).is_some();
-        if is_paste {
-            // A paste is short enough to be read whole.
-            buffer.truncate(read);
-            let mut more = file.by_ref().take(paste::LONGEST as u64);
-            more.read_to_end(&mut buffer).map_err(unreadable)?;
-            read = buffer.len();
-        }
+        let (buffer, read, is_paste) = beginning(&mut file, &name, reading).map_err(unreadable)?;
+        let head = buffer.get(..read).unwrap_or_default();
         if self.text.is_empty() && read <= MESSAGE {
-            self.text = String::from_utf8_lossy(buffer.get(..read).unwrap_or_default()).into_owned();
+            self.text = String::from_utf8_lossy(head).into_owned();
         }
+        let pasted = Some(head).filter(|_| is_paste).and_then(|bytes| paste::plain(bytes, &name, reading));
         let mut reader = Reader::new(site, &name, reading, older);
-        let (mut events, mut size, mut binary) = (Vec::new(), 0usize, 0usize);
-        let whole = buffer.get(..read).filter(|_| is_paste);
-        let pasted = whole.and_then(|bytes| paste::plain(bytes, &name, reading));
-        if let Some(plain) = &pasted {
+        let mut events = Vec::new();
+        let (size, binary) = if let Some(plain) = &pasted {
             reader.look_ahead(plain.text.as_bytes());
             reader.feed(plain.text.as_bytes(), &mut events);
-            size = read;
-            read = 0;
-        }
-        let mut first = pasted.is_none();
-        while let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) {
-            if first {
-                reader.look_ahead(bytes);
-                first = false;
-            }
-            size += read;
-            binary += bytes.iter().filter(|byte| matches!(**byte, 1..=8 | 14..=31)).count();
-            reader.feed(bytes, &mut events);
-            read = fill(&mut file, &mut buffer).map_err(unreadable)?;
-        }
+            (read, 0)
+        } else {
+            feed(&mut reader, &mut file, buffer, read, &mut events).map_err(unreadable)?
+        };
         reader.finish(&mut events);
         if binary * 20 > size {
             self.useless(&shown, ("this is a binary file, not a log", "ログではなくバイナリ ファイルです"));
@@ -177,14 +153,7 @@ impl Work {
         let counters = reader.counters();
         self.newest.sure = self.newest.sure.max(counters.newest_sure);
         self.newest.any = self.newest.any.max(counters.newest);
-        if size == 0 {
-            self.useless(&shown, ("empty: there is nothing in it to read", "空のファイルで、読み取る内容がありません"));
-        } else if counters.lines == 0 {
-            self.useless(&shown, ("no line of text in it", "テキスト行がありません"));
-        } else if counters.typed == 0 {
-            let text = "none of its lines concerns software update synchronisation";
-            self.remarks.push(format!("{shown}: {text}"));
-        }
+        self.remark_on(&shown, size, counters);
         if let Some(plain) = &pasted {
             for event in &mut events {
                 event.offset = plain.place(event.offset);
@@ -208,9 +177,65 @@ impl Work {
         Ok(Some((events, reader.resume())))
     }
 
+    /// Remarks on a log with nothing to read or to use.
+    fn remark_on(&mut self, shown: &str, size: usize, counters: &Counters) {
+        if size == 0 {
+            self.useless(shown, ("empty: there is nothing in it to read", "空のファイルで、読み取る内容がありません"));
+        } else if counters.lines == 0 {
+            self.useless(shown, ("no line of text in it", "テキスト行がありません"));
+        } else if counters.typed == 0 {
+            let text = "none of its lines concerns software update synchronisation";
+            self.remarks.push(format!("{shown}: {text}"));
+        }
+    }
+
     /// Records why a file yielded no events.
     fn useless(&mut self, shown: &str, (en, ja): (&str, &str)) {
         self.remarks.push(format!("{shown}: {en}"));
         self.reasons.push(Text::new(format!("{shown}: {en}"), format!("{shown}: {ja}")));
     }
+}
+
+/// A file, or standard input.
+fn open(path: &Path) -> std::io::Result<Box<dyn Read>> {
+    if path == Path::new(STANDARD_INPUT) {
+        return Ok(Box::new(std::io::stdin().lock()));
+    }
+    Ok(Box::new(std::fs::File::open(path)?))
+}
+
+/// A buffer with the beginning of a file, the number of bytes read into it, and whether the file is a paste: one is short enough
+/// to be read whole.
+fn beginning(file: &mut impl Read, name: &str, reading: &Reading) -> std::io::Result<(Vec<u8>, usize, bool)> {
+    let mut buffer = vec![0u8; LOOK_AHEAD];
+    let mut read = fill(file, &mut buffer)?;
+    let head = buffer.get(..read.min(PASTE_HEAD)).unwrap_or_default();
+    let is_paste = paste::plain(head, name, reading).is_some();
+    if is_paste {
+        buffer.truncate(read);
+        file.by_ref().take(paste::LONGEST as u64).read_to_end(&mut buffer)?;
+        read = buffer.len();
+    }
+    Ok((buffer, read, is_paste))
+}
+
+/// Feeds a file to its reader; the buffer holds its beginning. Returns its size, and the number of control bytes, which text lacks.
+fn feed(
+    reader: &mut Reader,
+    file: &mut impl Read,
+    mut buffer: Vec<u8>,
+    mut read: usize,
+    events: &mut Vec<Event>,
+) -> std::io::Result<(usize, usize)> {
+    let (mut size, mut binary) = (0usize, 0usize);
+    while let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) {
+        if size == 0 {
+            reader.look_ahead(bytes);
+        }
+        size += read;
+        binary += bytes.iter().filter(|byte| matches!(**byte, 1..=8 | 14..=31)).count();
+        reader.feed(bytes, events);
+        read = fill(file, &mut buffer)?;
+    }
+    Ok((size, binary))
 }

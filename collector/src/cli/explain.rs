@@ -12,7 +12,7 @@ use supwatch_judgement::rules;
 
 mod reading;
 
-use reading::{Answer, Fits, Found};
+use reading::{Answer, Fits, Found, NormalLine};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Explain {
@@ -91,7 +91,7 @@ fn show(out: &mut String, found: &Found, look: Look) {
             let looks_at = rule.looks_at.join(", ");
             body(out, look, &Text::new(format!("It looks at: {looks_at}"), format!("参照する情報: {looks_at}")));
             steps(out, look, &rule.steps());
-            body(out, look, &Text::new(format!("Source: {}", rule.source), format!("出典: {}", sources::japanese(rule.source))));
+            source(out, rule.source, look);
         }
         Found::Message(message) => {
             head(out, look, &format!("{} {} {}", message.id, message.severity, message.component), &message.meaning);
@@ -103,23 +103,7 @@ fn show(out: &mut String, found: &Found, look: Look) {
                 );
             }
         }
-        Found::Normal(line) => {
-            let log =
-                line.log.unwrap_or_else(|| look.say("the logs of the software update point", "ソフトウェアの更新ポイントのログ"));
-            let (name, title) = if line.follows_failure {
-                (
-                    look.say("follows a failure", "失敗に続く行"),
-                    Text::new(
-                        format!("A line of {log} that follows a failure; it is no error itself"),
-                        format!("失敗の後に {log} に記録される行です。この行自体はエラーではありません"),
-                    ),
-                )
-            } else {
-                (look.say("normal", "正常"), Text::new(format!("A normal line of {log}"), format!("{log} の正常な行です")))
-            };
-            head(out, look, name, &title);
-            body(out, look, &line.meaning);
-        }
+        Found::Normal(line) => show_normal(out, line, look),
         Found::Section(section) => {
             head(out, look, look.text(&section.heading), &section.text);
             steps(out, look, &section.points);
@@ -141,28 +125,50 @@ fn show(out: &mut String, found: &Found, look: Look) {
             head(out, look, &notations(*code), &Text::new(known.name.as_str(), known.name.as_str()));
             body(out, look, &known.meaning);
         }
-        Found::Cause(cause) => {
-            head(out, look, &cause.id, &cause.title);
-            if cause.kind == Kind::Harmless {
-                let because = |because: &str, harmless: &str| format!("{harmless}{because}");
-                body(
-                    out,
-                    look,
-                    &Text::new(because(&cause.meaning.en, "Harmless: "), because(&cause.meaning.ja, "問題ではありません: ")),
-                );
-            } else {
-                body(out, look, &cause.meaning);
-            }
-            if !cause.remedies.is_empty() {
-                steps(out, look, &remedies(cause));
-            }
-            if !cause.next.is_empty() {
-                out.push_str(&format!("\n{}\n", look.paint(Tone::Strong, look.say("what to look at next", "次に確認する内容"))));
-                cause.next.iter().for_each(|next| item(out, look, "  - ", look.text(next)));
-            }
-            body(out, look, &Text::new(format!("Source: {}", cause.source), format!("出典: {}", sources::japanese(&cause.source))));
-        }
+        Found::Cause(cause) => show_cause(out, cause, look),
     }
+}
+
+/// A line that is no error.
+fn show_normal(out: &mut String, line: &NormalLine, look: Look) {
+    let log = line.log.unwrap_or_else(|| look.say("the logs of the software update point", "ソフトウェアの更新ポイントのログ"));
+    let (name, title) = if line.follows_failure {
+        (
+            look.say("follows a failure", "失敗に続く行"),
+            Text::new(
+                format!("A line of {log} that follows a failure; it is no error itself"),
+                format!("失敗の後に {log} に記録される行です。この行自体はエラーではありません"),
+            ),
+        )
+    } else {
+        (look.say("normal", "正常"), Text::new(format!("A normal line of {log}"), format!("{log} の正常な行です")))
+    };
+    head(out, look, name, &title);
+    body(out, look, &line.meaning);
+}
+
+/// A cause, its remedies, and what to look at next.
+fn show_cause(out: &mut String, cause: &Cause, look: Look) {
+    head(out, look, &cause.id, &cause.title);
+    if cause.kind == Kind::Harmless {
+        let because = |because: &str, harmless: &str| format!("{harmless}{because}");
+        body(out, look, &Text::new(because(&cause.meaning.en, "Harmless: "), because(&cause.meaning.ja, "問題ではありません: ")));
+    } else {
+        body(out, look, &cause.meaning);
+    }
+    if !cause.remedies.is_empty() {
+        steps(out, look, &remedies(cause));
+    }
+    if !cause.next.is_empty() {
+        out.push_str(&format!("\n{}\n", look.paint(Tone::Strong, look.say("what to look at next", "次に確認する内容"))));
+        cause.next.iter().for_each(|next| item(out, look, "  - ", look.text(next)));
+    }
+    source(out, &cause.source, look);
+}
+
+/// Where a rule or a cause is documented.
+fn source(out: &mut String, source: &str, look: Look) {
+    body(out, look, &Text::new(format!("Source: {source}"), format!("出典: {}", sources::japanese(source))));
 }
 
 /// `0x80070035 = -2147024843`, or the number alone.

@@ -10,7 +10,7 @@ use supwatch_judgement::rules::names;
 /// Reads a folder of entries and checks each against its test lines.
 ///
 /// # Errors
-/// Every invalid file, and every test line assigned to another cause than expected, with the correction.
+/// The first invalid file, or else the first test line assigned to another cause than expected, with the correction.
 pub fn check_folder(folder: &Path) -> Result<Catalogue, Faults> {
     let unreadable = |error: std::io::Error| {
         Faults::of_file(folder, format!("cannot be read: {error}; `causes` names a folder of files such as my-proxy.toml"))

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use crate::engine::Engine;
 use crate::export::counters::Counters;
 use crate::export::metrics::{page, registry};
-use crate::export::snapshot;
+use crate::export::values;
 
 /// Serves until `stop` resolves.
 pub async fn serve(
@@ -23,7 +23,7 @@ pub async fn serve(
     let metrics = move || {
         let (engine, counters) = (Arc::clone(&engine), Arc::clone(&counters));
         async move {
-            match registry(&snapshot(&engine, &counters)).and_then(|registry| page(&registry)) {
+            match registry(&values(&engine, &counters)).and_then(|registry| page(&registry)) {
                 Ok(page) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page).into_response(),
                 Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
             }

@@ -96,7 +96,7 @@ pub fn listed() -> impl Iterator<Item = Listed> {
 
 /// The values that the metrics are made of.
 #[derive(Debug, Clone)]
-pub struct Snapshot {
+pub struct Values {
     /// The hierarchy's current state.
     pub picture: Picture,
     /// Its newest waves, newest first.
@@ -119,7 +119,7 @@ pub fn page(registry: &Registry) -> Result<String, prometheus::Error> {
 }
 
 /// The metrics as a registry that can be encoded.
-pub fn registry(known: &Snapshot) -> Result<Registry, prometheus::Error> {
+pub fn registry(known: &Values) -> Result<Registry, prometheus::Error> {
     let registry = Registry::new();
     let families = Families::new(&registry)?;
     families.set("supwatch_build_info", &[env!("CARGO_PKG_VERSION")], 1.0);
@@ -190,7 +190,7 @@ impl Families {
 }
 
 /// Statistics of notifications and the OTLP export.
-fn exports(known: &Snapshot, families: &Families) {
+fn exports(known: &Values, families: &Families) {
     for (target, counts) in &known.notified {
         families.count("supwatch_notifications_total", &[target, "sent"], counts.sent);
         families.count("supwatch_notifications_total", &[target, "failed"], counts.failed);
@@ -229,7 +229,7 @@ fn of_site(site: &SitePicture, families: &Families) {
 fn of_agent(agent: &AgentPicture, families: &Families) {
     let labels = &[agent.id.0.as_str()];
     families.set("supwatch_agent_connected", labels, f64::from(u8::from(agent.connected)));
-    if let Some(time) = agent.last_heard_at {
+    if let Some(time) = agent.last_seen_at {
         families.set("supwatch_agent_last_heard_timestamp_seconds", labels, seconds(time));
     }
     families.set("supwatch_agent_spooled_events", labels, number(agent.spooled_events));
@@ -309,7 +309,7 @@ mod tests {
             supwatch_judgement::waves::Waves::new(world.hierarchy(), &supwatch_judgement::limits::Limits::default(), now).newest(3);
         let store =
             StoreSize { bytes: 1_048_576, days: 2, events: 7, oldest: Some(jiff::civil::date(2026, 3, 1)), dropped_days: 0 };
-        let known = Snapshot { picture, waves, store, refused: 2, notified: notified.to_vec(), exported };
+        let known = Values { picture, waves, store, refused: 2, notified: notified.to_vec(), exported };
         let page = page(&registry(&known).expect("registry")).expect("page");
         for sample in [
             "supwatch_last_run_failed{cause=\"cannot-connect\",site=\"CEN\"} 1",

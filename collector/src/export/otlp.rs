@@ -26,7 +26,7 @@ use tokio::time::Instant;
 use crate::engine::Engine;
 use crate::export::backoff::{Backoff, share};
 use crate::export::counters::Counters;
-use crate::export::{metrics, snapshot};
+use crate::export::{metrics, values};
 use supwatch_store::StoreError;
 
 pub mod config;
@@ -277,7 +277,7 @@ impl Exporter {
             return;
         }
         let now = nanos((self.engine.clock)());
-        let metrics = match metrics::registry(&snapshot(&self.engine, &self.counters)) {
+        let metrics = match metrics::registry(&values(&self.engine, &self.counters)) {
             Ok(registry) => numbers::metrics(&registry.gather(), self.started, now),
             Err(error) => {
                 tracing::error!(%error, "metrics cannot be collected for OTLP export");

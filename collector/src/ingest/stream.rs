@@ -75,7 +75,7 @@ impl AgentStream {
                 Err(_) => Err(Status::deadline_exceeded("no message for 60 s")),
             };
         }
-        self.engine.disconnected(&self.session);
+        self.engine.stream_closed(&self.session);
         match result {
             Ok(()) => tracing::info!(agent = %self.id, "agent disconnected"),
             Err(status) => {

@@ -12,6 +12,9 @@ pub mod json;
 pub mod table;
 pub mod tree;
 pub mod findings;
+pub mod runs;
+pub mod sites;
+pub mod events;
 pub mod settings;
 pub mod wave;
 

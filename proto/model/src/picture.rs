@@ -129,7 +129,7 @@ pub struct AgentPicture {
     /// Agent id, from its certificate.
     pub id: AgentId,
     /// Time of the last heartbeat or batch (collector's clock).
-    pub last_heard_at: Option<Timestamp>,
+    pub last_seen_at: Option<Timestamp>,
     /// Whether the agent is connected.
     pub connected: bool,
     /// Events stored from it.

@@ -81,7 +81,7 @@ pub(super) fn candidates(tree: &Tree<'_>, index: usize) -> Vec<usize> {
         "wsus-version" => beside(tree, finding, |_| true),
         "agent-lagging" => here(&["agent-silent"]).into_iter().chain(same_agent(tree, finding)).collect(),
         "agent-silent" | "clock-skew" => same_agent(tree, finding),
-        "topology" => same_knot(tree, finding),
+        "topology" => same_topology_fault(tree, finding),
         _ => Vec::new(),
     });
     found
@@ -148,7 +148,7 @@ fn is_better_off(tree: &Tree<'_>, above: SiteCode, below: SiteCode) -> bool {
         let seen = tree.hierarchy.site(code).and_then(|site| site.runs.last_success()?.run.ended_at);
         seen.max(tree.hierarchy.status_of(code).and_then(|(_, row)| row.last_success_at.value().copied()))
     };
-    let since = success(below).or_else(|| tree.hierarchy.site(below)?.covered_since);
+    let since = success(below).or_else(|| tree.hierarchy.site(below)?.log_since);
     success(above).is_some_and(|above| since.is_some_and(|since| above > since))
 }
 
@@ -188,7 +188,7 @@ fn same_agent(tree: &Tree<'_>, finding: &Finding) -> Vec<usize> {
 }
 
 /// Two top sites, or a cycle, are one fault that each of their sites reports.
-fn same_knot(tree: &Tree<'_>, finding: &Finding) -> Vec<usize> {
+fn same_topology_fault(tree: &Tree<'_>, finding: &Finding) -> Vec<usize> {
     let here = finding.site;
     let circle = |site: SiteCode| tree.above(here).contains(&site) && tree.above(site).contains(&here);
     // The reports of two sites about one parent differ only in their own codes.

@@ -31,10 +31,10 @@ impl Hierarchy {
         let listed: Vec<(SiteCode, SiteDescription)> = rows.filter_map(described).collect();
         for (known, description) in listed {
             let site = self.sites.entry(known).or_insert_with(|| Site::new(known));
-            if site.listed.as_ref() == Some(&description) {
+            if site.provider_description.as_ref() == Some(&description) {
                 continue;
             }
-            site.listed = Some(description);
+            site.provider_description = Some(description);
             touched.insert(known);
             touched.extend(self.index.children(known));
             self.place(known, touched);

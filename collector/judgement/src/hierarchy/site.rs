@@ -9,8 +9,8 @@ use supwatch_model::finding::Evidence;
 use supwatch_model::ids::{AgentId, SiteCode};
 use supwatch_model::settings::{Known, Settings, Sup, SupStatus, Wsus};
 
+use super::coverage::SiteCoverage;
 use super::database;
-use super::reading::Readings;
 use crate::diagnosis::Catalogue;
 use crate::runs::{Runs, line_of};
 use crate::settings::{Merged, Seen, SiteSettings};
@@ -34,7 +34,7 @@ pub struct Site {
     /// Parent that a log implies.
     pub implied_parent: Option<SiteCode>,
     /// What the SMS Provider of a site reports about it.
-    pub listed: Option<SiteDescription>,
+    pub provider_description: Option<SiteDescription>,
     /// Whether its log has a run on the schedule or its own database phase (6705), which only a top site has.
     pub scheduled: bool,
     /// Generation that a log implies.
@@ -57,16 +57,16 @@ pub struct Site {
     pub agents: BTreeSet<AgentId>,
     /// Next scheduled run, if the log names it and it has not begun.
     pub next_run: Option<Timestamp>,
-    /// Newest catalogue version and when it was set.
+    /// Catalogue versions and when each was set, the newest last.
     pub catalog_versions: Vec<(Option<Timestamp>, u64)>,
-    /// Time of the first event of wsyncmgr.log: how far back it covers.
-    pub covered_since: Option<Timestamp>,
-    /// Time of the newest event of wsyncmgr.log: how far it covers.
-    pub covered_until: Option<Timestamp>,
+    /// Time of the first event of wsyncmgr.log: how far back it reaches.
+    pub log_since: Option<Timestamp>,
+    /// Time of the newest event of wsyncmgr.log: how far it reaches.
+    pub log_until: Option<Timestamp>,
     /// Time of the newest event.
     pub newest: Option<Timestamp>,
     /// How far its agents have read its logs.
-    pub readings: Readings,
+    pub coverage: SiteCoverage,
 }
 
 /// A parent's notification that new metadata is available.
@@ -102,7 +102,7 @@ impl Site {
             code,
             descriptions: BTreeMap::new(),
             implied_parent: None,
-            listed: None,
+            provider_description: None,
             scheduled: false,
             implied_generation: None,
             runs: Runs::new(code),
@@ -115,10 +115,10 @@ impl Site {
             agents: BTreeSet::new(),
             next_run: None,
             catalog_versions: Vec::new(),
-            covered_since: None,
-            covered_until: None,
+            log_since: None,
+            log_until: None,
             newest: None,
-            readings: Readings::default(),
+            coverage: SiteCoverage::default(),
         }
     }
 
@@ -132,7 +132,7 @@ impl Site {
         past.received.retain(|(received, _)| *received <= at);
         past.database_trouble.retain(|line| !matches!(line, Evidence::Line { time: Some(time), .. } if *time > at));
         past.newest = past.newest.map(|newest| newest.min(at));
-        past.covered_until = past.covered_until.map(|newest| newest.min(at));
+        past.log_until = past.log_until.map(|newest| newest.min(at));
         past.next_run = past.next_run.filter(|_| self.newest.is_none_or(|newest| newest <= at));
         past
     }
@@ -148,14 +148,14 @@ impl Site {
         u32::try_from((gaps.max()?.as_secs() + 1800) / 3600).ok().filter(|hours| *hours > 0)
     }
 
-    /// Extends the time that its logs cover.
-    pub(super) fn extend_covered(&mut self, event: &Event) {
+    /// Extends the span of its log by an event.
+    pub(super) fn extend_log(&mut self, event: &Event) {
         if matches!(&event.kind, EventKind::SettingsSnapshot { .. } | EventKind::SiteDescribed(_) | EventKind::AgentHealth { .. }) {
-            // A snapshot is valid from when it was taken; it does not show that the log covers that time.
+            // A snapshot is valid from when it was taken; it does not show that the log reaches that time.
         } else if let Some(time) = event.time {
             if event.log == "wsyncmgr" {
-                self.covered_until = self.covered_until.max(Some(time));
-                self.covered_since = Some(self.covered_since.map_or(time, |since| since.min(time)));
+                self.log_until = self.log_until.max(Some(time));
+                self.log_since = Some(self.log_since.map_or(time, |since| since.min(time)));
             }
             self.newest = self.newest.max(Some(time));
         }
@@ -194,18 +194,20 @@ impl Site {
             self.database_trouble.drain(..self.database_trouble.len().saturating_sub(KEPT));
         }
         if event.log == "wsyncmgr" || event.log == "wcm" {
-            self.is_read_again(event);
+            self.clear_unreadable(event);
         }
         self.runs.fold(event, catalogue);
         let seen = Seen::of(event, self.active_wsus.as_deref());
         seen.iter().fold(false, |changed, seen| self.configured.see(seen, event.time) | changed)
     }
 
-    pub(super) fn is_read_again(&mut self, event: &Event) {
+    /// Clears the error of a file that its agents read again.
+    pub(super) fn clear_unreadable(&mut self, event: &Event) {
         self.unreadable.retain(|(_, file), _| *file != event.file);
     }
 
-    pub(super) fn trouble(&mut self, stored: &StoredEvent, trouble: Option<&str>) {
+    /// Records the error an agent reports for a file, or that there is none any more.
+    pub(super) fn set_unreadable(&mut self, stored: &StoredEvent, trouble: Option<&str>) {
         let key = (stored.agent.clone(), stored.event.file.clone());
         match trouble {
             Some(text) => {
@@ -251,7 +253,7 @@ impl Site {
 
     /// The time up to which its wsyncmgr.log is known to be read: that of its newest line, unless an agent reports a later one.
     pub fn read_until(&self) -> Option<Timestamp> {
-        self.readings.read_until("wsyncmgr").max(self.covered_until)
+        self.coverage.read_until("wsyncmgr").max(self.log_until)
     }
 
     /// Newest settings.

@@ -45,7 +45,7 @@ mod tests {
         let site = "CEN".parse().expect("code");
         let now = "2026-03-20T00:00:00Z".parse().expect("time");
         let mut judge = Judge::new(Hierarchy::default(), Limits::default(), Vec::new(), true);
-        judge.connected(&agent, 1, "0", true, 0);
+        judge.stream_opened(&agent, 1, "0", true, 0);
         let arrived = events("CEN", &lines);
         for (number, mut event) in (1..).zip(arrived) {
             event.sequence = number;

@@ -40,7 +40,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         return Vec::new();
     }
     let code = scene.site.code;
-    let agents = scene.hierarchy.agents_of(scene.site).filter(|(_, agent)| agent.last_heard_at.is_some());
+    let agents = scene.hierarchy.agents_of(scene.site).filter(|(_, agent)| agent.last_seen_at.is_some());
     agents
         .map(|(id, agent)| {
             // A shrinking backlog is normal; `status` shows how much is left.

@@ -38,7 +38,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     }
     let code = scene.site.code;
     let limit = scene.limits.silent_minutes.or(scene.hierarchy.expected.agent_silent_minutes).unwrap_or(SILENT_MINUTES);
-    let seen: Vec<_> = scene.hierarchy.agents_of(scene.site).filter_map(|(id, agent)| Some((id, agent.last_heard_at?))).collect();
+    let seen: Vec<_> = scene.hierarchy.agents_of(scene.site).filter_map(|(id, agent)| Some((id, agent.last_seen_at?))).collect();
     if seen.is_empty() {
         let missing = Text::new(
             format!("an agent for {code}: none has ever connected"),

@@ -6,7 +6,7 @@ use crate::waves::SKEW;
 use serde_json::json;
 use supwatch_model::describe::SiteType;
 use supwatch_model::finding::Evidence;
-use supwatch_model::run::RunOutcome;
+use supwatch_model::run::{Run, RunOutcome};
 use supwatch_model::text::Text;
 use supwatch_model::verdict::Severity;
 
@@ -59,16 +59,32 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     if own >= wanted {
         return vec![Judged::usual(Outcome::Pass)];
     }
+    if let Some(missing) = undecided(scene, top, &succeeded.run, own, wanted) {
+        return vec![Judged::usual(Outcome::Unknown(vec![missing]))];
+    }
+    let summary = Text::new(
+        format!("{code} is at catalogue version {own}, the last success of {} at {wanted}", top.code),
+        format!("{code} のカタログ バージョンは {own} ですが、{} の最後に成功した同期では {wanted} です", top.code),
+    );
+    let mut failure = Failure::new(Severity::Warning, summary).shown_by(evidence);
+    failure.since = succeeded.run.ended_at;
+    vec![Judged::usual(Outcome::Fail(Box::new(failure)))]
+}
+
+/// What is missing to call an older version a lag, if anything is.
+fn undecided(scene: &Scene<'_>, top: &Site, succeeded: &Run, own: u64, wanted: u64) -> Option<Text> {
+    let (site, code) = (scene.site, scene.site.code);
+    let missing = |en: String, ja: String| Some(Text::new(en, ja));
     // A site that is behind while the wave is in progress does not lag. If a log begins within the top site's run, everything
     // after the end of that run is later.
-    let since = succeeded.run.started_at.or(succeeded.run.ended_at);
+    let since = succeeded.started_at.or(succeeded.ended_at);
     let after = |tracked: &&crate::runs::TrackedRun| {
         tracked.run.outcome != RunOutcome::Running && since.is_some() && tracked.run.started_at >= since
     };
     let over =
         site.runs.last().is_some_and(|last| last.run.outcome != RunOutcome::Running) && site.runs.iter().rev().any(|t| after(&t));
     if site.runs.last().is_none() {
-        return unknown(
+        return missing(
             format!(
                 "the wsyncmgr.log of {code}: {} knows it at version {own} instead of {wanted}, not whether a run is under way",
                 top.code
@@ -80,7 +96,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         );
     }
     if !over {
-        return unknown(
+        return missing(
             format!("a finished run of {code} after that of {}: the wave is still under way", top.code),
             format!("{} の同期以降に完了した {code} の同期 (同期の途中です)", top.code),
         );
@@ -90,20 +106,14 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
     let succeeded_below = site.runs.iter().rev().any(|tracked| after(&tracked) && tracked.run.outcome == RunOutcome::Succeeded);
     let failed = site.runs.last().and_then(|last| last.run.ended_at);
     let wave = jiff::SignedDuration::from_mins(i64::from(scene.limits.wave_minutes)) + SKEW;
-    let due = failed.max(succeeded.run.ended_at).and_then(|ended| ended.checked_add(wave).ok());
+    let due = failed.max(succeeded.ended_at).and_then(|ended| ended.checked_add(wave).ok());
     if !succeeded_below && scene.seen_until() < due {
-        return unknown(
+        return missing(
             format!("the wsyncmgr.log of {code} with the retry after its failed run"),
             format!("失敗した同期の再試行を含む {code} の wsyncmgr.log"),
         );
     }
-    let summary = Text::new(
-        format!("{code} is at catalogue version {own}, the last success of {} at {wanted}", top.code),
-        format!("{code} のカタログ バージョンは {own} ですが、{} の最後に成功した同期では {wanted} です", top.code),
-    );
-    let mut failure = Failure::new(Severity::Warning, summary).shown_by(evidence);
-    failure.since = succeeded.run.ended_at;
-    vec![Judged::usual(Outcome::Fail(Box::new(failure)))]
+    None
 }
 
 /// What the site's own log shows, else what the top site's provider reports.

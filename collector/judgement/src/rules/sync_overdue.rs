@@ -58,7 +58,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         return vec![Judged::unknown(LOOKED_AT, vec![unread(site)])];
     };
     // No success was ever seen: counting starts where the log begins.
-    let Some(since) = success.or(site.covered_since) else {
+    let Some(since) = success.or(site.log_since) else {
         return vec![Judged::unknown(LOOKED_AT, vec![unread(site)])];
     };
     let (warning_gaps, critical_gaps) =

@@ -77,8 +77,8 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         return vec![Judged::usual(Outcome::Pass)];
     }
     // A log that begins later may lack the run that requested it; in one that ends earlier, the run may still appear.
-    let covered = site.covered_since.is_some_and(|since| since <= started)
-        && site.covered_until.is_some_and(|newest| newest.duration_since(started) >= slack);
+    let covered = site.log_since.is_some_and(|since| since <= started)
+        && site.log_until.is_some_and(|newest| newest.duration_since(started) >= slack);
     if !covered {
         return unknown(Text::new(
             format!("the wsyncmgr.log of {} around {started:.0}, when WSUS synchronised", site.code),

@@ -78,7 +78,7 @@ fn parent_known(scene: &Scene<'_>) -> Judged {
 fn two_servers(scene: &Scene<'_>) -> Option<Text> {
     let mut servers: Vec<&str> = Vec::new();
     // An agent that another replaced a week ago claims nothing any more.
-    let seen = |id| scene.hierarchy.agents.get(id).and_then(|agent| agent.last_heard_at);
+    let seen = |id| scene.hierarchy.agents.get(id).and_then(|agent| agent.last_seen_at);
     let newest = scene.site.descriptions.keys().filter_map(seen).max();
     let replaced = |id| newest.zip(seen(id)).is_some_and(|(newest, at)| newest.duration_since(at) > super::agent_silent::REPLACED);
     let claims_nothing = |id, passive: bool| passive || (scene.live && replaced(id));

@@ -66,7 +66,7 @@ fn judge(scene: &Scene<'_>) -> Vec<Judged> {
         return vec![Judged::usual(Outcome::Pass)];
     }
     // Only a log that reaches back that far, and continues, proves that no run began.
-    let begins_later = site.covered_since.is_none_or(|since| since > notification.at) || begins_within(site, notification.at);
+    let begins_later = site.log_since.is_none_or(|since| since > notification.at) || begins_within(site, notification.at);
     if begins_later || !is_covered(site, from, limit) {
         let missing = Text::new(
             format!("the wsyncmgr.log of {} from {:.0} on, when {parent} told it", site.code, notification.at),

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 use supwatch_model::event::{Event, EventKind};
-use supwatch_model::finding::Evidence;
 
-use super::{TrackedRun, line_of};
+use super::line_of;
+use super::tracked::{Joined, TrackedRun};
 use crate::diagnosis::{Catalogue, Said};
 
 /// Most error lines kept per log of a site: a failing WSUS writes hundreds an hour.
@@ -27,33 +27,6 @@ pub(super) struct Trouble {
     log: String,
     time: Timestamp,
     joined: Joined,
-}
-
-/// A line of another log, joined to a failed run.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Joined {
-    log: String,
-    time: Timestamp,
-    /// The line.
-    pub evidence: Evidence,
-    /// The cause it points to.
-    pub cause: String,
-    /// Confidence in the cause.
-    pub score: u32,
-    /// Whether that cause says why, not just that something failed.
-    pub specific: bool,
-}
-
-impl Joined {
-    /// Ranks a line: first whether it says why, then the confidence, then how near it is to the end.
-    fn weight(&self) -> (bool, u32, Timestamp) {
-        (self.specific, self.score, self.time)
-    }
-
-    /// Whether WCM wrote it.
-    pub fn is_of_wcm(&self) -> bool {
-        self.log == "wcm"
-    }
 }
 
 /// Error lines of one site, and when WCM recovered.
@@ -104,7 +77,7 @@ impl Troubles {
     }
 
     /// Records a success of WCM.
-    pub fn was_well(&mut self, event: &Event) {
+    pub fn record_success(&mut self, event: &Event) {
         self.well.extend(event.time);
         if self.well.len() > KEPT {
             self.well.pop_front();
@@ -170,6 +143,7 @@ fn reported_error(kind: &EventKind) -> Option<(&str, &str, Option<&str>)> {
 
 #[cfg(test)]
 mod tests {
+    use supwatch_model::finding::Evidence;
     use supwatch_model::run::Run;
     use supwatch_reading::reader::{Reader, Reading, Resume};
 

@@ -1,7 +1,7 @@
 //! Findings in full: summary, since when, the lines and settings that prove it, and the remedies in order.
 
 use supwatch_model::finding::{Confidence, Evidence, Finding, Suppression};
-use supwatch_model::verdict::Severity;
+use supwatch_model::verdict::{Severity, Verdict};
 
 use super::table::{Cell, Table};
 use super::{Look, Tone, fit, safe, time, wrap};
@@ -201,4 +201,21 @@ pub fn list(findings: &[Finding], look: Look) -> String {
         ]);
     }
     if table.is_empty() { format!("{}\n", look.say("no findings", "問題は見つかりません")) } else { table.draw(look) }
+}
+
+/// Changes above a site that have not reached it yet, and when they are due.
+pub fn expected(verdicts: &[&Verdict], look: Look) -> String {
+    let mut table = Table::new(&[
+        look.say("site", "サイト"),
+        look.say("rule", "ルール"),
+        look.say("by (UTC)", "期限 (UTC)"),
+        look.say("what", "内容"),
+    ]);
+    for verdict in verdicts {
+        let what = verdict.missing.iter().map(|text| safe(look.text(text))).collect::<Vec<_>>().join("; ");
+        let row = [verdict.site.as_str(), &verdict.rule, &time(verdict.expected_by), &what].map(Into::into);
+        table.row(row.into());
+    }
+    let nothing = look.say("nothing is expected", "反映待ちの変更はありません");
+    if table.is_empty() { format!("{nothing}\n") } else { table.draw(look) }
 }

@@ -444,11 +444,11 @@ fn trend(PhaseTrend { phase, runs, last, median, p95, growth }: &PhaseTrend) -> 
 }
 
 fn agent(agent: &AgentPicture) -> AgentJson {
-    let AgentPicture { id, last_heard_at, connected, events, version, .. } = agent;
+    let AgentPicture { id, last_seen_at, connected, events, version, .. } = agent;
     let AgentPicture { spooled_events, lost_events, spool_bytes, waiting_seconds, .. } = agent;
     AgentJson {
         id: id.to_string(),
-        last_heard_at: stamp(*last_heard_at),
+        last_heard_at: stamp(*last_seen_at),
         connected: *connected,
         events: *events,
         version: version.clone(),

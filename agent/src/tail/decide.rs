@@ -50,7 +50,7 @@ pub enum Next {
 
 /// Decision after a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Step {
     /// Continue reading; the file is found under this name now.
     On(Location),
     /// Continue in the file under the log's name: it is the same file with another file number.
@@ -91,7 +91,7 @@ impl Around {
         let mut mark = Mark::of(sibling.as_mut())?;
         let mut news = News::Same;
         if let Some(behind) = behind.filter(|behind| *behind != mark) {
-            let held = behind.size > 0 && behind.place().held_by(sibling.as_mut())? == Holds::Yes;
+            let held = behind.size > 0 && behind.end().held_by(sibling.as_mut())? == Holds::Yes;
             (news, mark) = match held {
                 true if mark.size > behind.size => (News::Grown, mark),
                 // The reported size was stale.
@@ -115,67 +115,67 @@ impl Around {
     }
 
     fn log_holds_the_sibling(&mut self) -> std::io::Result<Holds> {
-        self.mark.place().held_by(self.log.as_mut())
+        self.mark.end().held_by(self.log.as_mut())
     }
 }
 
 impl Open {
     /// Decides about the open file from the result of a read.
-    pub fn judge(&self, fetched: &Fetched, around: &mut Around) -> std::io::Result<Verdict> {
+    pub fn decide(&self, fetched: &Fetched, around: &mut Around) -> std::io::Result<Step> {
         let own = Some(self.file.identity()?);
         let (is_log, is_sibling) = (around.log_is == own, around.sibling_is == own);
         let good = matches!(fetched, Fetched::Bytes(_) | Fetched::End);
-        let fails = |gap, next| Verdict::Ended { gap: Some(gap), next, sure: *fetched != Fetched::Doubtful };
+        let fails = |gap, next| Step::Ended { gap: Some(gap), next, sure: *fetched != Fetched::Doubtful };
         if matches!(self.location, Location::Sibling | Location::Gone) {
             return match (self.location, around.news) {
                 // Overwritten by the next generation's copy.
                 (Location::Sibling, News::Other) if is_sibling => {
-                    Ok(Verdict::Ended { gap: Some(ROTATED), next: around.next(), sure: true })
+                    Ok(Step::Ended { gap: Some(ROTATED), next: around.next(), sure: true })
                 }
                 _ if !good => Ok(fails(ROTATED, around.next())),
-                (Location::Sibling, News::Other) => Ok(Verdict::On(Location::Gone)),
-                (Location::Gone, _) if is_sibling => Ok(Verdict::On(Location::Sibling)),
+                (Location::Sibling, News::Other) => Ok(Step::On(Location::Gone)),
+                (Location::Gone, _) if is_sibling => Ok(Step::On(Location::Sibling)),
                 // It was the log all along, on a share that changes file numbers; or it still is, and the sibling is the copy
                 // made before truncation.
                 (Location::Gone, News::Same | News::Grown) | (Location::Sibling, _)
                     if *fetched == Fetched::End
                         && self.position > 0
-                        && self.place().held_by(around.log.as_mut())? == Holds::Yes =>
+                        && self.guarded_position().held_by(around.log.as_mut())? == Holds::Yes =>
                 {
-                    Ok(Verdict::Adopt)
+                    Ok(Step::Adopt)
                 }
-                (location, _) => Ok(Verdict::On(location)),
+                (location, _) => Ok(Step::On(location)),
             };
         }
-        let log_holds = self.place().held_by(around.log.as_mut())? == Holds::Yes;
+        let log_holds = self.guarded_position().held_by(around.log.as_mut())? == Holds::Yes;
         if around.mark.size > 0 && (around.news == News::Other || self.location == Location::Copied) {
             if good && is_sibling && !(is_log && log_holds) {
-                return Ok(Verdict::On(Location::Sibling));
+                return Ok(Step::On(Location::Sibling));
             }
             let copied = around.log_holds_the_sibling()?;
             if good && log_holds && copied == Holds::Yes {
-                return Ok(Verdict::On(Location::Copied));
+                return Ok(Step::On(Location::Copied));
             }
             // Where even an open file changes its number, a log with the same beginning may be the next generation.
             if good && !is_log && (own == Some(self.identity) || !log_holds) {
-                return Ok(Verdict::On(Location::Gone));
+                return Ok(Step::On(Location::Gone));
             }
-            if self.place().held_by(around.sibling.as_mut())? == Holds::Yes {
-                return Ok(Verdict::Sibling(if is_log { Grace::None } else { Grace::Drain }));
+            if self.guarded_position().held_by(around.sibling.as_mut())? == Holds::Yes {
+                return Ok(Step::Sibling(if is_log { Grace::None } else { Grace::Drain }));
             }
             if self.location == Location::Copied && self.position >= around.copied(self.behind) {
-                return Ok(Verdict::Ended { gap: None, next: around.next(), sure: copied != Holds::Doubtful });
+                return Ok(Step::Ended { gap: None, next: around.next(), sure: copied != Holds::Doubtful });
             }
             if good && log_holds {
-                return Ok(Verdict::On(Location::Log));
+                return Ok(Step::On(Location::Log));
             }
             return Ok(fails(ROTATED, Next::Sibling));
         }
         Ok(match fetched {
-            Fetched::Bytes(_) => Verdict::On(Location::Log),
-            Fetched::End if is_log || around.log.is_none() => Verdict::On(Location::Log),
-            _ if log_holds && !is_log => Verdict::Adopt,
-            Fetched::End => Verdict::On(Location::Gone),
+            Fetched::Bytes(_) => Step::On(Location::Log),
+            Fetched::End if is_log || around.log.is_none() => Step::On(Location::Log),
+            _ if log_holds && !is_log => Step::Adopt,
+            Fetched::End => Step::On(Location::Gone),
             Fetched::Other | Fetched::Doubtful => fails(TRUNCATED, Next::Log),
         })
     }
@@ -183,28 +183,28 @@ impl Open {
     /// File to read when a file that is no longer the log has been drained.
     pub fn next(&self, around: &mut Around) -> std::io::Result<Next> {
         // Where file numbers are inconclusive, the sibling is this file if it has exactly what was read.
-        let ours = around.mark.size == self.file.size()? && self.place().held_by(around.sibling.as_mut())? == Holds::Yes;
+        let ours = around.mark.size == self.file.size()? && self.guarded_position().held_by(around.sibling.as_mut())? == Holds::Yes;
         Ok(if self.location == Location::Gone && !ours { around.next() } else { Next::Log })
     }
 }
 
 impl Checkpoint {
     /// Decides about the file of a checkpoint after a restart.
-    pub fn judge(&self, around: &mut Around) -> std::io::Result<Verdict> {
+    pub fn decide(&self, around: &mut Around) -> std::io::Result<Step> {
         let read = self.resume.offset > 0;
-        let log = self.place().held_by(around.log.as_mut())?;
-        let sibling = self.place().held_by(around.sibling.as_mut())?;
-        let fails = |gap, next, holds| Verdict::Ended { gap: Some(gap), next, sure: holds != Holds::Doubtful };
+        let log = self.guarded_position().held_by(around.log.as_mut())?;
+        let sibling = self.guarded_position().held_by(around.sibling.as_mut())?;
+        let fails = |gap, next, holds| Step::Ended { gap: Some(gap), next, sure: holds != Holds::Doubtful };
         match (self.location, around.news) {
-            (Location::Sibling, News::Same | News::Grown) if sibling == Holds::Yes => return Ok(Verdict::Sibling(Grace::Drain)),
+            (Location::Sibling, News::Same | News::Grown) if sibling == Holds::Yes => return Ok(Step::Sibling(Grace::Drain)),
             (Location::Sibling, _) => return Ok(fails(ROTATED, around.next(), sibling)),
             // A sibling that matches the read position is at least that large, whatever size a share reports: it was replaced.
             (Location::Gone, news)
                 if read && sibling == Holds::Yes && (news == News::Other || around.mark.size < self.resume.offset) =>
             {
-                return Ok(Verdict::Sibling(Grace::Drain));
+                return Ok(Step::Sibling(Grace::Drain));
             }
-            (Location::Gone, News::Same | News::Grown) if read && log == Holds::Yes => return Ok(Verdict::On(Location::Log)),
+            (Location::Gone, News::Same | News::Grown) if read && log == Holds::Yes => return Ok(Step::On(Location::Log)),
             (Location::Gone, _) => return Ok(fails(ROTATED, around.next(), Holds::No)),
             (Location::Log | Location::Copied, _) => {}
         }
@@ -214,23 +214,23 @@ impl Checkpoint {
             && (!rolled || copied == Holds::Yes)
             && (read || self.behind.is_some() || around.log_is == Some(self.identity))
         {
-            return Ok(Verdict::On(if rolled { Location::Copied } else { Location::Log }));
+            return Ok(Step::On(if rolled { Location::Copied } else { Location::Log }));
         }
         // A checkpoint of an older version does not record the sibling.
         let unknown = self.behind.is_none();
         let named = around.sibling_is == Some(self.identity);
         if sibling == Holds::Yes && (rolled || unknown && (read || named)) {
-            return Ok(Verdict::Sibling(if around.log_is == Some(self.identity) { Grace::None } else { Grace::Drain }));
+            return Ok(Step::Sibling(if around.log_is == Some(self.identity) { Grace::None } else { Grace::Drain }));
         }
         if log == Holds::Yes {
-            return Ok(Verdict::On(Location::Log));
+            return Ok(Step::On(Location::Log));
         }
         if self.location == Location::Copied && self.resume.offset >= around.copied(self.behind) {
-            return Ok(Verdict::Ended { gap: None, next: around.next(), sure: log != Holds::Doubtful });
+            return Ok(Step::Ended { gap: None, next: around.next(), sure: log != Holds::Doubtful });
         }
         if rolled {
             return Ok(fails(ROTATED, Next::Sibling, log));
         }
-        Ok(if around.log.is_none() { Verdict::Wait } else { fails(TRUNCATED, Next::Log, log) })
+        Ok(if around.log.is_none() { Step::Wait } else { fails(TRUNCATED, Next::Log, log) })
     }
 }
