@@ -104,6 +104,8 @@ impl Collector {
         let (mut parts, counters) = (JoinSet::new(), Arc::new(Counters::default()));
         parts.spawn(serve_grpc(listener, identity, Arc::clone(&engine), hierarchy.clone()));
         parts.spawn(serve_http(http_listener, Arc::clone(&engine), Arc::clone(&counters)));
+        let judging = Arc::clone(&engine);
+        parts.spawn(async move { Ok(judging.judge_arrivals().await?) });
         parts.spawn(tick(Arc::clone(&engine), config.rules));
         parts.spawn(expire(Arc::clone(&engine), config.retention));
         for target in config.notify {

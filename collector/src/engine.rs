@@ -1,7 +1,9 @@
 //! The collector's state: stores events, judges them, keeps the findings, and wakes subscribers.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use supwatch_model::coverage::Coverage;
@@ -11,16 +13,19 @@ use supwatch_model::history::AuditEntry;
 use supwatch_model::ids::{AgentId, SiteCode};
 use supwatch_model::place::Place;
 use supwatch_model::wave::Wave;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::access::refusals::Refusals;
 use supwatch_judgement::hierarchy::Hierarchy;
 use supwatch_judgement::judge::Judge;
 use supwatch_judgement::limits::Limits;
-use supwatch_store::{Cursor, EventQuery, Retention, Session, Store, StoreError, StoreSize};
+use supwatch_store::{Cursor, EventQuery, Retention, Session, Store, StoreError};
 
 /// An agent counts as connected when the collector stopped if its last contact was within this time of the newest one.
 const RECENT: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
+
+/// Time in which what arrives is judged together.
+const COALESCED: Duration = Duration::from_millis(100);
 
 /// KiB of batches that may wait for the store, over all agents.
 const ROOM_KIB: usize = 64 * 1024;
@@ -62,8 +67,10 @@ pub struct Engine {
     /// Findings not yet written, because the store was unavailable.
     unsaved: Mutex<BTreeMap<String, Finding>>,
     room: Arc<Semaphore>,
-    /// Size of the store when last measured.
-    size: RwLock<StoreSize>,
+    /// Whether anything arrived that is not judged yet, and a signal that it did.
+    unjudged: (AtomicBool, Notify),
+    /// Held while judging and writing what changed, so that an older finding never replaces a newer one in the store.
+    judging: tokio::sync::Mutex<()>,
     arrived: watch::Sender<u64>,
     findings_changed: watch::Sender<u64>,
     stopping: watch::Sender<bool>,
@@ -112,13 +119,15 @@ impl Engine {
         let (stopping, _) = watch::channel(false);
         let (findings_changed, _) = watch::channel(0);
         let (judge, refusals) = (RwLock::new(judge), Arc::new(Refusals::default()));
-        let (kept_coverage, measured, unsaved, size) = (Mutex::default(), Mutex::default(), Mutex::default(), RwLock::default());
+        let (kept_coverage, measured, unsaved) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let (unjudged, judging) = ((AtomicBool::default(), Notify::new()), tokio::sync::Mutex::default());
         let room = Arc::new(Semaphore::new(ROOM_KIB));
         let engine = Engine {
             kept_coverage,
             measured,
             unsaved,
-            size,
+            unjudged,
+            judging,
             room,
             judge,
             store,
@@ -162,7 +171,8 @@ impl Engine {
         }
     }
 
-    /// Stores events durably, then applies and judges the new ones. Returns the sequence number to acknowledge.
+    /// Stores events durably and applies them; [`Engine::judge_arrivals`] judges what they change. Returns the sequence number to
+    /// acknowledge.
     pub async fn ingest(
         &self,
         session: &Session,
@@ -173,7 +183,7 @@ impl Engine {
         let committed = self.store.commit(session, (self.clock)(), events, places).await?;
         self.apply(&committed.stored);
         self.apply_coverage(session, committed.durable_sequence, coverage).await?;
-        self.judge_and_keep().await?;
+        self.wake_judge();
         Ok(committed.durable_sequence)
     }
 
@@ -183,7 +193,38 @@ impl Engine {
             return Ok(());
         }
         self.apply_coverage(session, durable, coverage).await?;
-        self.judge_and_keep().await
+        self.wake_judge();
+        Ok(())
+    }
+
+    fn wake_judge(&self) {
+        self.unjudged.0.store(true, Ordering::Release);
+        self.unjudged.1.notify_one();
+    }
+
+    /// Judges what arrives until the collector stops: the first at once, and what follows within [`COALESCED`] together. A crash
+    /// between the commit of an event and its judgement loses nothing, because the start judges everything.
+    pub async fn judge_arrivals(&self) -> Result<(), StoreError> {
+        let stopped = self.stopped();
+        tokio::pin!(stopped);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut stopped => return Ok(()),
+                () = self.unjudged.1.notified() => {}
+            }
+            self.judge_now().await?;
+            tokio::select! {
+                biased;
+                () = &mut stopped => return Ok(()),
+                () = tokio::time::sleep(COALESCED) => {}
+            }
+        }
+    }
+
+    /// Judges what arrived and is not judged yet, so that an answer covers everything acknowledged before its question.
+    pub async fn judge_now(&self) -> Result<(), StoreError> {
+        if self.unjudged.0.swap(false, Ordering::AcqRel) { self.judge_and_keep().await } else { Ok(()) }
     }
 
     /// Applies coverage whose events are durable, and stores it if that is worth a write.
@@ -252,6 +293,7 @@ impl Engine {
     }
 
     async fn judge_and_keep(&self) -> Result<(), StoreError> {
+        let _alone = self.judging.lock().await;
         let changed = self.write().judge((self.clock)());
         for finding in &changed {
             let state = if finding.resolved_at.is_some() { "resolved" } else { "open" };
@@ -293,14 +335,7 @@ impl Engine {
 
     /// Applies the retention policy to the store.
     pub async fn expire(&self, retention: Retention) -> Result<(), StoreError> {
-        let size = self.store.expire((self.clock)(), retention).await?;
-        *self.size.write().unwrap_or_else(PoisonError::into_inner) = size;
-        Ok(())
-    }
-
-    /// Size of the store when last measured.
-    pub fn store_size(&self) -> StoreSize {
-        *self.size.read().unwrap_or_else(PoisonError::into_inner)
+        self.store.expire((self.clock)(), retention).await.map(|_| ())
     }
 
     /// Suppresses a finding or lifts its suppression. Durable when this returns; `None` if there is no such finding.
@@ -328,6 +363,7 @@ impl Engine {
             reason,
             until,
         };
+        let _alone = self.judging.lock().await;
         self.store.decide(&entry, &finding).await?;
         tracing::info!(by, action, finding = id, rule = finding.rule, site = %finding.site, "decision recorded");
         let decided = self.write().suppress(id, suppression);

@@ -40,10 +40,11 @@ pub struct Query {
 type EventStream = Pin<Box<dyn Stream<Item = Result<wire::EventsResponse, Status>> + Send>>;
 
 impl Query {
-    fn admit<T>(&self, request: &Request<T>) -> Result<(), Status> {
+    /// Admits a reader; what it asks is answered from everything acknowledged before.
+    async fn admit<T: Sync>(&self, request: &Request<T>) -> Result<(), Status> {
         let peer = peer_of(request, &self.hierarchy)?;
         if peer.may_read() {
-            return Ok(());
+            return self.engine.judge_now().await.map_err(|error| Status::unavailable(error.to_string()));
         }
         let reason = Text::new(format!("{peer} may not read"), format!("{peer} には読み取りの権限がありません"));
         let remedy = Text::new(
@@ -59,14 +60,17 @@ impl QueryService for Query {
     type EventsStream = EventStream;
 
     async fn picture(&self, request: Request<wire::PictureRequest>) -> Result<Response<wire::PictureResponse>, Status> {
-        self.admit(&request)?;
+        self.admit(&request).await?;
         let wire::PictureRequest { at, resolved } = request.into_inner();
-        let picture = self.engine.picture(from_wire(at), resolved);
+        let engine = Arc::clone(&self.engine);
+        // Thousands of sites take a while; the connections of agents must not wait for it.
+        let picture = tokio::task::spawn_blocking(move || engine.picture(from_wire(at), resolved)).await;
+        let picture = picture.map_err(|_| Status::internal("the picture query failed"))?;
         Ok(Response::new(wire::PictureResponse { picture: Some(picture.into()) }))
     }
 
     async fn settings(&self, request: Request<wire::SettingsRequest>) -> Result<Response<wire::SettingsResponse>, Status> {
-        self.admit(&request)?;
+        self.admit(&request).await?;
         let wire::SettingsRequest { site, at } = request.into_inner();
         let site = code(&site)?;
         let view =
@@ -75,7 +79,7 @@ impl QueryService for Query {
     }
 
     async fn what_if(&self, request: Request<wire::WhatIfRequest>) -> Result<Response<wire::WhatIfResponse>, Status> {
-        self.admit(&request)?;
+        self.admit(&request).await?;
         let wire::WhatIfRequest { site, set } = request.into_inner();
         let engine = Arc::clone(&self.engine);
         let site = code(&site)?;
@@ -87,14 +91,14 @@ impl QueryService for Query {
     }
 
     async fn audit(&self, request: Request<wire::AuditRequest>) -> Result<Response<wire::AuditResponse>, Status> {
-        self.admit(&request)?;
+        self.admit(&request).await?;
         let wire::AuditRequest {} = request.into_inner();
         let entries = self.engine.store().audit().await.map_err(|error| Status::unavailable(error.to_string()))?;
         Ok(Response::new(wire::AuditResponse { entries: entries.into_iter().map(wire::AuditEntry::from).collect() }))
     }
 
     async fn waves(&self, request: Request<wire::WavesRequest>) -> Result<Response<wire::WavesResponse>, Status> {
-        self.admit(&request)?;
+        self.admit(&request).await?;
         let wire::WavesRequest { at, id, last } = request.into_inner();
         let engine = Arc::clone(&self.engine);
         let last = if last == 0 { WAVES_SENT } else { (last as usize).min(WAVES_SENT) };
@@ -107,7 +111,7 @@ impl QueryService for Query {
     }
 
     async fn events(&self, request: Request<wire::EventsRequest>) -> Result<Response<EventStream>, Status> {
-        self.admit(&request)?;
+        self.admit(&request).await?;
         let wire::EventsRequest { sites, since, until, kinds, last, follow } = request.into_inner();
         let sites = sites.iter().map(|code| code.parse()).collect::<Result<Vec<_>, _>>();
         let sites = sites.map_err(|error: supwatch_model::ids::BadSiteCode| Status::invalid_argument(error.to_string()))?;

@@ -57,6 +57,14 @@ fn one_line_becomes_an_event_a_verdict_a_finding_and_a_sample() {
     let sample = "supwatch_last_run_failed{cause=\"name-not-resolved\",site=\"CEN\"} 1";
     let page = house.metrics().expect("metrics");
     assert!(page.contains(sample), "{sample} not in:\n{page}");
+    // The store's size is that of now, not of the last retention.
+    let gauge = |page: &str, name: &str| {
+        let line = page.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap_or_default().to_owned();
+        line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok()).unwrap_or(-1.0)
+    };
+    let stored = house.events().expect("events").len() as f64;
+    assert_eq!(gauge(&page, "supwatch_store_events"), stored);
+    assert!(gauge(&page, "supwatch_store_bytes") > 0.0, "{page}");
     for path in ["/healthz", "/readyz"] {
         assert!(house.http(path).is_ok(), "{path}");
     }

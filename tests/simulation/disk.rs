@@ -110,6 +110,10 @@ impl Store for Disk {
         self.memory().carried().await
     }
 
+    async fn size(&self) -> Result<StoreSize, StoreError> {
+        self.memory().size().await
+    }
+
     async fn expire(&self, now: Timestamp, retention: Retention) -> Result<StoreSize, StoreError> {
         self.memory().expire(now, retention).await
     }

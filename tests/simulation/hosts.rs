@@ -102,6 +102,8 @@ pub async fn collector(disk: Arc<Disk>) -> turmoil::Result {
             }
         }
     });
+    let judging = Arc::clone(&engine);
+    tokio::spawn(async move { judging.judge_arrivals().await.expect("the store works") });
     let ticking = Arc::clone(&engine);
     tokio::spawn(async move {
         loop {

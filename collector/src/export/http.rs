@@ -23,7 +23,11 @@ pub async fn serve(
     let metrics = move || {
         let (engine, counters) = (Arc::clone(&engine), Arc::clone(&counters));
         async move {
-            match registry(&values(&engine, &counters)).and_then(|registry| page(&registry)) {
+            let values = match values(&engine, &counters).await {
+                Ok(values) => values,
+                Err(error) => return (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
+            };
+            match registry(&values).and_then(|registry| page(&registry)) {
                 Ok(page) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page).into_response(),
                 Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
             }

@@ -277,7 +277,14 @@ impl Exporter {
             return;
         }
         let now = nanos((self.engine.clock)());
-        let metrics = match metrics::registry(&values(&self.engine, &self.counters)) {
+        let values = match values(&self.engine, &self.counters).await {
+            Ok(values) => values,
+            Err(error) => {
+                tracing::error!(%error, "metrics cannot be collected for OTLP export");
+                return;
+            }
+        };
+        let metrics = match metrics::registry(&values) {
             Ok(registry) => numbers::metrics(&registry.gather(), self.started, now),
             Err(error) => {
                 tracing::error!(%error, "metrics cannot be collected for OTLP export");

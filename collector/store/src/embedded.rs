@@ -169,6 +169,12 @@ impl Store for Embedded {
         tokio::task::spawn_blocking(move || retain::carried(&state)).await.map_err(|_| StoreError::Closed)?
     }
 
+    async fn size(&self) -> Result<StoreSize, StoreError> {
+        let (state, days) = (Arc::clone(&self.state), Arc::clone(&self.days));
+        let measure = move || retain::size(&days.sizes(), state.disk_bytes());
+        tokio::task::spawn_blocking(measure).await.map_err(|_| StoreError::Closed)
+    }
+
     async fn expire(&self, now: Timestamp, retention: Retention) -> Result<StoreSize, StoreError> {
         retain::expire(self, now, retention).await
     }

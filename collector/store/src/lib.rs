@@ -261,7 +261,10 @@ pub trait Store: Send + Sync + 'static {
     /// The newest event of each kind from dropped segments, in order of arrival, so that the last known state survives.
     async fn carried(&self) -> Result<Vec<StoredEvent>, StoreError>;
 
-    /// Drops what the retention policy no longer keeps.
+    /// The size of the store now.
+    async fn size(&self) -> Result<StoreSize, StoreError>;
+
+    /// Drops what the retention policy no longer keeps; returns the size of the store afterwards.
     async fn expire(&self, now: Timestamp, retention: Retention) -> Result<StoreSize, StoreError>;
 
     /// Stores the current state of findings.

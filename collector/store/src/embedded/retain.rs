@@ -38,20 +38,29 @@ pub(super) async fn expire(store: &Embedded, now: Timestamp, retention: Retentio
     let mut dropped_days = 0;
     loop {
         let sizes = store.days.sizes();
-        let total = sizes.iter().map(|(_, bytes)| bytes).sum::<u64>() + store.state.disk_bytes();
+        let size = size(&sizes, store.state.disk_bytes());
         // The last day is being written.
         let oldest = if sizes.len() > 1 { sizes.first().map(|(day, _)| day.clone()) } else { None };
         let dates: Vec<Date> = sizes.iter().map(|(day, _)| day.date).collect();
-        let Some(day) = oldest.filter(|_| is_too_old(&dates, today, retention.days) || total > retention.bytes) else {
-            let oldest = dates.first().copied();
-            let events = sizes.iter().filter_map(|(day, _)| day.extent).map(|extent| extent.events).sum();
+        let Some(day) = oldest.filter(|_| is_too_old(&dates, today, retention.days) || size.bytes > retention.bytes) else {
             expire_first_form(store, today, retention).await?;
-            return Ok(StoreSize { bytes: total, days: sizes.len() as u64, events, oldest, dropped_days });
+            return Ok(StoreSize { dropped_days, ..size });
         };
         carry_on(store, &day).await?;
         store.days.remove(&day)?;
         dropped_days += 1;
         tracing::info!(day = %day.date, "daily segment dropped by retention");
+    }
+}
+
+/// The size of a store from its days and the bytes of its state.
+pub(super) fn size(days: &[(Day, u64)], state_bytes: u64) -> StoreSize {
+    StoreSize {
+        bytes: days.iter().map(|(_, bytes)| bytes).sum::<u64>() + state_bytes,
+        days: days.len() as u64,
+        events: days.iter().filter_map(|(day, _)| day.extent).map(|extent| extent.events).sum(),
+        oldest: days.first().map(|(day, _)| day.date),
+        dropped_days: 0,
     }
 }
 
