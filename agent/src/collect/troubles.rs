@@ -1,6 +1,7 @@
 //! What the agent cannot use at present: reported once, withdrawn once it can be used, remembered across restarts.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use supwatch_model::ids::SiteCode;
@@ -10,10 +11,10 @@ use crate::spool::{Spool, SpoolError};
 
 /// A log may be locked for a moment, while it is rolled over or scanned; after this long it is reported as unreadable.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
-/// Longest text kept, in bytes: the report is stored as a checkpoint, which the collector bounds.
-const TEXT_BYTES: usize = 400;
-/// Most troubles kept by site; a checkpoint is at most 16 KiB.
-const KEPT: usize = 32;
+/// Longest text kept, in characters: the report is stored as a checkpoint, which the collector bounds.
+const TEXT_CHARS: usize = 200;
+/// Most troubles kept by site: a checkpoint is sent up to 8 KiB.
+const KEPT: usize = 10;
 
 /// Texts of what cannot be used, by the file's name.
 type Reported = BTreeMap<String, String>;
@@ -35,14 +36,14 @@ impl Troubles {
 
     /// Reports a file that cannot be used, unless the same was reported last.
     pub(super) fn report(&mut self, spool: &Spool, site: SiteCode, file: &str, text: &str) -> Result<(), SpoolError> {
-        let text = text.get(..text.floor_char_boundary(TEXT_BYTES)).unwrap_or_default();
+        let text: String = text.chars().take(TEXT_CHARS).collect();
         let mut reported = self.known(spool, site)?.clone();
-        if reported.get(file).is_some_and(|known| known == text) || (reported.len() >= KEPT && !reported.contains_key(file)) {
+        if reported.get(file).is_some_and(|known| *known == text) || (reported.len() >= KEPT && !reported.contains_key(file)) {
             return Ok(());
         }
         tracing::warn!(%site, file, trouble = text, "file or folder of the site cannot be used");
-        reported.insert(file.to_owned(), text.to_owned());
-        spool.commit(vec![site_folder::unusable(site, file.to_owned(), text.to_owned())], &name(site), &reported)?;
+        reported.insert(file.to_owned(), text.clone());
+        spool.commit(vec![site_folder::unusable(site, file.to_owned(), text)], &name(site), &reported)?;
         self.reported.insert(site, reported);
         Ok(())
     }
@@ -83,11 +84,10 @@ impl Troubles {
     }
 
     fn known(&mut self, spool: &Spool, site: SiteCode) -> Result<&Reported, SpoolError> {
-        if !self.reported.contains_key(&site) {
-            let known = spool.checkpoint::<Reported>(&name(site))?.unwrap_or_default();
-            self.reported.insert(site, known);
-        }
-        Ok(self.reported.entry(site).or_default())
+        Ok(match self.reported.entry(site) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(spool.checkpoint::<Reported>(&name(site))?.unwrap_or_default()),
+        })
     }
 }
 
