@@ -202,7 +202,7 @@ impl Engine {
         self.unjudged.1.notify_one();
     }
 
-    /// Judges what arrives until the collector stops: the first at once, and what follows within [`COALESCED`] together. A crash
+    /// Judges what arrives until the collector stops: the first at once, and what follows within 100 ms together. A crash
     /// between the commit of an event and its judgement loses nothing, because the start judges everything.
     pub async fn judge_arrivals(&self) -> Result<(), StoreError> {
         let stopped = self.stopped();
