@@ -79,7 +79,7 @@ impl<'a> Collect<'a> {
         self.covered.begin();
         for site in self.sites {
             self.site_file(site)?;
-            self.snapshots(site)?;
+            self.snapshots(site, now)?;
             self.find_logs(site)?;
         }
         let names: Vec<String> = self.tails.keys().cloned().collect();
@@ -125,10 +125,19 @@ impl<'a> Collect<'a> {
     }
 
     /// Commits changed snapshots; an invalid one is reported once.
-    fn snapshots(&mut self, site: &Site) -> Result<(), SpoolError> {
-        for path in self.files_of(site.file.code, &site.folder, settings::is_snapshot)? {
-            let Ok(bytes) = std::fs::read(&path) else { continue };
+    fn snapshots(&mut self, site: &Site, now: Duration) -> Result<(), SpoolError> {
+        let found = self.files_of(site.file.code, &site.folder, settings::is_snapshot)?;
+        let is_gone = |file: &str| settings::is_snapshot(file) && !found.iter().any(|path| site_folder::file_name(path) == file);
+        self.troubles.withdraw_where(self.spool, site.file.code, is_gone)?;
+        for path in found {
             let file = site_folder::file_name(&path);
+            let bytes = match std::fs::read(&path) {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    self.troubles.look_failed(self.spool, (site.file.code, &file), &error, now)?;
+                    continue;
+                }
+            };
             let name = format!("{}/{file}", site.file.code);
             let checksum = crc32c::crc32c(&bytes);
             if self.spool.checkpoint::<u32>(&name)? == Some(checksum) {
@@ -167,14 +176,15 @@ impl<'a> Collect<'a> {
 
     /// Files of a folder whose names match, in reading order; none, and a report, if the folder cannot be listed.
     fn files_of(&mut self, site: SiteCode, folder: &Path, fits: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>, SpoolError> {
-        let name = site_folder::file_name(folder);
+        // By its path: the folder of the site and that of its logs may have one name.
+        let name = folder.display().to_string();
         match listed(folder) {
             Ok(found) => {
                 self.troubles.withdraw(self.spool, site, &name)?;
                 Ok(site_folder::in_order(found, fits))
             }
             Err(error) => {
-                self.troubles.report(self.spool, site, &name, &format!("{}: {error}", folder.display()))?;
+                self.troubles.report(self.spool, site, &name, &format!("{name}: {error}"))?;
                 Ok(Vec::new())
             }
         }
@@ -198,7 +208,6 @@ impl<'a> Collect<'a> {
             }
         };
         let (pieces, after) = (tail.pieces(), tail.checkpoint());
-        self.troubles.looked(self.spool, site, file)?;
         for event in events.iter().filter(|event| event.log == "wcm" && matches!(event.kind, EventKind::WcmState { .. })) {
             if let Some(command) = self.commands.get(&event.site) {
                 command.request();
@@ -213,6 +222,8 @@ impl<'a> Collect<'a> {
                 return if matches!(error, SpoolError::NewEpoch) { Ok(None) } else { Err(error) };
             }
         }
+        // Last: if the spool is full, what was read is stored or read again either way.
+        self.troubles.looked(self.spool, site, file)?;
         Ok(Some(look))
     }
 }

@@ -9,14 +9,14 @@ use supwatch_reading::site_folder;
 
 use crate::spool::{Spool, SpoolError};
 
-/// A log may be locked for a moment, while it is rolled over or scanned; after this long it is reported as unreadable.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+/// A file may be locked for a moment, while it is written, rolled over or scanned; after this long it is reported as unreadable.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Longest text kept, in characters: the report is stored as a checkpoint, which the collector bounds.
 const TEXT_CHARS: usize = 200;
 /// Most troubles kept by site: a checkpoint is sent up to 8 KiB.
 const KEPT: usize = 10;
 
-/// Texts of what cannot be used, by the file's name.
+/// Texts of what cannot be used, by the file's name or the folder's path.
 type Reported = BTreeMap<String, String>;
 
 /// The troubles of all sites.
@@ -24,7 +24,7 @@ type Reported = BTreeMap<String, String>;
 pub(super) struct Troubles {
     /// What the collector knows, by site; read from the spool at the first use.
     reported: BTreeMap<SiteCode, Reported>,
-    /// Logs that failed in the last sweep, with the time since the agent's start of the first failure.
+    /// Files that could not be read in the last sweep, with the time since the agent's start of the first failure.
     failing: BTreeMap<(SiteCode, String), Duration>,
 }
 
@@ -50,17 +50,30 @@ impl Troubles {
 
     /// Withdraws the report of a file that can be used again.
     pub(super) fn withdraw(&mut self, spool: &Spool, site: SiteCode, file: &str) -> Result<(), SpoolError> {
-        let mut reported = self.known(spool, site)?.clone();
-        if reported.remove(file).is_none() {
+        let known = self.known(spool, site)?;
+        if !known.contains_key(file) {
             return Ok(());
         }
+        let mut reported = known.clone();
+        reported.remove(file);
         tracing::info!(%site, file, "file or folder of the site can be used again");
         spool.commit(vec![site_folder::usable(site, file.to_owned())], &name(site), &reported)?;
         self.reported.insert(site, reported);
         Ok(())
     }
 
-    /// A look at a log failed. Reported once this has lasted: the next sweep retries, and nothing is skipped.
+    /// Withdraws the reports of all files that a condition names, such as those that no longer exist.
+    pub(super) fn withdraw_where(
+        &mut self,
+        spool: &Spool,
+        site: SiteCode,
+        is_over: impl Fn(&str) -> bool,
+    ) -> Result<(), SpoolError> {
+        let over: Vec<String> = self.known(spool, site)?.keys().filter(|file| is_over(file)).cloned().collect();
+        over.iter().try_for_each(|file| self.withdraw(spool, site, file))
+    }
+
+    /// A file could not be read. Reported once this has lasted: the next sweep retries, and nothing is skipped.
     pub(super) fn look_failed(
         &mut self,
         spool: &Spool,
@@ -69,7 +82,7 @@ impl Troubles {
         now: Duration,
     ) -> Result<(), SpoolError> {
         let since = *self.failing.entry((site, file.to_owned())).or_insert_with(|| {
-            tracing::warn!(%site, log = file, %error, "log unreadable; retrying at the next sweep");
+            tracing::warn!(%site, file, %error, "file unreadable; retrying at the next sweep");
             now
         });
         if now.saturating_sub(since) < PATIENCE { Ok(()) } else { self.report(spool, site, file, &format!("{file}: {error}")) }
