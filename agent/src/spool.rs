@@ -331,16 +331,20 @@ impl Spool {
             return trimmed(&value, sequence);
         }
         // The block that holds it starts at most a block's length before. Only forward: sled's way back costs a MiB of program.
-        let mut before = None;
+        let mut held = None;
         for entry in self.db.scan(&block_key(sequence.saturating_sub(BLOCK_EVENTS_LIMIT as u64)), b"Q") {
-            let (key, _, value) = entry?;
-            if sequence_of(&key)? > sequence {
-                let held = before.map(|value: Vec<u8>| trimmed(&value, sequence)).transpose()?;
-                return held.filter(|held| !held.events.is_empty()).map_or_else(|| trimmed(&value, sequence), Ok);
-            }
-            before = Some(value);
+            // An unreadable block matters only if no later one starts at or before the number.
+            let next = match entry {
+                Ok((key, _, value)) if sequence_of(&key)? > sequence => value,
+                other => {
+                    held = Some(other.map(|(_, _, value)| value));
+                    continue;
+                }
+            };
+            let block = held.transpose()?.map(|value| trimmed(&value, sequence)).transpose()?;
+            return block.filter(|block| !block.events.is_empty()).map_or_else(|| trimmed(&next, sequence), Ok);
         }
-        before.map_or_else(|| Ok(wire::Batch::default()), |value| trimmed(&value, sequence))
+        Ok(held.transpose()?.map(|value| trimmed(&value, sequence)).transpose()?.unwrap_or_default())
     }
 
     /// Records the coverage that applies once everything up to a sequence number is stored. Kept in memory: a restart

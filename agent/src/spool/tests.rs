@@ -51,6 +51,24 @@ fn events_are_numbered_without_gaps_over_restarts() {
 }
 
 #[test]
+fn every_number_is_found_in_its_block_whatever_the_sizes_around_it() {
+    let dir = tempfile::tempdir().expect("folder");
+    let spool = Spool::open(dir.path()).expect("open");
+    for count in [1, 1, 600, 3, 1, 520, 1] {
+        spool.commit((0..count).map(|n| event(&n.to_string())).collect(), "a", &0).expect("commit");
+    }
+    let end = spool.next_sequence();
+    for number in 1..end {
+        let block = spool.read_from(number).expect("read");
+        assert_eq!(block.events.first().map(|event| event.sequence), Some(number));
+    }
+    assert!(spool.read_from(end).expect("read").events.is_empty());
+    spool.forget(600, 0).expect("forget");
+    let oldest = spool.oldest_sequence();
+    assert_eq!(spool.read_from(1).expect("read").events.first().map(|event| event.sequence), Some(oldest), "the first there is");
+}
+
+#[test]
 fn what_is_acknowledged_is_forgotten_by_whole_blocks() {
     let dir = tempfile::tempdir().expect("folder");
     let spool = Spool::open(dir.path()).expect("open");
