@@ -13,7 +13,7 @@ use supwatch_model::history::AuditEntry;
 use supwatch_model::ids::{AgentId, SiteCode};
 use supwatch_model::place::Place;
 use supwatch_model::wave::Wave;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{MutexGuard, Notify, OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::access::refusals::Refusals;
 use supwatch_judgement::hierarchy::Hierarchy;
@@ -23,6 +23,9 @@ use supwatch_store::{Cursor, EventQuery, Retention, Session, Store, StoreError};
 
 /// An agent counts as connected when the collector stopped if its last contact was within this time of the newest one.
 const RECENT: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
+
+/// A lock that is held across writes to the store.
+type Judging = tokio::sync::Mutex<()>;
 
 /// Time in which what arrives is judged together.
 const COALESCED: Duration = Duration::from_millis(100);
@@ -70,7 +73,7 @@ pub struct Engine {
     /// Whether anything arrived that is not judged yet, and a signal that it did.
     unjudged: (AtomicBool, Notify),
     /// Held while judging and writing what changed, so that an older finding never replaces a newer one in the store.
-    judging: tokio::sync::Mutex<()>,
+    judging: Judging,
     arrived: watch::Sender<u64>,
     findings_changed: watch::Sender<u64>,
     stopping: watch::Sender<bool>,
@@ -120,7 +123,7 @@ impl Engine {
         let (findings_changed, _) = watch::channel(0);
         let (judge, refusals) = (RwLock::new(judge), Arc::new(Refusals::default()));
         let (kept_coverage, measured, unsaved) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let (unjudged, judging) = ((AtomicBool::default(), Notify::new()), tokio::sync::Mutex::default());
+        let (unjudged, judging) = ((AtomicBool::default(), Notify::new()), Judging::default());
         let room = Arc::new(Semaphore::new(ROOM_KIB));
         let engine = Engine {
             kept_coverage,
@@ -224,7 +227,9 @@ impl Engine {
 
     /// Judges what arrived and is not judged yet, so that an answer covers everything acknowledged before its question.
     pub async fn judge_now(&self) -> Result<(), StoreError> {
-        if self.unjudged.0.swap(false, Ordering::AcqRel) { self.judge_and_keep().await } else { Ok(()) }
+        // The lock comes first: whoever finds nothing left to judge has then waited for who took it.
+        let alone = self.judging.lock().await;
+        if self.unjudged.0.swap(false, Ordering::AcqRel) { self.judge_alone(&alone).await } else { Ok(()) }
     }
 
     /// Applies coverage whose events are durable, and stores it if that is worth a write.
@@ -293,7 +298,12 @@ impl Engine {
     }
 
     async fn judge_and_keep(&self) -> Result<(), StoreError> {
-        let _alone = self.judging.lock().await;
+        let alone = self.judging.lock().await;
+        self.judge_alone(&alone).await
+    }
+
+    /// Judges and writes what changed, with the lock held.
+    async fn judge_alone(&self, _: &MutexGuard<'_, ()>) -> Result<(), StoreError> {
         let changed = self.write().judge((self.clock)());
         for finding in &changed {
             let state = if finding.resolved_at.is_some() { "resolved" } else { "open" };
