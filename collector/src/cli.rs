@@ -27,6 +27,7 @@ mod client;
 mod events;
 mod explain;
 mod findings;
+mod part;
 mod report;
 mod rules;
 mod runs;

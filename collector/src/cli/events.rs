@@ -1,26 +1,19 @@
 //! `supwatch events`: stored events, and new ones as they arrive.
 
-use jiff::Timestamp;
 use supwatch_model::event::StoredEvent;
 use supwatch_model::ids::SiteCode;
 use supwatch_proto::time::to_wire;
 use supwatch_proto::wire;
 
 use super::client::{self, client};
+use super::part::Part;
 use super::{Failure, Global, Outcome, print_more, runtime};
 use crate::show::render::events;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Events {
-    /// Only this site
-    #[arg(long, value_parser = super::site)]
-    site: Option<SiteCode>,
-    /// From this time on
-    #[arg(long, value_parser = super::moment, allow_hyphen_values = true)]
-    since: Option<Timestamp>,
-    /// Up to this time
-    #[arg(long, value_parser = super::moment, allow_hyphen_values = true)]
-    until: Option<Timestamp>,
+    #[command(flatten)]
+    part: Part,
     /// Only these kinds, such as run-failed
     #[arg(long)]
     kind: Vec<String>,
@@ -36,9 +29,9 @@ impl Events {
     /// JSON is one object a line, so that it can be followed.
     pub(super) fn run(&self, global: &Global) -> Outcome {
         let request = wire::EventsRequest {
-            sites: self.site.iter().map(SiteCode::to_string).collect(),
-            since: self.since.map(to_wire),
-            until: self.until.map(to_wire),
+            sites: self.part.site.iter().map(SiteCode::to_string).collect(),
+            since: self.part.since.map(to_wire),
+            until: self.part.until.map(to_wire),
             kinds: self.kind.clone(),
             last: self.last,
             follow: self.follow,

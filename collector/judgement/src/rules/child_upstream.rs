@@ -101,9 +101,7 @@ struct Edge<'a> {
     path: &'a str,
 }
 
-/// What is wrong with an edge, or `None` where this question finds nothing to object to.
-type Answer = Option<Judged>;
-
+/// Each step returns its verdict, or `None` to leave it to the next.
 fn judge_edge(scene: &Scene<'_>, edge: &Edge<'_>) -> Judged {
     filled_by_hand(scene, edge).or_else(|| from_microsoft(scene, edge)).unwrap_or_else(|| judge_upstream(scene, edge))
 }
@@ -123,7 +121,7 @@ fn judge_upstream(scene: &Scene<'_>, edge: &Edge<'_>) -> Judged {
 }
 
 /// In 2007 an internet SUP that cannot reach the active one is filled by export and import, whatever its source is set to.
-fn filled_by_hand(scene: &Scene<'_>, edge: &Edge<'_>) -> Answer {
+fn filled_by_hand(scene: &Scene<'_>, edge: &Edge<'_>) -> Option<Judged> {
     let may_be_filled_by_hand =
         scene.generation() == Generation::Cm2007 && edge.above.code == scene.site.code && edge.sup.internet == Known::Some(true);
     let takes_from_none_here = edge.wsus.sync_from_microsoft_update == Known::Some(true)
@@ -138,7 +136,7 @@ fn filled_by_hand(scene: &Scene<'_>, edge: &Edge<'_>) -> Answer {
     )))
 }
 
-fn from_microsoft(scene: &Scene<'_>, edge: &Edge<'_>) -> Answer {
+fn from_microsoft(scene: &Scene<'_>, edge: &Edge<'_>) -> Option<Judged> {
     let path = edge.path.replace(".upstream", ".sync_from_microsoft_update");
     match edge.wsus.sync_from_microsoft_update {
         Known::Some(true) => {
@@ -151,7 +149,7 @@ fn from_microsoft(scene: &Scene<'_>, edge: &Edge<'_>) -> Answer {
     }
 }
 
-fn judge_server(scene: &Scene<'_>, edge: &Edge<'_>, upstream: &Upstream) -> Answer {
+fn judge_server(scene: &Scene<'_>, edge: &Edge<'_>, upstream: &Upstream) -> Option<Judged> {
     let path = format!("{}.server", edge.path);
     let Some(server) = upstream.server.value() else {
         return Some(edge.unknown(no_setting(scene.site.code, &path)));
@@ -181,7 +179,7 @@ fn judge_server(scene: &Scene<'_>, edge: &Edge<'_>, upstream: &Upstream) -> Answ
     Some(Judged::fail(&edge.looked_at(), Failure::new(Severity::Warning, summary).shown_by([evidence])))
 }
 
-fn judge_ssl(scene: &Scene<'_>, edge: &Edge<'_>, upstream: &Upstream) -> Answer {
+fn judge_ssl(scene: &Scene<'_>, edge: &Edge<'_>, upstream: &Upstream) -> Option<Judged> {
     let (ssl, wanted) = (*upstream.ssl.value()?, *edge.wanted.ssl.value()?);
     if ssl == wanted {
         return None;

@@ -21,7 +21,7 @@ const CODES: usize = 60;
 /// Tone, sign and word: a badge is readable without its colour.
 pub(super) type Word = (Tone, &'static str, &'static str);
 
-/// A word in a coloured frame; sign and word repeat the meaning of the colour.
+/// A label in a coloured frame; its symbol and word repeat what the colour says.
 pub(super) fn badge(html: &mut Html, (tone, sign, word): Word) {
     let class = match tone {
         Tone::Good => "badge good",

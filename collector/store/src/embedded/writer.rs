@@ -173,7 +173,7 @@ impl Writer {
             Some(date) => self.open_segment(date),
             None => Ok(()),
         });
-        // A failure leaves the stored data unchanged: what the round may change is kept as it was, not all agents' marks.
+        // A failure leaves the stored data unchanged, so the marks that this round may move are saved first.
         let (marks, extent) = (self.marks_of(&waiting), self.current.as_ref().map(|current| current.extent));
         let mut round = Round::default();
         for request in waiting {
